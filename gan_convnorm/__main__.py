@@ -1,0 +1,3 @@
+from gan_convnorm.cli import main
+
+main()

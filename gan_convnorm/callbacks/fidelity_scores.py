@@ -1,0 +1,75 @@
+"""IS and FID at every evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import Evaluator, Scores, create_extractor
+
+__all__ = ["FidelityScores"]
+
+
+class FidelityScores(pl.Callback):
+    """Scores the averaged generator: against the train split in fit and validate, the test split in test.
+
+    Logs "fid", "isc" and "isc_std", so that a checkpoint or a stopping rule can follow them, and prints a line.
+
+    Args:
+        extractor: feature extractor: classifier (trained on the data's labelled train split) or inception.
+        num_fake: number of generated images.
+        isc_splits: parts over which the Inception Score's mean and deviation are taken.
+        batch_size: images in one forward of the extractor.
+    """
+
+    def __init__(
+        self, extractor: str = "classifier", num_fake: int = 2000, isc_splits: int = 10, batch_size: int = 64
+    ) -> None:
+        if isc_splits < 1:
+            raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
+        if num_fake < max(2, isc_splits):
+            raise BadInput(
+                f"num_fake is {num_fake}; FID and IS over {isc_splits} splits need {max(2, isc_splits)} or more"
+            )
+        self.extractor = extractor
+        self.num_fake = num_fake
+        self.isc_splits = isc_splits
+        self.batch_size = batch_size
+        self.evaluator: Evaluator | None = None
+        self.last: Scores | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        # Here and not at the first evaluation: missing weights end a run before it starts.
+        if stage == "predict":
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        split = "test" if stage == "test" else "train"
+        reference = (data.test_set if split == "test" else data.train_set).tensors[0]
+        labelled = data.train_set.tensors if len(data.train_set.tensors) > 1 else None
+        self.evaluator = Evaluator(
+            create_extractor(self.extractor, labelled=labelled, device=trainer.strategy.root_device),
+            reference,
+            f"{data.name} {split} images",
+            isc_splits=self.isc_splits,
+            batch_size=self.batch_size,
+        )
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._score(pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._score(pl_module)
+
+    def _score(self, pl_module: Any) -> None:
+        assert self.evaluator is not None
+        self.last = scores = self.evaluator(pl_module.sample(self.num_fake), "EMA samples")
+        # As float64 tensors: plain floats would be logged in float32.
+        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in scores.values.items()}
+        pl_module.log("fid", values.pop("fid"), prog_bar=True)
+        # Lightning takes "step" for the logs' axis: generator steps.
+        pl_module.log_dict({**values, "step": float(pl_module.g_step)})
+        print(f"G step {pl_module.g_step}: {scores.line()}", flush=True)

@@ -1,0 +1,35 @@
+"""One progress bar, in generator steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import RichProgressBar
+from rich.progress import BarColumn
+
+__all__ = ["StepProgressBar"]
+
+
+class StepProgressBar(RichProgressBar):
+    """Generator step of all steps, time left, losses and the last FID; evaluations add no bar of their own."""
+
+    @property
+    def total_train_batches(self) -> int:
+        # A batch is a generator step, and the stream of batches has no end.
+        return self.trainer.lightning_module.steps  # type: ignore[return-value]
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return "G step"
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        metrics = super().get_metrics(trainer, pl_module)
+        names = {"d_loss": "D", "g_loss": "G", "fid": "FID"}
+        return {short: metrics[name] for name, short in names.items() if name in metrics}
+
+    def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
+        # Without a bar, one line holds everything on a terminal of 80 columns.
+        return [column for column in super().configure_columns(trainer) if not isinstance(column, BarColumn)]
+
+    def on_validation_batch_start(self, *args: Any, **kwargs: Any) -> None:
+        """No bar: an evaluation has one empty batch."""

@@ -1,0 +1,249 @@
+"""The command line: a LightningCLI with short flags, whose first word may be left out."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+from jsonargparse import lazy_instance
+from jsonargparse.typing import PositiveInt
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from torch.utils.data import DataLoader
+
+from gan_convnorm.callbacks import FidelityScores, ImageWriter, MetricsFile, RunReport, SampleGrids, StepProgressBar
+from gan_convnorm.data import DATA, Digits, ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import RUNS, claim_folder, free_folder, last_checkpoint, read_checkpoint_config
+
+__all__ = ["main"]
+
+#: short flag -> the nested argument that it is another name of
+FLAGS = {
+    "--disc-norm": "model.disc_norm",
+    "--gen-norm": "model.gen_norm",
+    "--steps": "model.steps",
+    "--n-dis": "model.n_dis",
+    "--width": "model.width",
+    "--seed": "seed_everything",
+    "--out": "trainer.default_root_dir",
+    "--extractor": "scores.extractor",
+    "--eval-every": "trainer.val_check_interval",
+    "--num-fake": "scores.num_fake",
+}
+#: short flag -> argument of the chosen data module
+DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+TRAINER_DEFAULTS = {
+    # The GAN counts generator steps and stops the trainer itself.
+    "max_epochs": -1,
+    "max_steps": -1,
+    "val_check_interval": 500,
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+    "devices": 1,
+}
+
+
+class Parser(LightningArgumentParser):
+    """Errors are one line: what was found, what was expected."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:
+            super().error(message, ex)
+        fail(" ".join(message.split()))
+
+
+class DataFlag(argparse.Action):
+    """A short flag for an argument of whichever data module is chosen, where no action of its own exists."""
+
+    def __init__(self, option_strings: list[str], dest: str, argument: str, **kwargs: Any) -> None:
+        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **kwargs)
+        self.argument = argument
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        parser._option_string_actions["--data"](parser, namespace, values, f"--data.{self.argument}")
+
+
+class Command(LightningCLI):
+    """LightningCLI with this project's flags, folders and callbacks."""
+
+    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
+        parser = super().init_parser(**kwargs)
+        parser.prog = kwargs.get("prog", parser.prog)
+        return parser
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(FidelityScores, "scores")
+        parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
+        parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "model.seed")
+        parser.link_arguments("seed_everything", "data.init_args.seed")
+        parser.set_defaults({"data": lazy_instance(Digits)})
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        flags = FLAGS | ({"--resume": "ckpt_path"} if subcommand == "fit" else {})
+        for flag, nested in flags.items():
+            # The nested argument's own action gets a second name: same type, same help, same key in config.yaml.
+            action: Any = parser._option_string_actions[f"--{nested}"]
+            action.option_strings.append(flag)
+            parser._option_string_actions[flag] = action
+        for flag, argument in DATA_FLAGS.items():
+            parser.add_argument(
+                flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument
+            )
+        if subcommand == "predict":
+            parser.add_argument("--num", type=PositiveInt, default=64, help="Number of images to write.")
+        if subcommand in ("validate", "test"):
+            parser.set_defaults({"verbose": False})  # the scores' own line says it
+        return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        words = list(sys.argv[1:] if args is None else args)
+        if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+            words.insert(0, "fit")
+        words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
+        self.config = parser.parse_args(words)
+        self.run_folder, checkpoint = self._checkpoint()
+        if checkpoint is not None:
+            # The command line is read again on top of the configuration that the checkpoint was trained with.
+            trained = read_checkpoint_config(checkpoint)
+            trained["trainer"]["default_root_dir"] = None
+            text = yaml.safe_dump(trained)
+            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
+            self.config[words[0]]["ckpt_path"] = str(checkpoint)
+
+    def _parse_ckpt_path(self) -> None:
+        """Nothing: `parse_arguments` has done it, and lets the command line win."""
+
+    def _checkpoint(self) -> tuple[Path | None, Path | None]:
+        """The folder to write to as far as the command line tells, and the checkpoint to read."""
+        command = self.config.subcommand
+        config = self.config[command]
+        out = Path(config.trainer.default_root_dir) if config.trainer.default_root_dir else None
+        if not config.ckpt_path:
+            if command != "fit":
+                raise BadInput(
+                    f"{command} needs a checkpoint: --ckpt_path PATH, such as checkpoints/runs/NAME/best.ckpt"
+                )
+            return out, None
+        resume_last = command == "fit" and config.ckpt_path == "last"
+        checkpoint = last_checkpoint(out) if resume_last else Path(config.ckpt_path)
+        return out or (checkpoint.parent if command == "fit" else None), checkpoint
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        interval = config.trainer.val_check_interval
+        if not isinstance(interval, int) or interval < 1:
+            raise BadInput(f"--eval-every is {interval}; expected a number of generator steps, 1 or more")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            folder = self._fit_folder(config)
+            kwargs["default_root_dir"] = str(folder)
+            if self._get(self.config_init, "trainer")["logger"] is None:
+                kwargs["logger"] = MetricsFile(folder / "metrics.csv")
+            callbacks = self._fit_callbacks(folder)
+        else:
+            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            callbacks = []
+            if self.subcommand == "predict":
+                folder = self.run_folder or free_folder(Path(config.ckpt_path).parent / "predict")
+                claim_folder(folder)
+                callbacks = [ImageWriter(folder)]
+        self.trainer_defaults["callbacks"] = callbacks
+        return super().instantiate_trainer(**kwargs)
+
+    def _fit_folder(self, config: Any) -> Path:
+        checkpoint = Path(config.ckpt_path) if config.ckpt_path else None
+        name = f"{self.datamodule.name}-{config.model.disc_norm}-seed{config.seed_everything}"
+        folder = self.run_folder or free_folder(RUNS / name)
+        if checkpoint is None or folder.resolve() != checkpoint.resolve().parent:
+            claim_folder(folder)
+        print(f"run {folder}" + (f", resumed from {checkpoint}" if checkpoint else ""), flush=True)
+        return folder
+
+    def _fit_callbacks(self, folder: Path) -> list[Callback]:
+        kept: dict[str, Any] = {
+            "dirpath": folder,
+            "auto_insert_metric_name": False,
+            "save_on_train_epoch_end": False,
+            "enable_version_counter": False,
+        }
+        return [
+            StepProgressBar(),
+            SampleGrids(folder / "samples"),
+            ModelCheckpoint(filename="best", monitor="fid", mode="min", **kept),
+            # Lightning's own save_last follows the best checkpoint, not the newest.
+            ModelCheckpoint(filename="last", **kept),
+            RunReport(folder, self._config_text()),
+        ]
+
+    def _config_text(self) -> str:
+        config = self.config[self.subcommand].clone()
+        # Run again, it starts anew.
+        config["ckpt_path"] = None
+        return self._parser(self.subcommand).dump(config, skip_none=False)
+
+    def fit(self, **kwargs: Any) -> None:
+        self.trainer.fit(**kwargs)
+
+    def predict(self, **kwargs: Any) -> None:
+        number = self.config[self.subcommand].num
+        loader: Any = DataLoader(range(number), batch_size=64)  # type: ignore[arg-type]
+        self.trainer.predict(self.model, loader, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+
+
+def _data_class_path(flag: str, word: str) -> str:
+    """The class path for a data set's short name."""
+    name = word.removeprefix("--data=") if word.startswith("--data=") else word if flag == "--data" else None
+    if name in DATA:
+        return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
+    return word
+
+
+def fail(message: str) -> NoReturn:
+    """One line on standard error, exit status 2."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(2)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: the words after the program's name; `sys.argv` when not given.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input.
+    """
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # between pytorch-lightning 2.6.6 and torch 2.14
+    try:
+        Command(
+            GAN,
+            ImageData,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            trainer_defaults=dict(TRAINER_DEFAULTS),
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_class=Parser,
+            args=args,
+        )
+    except BadInput as error:
+        fail(" ".join(str(error).split()))

@@ -1,0 +1,169 @@
+"""A small classifier, trained on a data set's own labels, as a torch-fidelity feature extractor."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_fidelity import register_feature_extractor
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+__all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
+
+NAME = "labelled-classifier"
+VERSION = 1  # of the network and its training; a change makes new features, and so new scores
+EPOCHS = 12
+BATCH_SIZE = 64
+SEED = 0
+
+
+class SmallClassifier(nn.Module):
+    """Convolutions and poolings down to 4x4, 64 averaged features, logits.
+
+    Args:
+        resolution: side of the images in pixels.
+        channels: channels of the images.
+        num_classes: number of classes.
+    """
+
+    def __init__(self, resolution: int, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.shape = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
+        self.layers = nn.Sequential()
+        incoming, side = channels, resolution
+        while True:
+            self.layers.append(nn.Conv2d(incoming, 64, 3, padding=1, bias=False))
+            self.layers.append(nn.BatchNorm2d(64))
+            self.layers.append(nn.ReLU())
+            if side <= 4:
+                break
+            self.layers.append(nn.MaxPool2d(2))
+            incoming, side = 64, side // 2
+        self.linear = nn.Linear(64, num_classes)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 images (B, C, H, W) to features (B, 64) and logits (B, num_classes)."""
+        features = self.layers(images.float() / 127.5 - 1).mean(dim=(2, 3))
+        return features, self.linear(features)
+
+
+def train_classifier(images: Tensor, labels: Tensor) -> SmallClassifier:
+    """Train on labelled images, the same network from the same images; the global random state is left as it was.
+
+    Args:
+        images: uint8, shape (N, C, H, W), square.
+        labels: int64, shape (N,), classes from 0.
+    """
+    with torch.random.fork_rng(), torch.enable_grad():
+        torch.manual_seed(SEED)
+        network = SmallClassifier(images.shape[-1], images.shape[1], int(labels.max()) + 1)
+        steps = EPOCHS * -(-len(images) // BATCH_SIZE)
+        optimizer = torch.optim.AdamW(network.parameters())
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
+        for _ in range(EPOCHS):
+            for rows in torch.randperm(len(images)).split(BATCH_SIZE):
+                loss = F.cross_entropy(network(images[rows])[1], labels[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+    return network.eval()
+
+
+def trained_weights(images: Tensor, labels: Tensor) -> Path:
+    """The file with the classifier of these images, trained on the first call and cached by their content.
+
+    Args:
+        images: uint8, shape (N, C, H, W), square.
+        labels: int64, shape (N,), classes from 0.
+
+    Returns:
+        A file for torch-fidelity's `feature_extractor_weights_path`, in the user's cache folder ($XDG_CACHE_HOME or
+        ~/.cache), or in a temporary one with a warning where that cannot be written.
+    """
+    digest = hashlib.sha256(f"{VERSION} {tuple(images.shape)} {EPOCHS} {BATCH_SIZE} {SEED}".encode())
+    digest.update(images.contiguous().numpy().tobytes())
+    digest.update(labels.contiguous().numpy().tobytes())
+    path = _cache_folder() / f"classifier-{digest.hexdigest()[:20]}.pt"
+    if _readable(path):
+        return path
+    network = train_classifier(images, labels)
+    # Written aside and renamed: two runs that start together both end with a whole file.
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+        torch.save({"shape": network.shape, "state_dict": network.state_dict()}, part)
+    os.replace(part.name, path)
+    return path
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(base) / "gan_convnorm"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        warnings.warn(f"the cache folder {folder} cannot be written ({error.strerror}); training again", stacklevel=2)
+        return Path(tempfile.mkdtemp(prefix="gan_convnorm-"))
+
+
+def _readable(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        torch.load(path, weights_only=True)
+    except Exception as error:  # whatever a damaged file provokes, training again mends it
+        warnings.warn(f"{path} cannot be read ({type(error).__name__}); training the classifier again", stacklevel=2)
+        return False
+    return True
+
+
+class ClassifierFeatures(FeatureExtractorBase):
+    """`SmallClassifier` in torch-fidelity's interface, with the layers "features" (64) and "logits".
+
+    Args:
+        name: the registered name.
+        features_list: the layers to return.
+        feature_extractor_weights_path: a file of `trained_weights`.
+    """
+
+    def __init__(
+        self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name, features_list)
+        if feature_extractor_weights_path is None:
+            raise ValueError(f"feature extractor {name!r} needs feature_extractor_weights_path")
+        saved = torch.load(feature_extractor_weights_path, map_location="cpu", weights_only=True)
+        self.network = SmallClassifier(**saved["shape"])
+        self.network.load_state_dict(saved["state_dict"])
+        self.eval()
+
+    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
+        layers = dict(zip(self.get_provided_features_list(), self.network(input), strict=True))
+        return tuple(layers[name] for name in self.features_list)
+
+    @staticmethod
+    def get_provided_features_list() -> tuple[str, ...]:
+        return ("features", "logits")
+
+    @staticmethod
+    def get_default_feature_layer_for_metric(metric: str) -> str:
+        return "logits" if metric == "isc" else "features"
+
+    @staticmethod
+    def can_be_compiled() -> bool:
+        return False
+
+    @staticmethod
+    def get_dummy_input_for_compile() -> Tensor:
+        raise NotImplementedError("this extractor is not compiled")
+
+
+register_feature_extractor(NAME, ClassifierFeatures)

@@ -1,0 +1,243 @@
+"""The GAN as a LightningModule: two optimizers, n_dis, linear decay, an average of the generator's weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.losses import hinge_discriminator, hinge_generator
+from gan_convnorm.networks.sngan import SNGANDiscriminator, SNGANGenerator
+
+__all__ = ["GAN", "bytes_to_images", "images_to_bytes"]
+
+
+class GAN(pl.LightningModule):
+    """SNGAN with an exchangeable discriminator normalization.
+
+    A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step
+    of the generator. So Lightning's batch count is the count of generator steps, and a data module must put
+    `n_dis` times the discriminator's batch in a batch (`batches_per_step` tells it).
+
+    Args:
+        resolution: side of the images in pixels; the data module's.
+        channels: channels of the images; the data module's.
+        width: factor on the networks' channels; 1 is the published network, 0.25 the digits default.
+        latent_dim: length of the noise vectors.
+        disc_norm: normalization of the discriminator: none, batch, spectral or convnorm.
+        disc_norm_options: its options, such as {"gain": "lipschitz"} for convnorm.
+        gen_norm: normalization of the generator: none, batch, spectral or convnorm.
+        gen_norm_options: its options.
+        steps: generator steps of the whole run; training stops there.
+        n_dis: discriminator steps per generator step.
+        gen_batch_size: images in a generator step; the discriminator's batch size when not given.
+        gen_lr: Adam's learning rate for the generator, decayed linearly to 0 at `steps`.
+        disc_lr: the same for the discriminator.
+        beta1: Adam's decay of the first moment.
+        beta2: Adam's decay of the second moment.
+        ema_decay: decay of the generator's weight average per step, after a warm-up of (1 + t) / (10 + t).
+        seed: seeds the noise; the run's seed.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 16,
+        channels: int = 1,
+        width: float = 0.25,
+        latent_dim: int = 128,
+        disc_norm: str = "spectral",
+        disc_norm_options: dict[str, Any] | None = None,
+        gen_norm: str = "batch",
+        gen_norm_options: dict[str, Any] | None = None,
+        steps: int = 1500,
+        n_dis: int = 1,
+        gen_batch_size: int | None = None,
+        gen_lr: float = 2e-4,
+        disc_lr: float = 2e-4,
+        beta1: float = 0.0,
+        beta2: float = 0.9,
+        ema_decay: float = 0.999,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value in (("steps", steps), ("n_dis", n_dis), ("latent_dim", latent_dim)):
+            if value < 1:
+                raise BadInput(f"{name} is {value}, and must be 1 or more")
+        if gen_batch_size is not None and gen_batch_size < 1:
+            raise BadInput(f"gen_batch_size is {gen_batch_size}, and must be 1 or more")
+        self.save_hyperparameters()
+        # Two networks step in turn, which Lightning leaves to manual optimization.
+        self.automatic_optimization = False
+        self.generator = SNGANGenerator(resolution, channels, latent_dim, width, gen_norm, gen_norm_options)
+        self.discriminator = SNGANDiscriminator(resolution, channels, width, disc_norm, disc_norm_options)
+        # Parameters are averaged; buffers (BatchNorm's statistics, a norm's vectors) are copied.
+        self.generator_ema = AveragedModel(self.generator, multi_avg_fn=_ema_update(ema_decay), use_buffers=False)
+        self.generator_ema.requires_grad_(False)
+        self.batches_per_step = n_dis
+        self.steps = steps
+        self.seed = seed
+        self.latent_dim = latent_dim
+        self.gen_batch_size = gen_batch_size
+        self.g_step = 0
+
+    def configure_optimizers(self) -> Any:
+        h: Any = self.hparams
+        betas = (float(h.beta1), float(h.beta2))
+        optimizers = [
+            torch.optim.Adam(self.generator.parameters(), h.gen_lr, betas),
+            torch.optim.Adam(self.discriminator.parameters(), h.disc_lr, betas),
+        ]
+        # A function of the step alone, so that a resumed run may have more steps.
+        schedules = [
+            torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / self.steps))
+            for optimizer in optimizers
+        ]
+        return optimizers, schedules
+
+    def training_step(self, batch: Any, batch_idx: int) -> None:
+        images = batch[0] if isinstance(batch, (tuple, list)) else batch
+        gen_optimizer, disc_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        random = _random("train", self.seed, self.global_rank, self.g_step)
+        disc_losses = []
+        for share in images.tensor_split(self.batches_per_step):
+            fakes = self._fakes(len(share), random)
+            disc_losses.append(self._discriminator_step(disc_optimizer, bytes_to_images(share, random), fakes))
+        gen_batch = self.gen_batch_size or len(images) // self.batches_per_step
+        gen_loss = self._generator_step(gen_optimizer, self._noise(gen_batch, random))
+        self.generator_ema.update_parameters(self.generator)
+        for schedule in self.lr_schedulers():  # type: ignore[union-attr]
+            schedule.step()
+        self.g_step += 1
+        self.log_dict({"d_loss": torch.stack(disc_losses).mean(), "g_loss": gen_loss}, prog_bar=True)
+        self.log("step", float(self.g_step))  # Lightning takes it for the logs' axis
+        if self.g_step >= self.steps:
+            # Lightning validates once more before it stops.
+            self.trainer.should_stop = True
+
+    def _discriminator_step(self, optimizer: Any, real: Tensor, fake: Tensor) -> Tensor:
+        # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
+        real_scores, fake_scores = self.discriminator(torch.cat([real, fake])).split([len(real), len(fake)])
+        loss = hinge_discriminator(real_scores, fake_scores)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        return loss.detach()
+
+    def _generator_step(self, optimizer: Any, noise: Tensor) -> Tensor:
+        self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
+        loss = hinge_generator(self.discriminator(self.generator(noise)))
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.untoggle_optimizer(optimizer)
+        return loss.detach()
+
+    @torch.no_grad()
+    def _fakes(self, count: int, random: torch.Generator) -> Tensor:
+        return self.generator(self._noise(count, random))
+
+    def _noise(self, count: int, random: torch.Generator) -> Tensor:
+        return torch.randn(count, self.latent_dim, generator=random).to(self.device)
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, *, seed: int | None = None, ema: bool = True, first: int = 0, batch_size: int = 256
+    ) -> Tensor:
+        """Images from the generator in evaluation mode.
+
+        Image i depends on the seed and on i alone, up to rounding: not on `n`, `first` or `batch_size`.
+
+        Args:
+            n: number of images.
+            seed: seeds the noise; the run's seed when not given.
+            ema: from the averaged weights, else from the current ones.
+            first: number of the first image in the endless series of this seed.
+            batch_size: images in one forward pass.
+
+        Returns:
+            uint8, shape (n, C, H, W), on the CPU.
+        """
+        network = self.generator_ema.module if ema else self.generator
+        noise = self._sample_noise(first, first + n, self.seed if seed is None else seed)
+        was_training = network.training
+        network.eval()
+        try:
+            batches = [images_to_bytes(network(part.to(self.device))).cpu() for part in noise.split(batch_size)]
+        finally:
+            network.train(was_training)
+        return torch.cat(batches)
+
+    def _sample_noise(self, start: int, stop: int, seed: int) -> Tensor:
+        """Rows start to stop of a seed's endless noise, which is drawn in blocks."""
+        size = 256
+        blocks = [
+            torch.randn(size, self.latent_dim, generator=_random("sample", seed, number))
+            for number in range(start // size, (stop - 1) // size + 1)
+        ]
+        return torch.cat(blocks)[start % size :][: stop - start]
+
+    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        """The images of a batch of consecutive numbers."""
+        return self.sample(len(batch), first=int(batch[0]))
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Nothing: the scores are the callbacks' work."""
+
+    test_step = validation_step
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["g_step"] = self.g_step
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.g_step = checkpoint["g_step"]
+
+
+def _ema_update(decay: float) -> Any:
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        # The warm-up lets a short run's average forget the untrained weights.
+        step = int(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + step) / (10 + step)))
+
+    return update
+
+
+def _random(purpose: str, *numbers: int) -> torch.Generator:
+    """A generator for one purpose: independent of the global state, and so exact on resume."""
+    seed = np.random.SeedSequence([int.from_bytes(purpose.encode(), "big"), *numbers]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(seed) >> 1)
+
+
+def bytes_to_images(images: Tensor, random: torch.Generator) -> Tensor:
+    """Dequantize as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
+
+    Args:
+        images: uint8, shape (B, C, H, W).
+        random: source of the uniform noise, on the CPU.
+
+    Returns:
+        float32 in [-1, 1), the same shape and device.
+
+    Raises:
+        BadInput: images of another type.
+    """
+    if images.dtype != torch.uint8:
+        raise BadInput(f"the data module yields {images.dtype} images; expected uint8 images of shape (B, C, H, W)")
+    noise = torch.rand(images.shape, generator=random).to(images.device)
+    return (images + noise) / 128 - 1
+
+
+def images_to_bytes(images: Tensor) -> Tensor:
+    """The nearest byte's centre under `bytes_to_images`: round(128 (x + 1) - 1/2).
+
+    Args:
+        images: floating point in [-1, 1], any shape.
+
+    Returns:
+        uint8, the same shape.
+    """
+    return (images.float() * 128 + 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,82 @@
+"""Where a run writes, and what a checkpoint of an earlier run tells."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["RUNS", "claim_folder", "free_folder", "last_checkpoint", "read_checkpoint_config"]
+
+RUNS = Path("checkpoints/runs")
+
+
+def free_folder(path: Path) -> Path:
+    """The path, or path-2, path-3, ... where it is taken."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def claim_folder(path: Path) -> None:
+    """Make a folder for new output.
+
+    Raises:
+        BadInput: it has files already, or cannot be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        occupied = any(path.iterdir())
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise BadInput(
+            f"the output folder {path} cannot be written: {error.strerror}; choose another with --out"
+        ) from error
+    if occupied:
+        raise BadInput(f"the output folder {path} is not empty, and nothing is overwritten; choose another with --out")
+
+
+def last_checkpoint(folder: Path | None) -> Path:
+    """last.ckpt of a run folder, or of the run under `RUNS` that was saved last when no folder is given.
+
+    Raises:
+        BadInput: there is none.
+    """
+    where = folder if folder is not None else RUNS
+    found = [folder / "last.ckpt"] if folder is not None else list(RUNS.glob("*/last.ckpt"))
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise BadInput(f"there is no last.ckpt under {where} to resume; give a checkpoint with --resume PATH")
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def read_checkpoint_config(path: Path) -> dict[str, Any]:
+    """The configuration of the run that saved a checkpoint.
+
+    Raises:
+        BadInput: no file, a damaged or foreign one.
+    """
+    import torch
+
+    if not path.is_file():
+        raise BadInput(f"there is no checkpoint {path}; expected a .ckpt file that a run has written")
+    try:
+        # Tensors and plain values only: a pickle that would run code is refused.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # the unpickler raises as the damage has it
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(
+            f"{path} cannot be read as a checkpoint ({reason[:200]}); expected a .ckpt file of a run"
+        ) from error
+    if not isinstance(checkpoint, dict) or "config" not in checkpoint:
+        raise BadInput(
+            f"{path} holds no run configuration; expected a .ckpt file that a run of this program has written"
+        )
+    return yaml.safe_load(checkpoint["config"])

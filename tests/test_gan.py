@@ -1,0 +1,120 @@
+"""The LightningModule: steps, averages, noise, samples."""
+
+import itertools
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from gan_convnorm.data import Digits
+from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN, bytes_to_images, images_to_bytes
+
+
+class Record(pl.Callback):
+    """State after every generator step."""
+
+    def __init__(self):
+        self.generators, self.discriminators, self.rates, self.batches = [], [], [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        copy = lambda network: {k: v.clone() for k, v in network.state_dict().items()}  # noqa: E731
+        self.generators.append(copy(pl_module.generator))
+        self.discriminators.append(copy(pl_module.discriminator))
+        self.rates.append([g["lr"] for o in pl_module.optimizers() for g in o.param_groups])
+        self.batches.append(len(batch[0]))
+
+
+def train(**options):
+    record = Record()
+    pl.seed_everything(0)
+    gan = GAN(width=0.05, **options)
+    trainer = pl.Trainer(
+        max_epochs=-1,
+        callbacks=[record],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        accelerator="cpu",
+    )
+    trainer.fit(gan, Digits(batch_size=8))
+    return gan, record, trainer
+
+
+@pytest.mark.parametrize("n_dis", [1, 3])
+@pytest.mark.parametrize("disc_norm", ["spectral", "convnorm"])
+def test_a_training_step_is_a_generator_step(n_dis, disc_norm):
+    gan, record, trainer = train(steps=4, n_dis=n_dis, disc_norm=disc_norm)
+    assert gan.g_step == len(record.batches) == 4
+    assert record.batches == [8 * n_dis] * 4
+    assert trainer.global_step == 4 * (n_dis + 1)
+    for networks in (record.generators, record.discriminators):
+        for earlier, later in itertools.pairwise(networks):
+            assert any(not torch.equal(earlier[k], later[k]) for k in earlier)
+
+
+def test_learning_rate_decays_linearly_to_zero():
+    _, record, _ = train(steps=4, gen_lr=1e-3, disc_lr=4e-3)
+    expected = [[1e-3 * f, 4e-3 * f] for f in (0.75, 0.5, 0.25, 0.0)]
+    assert torch.allclose(torch.tensor(record.rates), torch.tensor(expected))
+
+
+def test_same_seed_same_weights():
+    one, two, other = (train(steps=3, seed=seed)[1].generators[-1] for seed in (1, 1, 2))
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert any(not torch.equal(one[k], other[k]) for k in one)
+
+
+def test_average_is_of_the_generator_alone():
+    gan, record, _ = train(steps=4, ema_decay=0.15)
+    expected = {k: v.clone() for k, v in record.generators[0].items()}
+    for step, weights in enumerate(record.generators[1:], start=1):
+        decay = min(0.15, (1 + step) / (10 + step))
+        for name, value in weights.items():
+            if "running" in name or "num_batches" in name:
+                expected[name] = value  # statistics are copied
+            else:
+                expected[name] = decay * expected[name] + (1 - decay) * value
+    found = gan.generator_ema.module.state_dict()
+    assert all(torch.allclose(found[k].float(), expected[k].float(), atol=1e-6) for k in expected)
+    assert not any(p.requires_grad for p in gan.generator_ema.parameters())
+    assert not [name for name in gan.state_dict() if "ema" in name and "discriminator" in name]
+
+
+def test_samples_do_not_depend_on_how_they_are_asked_for():
+    gan = GAN(width=0.05)
+    whole = gan.sample(300)
+    assert whole.shape == (300, 1, 16, 16) and whole.dtype == torch.uint8
+    parts = torch.cat([gan.sample(170, batch_size=33), gan.sample(130, first=170)])
+    assert (whole.int() - parts.int()).abs().max() <= 1  # rounding at another batch size
+    assert not torch.equal(gan.sample(4, seed=1), gan.sample(4, seed=2))
+    assert torch.equal(gan.sample(4), gan.sample(4, seed=0))
+
+
+def test_sampling_disturbs_nothing():
+    gan = GAN(width=0.05).train()
+    before = {k: v.clone() for k, v in gan.state_dict().items()}
+    state = torch.get_rng_state()
+    gan.sample(5, ema=False)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert gan.generator.training
+    assert all(torch.equal(before[k], v) for k, v in gan.state_dict().items())
+
+
+def test_bytes_survive_the_way_to_images_and_back():
+    images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(50, -1, -1, -1)
+    scaled = bytes_to_images(images, torch.Generator().manual_seed(0))
+    assert scaled.min() >= -1 and scaled.max() <= 1
+    assert torch.equal(images_to_bytes(scaled), images)
+    assert images_to_bytes(torch.tensor([-1.0, 1.0])).tolist() == [0, 255]
+
+
+def test_wrong_input_says_what_was_expected():
+    with pytest.raises(BadInput, match=r"torch\.float32 images; expected uint8"):
+        bytes_to_images(torch.zeros(1, 1, 4, 4), torch.Generator())
+    with pytest.raises(BadInput, match="steps is 0"):
+        GAN(steps=0)
+    with pytest.raises(BadInput, match="n_dis is -1"):
+        GAN(n_dis=-1)

@@ -1,0 +1,63 @@
+"""Every row of the registry, as a network uses it."""
+
+import pytest
+import torch
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import NORMS, ConvNorm2d, find_norm
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        dict(kernel_size=3, padding=1),
+        dict(kernel_size=1),
+        dict(kernel_size=4, stride=2, padding=1),
+        dict(kernel_size=3, groups=2, dilation=2),
+    ],
+)
+def test_conv_keeps_the_shape_and_trains(name, geometry):
+    plain = nn.Conv2d(4, 6, **geometry)
+    expected = plain(torch.zeros(2, 4, 9, 8)).shape
+    weight = plain.weight.detach().clone()
+    norm = find_norm(name)
+    layer = norm.activation(4), norm.conv(plain)
+    image = torch.randn(2, 4, 9, 8)
+    output = layer[1](layer[0](image))
+    assert output.shape == expected
+    output.square().mean().backward()
+    stored = layer[1].parametrizations.weight.original if name == "spectral" else layer[1].weight
+    assert torch.equal(stored, weight)
+    assert stored.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_linear_keeps_the_shape(name):
+    layer = find_norm(name).linear(nn.Linear(5, 3))
+    assert layer(torch.randn(2, 5)).shape == (2, 3)
+
+
+def test_spectral_bounds_the_flattened_kernel():
+    layer = find_norm("spectral", {"n_power_iterations": 3}).conv(nn.Conv2d(4, 6, 3))
+    for _ in range(100):
+        layer(torch.randn(1, 4, 5, 5))
+    norm = torch.linalg.matrix_norm(layer.weight.double().flatten(1), 2).item()
+    assert norm == pytest.approx(1, abs=1e-4)
+
+
+def test_options_reach_the_layer():
+    layer = find_norm("convnorm", {"gain": "lipschitz", "affine": None, "eps": 0.5}).conv(nn.Conv2d(4, 6, 3))
+    assert isinstance(layer, ConvNorm2d)
+    assert (layer.gain, layer.affine, layer.eps) == ("lipschitz", None, 0.5)
+    assert find_norm("batch", {"momentum": 0.5}).activation(4).momentum == 0.5
+
+
+def test_unknown_names_and_options_list_the_choices():
+    with pytest.raises(BadInput, match="none, batch, spectral, convnorm"):
+        find_norm("convnrom")
+    with pytest.raises(BadInput, match="affine, eps, gain, running_average"):
+        find_norm("convnorm", {"epsilon": 1})
+    with pytest.raises(BadInput, match="takes: none"):
+        find_norm("none", {"eps": 1})
