@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 import warnings
@@ -21,7 +22,7 @@ from gan_convnorm.callbacks import FidelityScores, ImageWriter, MetricsFile, Run
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
-from gan_convnorm.run_folder import RUNS, claim_folder, free_folder, last_checkpoint, read_checkpoint_config
+from gan_convnorm.run_folder import RUNS, claim_folder, last_checkpoint, read_checkpoint_config
 
 __all__ = ["main"]
 
@@ -41,6 +42,8 @@ FLAGS = {
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
+SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
+DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
@@ -78,11 +81,6 @@ class DataFlag(argparse.Action):
 class Command(LightningCLI):
     """LightningCLI with this project's flags, folders and callbacks."""
 
-    def init_parser(self, **kwargs: Any) -> LightningArgumentParser:
-        parser = super().init_parser(**kwargs)
-        parser.prog = kwargs.get("prog", parser.prog)
-        return parser
-
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(FidelityScores, "scores")
         parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
@@ -114,7 +112,14 @@ class Command(LightningCLI):
         if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
             words.insert(0, "fit")
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
+        for flag, word in zip(words, [*words[1:], ""], strict=True):
+            name, _, value = flag.partition("=")
+            if name in ("-c", "--config"):
+                _check_config(Path(value or word))
         self.config = parser.parse_args(words)
+        seed = self.config[self.config.subcommand].seed_everything
+        if isinstance(seed, bool) or not 0 <= seed < 2**32:
+            raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
         self.run_folder, checkpoint = self._checkpoint()
         if checkpoint is not None:
             # The command line is read again on top of the configuration that the checkpoint was trained with.
@@ -160,19 +165,18 @@ class Command(LightningCLI):
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
             if self.subcommand == "predict":
-                folder = self.run_folder or free_folder(Path(config.ckpt_path).parent / "predict")
-                claim_folder(folder)
-                callbacks = [ImageWriter(folder)]
+                default = Path(config.ckpt_path).parent / "predict"
+                callbacks = [ImageWriter(claim_folder(self.run_folder or default, rename=not self.run_folder))]
         self.trainer_defaults["callbacks"] = callbacks
         return super().instantiate_trainer(**kwargs)
 
     def _fit_folder(self, config: Any) -> Path:
-        checkpoint = Path(config.ckpt_path) if config.ckpt_path else None
         name = f"{self.datamodule.name}-{config.model.disc_norm}-seed{config.seed_everything}"
-        folder = self.run_folder or free_folder(RUNS / name)
-        if checkpoint is None or folder.resolve() != checkpoint.resolve().parent:
-            claim_folder(folder)
-        print(f"run {folder}" + (f", resumed from {checkpoint}" if checkpoint else ""), flush=True)
+        folder = self.run_folder or RUNS / name
+        resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
+        if not resumed:
+            folder = claim_folder(folder, rename=not self.run_folder)
+        print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
@@ -195,10 +199,15 @@ class Command(LightningCLI):
         config = self.config[self.subcommand].clone()
         # Run again, it starts anew.
         config["ckpt_path"] = None
-        return self._parser(self.subcommand).dump(config, skip_none=False)
+        return self._parser(self.subcommand).dump(config, skip_unset=False)
 
     def fit(self, **kwargs: Any) -> None:
-        self.trainer.fit(**kwargs)
+        try:
+            self.trainer.fit(**kwargs)
+        except BadInput:
+            with contextlib.suppress(OSError):  # which a folder with files raises
+                Path(self.trainer.default_root_dir).rmdir()
+            raise
 
     def predict(self, **kwargs: Any) -> None:
         number = self.config[self.subcommand].num
@@ -209,9 +218,23 @@ class Command(LightningCLI):
 def _data_class_path(flag: str, word: str) -> str:
     """The class path for a data set's short name."""
     name = word.removeprefix("--data=") if word.startswith("--data=") else word if flag == "--data" else None
-    if name in DATA:
-        return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
-    return word
+    if name is None or "." in name or name.startswith("-"):
+        return word
+    if name not in DATA:
+        raise BadInput(f"data {name!r} is not known; choose one of: {', '.join(DATA)}, or give a class as module.Class")
+    return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
+
+
+def _check_config(path: Path) -> None:
+    """Name the file, which jsonargparse's own messages do not."""
+    if not path.is_file():
+        raise BadInput(f"there is no configuration file {path}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
 
 
 def fail(message: str) -> NoReturn:
@@ -231,7 +254,13 @@ def main(args: list[str] | None = None) -> None:
     """
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*LeafSpec.* is deprecated")  # between pytorch-lightning 2.6.6 and torch 2.14
+    for message in (
+        ".*LeafSpec.* is deprecated",  # between pytorch-lightning 2.6.6 and torch 2.14
+        "Checkpoint directory .* exists and is not empty",  # a resumed run's own
+        "The dirpath has changed from",  # a resumed run with --out, whose best score counts anew
+        "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
+    ):
+        warnings.filterwarnings("ignore", message)
     try:
         Command(
             GAN,
@@ -243,7 +272,17 @@ def main(args: list[str] | None = None) -> None:
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             parser_class=Parser,
+            parser_kwargs={
+                "description": DESCRIPTION,
+                **{name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"} for name in SUBCOMMANDS},
+            },
             args=args,
         )
-    except BadInput as error:
-        fail(" ".join(str(error).split()))
+    except Exception as error:
+        # jsonargparse wraps what a constructor raises in an error of its own.
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, BadInput):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        fail(" ".join(str(cause).split()))

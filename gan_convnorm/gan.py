@@ -16,6 +16,18 @@ from gan_convnorm.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
 __all__ = ["GAN", "bytes_to_images", "images_to_bytes"]
 
+#: hyperparameters that decide which weights there are
+ARCHITECTURE = (
+    "resolution",
+    "channels",
+    "width",
+    "latent_dim",
+    "disc_norm",
+    "disc_norm_options",
+    "gen_norm",
+    "gen_norm_options",
+)
+
 
 class GAN(pl.LightningModule):
     """SNGAN with an exchangeable discriminator normalization.
@@ -194,6 +206,10 @@ class GAN(pl.LightningModule):
         checkpoint["g_step"] = self.g_step
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in ARCHITECTURE:
+            found, expected = checkpoint["hyper_parameters"].get(name), self.hparams[name]
+            if found != expected:
+                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
         self.g_step = checkpoint["g_step"]
 
 

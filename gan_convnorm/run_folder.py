@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +11,47 @@ import yaml
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["RUNS", "claim_folder", "free_folder", "last_checkpoint", "read_checkpoint_config"]
+__all__ = ["RUNS", "claim_folder", "last_checkpoint", "read_checkpoint_config"]
 
 RUNS = Path("checkpoints/runs")
 
 
-def free_folder(path: Path) -> Path:
-    """The path, or path-2, path-3, ... where it is taken."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
-
-
-def claim_folder(path: Path) -> None:
+def claim_folder(path: Path, *, rename: bool = False) -> Path:
     """Make a folder for new output.
+
+    Args:
+        path: the folder.
+        rename: take path-2, path-3, ... where there is one already.
+
+    Returns:
+        The folder, which exists and is empty.
 
     Raises:
         BadInput: it has files already, or cannot be made or written.
     """
+    number, folder = 1, path
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        occupied = any(path.iterdir())
-        with tempfile.TemporaryFile(dir=path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while rename:
+            try:
+                folder.mkdir()  # fails where another run, perhaps in this moment, has made it
+                break
+            except FileExistsError:
+                number += 1
+                folder = path.with_name(f"{path.name}-{number}")
+        folder.mkdir(exist_ok=True)
+        occupied = any(folder.iterdir())
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise BadInput(
-            f"the output folder {path} cannot be written: {error.strerror}; choose another with --out"
+            f"the output folder {folder} cannot be written ({error.strerror}); choose another with --out"
         ) from error
     if occupied:
-        raise BadInput(f"the output folder {path} is not empty, and nothing is overwritten; choose another with --out")
+        raise BadInput(
+            f"the output folder {folder} is not empty, and nothing is overwritten; choose another with --out"
+        )
+    return folder
 
 
 def last_checkpoint(folder: Path | None) -> Path:
@@ -67,6 +78,8 @@ def read_checkpoint_config(path: Path) -> dict[str, Any]:
 
     if not path.is_file():
         raise BadInput(f"there is no checkpoint {path}; expected a .ckpt file that a run has written")
+    if not zipfile.is_zipfile(path):
+        raise BadInput(f"{path} is damaged or no checkpoint; expected a .ckpt file that a run has written")
     try:
         # Tensors and plain values only: a pickle that would run code is refused.
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import Evaluator, Scores, create_extractor
+from gan_convnorm.fidelity import EXTRACTORS, Evaluator, Scores, create_extractor
 
 __all__ = ["FidelityScores"]
 
@@ -28,6 +28,8 @@ class FidelityScores(pl.Callback):
     def __init__(
         self, extractor: str = "classifier", num_fake: int = 2000, isc_splits: int = 10, batch_size: int = 64
     ) -> None:
+        if extractor not in EXTRACTORS:
+            raise BadInput(f"extractor {extractor!r} is not known; choose one of: {', '.join(EXTRACTORS)}")
         if isc_splits < 1:
             raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
         if num_fake < max(2, isc_splits):
@@ -41,13 +43,25 @@ class FidelityScores(pl.Callback):
         self.evaluator: Evaluator | None = None
         self.last: Scores | None = None
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        # Here and not at the first evaluation: missing weights end a run before it starts.
-        if stage == "predict":
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Not at the first evaluation: missing weights end a run before it starts.
+        self._prepare(trainer, "train")
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._prepare(trainer, "train")
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._prepare(trainer, "test")
+
+    def _prepare(self, trainer: pl.Trainer, split: str) -> None:
+        if self.evaluator is not None:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        split = "test" if stage == "test" else "train"
         reference = (data.test_set if split == "test" else data.train_set).tensors[0]
+        print(
+            f"preparing the scores: {self.extractor} features of {len(reference)} {data.name} {split} images",
+            flush=True,
+        )
         labelled = data.train_set.tensors if len(data.train_set.tensors) > 1 else None
         self.evaluator = Evaluator(
             create_extractor(self.extractor, labelled=labelled, device=trainer.strategy.root_device),

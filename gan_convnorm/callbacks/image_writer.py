@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from gan_convnorm.callbacks.sample_grids import save_grid
+from gan_convnorm.callbacks.sample_grids import save_grid, save_image
 
 __all__ = ["ImageWriter"]
 
@@ -40,10 +40,8 @@ class ImageWriter(BasePredictionWriter):
         batch_idx: int,
         dataloader_idx: int,
     ) -> None:
-        from torchvision.io import write_png
-
         for number, image in zip(batch.tolist(), prediction, strict=True):
-            write_png(image, str(self.folder / f"{number:05d}.png"))
+            save_image(image, self.folder / f"{number:05d}.png")
         self.count += len(prediction)
         if len(self.first) < GRID:
             self.first.extend(prediction[: GRID - len(self.first)])

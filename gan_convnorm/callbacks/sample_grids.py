@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-__all__ = ["SampleGrids", "save_grid"]
+__all__ = ["SampleGrids", "save_grid", "save_image"]
 
 
 class SampleGrids(pl.Callback):
@@ -32,8 +32,14 @@ class SampleGrids(pl.Callback):
 
 def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
     """Write uint8 images (N, C, H, W) as one picture, row by row."""
-    from torchvision.io import write_png
     from torchvision.utils import make_grid
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_png(make_grid(images, nrow=columns, padding=2, pad_value=128), str(path))
+    save_image(make_grid(images, nrow=columns, padding=2, pad_value=128), path)
+
+
+def save_image(image: Tensor, path: Path) -> None:
+    """Write one uint8 image (C, H, W), grey or RGB."""
+    from torchvision.transforms.functional import to_pil_image
+
+    to_pil_image(image).save(path)

@@ -1,0 +1,60 @@
+"""Every command and every snippet of the README does what it says."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan_convnorm.cli import main
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    python ")]
+SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4", "--eval-every", "2", "--num-fake", "10"]
+
+
+def test_the_two_commands_stand_there():
+    assert COMMANDS[0] == "python -m pip install -e . && python train_gan.py --disc-norm convnorm"
+    assert COMMANDS[-1] == 'python -m pip install -e ".[test]" && python -m pytest'
+
+
+def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    shutil.copytree(ROOT / "configs", "configs")
+    steps = 0
+    for command in COMMANDS[:-1]:
+        words = shlex.split(command.partition("&&")[2] or command)
+        assert words[:2] == ["python", "train_gan.py"]
+        words = words[2:]
+        if not words or words[0].startswith("-"):
+            # The same command on a scale of seconds; what is given twice counts as given last.
+            steps += 2
+            words = [*words, *([] if "--resume" in words else SMALL), "--steps", str(steps)]
+        elif words[0] == "validate":
+            words += ["--num-fake", "10"]
+        main(words)
+    assert len(list(Path("images").glob("0*.png"))) == 64
+    assert {p.name for p in Path("checkpoints/runs").iterdir()} >= {"digits-convnorm-seed0", "digits-spectral-seed1"}
+    capsys.readouterr()
+    main(["--config", "checkpoints/runs/digits-convnorm-seed0/config.yaml", "--steps", "1"])
+    assert "digits-convnorm-seed0-" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_snippets_run(snippet):
+    subprocess.run([sys.executable, "-c", snippet], check=True)
+
+
+def test_files_and_norms_named_are_there():
+    from gan_convnorm.layers import NORMS
+
+    for path in re.findall(r"configs/[\w.]+", README):
+        assert (ROOT / path).is_file(), path
+    for path in re.findall(r"\]\((?!https)([^)]+)\)", README):
+        assert (ROOT / path).exists(), path
+    assert all(f"`{name}`" in README for name in NORMS)
