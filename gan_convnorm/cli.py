@@ -158,8 +158,9 @@ class Command(LightningCLI):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            if self._get(self.config_init, "trainer")["logger"] is None:
-                kwargs["logger"] = MetricsFile(folder / "metrics.csv")
+            chosen = self._get(self.config_init, "trainer")["logger"]
+            others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
+            kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
             callbacks = self._fit_callbacks(folder)
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}

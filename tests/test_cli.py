@@ -202,6 +202,7 @@ def test_every_shipped_config_trains(config, capsys, monkeypatch):
         ("--disc-norm foo", "norm 'foo' is not known; choose one of: none, batch, spectral, convnorm"),
         ("--gen-norm foo", "choose one of: none, batch, spectral, convnorm"),
         ("--disc-norm convnorm --model.disc_norm_options '{epsilon: 1}'", "no option 'epsilon'"),
+        ("--disc-norm convnorm --model.disc_norm_options '{gain: high}'", "gain is 'high'"),
         ("--extractor vgg", "choose one of: classifier, inception"),
         ("--data nope", "choose one of: digits"),
         ("--data no.such.Class", "no.such.Class"),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import NORMS, ConvNorm2d, find_norm
+from gan_convnorm.layers import NORMS, ConvNorm2d, LinearRowNorm, find_norm
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -37,6 +37,20 @@ def test_conv_keeps_the_shape_and_trains(name, geometry):
 def test_linear_keeps_the_shape(name):
     layer = find_norm(name).linear(nn.Linear(5, 3))
     assert layer(torch.randn(2, 5)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("gain", [0.7, "lipschitz"])
+def test_linear_row_norm_is_convnorm_of_a_1x1_kernel(gain):
+    linear = LinearRowNorm(5, 3, gain=gain, eps=0.1, dtype=torch.float64)
+    conv = ConvNorm2d(5, 3, 1, gain=gain, eps=0.1, dtype=torch.float64)
+    with torch.no_grad():
+        conv.weight.copy_(linear.weight[:, :, None, None])
+        conv.bias.copy_(linear.bias)
+    x = torch.randn(4, 5, dtype=torch.float64)
+    assert torch.allclose(linear(x), conv(x[:, :, None, None])[:, :, 0, 0], rtol=1e-12)
+    factor = 3**-0.5 if gain == "lipschitz" else gain
+    rows = linear.weight / (linear.weight.norm(dim=1, keepdim=True) ** 2 + 0.1).sqrt()
+    assert torch.allclose(linear(x), x @ (factor * rows).T + linear.bias, rtol=1e-12)
 
 
 def test_spectral_bounds_the_flattened_kernel():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import NORMS, ConvNorm2d
+from gan_convnorm.layers import NORMS, ConvNorm2d, LinearRowNorm
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
 from gan_convnorm.networks.sngan import ROWS
 
@@ -32,9 +32,11 @@ def test_shapes(resolution, norm):
 
 
 def test_every_convolution_of_the_discriminator_is_normalized():
-    convs = [m for m in SNGANDiscriminator(32, norm="convnorm").modules() if isinstance(m, nn.Conv2d)]
+    network = SNGANDiscriminator(32, norm="convnorm")
+    convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert len(convs) == 10
     assert all(isinstance(m, ConvNorm2d) for m in convs)
+    assert isinstance(network.linear, LinearRowNorm)
     spectral = SNGANDiscriminator(32, norm="spectral")
     layers = [m for m in spectral.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
     assert len(layers) == 11

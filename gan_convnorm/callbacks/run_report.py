@@ -56,8 +56,8 @@ class RunReport(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        if trainer.logger is not None:
-            trainer.logger.save()
+        for logger in trainer.loggers:
+            logger.save()
         scores = next(c for c in trainer.callbacks if isinstance(c, FidelityScores)).last  # type: ignore[attr-defined]
         rows = _score_rows(self.folder / "metrics.csv")
         if scores is None or not rows:

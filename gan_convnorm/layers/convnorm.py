@@ -8,9 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.spectrum.power import autocorrelation, power_spectrum
 
-__all__ = ["ConvNorm2d", "convnorm"]
+__all__ = ["ConvNorm2d", "LinearRowNorm", "convnorm", "convnorm_linear"]
 
 
 class ConvNorm2d(nn.Conv2d):
@@ -43,7 +44,7 @@ class ConvNorm2d(nn.Conv2d):
             original averages (S_k + eps)^(-1/2), whose shape follows the input).
 
     Raises:
-        ValueError: unknown option values.
+        BadInput: unknown option values (a ValueError).
     """
 
     affine_weight: nn.Parameter | None
@@ -70,13 +71,10 @@ class ConvNorm2d(nn.Conv2d):
         running_average: bool = False,
     ) -> None:
         if padding_mode != "zeros":
-            raise ValueError(f"ConvNorm2d: padding_mode is {padding_mode!r}, and only 'zeros' is supported")
-        if eps < 0:
-            raise ValueError(f"ConvNorm2d: eps is {eps}, and must be zero or above")
-        if isinstance(gain, str) and gain != "lipschitz":
-            raise ValueError(f"ConvNorm2d: gain is {gain!r}, and must be a number or 'lipschitz'")
+            raise BadInput(f"ConvNorm2d: padding_mode is {padding_mode!r}, and only 'zeros' is supported")
+        _check_options("ConvNorm2d", eps, gain)
         if affine not in (None, "channel", "depthwise"):
-            raise ValueError(f"ConvNorm2d: affine is {affine!r}, and must be None, 'channel' or 'depthwise'")
+            raise BadInput(f"ConvNorm2d: affine is {affine!r}, and must be None, 'channel' or 'depthwise'")
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
         )
@@ -114,9 +112,7 @@ class ConvNorm2d(nn.Conv2d):
         spectrum = power_spectrum(correlation, grid, self.dilation)  # type: ignore[arg-type]
         # Rounding can leave a spectral zero slightly negative.
         transfer = (spectrum.clamp_min(0) + self.eps).rsqrt()
-        gain = math.sqrt(self.groups / self.out_channels) if self.gain == "lipschitz" else float(self.gain)
-        if gain != 1.0:
-            transfer = transfer * gain
+        transfer = transfer * _gain_factor(self.gain, self.out_channels // self.groups)
         if self.affine_weight is not None:
             response = self.affine_weight if self.affine == "channel" else _filter_response(self.affine_weight, grid)
             transfer = transfer * response
@@ -171,6 +167,45 @@ class ConvNorm2d(nn.Conv2d):
         return super().extra_repr() + options + (", running_average=True" if self.running_average else "")
 
 
+class LinearRowNorm(nn.Linear):
+    """Bounds each row, ||w_k|| <= 1, and so ||W|| <= sqrt(out_features): `ConvNorm2d` of a 1x1 kernel on one pixel.
+
+    Args:
+        in_features: as in `torch.nn.Linear`.
+        out_features: as in `torch.nn.Linear`.
+        bias: as in `torch.nn.Linear`.
+        device: as in `torch.nn.Linear`.
+        dtype: as in `torch.nn.Linear`.
+        eps: added to ||w_k||^2.
+        gain: a fixed factor, or "lipschitz" for 1 / sqrt(out_features).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        eps: float = 1e-4,
+        gain: float | Literal["lipschitz"] = 1.0,
+    ) -> None:
+        _check_options("LinearRowNorm", eps, gain)
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.eps = eps
+        self.gain = gain
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            scale = (self.weight.square().sum(dim=1, keepdim=True) + self.eps).rsqrt()
+            weight = self.weight * (scale * _gain_factor(self.gain, self.out_features))
+        return nn.functional.linear(input, weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + f", eps={self.eps:g}, gain={self.gain!r}"
+
+
 def convnorm(
     conv: nn.Conv2d,
     *,
@@ -203,6 +238,33 @@ def convnorm(
     )
     layer.weight, layer.bias = conv.weight, conv.bias
     return layer
+
+
+def convnorm_linear(linear: nn.Linear, *, eps: float = 1e-4, gain: float | Literal["lipschitz"] = 1.0) -> LinearRowNorm:
+    """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights."""
+    layer = LinearRowNorm(
+        linear.in_features,
+        linear.out_features,
+        linear.bias is not None,
+        linear.weight.device,
+        linear.weight.dtype,
+        eps=eps,
+        gain=gain,
+    )
+    layer.weight, layer.bias = linear.weight, linear.bias
+    return layer
+
+
+def _check_options(layer: str, eps: float, gain: float | str) -> None:
+    if eps < 0:
+        raise BadInput(f"{layer}: eps is {eps}, and must be zero or above")
+    if isinstance(gain, str) and gain != "lipschitz":
+        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz'")
+
+
+def _gain_factor(gain: float | str, channels: int) -> float:
+    """The factor of a gain; "lipschitz" makes the stack of so many channels of norm one have norm one."""
+    return 1 / math.sqrt(channels) if gain == "lipschitz" else float(gain)
 
 
 def _filter_response(taps: Tensor, grid: tuple[int, int]) -> Tensor:

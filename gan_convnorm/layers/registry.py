@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.convnorm import convnorm
+from gan_convnorm.layers.convnorm import convnorm, convnorm_linear
 from gan_convnorm.layers.spectral import spectral
 
 __all__ = ["NORMS", "Norm", "find_norm"]
@@ -48,7 +48,7 @@ NORMS: dict[str, Norm] = {
     "none": Norm(),
     "batch": Norm(activation=_batch),
     "spectral": Norm(conv=spectral, linear=spectral),
-    "convnorm": Norm(conv=convnorm),
+    "convnorm": Norm(conv=convnorm, linear=convnorm_linear),
 }
 
 
