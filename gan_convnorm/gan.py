@@ -36,10 +36,12 @@ class GAN(pl.LightningModule):
     of the generator. So Lightning's batch count is the count of generator steps, and a data module must put
     `n_dis` times the discriminator's batch in a batch (`batches_per_step` tells it).
 
+    The defaults are those of the digits run of a few minutes; the published settings are in configs/.
+
     Args:
         resolution: side of the images in pixels; the data module's.
         channels: channels of the images; the data module's.
-        width: factor on the networks' channels; 1 is the published network, 0.25 the digits default.
+        width: factor on the networks' channels; 1 is the published network.
         latent_dim: length of the noise vectors.
         disc_norm: normalization of the discriminator: none, batch, spectral or convnorm.
         disc_norm_options: its options, such as {"gain": "lipschitz"} for convnorm.
@@ -69,8 +71,8 @@ class GAN(pl.LightningModule):
         steps: int = 1500,
         n_dis: int = 1,
         gen_batch_size: int | None = None,
-        gen_lr: float = 2e-4,
-        disc_lr: float = 2e-4,
+        gen_lr: float = 2e-3,
+        disc_lr: float = 2e-3,
         beta1: float = 0.0,
         beta2: float = 0.9,
         ema_decay: float = 0.999,
