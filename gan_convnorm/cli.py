@@ -97,6 +97,8 @@ class Command(LightningCLI):
             action: Any = parser._option_string_actions[f"--{nested}"]
             action.option_strings.append(flag)
             parser._option_string_actions[flag] = action
+        data: Any = parser._option_string_actions["--data"]
+        data.help = f"Data set: {', '.join(DATA)}, or module.Class with the arguments of its constructor."
         for flag, argument in DATA_FLAGS.items():
             parser.add_argument(
                 flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument

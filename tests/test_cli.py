@@ -59,7 +59,7 @@ def test_a_run_leaves_everything_it_promises(trained):
     expected = {"config.yaml", "metrics.csv", "samples", "best.ckpt", "last.ckpt", "summary.json", "curves.png"}
     assert {p.name for p in trained.iterdir()} == expected
     assert {p.name for p in (trained / "samples").iterdir()} == {"step-000004.png", "step-000006.png"}
-    assert read_image(str(trained / "samples/step-000006.png")).shape[1:] == (182, 182)
+    assert read_image(str(trained / "samples/step-000006.png")).shape[1:] == (662, 662)
     scores = [(int(r["step"]), float(r["fid"])) for r in rows(trained)]
     assert [step for step, _ in scores] == [4, 6]
     summary = json.loads((trained / "summary.json").read_text())
@@ -173,8 +173,8 @@ def test_predict_writes_images_and_a_grid(trained, capsys):
     assert len(list(Path("images").glob("0*.png"))) == 70
     assert read_image("images/00069.png").shape == (1, 16, 16)
     grid = read_image("images/grid.png")
-    assert grid.shape[1:] == (18 * 7 + 2, 18 * 10 + 2)
-    assert torch.equal(grid[0, 2:18, 2:18], read_image("images/00000.png")[0])
+    assert grid.shape[1:] == (66 * 7 + 2, 66 * 10 + 2)  # sixteen pixels are drawn as 64
+    assert torch.equal(grid[0, 2:66:4, 2:66:4], read_image("images/00000.png")[0])
     err = refused(capsys, "predict", "--ckpt_path", str(trained / "best.ckpt"), "--out", "images")
     assert "not empty" in err
 

@@ -83,6 +83,15 @@ def test_average_is_of_the_generator_alone():
     assert not [name for name in gan.state_dict() if "ema" in name and "discriminator" in name]
 
 
+def test_a_checkpoint_loads_in_python(tmp_path):
+    gan, _, trainer = train(steps=2, disc_norm="convnorm", disc_norm_options={"gain": "lipschitz", "affine": None})
+    trainer.save_checkpoint(tmp_path / "gan.ckpt")
+    loaded = GAN.load_from_checkpoint(tmp_path / "gan.ckpt")
+    assert loaded.discriminator.blocks[0].conv1.gain == "lipschitz"
+    assert loaded.g_step == 2
+    assert torch.equal(loaded.sample(5), gan.sample(5))
+
+
 def test_samples_do_not_depend_on_how_they_are_asked_for():
     gan = GAN(width=0.05)
     whole = gan.sample(300)

@@ -73,12 +73,12 @@ class FidelityScores(pl.Callback):
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.sanity_checking:
-            self._score(pl_module)
+            self._score(trainer, pl_module)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._score(pl_module)
+        self._score(trainer, pl_module)
 
-    def _score(self, pl_module: Any) -> None:
+    def _score(self, trainer: pl.Trainer, pl_module: Any) -> None:
         assert self.evaluator is not None
         self.last = scores = self.evaluator(pl_module.sample(self.num_fake), "EMA samples")
         # As float64 tensors: plain floats would be logged in float32.
@@ -86,4 +86,5 @@ class FidelityScores(pl.Callback):
         pl_module.log("fid", values.pop("fid"), prog_bar=True)
         # Lightning takes "step" for the logs' axis: generator steps.
         pl_module.log_dict({**values, "step": float(pl_module.g_step)})
-        print(f"G step {pl_module.g_step}: {scores.line()}", flush=True)
+        if trainer.is_global_zero:
+            print(f"G step {pl_module.g_step}: {scores.line()}", flush=True)

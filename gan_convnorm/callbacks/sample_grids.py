@@ -31,11 +31,13 @@ class SampleGrids(pl.Callback):
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
-    """Write uint8 images (N, C, H, W) as one picture, row by row."""
+    """Write uint8 images (N, C, H, W) as one picture, row by row; small ones enlarged to about 64 pixels."""
     from torchvision.utils import make_grid
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_image(make_grid(images, nrow=columns, padding=2, pad_value=128), path)
+    factor = max(1, 64 // images.shape[-1])
+    enlarged = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
+    save_image(make_grid(enlarged, nrow=columns, padding=2, pad_value=128), path)
 
 
 def save_image(image: Tensor, path: Path) -> None:
