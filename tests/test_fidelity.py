@@ -57,6 +57,29 @@ def test_scores_equal_torch_fidelity(digits, extractor):
         assert word in scores.line()
 
 
+def test_inception_scores_equal_torch_fidelity(digits, inception_weights):
+    train, test = digits.train_set.tensors[0][:12], digits.test_set.tensors[0][:10]
+    extractor = create_extractor("inception", weights=str(inception_weights))
+    scores = Evaluator(extractor, train, "digits train images", isc_splits=2, batch_size=8)(test)
+    expected = torch_fidelity.calculate_metrics(
+        input1=Images(test.expand(-1, 3, -1, -1)),
+        input2=Images(train.expand(-1, 3, -1, -1)),
+        cuda=False,
+        isc=True,
+        isc_splits=2,
+        fid=True,
+        cache=False,
+        verbose=False,
+        save_cpu_ram=True,
+        batch_size=8,
+        feature_extractor_weights_path=str(inception_weights),
+    )
+    assert expected["frechet_inception_distance"] > 1
+    assert scores.values["fid"] == pytest.approx(expected["frechet_inception_distance"], rel=1e-6)
+    assert scores.values["isc"] == pytest.approx(expected["inception_score_mean"], rel=1e-6)
+    assert scores.protocol["extractor"] == "inception-v3-compat"
+
+
 def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
     from gan_convnorm.fidelity.evaluate import extract
 
