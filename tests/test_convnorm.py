@@ -244,18 +244,20 @@ def test_running_average_follows_the_original_schedule():
     layer = ConvNorm2d(2, 3, 3, padding=1, running_average=True, dtype=torch.float64)
     image = torch.randn(1, 2, 6, 5, dtype=torch.float64)
     expected = torch.zeros(3, 5, 5, dtype=torch.float64)
-    for t in range(1, 4):
+    for t in (1, 2, 20_000, 39_999, 40_000, 100_000):
+        layer.num_updates.fill_(t - 1)
         with torch.no_grad():
             layer.weight.normal_()
         layer(image)
-        factor = max((1 + math.cos(math.pi * t / 40_000)) / 2, 0.01)
+        factor = max((1 + math.cos(math.pi * min(t, 40_000) / 40_000)) / 2, 0.01)
         lags = torch.zeros_like(expected)
         for k, j, a, b, c, d in itertools.product(range(3), range(2), *[range(3)] * 4):
             lags[k, a - c + 2, b - d + 2] += layer.weight[k, j, a, b].item() * layer.weight[k, j, c, d].item()
         expected = factor * lags + (1 - factor) * expected
     assert torch.allclose(layer.running_autocorrelation, expected, rtol=1e-6)
-    assert layer.num_updates == 3
-    # Evaluation reads the average: here that of the last weights, up to (1 - f_3).
+    assert layer.num_updates == 100_000
+    # Evaluation reads the average: here that of the last weights, up to (1 - f_1).
+    layer.num_updates.zero_()
     assert torch.allclose(layer.train()(image), layer.eval()(image), rtol=1e-5)
     with torch.no_grad():
         layer.running_autocorrelation *= 4

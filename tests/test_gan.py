@@ -8,7 +8,8 @@ import torch
 
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN, bytes_to_images, images_to_bytes
+from gan_convnorm.gan import GAN, _random, bytes_to_images, images_to_bytes
+from gan_convnorm.networks import SNGANGenerator
 
 
 class Record(pl.Callback):
@@ -65,6 +66,24 @@ def test_same_seed_same_weights():
     one, two, other = (train(steps=3, seed=seed)[1].generators[-1] for seed in (1, 1, 2))
     assert all(torch.equal(one[k], two[k]) for k in one)
     assert any(not torch.equal(one[k], other[k]) for k in one)
+
+
+def test_noise_is_new_in_every_step_and_process():
+    noises = []
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(
+        lambda module, inputs: noises.append(inputs[0]) if isinstance(module, SNGANGenerator) else None
+    )
+    try:
+        train(steps=3, n_dis=2)
+    finally:
+        hook.remove()
+    assert len(noises) == 3 * (2 + 1)
+    assert len({noise[0, 0].item() for noise in noises}) == len(noises)
+    drawn = [
+        torch.rand(1, generator=_random("train", *numbers)).item() for numbers in ((0, 0, 0), (0, 1, 0), (0, 0, 1))
+    ]
+    assert len(set(drawn)) == 3
+    assert drawn[0] == torch.rand(1, generator=_random("train", 0, 0, 0)).item()
 
 
 def test_average_is_of_the_generator_alone():

@@ -121,9 +121,9 @@ class ConvNorm2d(nn.Conv2d):
     @torch.no_grad()
     def _update_running_average(self, correlation: Tensor) -> None:
         self.num_updates.add_(1)
-        progress = (self.num_updates / 40_000).clamp_max(1)
+        progress = (self.num_updates.to(correlation.dtype) / 40_000).clamp_max(1)
         factor = ((1 + torch.cos(math.pi * progress)) / 2).clamp_min(0.01)
-        self.running_autocorrelation.lerp_(correlation, factor.to(correlation.dtype))
+        self.running_autocorrelation.lerp_(correlation, factor)
 
     def forward(self, input: Tensor) -> Tensor:
         if self.kernel_size == (1, 1):
