@@ -279,6 +279,16 @@ def test_autocast_keeps_the_spectrum_in_float32():
         assert relative_error(rounded.float(), exact) <= 1e-2
 
 
+@pytest.mark.parametrize("size", [(3, 9), (9, 2)])
+def test_an_image_below_the_kernel_is_refused_as_in_conv2d(size):
+    image = torch.randn(1, 2, *size)
+    with pytest.raises(RuntimeError, match="size"):
+        nn.Conv2d(2, 3, 4)(image)
+    with pytest.raises(ValueError, match="below the kernel"):
+        ConvNorm2d(2, 3, 4)(image)
+    ConvNorm2d(2, 3, 4)(torch.randn(1, 2, 4, 4))
+
+
 def test_unbatched_input_has_conv2d_shape():
     layer = ConvNorm2d(2, 3, 3, padding=1)
     image = torch.randn(2, 6, 5)

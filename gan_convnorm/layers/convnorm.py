@@ -44,7 +44,7 @@ class ConvNorm2d(nn.Conv2d):
             original averages (S_k + eps)^(-1/2), whose shape follows the input).
 
     Raises:
-        BadInput: unknown option values (a ValueError).
+        BadInput: unknown option values, or in the forward an image that is smaller than the kernel (a ValueError).
     """
 
     affine_weight: nn.Parameter | None
@@ -143,6 +143,9 @@ class ConvNorm2d(nn.Conv2d):
                 for r, b, a, n, s in zip(reach, before, after, grid, self.stride, strict=True)
             )
             output = filtered[..., rows, columns]
+            if 0 in output.shape[-2:]:
+                size = tuple(input.shape[-2:])
+                raise BadInput(f"ConvNorm2d: an image of {size} pixels with padding {self.padding} is below the kernel")
             if self.bias is not None:
                 output = output + self.bias[:, None, None]
         return output.to(response.dtype)
