@@ -41,7 +41,6 @@ FLAGS = {
 }
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
 SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
 DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
@@ -277,7 +276,10 @@ def main(args: list[str] | None = None) -> None:
             parser_class=Parser,
             parser_kwargs={
                 "description": DESCRIPTION,
-                **{name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"} for name in SUBCOMMANDS},
+                **{
+                    name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"}
+                    for name in Command.subcommands()
+                },
             },
             args=args,
         )

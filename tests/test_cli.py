@@ -10,11 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 import yaml
 from PIL import Image
 
+from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import DATA_FLAGS, FLAGS, main
+from gan_convnorm.data import Digits
+from gan_convnorm.gan import GAN
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "4"]
@@ -165,6 +169,19 @@ def test_validate_prints_the_score_that_training_logged(trained, capsys):
     assert "20 EMA samples against 1437 digits train images" in out
     main(["test", "--ckpt_path", str(trained / "last.ckpt"), "--num-fake", "30"])
     assert "30 EMA samples against 360 digits test images" in capsys.readouterr().out
+
+
+def test_one_callback_scores_each_stage_against_its_own_split(trained, capsys):
+    trainer = pl.Trainer(
+        callbacks=[FidelityScores(num_fake=20)], logger=False, enable_progress_bar=False, accelerator="cpu"
+    )
+    gan, data = GAN.load_from_checkpoint(trained / "last.ckpt"), Digits()
+    trainer.validate(gan, data, verbose=False)
+    trainer.test(gan, data, verbose=False)
+    trainer.validate(gan, data, verbose=False)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("G step")]
+    assert ["train images" in line for line in lines] == [True, False, True]
+    assert "360 digits test images" in lines[1]
 
 
 def test_predict_writes_images_and_a_grid(trained, capsys):

@@ -151,7 +151,7 @@ def test_bad_input_is_named(digits, extractor, monkeypatch):
         create_extractor("classifier")
     with pytest.raises(BadInput, match="there are 1"):
         Evaluator(extractor, train[:1], "")
-    with pytest.raises(BadInput, match="there are 9 fakes"):
+    with pytest.raises(BadInput, match="num_fake is 9"):
         evaluator(train[:9])
     with pytest.raises(BadInput, match=r"torch\.float32"):
         evaluator(train.float())

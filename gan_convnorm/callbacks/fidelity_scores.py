@@ -7,8 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import EXTRACTORS, Evaluator, Scores, create_extractor
+from gan_convnorm.fidelity import Evaluator, Scores, check_num_fake, create_extractor, registered_name
 
 __all__ = ["FidelityScores"]
 
@@ -28,19 +27,15 @@ class FidelityScores(pl.Callback):
     def __init__(
         self, extractor: str = "classifier", num_fake: int = 2000, isc_splits: int = 10, batch_size: int = 64
     ) -> None:
-        if extractor not in EXTRACTORS:
-            raise BadInput(f"extractor {extractor!r} is not known; choose one of: {', '.join(EXTRACTORS)}")
-        if isc_splits < 1:
-            raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
-        if num_fake < max(2, isc_splits):
-            raise BadInput(
-                f"num_fake is {num_fake}; FID and IS over {isc_splits} splits need {max(2, isc_splits)} or more"
-            )
+        # Before a run has a folder.
+        registered_name(extractor)
+        check_num_fake(num_fake, isc_splits)
         self.extractor = extractor
         self.num_fake = num_fake
         self.isc_splits = isc_splits
         self.batch_size = batch_size
         self.evaluator: Evaluator | None = None
+        self.split = ""
         self.last: Scores | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -54,7 +49,7 @@ class FidelityScores(pl.Callback):
         self._prepare(trainer, "test")
 
     def _prepare(self, trainer: pl.Trainer, split: str) -> None:
-        if self.evaluator is not None:
+        if self.split == split:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         reference = (data.test_set if split == "test" else data.train_set).tensors[0]
@@ -70,6 +65,7 @@ class FidelityScores(pl.Callback):
             isc_splits=self.isc_splits,
             batch_size=self.batch_size,
         )
+        self.split = split
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.sanity_checking:

@@ -12,10 +12,10 @@ from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.extractors import METRICS
 
-__all__ = ["METRICS", "Evaluator", "Scores", "extract"]
+__all__ = ["Evaluator", "Scores", "check_num_fake", "extract"]
 
-METRICS = ("isc", "fid")
 #: torch-fidelity's default: the order in which the Inception Score's splits are drawn
 SHUFFLE_SEED = 2020
 
@@ -86,11 +86,7 @@ class Evaluator:
         Raises:
             BadInput: fewer fakes than IS splits, or fewer than two.
         """
-        if len(fakes) < max(2, self.isc_splits):
-            raise BadInput(
-                f"there are {len(fakes)} fakes; IS over {self.isc_splits} splits and FID need "
-                f"{max(2, self.isc_splits)} or more (--num-fake)"
-            )
+        check_num_fake(len(fakes), self.isc_splits)
         features = extract(self.extractor, fakes, self.batch_size)
         isc = isc_features_to_metric(features[self.layer["isc"]], self.isc_splits, True, SHUFFLE_SEED)
         fakes_statistics = fid_features_to_statistics(features[self.layer["fid"]])
@@ -110,6 +106,19 @@ class Evaluator:
                 "isc_splits": self.isc_splits,
             },
         )
+
+
+def check_num_fake(num_fake: int, isc_splits: int) -> None:
+    """Whether so many fakes can be scored.
+
+    Raises:
+        BadInput: fewer than one in every split of the Inception Score, fewer than the two of a covariance, or no split.
+    """
+    if isc_splits < 1:
+        raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
+    needed = max(2, isc_splits)
+    if num_fake < needed:
+        raise BadInput(f"num_fake is {num_fake}; FID and IS over {isc_splits} splits need {needed} or more")
 
 
 @torch.no_grad()
