@@ -25,6 +25,9 @@ SETTINGS = {
     "convnorm, channel affine": ("convnorm", {"affine": "channel"}),
     "convnorm, no affine": ("convnorm", {"affine": None}),
     "convnorm, no affine, gain lipschitz": ("convnorm", {"affine": None, "gain": "lipschitz"}),
+    "convnorm, gradient stopped": ("convnorm", {"gradient": "stop"}),
+    "convnorm, tolerance 1e-2": ("convnorm", {"tolerance": 1e-2, "max_radius": 8}),
+    "convnorm, tolerance 1e-3": ("convnorm", {"tolerance": 1e-3, "max_radius": 8}),
 }
 
 

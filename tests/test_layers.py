@@ -71,7 +71,9 @@ def test_options_reach_the_layer():
 def test_unknown_names_and_options_list_the_choices():
     with pytest.raises(BadInput, match="none, batch, spectral, convnorm"):
         find_norm("convnrom")
-    with pytest.raises(BadInput, match="affine, eps, gain, running_average"):
+    with pytest.raises(
+        BadInput, match="affine, boundary, eps, gain, gradient, max_radius, original, strided, tolerance"
+    ):
         find_norm("convnorm", {"epsilon": 1})
     with pytest.raises(BadInput, match="takes: none"):
         find_norm("none", {"eps": 1})

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.convnorm import convnorm, convnorm_linear
+from gan_convnorm.layers.from_plain import convnorm, convnorm_linear
 from gan_convnorm.layers.spectral import spectral
 
 __all__ = ["NORMS", "Norm", "find_norm"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-__all__ = ["autocorrelation", "power_spectrum"]
+__all__ = ["autocorrelation", "place", "power_spectrum"]
 
 
 def autocorrelation(weight: Tensor) -> Tensor:
@@ -14,43 +17,77 @@ def autocorrelation(weight: Tensor) -> Tensor:
     R_k[t] = sum_j sum_s a_kj[s + t] a_kj[s], in units of one tap (dilation enters in `power_spectrum`).
 
     Args:
-        weight: kernels, shape (C_out, C_in / groups, k_h, k_w).
+        weight: kernels, shape (C_out, C_in / groups, *kernel_size), any number of dimensions.
 
     Returns:
-        Shape (C_out, 2 k_h - 1, 2 k_w - 1), lag zero in the centre, symmetric about it.
+        Shape (C_out, *(2 k - 1 for every k of kernel_size)), lag zero in the centre, symmetric about it.
     """
-    channels, _, height, width = weight.shape
+    kernel_size = weight.shape[2:]
+    lags = [2 * k - 1 for k in kernel_size]
     taps = weight.flatten(2).transpose(1, 2)
     # One Gram product per channel holds every product of two taps, already summed over the input channels; what is
     # left is to add up those of equal lag.
     gram = taps @ taps.transpose(1, 2)
-    row = torch.arange(height, device=weight.device).repeat_interleave(width)
-    column = torch.arange(width, device=weight.device).repeat(height)
-    lag_row = row[:, None] - row[None, :] + height - 1
-    lag_column = column[:, None] - column[None, :] + width - 1
-    lag = (lag_row * (2 * width - 1) + lag_column).flatten()
-    summed = gram.new_zeros(channels, (2 * height - 1) * (2 * width - 1)).index_add(1, lag, gram.flatten(1))
-    return summed.unflatten(1, (2 * height - 1, 2 * width - 1))
+    lag = torch.zeros((), dtype=torch.int64, device=weight.device)
+    for axis, (k, count) in enumerate(zip(kernel_size, lags, strict=True)):
+        tap = torch.arange(k, device=weight.device).view([-1 if i == axis else 1 for i in range(len(lags))])
+        tap = tap.expand(kernel_size).flatten()
+        lag = lag * count + (tap[:, None] - tap[None, :] + k - 1)
+    summed = gram.new_zeros(weight.shape[0], math.prod(lags)).index_add(1, lag.flatten(), gram.flatten(1))
+    return summed.unflatten(1, lags)
 
 
-def power_spectrum(correlation: Tensor, grid: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Tensor:
+def power_spectrum(
+    correlation: Tensor, grid: Sequence[int], dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)
+) -> Tensor:
     """S_k(w) = sum_j |F a_kj (w)|^2 on the frequencies of a circular grid.
 
     By the Wiener-Khinchin theorem the power spectrum is the DFT of the autocorrelation: C_out transforms in place of
-    the C_out * C_in of the kernels themselves.
+    the C_out * C_in of the kernels themselves. With a stride it is the spectrum of A A^T for the convolution A that
+    computes every stride-th pixel: the autocorrelation at multiples of the stride, or S_k folded onto the coarse grid.
 
     Args:
-        correlation: `autocorrelation` of the kernels, shape (C_out, 2 k_h - 1, 2 k_w - 1).
-        grid: height and width N_h, N_w of the circular grid; it may be smaller than the kernel, lags then wrap.
+        correlation: `autocorrelation` of the kernels, shape (C_out, *lags), lags odd.
+        grid: size of the circular grid, of the strided pixels; it may be smaller than the kernel, lags then wrap.
         dilation: spacing of the kernel's taps in pixels.
+        stride: spacing of the grid's points in pixels.
 
     Returns:
-        Shape (C_out, N_h, N_w // 2 + 1), in the layout of `torch.fft.rfft2`. Zero or above but for rounding.
+        Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`. Zero or above but for
+        rounding.
     """
-    lags_h, lags_w = correlation.shape[-2:]
-    position_h = (torch.arange(lags_h, device=correlation.device) - lags_h // 2) * dilation[0] % grid[0]
-    position_w = (torch.arange(lags_w, device=correlation.device) - lags_w // 2) * dilation[1] % grid[1]
-    position = (position_h[:, None] * grid[1] + position_w[None, :]).flatten()
-    wrapped = correlation.new_zeros(correlation.shape[0], grid[0] * grid[1])
-    wrapped = wrapped.index_add(1, position, correlation.flatten(1))
-    return torch.fft.rfft2(wrapped.unflatten(1, grid)).real
+    for axis, (d, s) in enumerate(zip(dilation, stride, strict=True), start=1):
+        # Of the lags d * t only multiples of s are read; in units of s those are t = 0, +-step, ... with spacing d'.
+        step = s // math.gcd(d, s)
+        reach = correlation.shape[axis] // 2 // step * step
+        centre = correlation.shape[axis] // 2
+        index = torch.arange(centre - reach, centre + reach + 1, step, device=correlation.device)
+        if step > 1:
+            correlation = correlation.index_select(axis, index)
+    spacing = [d // math.gcd(d, s) for d, s in zip(dilation, stride, strict=True)]
+    centres = [n // 2 for n in correlation.shape[1:]]
+    return torch.fft.rfftn(place(correlation, grid, centres, spacing), dim=_spatial(grid)).real
+
+
+def place(taps: Tensor, grid: Sequence[int], centre: Sequence[int], spacing: Sequence[int] | None = None) -> Tensor:
+    """Put filters on a circular grid: the tap of index `centre` at the origin, taps beyond the grid wrap.
+
+    Args:
+        taps: shape (C, *size).
+        grid: size of the circular grid.
+        centre: index of the tap that goes to the origin.
+        spacing: distance of neighbouring taps, one by default.
+
+    Returns:
+        Shape (C, *grid).
+    """
+    position = torch.zeros((), dtype=torch.int64, device=taps.device)
+    for axis, (n, c) in enumerate(zip(grid, centre, strict=True)):
+        index = (torch.arange(taps.shape[axis + 1], device=taps.device) - c) * (spacing[axis] if spacing else 1) % n
+        position = position[..., None] * n + index
+    placed = taps.new_zeros(taps.shape[0], math.prod(grid)).index_add(1, position.flatten(), taps.flatten(1))
+    return placed.unflatten(1, tuple(grid))
+
+
+def _spatial(grid: Sequence[int]) -> list[int]:
+    return list(range(-len(grid), 0))

@@ -1,0 +1,145 @@
+"""Circular grids: reading an output off, putting a gradient back, spectra of real grids, parts of a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Crop",
+    "add_bias",
+    "as_real_as",
+    "bias_gradient",
+    "complex_dtype",
+    "differentiable_gradients",
+    "embed",
+    "empty_output",
+    "exact_dtype",
+    "half_grid_weights",
+    "memory_format_of",
+    "part_elements",
+    "parts",
+    "read",
+    "spatial",
+    "write",
+]
+
+# (first, count, step) of the pixels that are read of a circular grid, one per dimension.
+Crop = Sequence[tuple[int, int, int]]
+
+
+def read(filtered: Tensor, crop: Crop) -> Tensor:
+    """The pixels of a crop: a view, except where the crop goes around the grid."""
+    for axis, (first, count, step) in enumerate(crop, start=2):
+        size = filtered.shape[axis]
+        if _wraps(size, (first, count, step)):
+            index = torch.arange(first, first + count * step, step, device=filtered.device) % size
+            filtered = filtered.index_select(axis, index)
+        else:
+            filtered = filtered[(slice(None),) * axis + (slice(first, first + (count - 1) * step + 1, step),)]
+    return filtered
+
+
+def write(output: Tensor, filtered: Tensor, crop: Crop, bias: Tensor | None) -> None:
+    """Put the pixels of a crop, plus the bias, into the output."""
+    output.copy_(read(filtered, crop))
+    if bias is not None:
+        output += bias.view(-1, *[1] * len(crop))
+
+
+def embed(gradient: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
+    """The transpose of `read`: pixels back to their places on a grid of zeros."""
+    if not any(_wraps(n, pixels) for n, pixels in zip(grid, crop, strict=True)):
+        embedded = gradient.new_zeros(*gradient.shape[:2], *grid)
+        read(embedded, crop).copy_(gradient)
+        return embedded
+    for axis, (n, (first, count, step)) in enumerate(zip(grid, crop, strict=True), start=2):
+        index = torch.arange(first, first + count * step, step, device=gradient.device) % n
+        shape = (*gradient.shape[:axis], n, *gradient.shape[axis + 1 :])
+        gradient = gradient.new_zeros(shape).index_add_(axis, index, gradient)
+    return gradient
+
+
+def _wraps(size: int, pixels: tuple[int, int, int]) -> bool:
+    """Circular padding reads around the grid."""
+    first, count, step = pixels
+    return first < 0 or first + (count - 1) * step >= size
+
+
+def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
+    """Output plus bias, dense in memory as torch's own layers return it."""
+    output = output.contiguous(memory_format=memory_format_of(output))
+    return output if bias is None else output + bias.view(-1, *[1] * (output.dim() - 2))
+
+
+def bias_gradient(needed: bool, gradient: Tensor) -> Tensor | None:
+    """The bias's gradient, if it is needed."""
+    return gradient.sum([0, *range(2, gradient.dim())]) if needed else None
+
+
+def half_grid_weights(grid: Sequence[int], like: Tensor) -> Tensor:
+    """How often each column of the half grid counts in a sum over the grid, over the number of pixels."""
+    weights = like.new_full((grid[-1] // 2 + 1,), 2.0)
+    weights[0] = 1
+    if grid[-1] % 2 == 0:
+        weights[-1] = 1
+    return weights / math.prod(grid)
+
+
+def empty_output(response: Tensor, crop: Crop) -> Tensor:
+    """Memory for the pixels of a crop, in the memory format of the response."""
+    shape = (*response.shape[:2], *(count for _, count, _ in crop))
+    return torch.empty(shape, dtype=response.dtype, device=response.device, memory_format=memory_format_of(response))
+
+
+def memory_format_of(tensor: Tensor) -> torch.memory_format:
+    """Channels last where a batch of images is stored so, as torch's own layers keep it."""
+    for dims, candidate in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if tensor.dim() == dims and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=candidate):
+            return candidate
+    return torch.contiguous_format
+
+
+def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
+    """Parts of the batch: small transforms stay in the cache, and no spectrum of the whole batch is ever stored."""
+    images = tensor.shape[dim]
+    size = max(1, part_elements(tensor) * images // max(1, tensor.numel()))
+    return [slice(first, first + size) for first in range(0, images, size)]
+
+
+def part_elements(tensor: Tensor) -> int:
+    """Numbers in one part: on a CPU what the cache holds, on a GPU what keeps it busy."""
+    return 2**20 if tensor.device.type == "cpu" else 2**25
+
+
+def exact_dtype(tensor: Tensor) -> Tensor:
+    """Half precision is too coarse for a spectrum, and has no transforms on most devices."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def as_real_as(value: Tensor, other: Tensor) -> Tensor:
+    """The real part, if the other is real."""
+    return value if other.is_complex() else value.real
+
+
+def complex_dtype(tensor: Tensor) -> torch.dtype:
+    """The complex dtype of a real tensor's spectrum."""
+    return torch.complex128 if tensor.dtype == torch.float64 else torch.complex64
+
+
+def spatial(count: int) -> list[int]:
+    """The last so many axes."""
+    return list(range(-count, 0))
+
+
+def differentiable_gradients(
+    function: Any, inputs: Sequence[Tensor | None], constants: tuple[Any, ...], gradient: Tensor
+) -> list[Tensor | None]:
+    """The gradients by the plain operations, whose own derivative autograd knows: for a gradient penalty."""
+    wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
+    found = iter(torch.autograd.grad(function(*inputs, *constants), wanted, gradient, create_graph=True))
+    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

@@ -1,0 +1,83 @@
+"""ConvNorm layers that take over a plain layer's weights and geometry."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.convnorm import ConvNorm1d, ConvNorm2d, ConvNorm3d
+from gan_convnorm.layers.convnorm_transpose import ConvNormTranspose2d
+from gan_convnorm.layers.original import OriginalConvNorm2d
+from gan_convnorm.layers.row_norm import LinearRowNorm
+
+__all__ = ["convnorm", "convnorm_linear"]
+
+
+def convnorm(
+    conv: nn.Module,
+    *,
+    eps: float = 1e-4,
+    gain: float | Literal["lipschitz"] = 1.0,
+    affine: Literal["channel", "depthwise"] | None = "depthwise",
+    gradient: Literal["full", "stop"] = "full",
+    strided: Literal["subsample", "fold"] = "subsample",
+    tolerance: float = 0.0,
+    boundary: Literal["circular", "linear"] = "circular",
+    max_radius: int | None = None,
+    original: bool = False,
+) -> nn.Module:
+    """Bounds ||Q_k|| <= 1 in a network's convolution: the ConvNorm layer that takes over its weights and geometry.
+
+    The options are those of `ConvNorm2d`; the defaults are the setting that trains a discriminator best
+    (docs/results/convnorm_defaults.md).
+
+    Args:
+        conv: `nn.Conv1d`, `nn.Conv2d`, `nn.Conv3d` or `nn.ConvTranspose2d`.
+        eps: as in `ConvNorm2d`.
+        gain: as in `ConvNorm2d`.
+        affine: as in `ConvNorm2d`.
+        gradient: as in `ConvNorm2d`.
+        strided: as in `ConvNorm2d`; a transposed convolution has none.
+        tolerance: as in `ConvNorm2d`.
+        boundary: as in `ConvNorm2d`.
+        max_radius: as in `ConvNorm2d`.
+        original: the layer of 2021 (`OriginalConvNorm2d`, with its affine and its BatchNorm), of which only `eps` and
+            `affine` (any, or None for neither scale nor filter) can be chosen.
+
+    Raises:
+        BadInput: another module.
+    """
+    options: dict[str, Any] = {"eps": eps, "gain": gain, "affine": affine, "gradient": gradient, "strided": strided}
+    options |= {"tolerance": tolerance, "boundary": boundary, "max_radius": max_radius}
+    geometry: dict[str, Any] = {
+        name: getattr(conv, name, None)
+        for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    }
+    kind: type[nn.Module]
+    if isinstance(conv, nn.ConvTranspose2d):
+        kind = ConvNormTranspose2d
+        geometry["output_padding"] = conv.output_padding
+        del options["strided"]
+    elif original and isinstance(conv, nn.Conv2d):
+        kind = OriginalConvNorm2d
+        options = {"eps": eps, "affine": affine is not None}
+    elif isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        kind = {1: ConvNorm1d, 2: ConvNorm2d, 3: ConvNorm3d}[len(conv.kernel_size)]
+    else:
+        raise BadInput(f"convnorm: found {type(conv).__name__}, and can take Conv1d, Conv2d, Conv3d or ConvTranspose2d")
+    geometry |= {"bias": conv.bias is not None, "padding_mode": conv.padding_mode}
+    layer = kind(**geometry, device=conv.weight.device, dtype=conv.weight.dtype, **options)
+    layer.weight, layer.bias = conv.weight, conv.bias
+    return layer.train(conv.training)
+
+
+def convnorm_linear(linear: nn.Linear, *, eps: float = 1e-4, gain: float | Literal["lipschitz"] = 1.0) -> LinearRowNorm:
+    """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights."""
+    has_bias = linear.bias is not None
+    layer = LinearRowNorm(
+        linear.in_features, linear.out_features, has_bias, linear.weight.device, linear.weight.dtype, eps=eps, gain=gain
+    )
+    layer.weight, layer.bias = linear.weight, linear.bias
+    return layer

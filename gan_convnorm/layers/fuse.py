@@ -1,0 +1,160 @@
+"""ConvNorm for inference: preconditioners baked into plain convolutions, or into filters of one size."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.convnorm import ConvNorm2d
+from gan_convnorm.layers.geometry import Geometry
+from gan_convnorm.layers.preconditioned import Preconditioned, filter_exactly
+from gan_convnorm.layers.row_norm import LinearRowNorm
+from gan_convnorm.layers.truncation import certified_taps
+
+__all__ = ["BakedConvNorm", "Fusion", "fuse"]
+
+
+@dataclass
+class Fusion:
+    """What `fuse` did: for every layer its new form, and a bound of max_k ||P'_k - P_k|| / ||P_k||."""
+
+    forms: dict[str, str] = field(default_factory=dict)
+    bounds: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{name}: {form}, " + (f"relative error at most {self.bounds[name]:.1e}" if self.bounds[name] else "exact")
+            for name, form in self.forms.items()
+        ]
+        return "\n".join([*lines, f"{len(lines)} layers, largest bound {max(self.bounds.values(), default=0.0):.1e}"])
+
+
+class BakedConvNorm(nn.Module):
+    """A ConvNorm layer whose preconditioner is a constant: exact for images of one size.
+
+    Raises:
+        BadInput: an image of another size.
+    """
+
+    transfer: Tensor
+
+    def __init__(self, layer: Preconditioned, geometry: Geometry) -> None:
+        super().__init__()
+        self.layer, self.grid = layer, geometry.grid
+        self.register_buffer("transfer", layer.transfer_function(geometry.grid))
+
+    def forward(self, input: Tensor) -> Tensor:
+        response, geometry = self.layer.respond(input)
+        if geometry.grid != self.grid:
+            raise BadInput(f"BakedConvNorm: fused for a grid of {self.grid}, found {geometry.grid}; fuse at this size")
+        with torch.autocast(input.device.type, enabled=False):
+            return filter_exactly(response, self.transfer, self.layer.bias, geometry)
+
+
+@torch.no_grad()
+def fuse(network: nn.Module, example: Any, *, tolerance: float = 0.0, max_radius: int = 10) -> tuple[nn.Module, Fusion]:
+    """A copy of a network for inference, in which no ConvNorm layer computes a spectrum.
+
+    A 1x1 layer and a `LinearRowNorm` become the plain layer that they are. With a tolerance a `ConvNorm2d` becomes two
+    plain convolutions, the second depthwise, where that is certified. What is left is baked at the example's size.
+
+    Args:
+        network: with ConvNorm layers.
+        example: a batch that the network takes, of the size at which it will be used.
+        tolerance: largest bound of the truncated preconditioner's relative error, as in `ConvNorm2d`.
+        max_radius: largest radius of the depthwise filter.
+
+    Returns:
+        The copy, in evaluation mode, and a report that prints the bounds.
+
+    Raises:
+        BadInput: a network without ConvNorm layers.
+    """
+    fused = copy.deepcopy(network).eval()
+    layers = {name: m for name, m in fused.named_modules() if isinstance(m, (Preconditioned, LinearRowNorm))}
+    if not layers:
+        raise BadInput("fuse: the network has no ConvNorm layer; convert it first")
+    geometries: dict[str, set[Geometry]] = {name: set() for name in layers}
+    hooks = [layer.register_forward_pre_hook(_recorder(geometries[name])) for name, layer in layers.items()]
+    try:
+        fused(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    report = Fusion()
+    for name, layer in layers.items():
+        replacement, form, bound = _fused(layer, geometries[name], tolerance, max_radius)
+        report.forms[name or "(the network)"], report.bounds[name or "(the network)"] = form, bound
+        if not name:
+            return replacement.eval(), report
+        parent, _, key = name.rpartition(".")
+        setattr(fused.get_submodule(parent), key, replacement.eval())
+    return fused, report
+
+
+def _recorder(found: set[Geometry]) -> Any:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if isinstance(layer, Preconditioned) and not layer.is_pointwise():
+            found.add(layer.respond(inputs[0])[1])
+
+    return record
+
+
+def _fused(
+    layer: nn.Module, geometries: set[Geometry], tolerance: float, max_radius: int
+) -> tuple[nn.Module, str, float]:
+    if isinstance(layer, LinearRowNorm):
+        linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        return _with_weights(linear, layer.normalized_weight(), layer.bias), "plain linear layer", 0.0
+    assert isinstance(layer, Preconditioned)
+    if layer.is_pointwise():
+        return _with_weights(_plain(layer), layer.pointwise_weight(), layer.bias), "plain convolution", 0.0
+    if len(geometries) != 1:
+        why = "never called" if not geometries else "called at several sizes"
+        return layer, f"left, {why} with the example", 0.0
+    (geometry,) = geometries
+    if tolerance and isinstance(layer, ConvNorm2d) and layer.padding_mode == "zeros":
+        spectrum = layer.spectrum(geometry.grid)
+        filtered = [k > 1 for k in layer.kernel_size]
+        found = certified_taps(spectrum, geometry.grid, tolerance, max_radius, filtered)
+        if found is not None:
+            convolutions = _two_convolutions(layer, geometry, *layer.with_affine(found.taps))
+            return convolutions, f"two plain convolutions, radius {found.radius}", found.bound
+    return BakedConvNorm(layer, geometry), f"filter baked on a grid of {geometry.grid}", 0.0
+
+
+def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach: list[int]) -> nn.Sequential:
+    """The full response, the pixels around the output, and the depthwise filter with the stride."""
+    full = _plain(layer, stride=geometry.stride, padding=geometry.padding, bias=False)
+    padding: list[int] = []
+    for (first, count, step), n, before, k in zip(geometry.crop, geometry.size, reach, taps.shape[1:], strict=True):
+        last = first + (count - 1) * step + k - before
+        padding = [before - first, last - n, *padding]
+    pad = nn.CircularPad2d if layer.boundary == "circular" else nn.ZeroPad2d
+    steps = [step for _, _, step in geometry.crop]
+    arguments: dict[str, Any] = {"kernel_size": tuple(taps.shape[1:]), "stride": tuple(steps), "groups": len(taps)}
+    depthwise = nn.Conv2d(len(taps), len(taps), bias=layer.bias is not None, **arguments)
+    return nn.Sequential(
+        _with_weights(full, layer.weight, None),
+        pad(tuple(padding)),  # type: ignore[arg-type]
+        _with_weights(depthwise, taps[:, None], layer.bias),
+    )
+
+
+def _plain(layer: Preconditioned, **changes: Any) -> nn.Module:
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    arguments = {name: getattr(layer, name) for name in names} | {"bias": layer.bias is not None} | changes
+    if layer.transposed:
+        return nn.ConvTranspose2d(**arguments, output_padding=layer.output_padding)  # type: ignore[arg-type]
+    return {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(layer.kernel_size)](**arguments)
+
+
+def _with_weights(module: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+    module.weight = nn.Parameter(weight.detach().clone())
+    module.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+    return module

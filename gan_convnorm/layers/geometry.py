@@ -1,0 +1,97 @@
+"""Where a layer's response lives: its circular grid, and the pixels of it that are the layer's output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["Geometry", "convolution_geometry", "transposed_geometry"]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The full response of a convolution, one entry per dimension.
+
+    Attributes:
+        padding: pixels added on both sides of the image before the convolution (before it, if circular).
+        stride: stride at which the response is computed.
+        size: pixels of the response.
+        grid: size of the circular grid on which it is filtered; the response stands in its first corner.
+        crop: (first, count, step) of the grid's pixels that are the output.
+    """
+
+    padding: tuple[int, ...]
+    stride: tuple[int, ...]
+    size: tuple[int, ...]
+    grid: tuple[int, ...]
+    crop: tuple[tuple[int, int, int], ...]
+
+
+def convolution_geometry(
+    name: str,
+    image: Sequence[int],
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    *,
+    circular: bool,
+    fold: bool,
+    linear: bool,
+) -> Geometry:
+    """The grid on which zero padding makes linear and circular convolution agree, P = max(padding, d (k - 1)).
+
+    Args:
+        name: the layer's, for messages.
+        image: size of the image.
+        kernel_size: of the layer.
+        stride: of the layer.
+        padding: of the layer, before and after.
+        dilation: of the layer.
+        circular: the image is periodic; its own size is the grid.
+        fold: the response is computed at the stride, not at every pixel.
+        linear: a grid of twice the size, on which nothing that is read has gone around.
+    """
+    found = []
+    for n, k, s, (before, after), d in zip(image, kernel_size, stride, padding, dilation, strict=True):
+        span = d * (k - 1)
+        count = (n + before + after - span - 1) // s + 1
+        if count <= 0:
+            pixels = " x ".join(map(str, image))
+            raise BadInput(f"{name}: an image of {pixels} pixels with padding {list(padding)} is below the kernel")
+        conv_stride, step = (s, 1) if fold else (1, s)
+        if circular:
+            if n % conv_stride:
+                raise BadInput(
+                    f"{name}: circular padding with strided='fold' needs an image that the stride {s} divides, not {n}"
+                )
+            reach, first, size = before, 0, n // conv_stride
+        else:
+            # Whole strides, so that the output's pixels are among the response's.
+            first = -(-(max(span, before, after) - before) // conv_stride)
+            reach = before + conv_stride * first
+            size = (n + 2 * reach - span - 1) // conv_stride + 1
+        found.append((reach, conv_stride, size, 2 * size if linear else size, (first, count, step)))
+    return Geometry(*zip(*found, strict=True))
+
+
+def transposed_geometry(
+    image: Sequence[int],
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    output_padding: Sequence[int],
+    *,
+    linear: bool,
+) -> Geometry:
+    """The same for a transposed convolution; its unpadded output is the full response."""
+    found = []
+    for n, k, s, p, d, extra in zip(image, kernel_size, stride, padding, dilation, output_padding, strict=True):
+        size = (n - 1) * s + d * (k - 1) + 1
+        count = size - 2 * p + extra
+        size = max(size, p + count)
+        found.append((p, s, size, 2 * size if linear else size, (p, count, 1)))
+    return Geometry(*zip(*found, strict=True))

@@ -1,0 +1,186 @@
+"""What all ConvNorm layers share: their options, the preconditioner, and the choice of how to apply it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import exact_dtype, memory_format_of
+from gan_convnorm.layers.geometry import Geometry
+from gan_convnorm.layers.grid_filter import filter_reference, filter_response
+from gan_convnorm.layers.row_norm import check_scale, gain_factor
+from gan_convnorm.layers.truncation import Truncated, certified_taps, compose, filter_truncated, radius_limit
+from gan_convnorm.spectrum.power import autocorrelation, place, power_spectrum
+
+__all__ = ["Preconditioned", "filter_exactly", "traced"]
+
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "affine": (None, "channel", "depthwise"),
+    "gradient": ("full", "stop"),
+    "strided": ("subsample", "fold"),
+    "boundary": ("circular", "linear"),
+}
+
+
+class Preconditioned(nn.modules.conv._ConvNd):
+    """What the layers share: the options, the preconditioner and the ways to apply it."""
+
+    affine_weight: nn.Parameter | None
+
+    def _set_options(
+        self,
+        eps: float,
+        gain: float | Literal["lipschitz"],
+        affine: Literal["channel", "depthwise"] | None,
+        gradient: Literal["full", "stop"],
+        strided: Literal["subsample", "fold"],
+        tolerance: float,
+        boundary: Literal["circular", "linear"],
+        max_radius: int | None,
+    ) -> None:
+        name = type(self).__name__
+        check_scale(name, eps, gain)
+        for option, value in (("affine", affine), ("gradient", gradient), ("strided", strided), ("boundary", boundary)):
+            if value not in CHOICES[option]:
+                choices = ", ".join(map(repr, CHOICES[option]))
+                raise BadInput(f"{name}: {option} is {value!r}, and must be one of: {choices}")
+        if not 0 <= tolerance < 1:
+            raise BadInput(f"{name}: tolerance is {tolerance}, and must be zero (exact) or above and below one")
+        if max_radius is not None and max_radius < 1:
+            raise BadInput(f"{name}: max_radius is {max_radius}, and must be at least one tap")
+        if boundary == "linear" and self.padding_mode == "circular":
+            raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
+        self.eps, self.gain, self.affine, self.gradient = eps, gain, affine, gradient
+        self.strided, self.tolerance, self.boundary, self.max_radius = strided, tolerance, boundary, max_radius
+        if affine is None:
+            self.register_parameter("affine_weight", None)
+        else:
+            size = self.kernel_size if affine == "depthwise" else (1,) * len(self.kernel_size)
+            identity = self.weight.new_zeros(self.out_channels, *size)
+            centre: tuple[Any, ...] = (slice(None), *((k - 1) // 2 for k in size))
+            identity[centre] = 1
+            self.affine_weight = nn.Parameter(identity)
+
+    def options(self) -> dict[str, Any]:
+        """The keyword options of this layer, such as a layer like it is made with."""
+        names = ("eps", "gain", "affine", "gradient", "strided", "tolerance", "boundary", "max_radius")
+        return {name: getattr(self, name) for name in names}
+
+    def transfer_function(self, grid: tuple[int, ...]) -> Tensor:
+        """gain * F[r_k] * (S_k + eps)^(-1/2) on a circular grid.
+
+        Args:
+            grid: size of the grid; with strided="fold" of the strided pixels.
+
+        Returns:
+            Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`, float32 or float64;
+            complex only with a depthwise affine.
+        """
+        return self._transfer(self.spectrum(grid), grid)
+
+    def truncated_preconditioner(self, grid: tuple[int, ...]) -> Truncated | None:
+        """The taps that stand for (S_k + eps)^(-1/2) within the tolerance, or None where none up to max_radius do.
+
+        Affine and gain are not in it.
+        """
+        return self._truncate(self.spectrum(grid), grid)
+
+    def spectrum(self, grid: tuple[int, ...]) -> Tensor:
+        """S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
+        weight = self._kernels()
+        weight = weight.detach() if self.gradient == "stop" else weight
+        with torch.autocast(weight.device.type, enabled=False):
+            correlation = autocorrelation(exact_dtype(weight))
+            spectrum = power_spectrum(correlation, grid, self.dilation, self._response_stride())
+        # Rounding can leave a spectral zero slightly negative.
+        return spectrum.clamp_min(0) + self.eps
+
+    def _transfer(self, spectrum: Tensor, grid: tuple[int, ...]) -> Tensor:
+        transfer = spectrum.rsqrt() * self._gain()
+        if self.affine_weight is None:
+            return transfer
+        affine = exact_dtype(self.affine_weight)
+        if self.affine == "channel":
+            return transfer * affine
+        # The centre tap is at the origin and, as in `conv2d`, later taps read later pixels.
+        axes = list(range(1, affine.dim()))
+        placed = place(affine.flip(axes), grid, [k // 2 for k in affine.shape[1:]])
+        return transfer * torch.fft.rfftn(placed, dim=axes)
+
+    def _truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
+        # A choice by value would break a compiled graph; there the exact filter meets every tolerance.
+        if not self.tolerance or torch.compiler.is_compiling():
+            return None
+        limit = radius_limit(spectrum.device) if self.max_radius is None else self.max_radius
+        return certified_taps(spectrum, grid, self.tolerance, limit, [k > 1 for k in self.kernel_size])
+
+    def _gain(self) -> float:
+        return gain_factor(self.gain, self.out_channels // self.groups)
+
+    def _kernels(self) -> Tensor:
+        """The weight as (C_out, C_in / groups, *kernel_size)."""
+        return self.weight
+
+    def _response_stride(self) -> tuple[int, ...]:
+        return self.stride if self.strided == "fold" else (1,) * len(self.stride)
+
+    def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
+        """The convolution of a batch of images on all of its grid, before anything is normalized."""
+        raise NotImplementedError
+
+    def _filter(self, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry) -> Tensor:
+        """Output from the response: by few taps if there are such, else by transforms."""
+        with torch.autocast(response.device.type, enabled=False):
+            if truncated is None:
+                return filter_exactly(response, self._transfer(spectrum, geometry.grid), self.bias, geometry)
+            taps, reach = self.with_affine(truncated.taps)
+            bias = None if self.bias is None else self.bias.to(response.dtype)
+            wrap = self.boundary == "circular"
+            output = filter_truncated(response, taps.to(response.dtype), reach, bias, geometry, wrap=wrap)
+            return output.contiguous(memory_format=memory_format_of(response))
+
+    def with_affine(self, taps: Tensor) -> tuple[Tensor, list[int]]:
+        """Taps of the preconditioner with gain and affine, and how many stand before the origin."""
+        taps = taps * self._gain()
+        if self.affine_weight is None:
+            return taps, [n // 2 for n in taps.shape[1:]]
+        return compose(taps, exact_dtype(self.affine_weight))
+
+    def is_pointwise(self) -> bool:
+        return all(k == 1 for k in self.kernel_size)
+
+    def pointwise_weight(self) -> Tensor:
+        """The weight of the plain convolution that a 1x1 layer is: its spectrum is flat, so P_k is a factor."""
+        ones = (1,) * len(self.kernel_size)
+        with torch.autocast(self.weight.device.type, enabled=False):
+            kernels = exact_dtype(self._kernels()) * self.transfer_function(ones).real.unsqueeze(1)
+        return self._stored(kernels).to(self.weight.dtype)
+
+    def _stored(self, kernels: Tensor) -> Tensor:
+        """The inverse of `_kernels`."""
+        return kernels
+
+    def extra_repr(self) -> str:
+        options = self.options()
+        shown = {"eps": options.pop("eps"), "gain": options.pop("gain"), "affine": options.pop("affine")}
+        defaults = {"gradient": "full", "strided": "subsample", "tolerance": 0.0, "boundary": "circular"}
+        shown |= {name: value for name, value in options.items() if value != defaults.get(name)}
+        return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
+
+
+def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """z_k = F^-1[T_k] (*) y_k on the geometry's grid, cropped, plus the bias, in the response's dtype."""
+    if geometry.grid != geometry.size:
+        padding = [p for n, m in zip(geometry.size, geometry.grid, strict=True) for p in (m - n, 0)]
+        response = nn.functional.pad(response, padding[::-1])
+    apply = filter_reference if traced() else filter_response
+    bias = None if bias is None else exact_dtype(bias)
+    return apply(exact_dtype(response), transfer, bias, geometry.crop).to(response.dtype)
+
+
+def traced() -> bool:
+    """Compilers and function transforms see plain operations."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

@@ -1,0 +1,120 @@
+"""The layer of 2021 against its steps written out: every kernel's transform, the running average, affine and norm."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import ConvNorm2d, OriginalConvNorm2d, convnorm
+
+
+def steps(layer, image, average=None):
+    """Output and preconditioner; the preconditioner is computed, or given as the average."""
+    k, p, s = layer.kernel_size[0], layer.padding[0], layer.stride[0]
+    response = nn.functional.conv2d(image, layer.weight, layer.bias, 1, k - 1, 1, layer.groups)
+    grid = tuple(response.shape[-2:])
+    spectrum = torch.zeros(layer.out_channels, grid[0], grid[1] // 2 + 1, dtype=image.dtype)
+    for kernels in layer.weight.detach().transpose(0, 1):
+        spectrum += torch.fft.rfft2(kernels, s=grid).abs() ** 2
+    preconditioner = 1 / (spectrum + layer.eps).sqrt()
+    used = preconditioner if average is None else average
+    filtered = torch.fft.irfft2(torch.fft.rfft2(response) * used, s=grid)
+    crop = k - 1 - p
+    filtered = filtered[..., crop : grid[0] - crop, crop : grid[1] - crop][..., ::s, ::s]
+    return layer.batch_norm(layer.affine(filtered)), preconditioner
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(kernel_size=3, padding=1),
+        dict(kernel_size=5, padding=4, stride=2),
+        dict(kernel_size=1),
+        dict(kernel_size=3, groups=2, padding=1),
+    ],
+)
+@pytest.mark.parametrize("eps", [0.0, 1e-4])
+def test_equals_the_steps_of_2021(arguments, eps):
+    torch.manual_seed(0)
+    layer = OriginalConvNorm2d(4, 6, eps=eps, dtype=torch.float64, **arguments)
+    other = copy.deepcopy(layer)
+    image = torch.randn(3, 4, 8, 7, dtype=torch.float64)
+    expected, _ = steps(other, image)
+    assert torch.allclose(layer(image), expected, rtol=1e-10, atol=1e-10)
+    layer(image).square().sum().backward()
+    other_output, _ = steps(other, image)
+    other_output.square().sum().backward()
+    assert torch.allclose(layer.weight.grad, other.weight.grad, rtol=1e-8, atol=1e-10)
+
+
+def test_evaluation_reads_the_running_average():
+    torch.manual_seed(0)
+    layer = OriginalConvNorm2d(4, 6, 3, padding=1, dtype=torch.float64, eps=1e-4)
+    image = torch.randn(3, 4, 8, 7, dtype=torch.float64)
+    average = torch.zeros(6, 10, 5, dtype=torch.float64)
+    for t in (1, 2, 20_000, 39_999, 40_000, 100_000):
+        layer.num_batches_tracked.fill_(t - 1)
+        with torch.no_grad():
+            layer.weight.normal_()
+        layer(image)
+        _, current = steps(layer, image)
+        factor = max((1 + math.cos(math.pi * min(t, 40_000) / 40_000)) / 2, 0.01)
+        average = factor * current + (1 - factor) * average
+    layer.eval()
+    assert torch.allclose(layer.running_preconditioner, average, rtol=1e-6)
+    assert torch.allclose(layer(image), steps(layer, image, layer.running_preconditioner)[0], rtol=1e-10)
+    assert layer.num_batches_tracked == 100_000
+
+
+def test_reload_keeps_the_average_and_refuses_another_resolution():
+    torch.manual_seed(0)
+    layer = OriginalConvNorm2d(4, 6, 3, padding=1, momentum=0.5)
+    image = torch.randn(3, 4, 8, 8)
+    layer(image)
+    fresh = OriginalConvNorm2d(4, 6, 3, padding=1, momentum=0.5)
+    with pytest.raises(BadInput, match="not trained yet"):
+        fresh.eval()(image)
+    fresh.load_state_dict(layer.state_dict())
+    assert torch.equal(fresh.eval()(image), layer.eval()(image))
+    with pytest.raises(BadInput, match="resolution of the training"):
+        fresh(torch.randn(3, 4, 9, 9))
+
+
+def test_agrees_with_convnorm2d_where_the_definitions_do():
+    torch.manual_seed(0)
+    original = OriginalConvNorm2d(4, 6, 3, stride=2, padding=1, bias=False, affine=False, batch_norm=False, eps=1e-4)
+    layer = ConvNorm2d(4, 6, 3, stride=2, padding=1, bias=False, gradient="stop")
+    layer.load_state_dict({"weight": original.weight})
+    image = torch.randn(3, 4, 8, 7)
+    assert torch.allclose(original(image), layer(image), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        dict(kernel_size=4),
+        dict(kernel_size=(1, 3)),
+        dict(kernel_size=3, padding=3),
+        dict(kernel_size=3, dilation=2),
+        dict(kernel_size=3, padding=1, padding_mode="circular"),
+        dict(kernel_size=3, padding="same"),
+        dict(kernel_size=3, eps=-1.0),
+    ],
+)
+def test_refuses_what_the_code_of_2021_gets_wrong(arguments):
+    with pytest.raises(BadInput):
+        OriginalConvNorm2d(4, 6, **arguments)
+
+
+def test_convnorm_makes_one():
+    conv = nn.Conv2d(4, 6, 3, padding=1, bias=False)
+    layer = convnorm(conv, original=True, eps=0.0)
+    assert isinstance(layer, OriginalConvNorm2d)
+    assert layer.weight is conv.weight
+    assert layer.bias is None
+    assert layer.eps == 0.0
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.isfinite(layer(torch.randn(2, 4, 8, 8))).all()
