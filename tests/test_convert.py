@@ -93,8 +93,12 @@ def test_other_norms(norm, expected):
 
 
 def test_what_cannot_be_converted_is_left_with_its_reason():
-    network = nn.Sequential(nn.Conv2d(3, 4, 4), ConvNorm2d(4, 4, 3), nn.Conv2d(4, 4, 3))
+    kept = nn.Conv2d(4, 4, 4, bias=False)
+    network = nn.Sequential(nn.Conv2d(3, 4, 4), ConvNorm2d(4, 4, 3), nn.Conv2d(4, 4, 3), kept, nn.BatchNorm2d(4))
     network, report = convert(network, options={"original": True})
+    assert network[3] is kept
+    assert kept.bias is None
+    assert report.left["4"] == "its convolution is left"
     assert isinstance(network[2], OriginalConvNorm2d)
     assert "odd square kernels" in report.left["0"]
     assert report.left["1"] == "is a ConvNorm2d"

@@ -97,6 +97,16 @@ def test_layers_called_at_several_sizes_or_never_are_left():
     assert "never called" in report.forms["unused"]
 
 
+def test_a_shared_layer_is_fused_wherever_it_is():
+    shared = ConvNorm2d(4, 4, 3, padding=1)
+    image = torch.randn(1, 4, 8, 8)
+    network = nn.Sequential(shared, shared)
+    fused, _ = fuse(network, image)
+    assert isinstance(fused[0], BakedConvNorm)
+    assert fused[0] is fused[1]
+    assert torch.allclose(fused(image), network(image), atol=1e-5)
+
+
 def test_a_network_without_convnorm_is_refused():
     with pytest.raises(BadInput, match="no ConvNorm layer"):
         fuse(nn.Conv2d(2, 2, 3), torch.randn(1, 2, 8, 8))

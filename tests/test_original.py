@@ -110,6 +110,8 @@ def test_refuses_what_the_code_of_2021_gets_wrong(arguments):
 
 
 def test_convnorm_makes_one():
+    with pytest.raises(BadInput, match="is for Conv2d, found ConvTranspose2d"):
+        convnorm(nn.ConvTranspose2d(4, 6, 3), original=True)
     conv = nn.Conv2d(4, 6, 3, padding=1, bias=False)
     layer = convnorm(conv, original=True, eps=0.0)
     assert isinstance(layer, OriginalConvNorm2d)

@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.registry import find_norm
 
-__all__ = ["Conversion", "convert"]
+__all__ = ["Conversion", "convert", "exchange"]
 
 
 @dataclass
@@ -91,12 +91,14 @@ def convert(
         follower = followers.get(name)
         activation = row.activation(conv.out_channels)
         has_activation = not isinstance(activation, nn.Identity)
-        if follower is not None and conv.bias is None and not has_activation:
+        adds_bias = follower is not None and conv.bias is None and not has_activation
+        if adds_bias:
             conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
         try:
             layer = row.conv(conv)
         except BadInput as error:
             report.left[name] = str(error)
+            conv.bias = None if adds_bias else conv.bias
             if follower is not None:
                 report.left[follower] = "its convolution is left"
             continue
@@ -104,21 +106,28 @@ def convert(
         if follower is not None:
             old = network.get_submodule(follower)
             if type(activation) is not type(old):
-                _exchange(network, follower, activation.to(conv.weight.device))
+                exchange(network, follower, activation.to(conv.weight.device))
                 what += f", in place of {follower} too" + (f" ({type(activation).__name__})" * has_activation)
         elif has_activation:
             layer = nn.Sequential(layer, activation.to(conv.weight.device))
             what += f" and {type(activation).__name__}"
         if layer is not conv:
-            network = _exchange(network, name, layer)
+            network = exchange(network, name, layer)
         report.changed[name or "(the network)"] = what
     return network, report
+
+
+class _Tracer(fx.Tracer):
+    """Every convolution is one call, a subclass of torch's too."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, nn.modules.conv._ConvNd) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _following_batch_norms(network: nn.Module) -> tuple[dict[str, str], str]:
     """Names of the BatchNorm that alone reads a convolution's output; or why that could not be found out."""
     try:
-        graph = fx.Tracer().trace(network)
+        graph = _Tracer().trace(network)
     except Exception as error:
         return {}, f"torch.fx cannot trace the network ({str(error).splitlines()[0]}), so what it follows is unknown"
     pairs, calls = {}, [node.target for node in graph.nodes if node.op == "call_module"]
@@ -138,7 +147,8 @@ def _matches(name: str, patterns: str | Iterable[str]) -> bool:
     return any(fnmatch(name, p) for p in ([patterns] if isinstance(patterns, str) else patterns))
 
 
-def _exchange(network: nn.Module, name: str, layer: nn.Module) -> nn.Module:
+def exchange(network: nn.Module, name: str, layer: nn.Module) -> nn.Module:
+    """Put a layer wherever the module of a name is registered; the network, which is the layer if the name is empty."""
     if not name:
         return layer
     old = network.get_submodule(name)

@@ -55,12 +55,14 @@ def convnorm(
         name: getattr(conv, name, None)
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
     }
-    kind: type[nn.Module]
+    if original and not isinstance(conv, nn.Conv2d):
+        raise BadInput(f"convnorm: original=True is for Conv2d, found {type(conv).__name__}; leave original away")
+    kind: Any
     if isinstance(conv, nn.ConvTranspose2d):
         kind = ConvNormTranspose2d
         geometry["output_padding"] = conv.output_padding
         del options["strided"]
-    elif original and isinstance(conv, nn.Conv2d):
+    elif original:
         kind = OriginalConvNorm2d
         options = {"eps": eps, "affine": affine is not None}
     elif isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):

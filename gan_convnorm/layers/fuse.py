@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.convert import exchange
 from gan_convnorm.layers.convnorm import ConvNorm2d
 from gan_convnorm.layers.geometry import Geometry
 from gan_convnorm.layers.preconditioned import Preconditioned, filter_exactly
@@ -90,11 +91,8 @@ def fuse(network: nn.Module, example: Any, *, tolerance: float = 0.0, max_radius
     for name, layer in layers.items():
         replacement, form, bound = _fused(layer, geometries[name], tolerance, max_radius)
         report.forms[name or "(the network)"], report.bounds[name or "(the network)"] = form, bound
-        if not name:
-            return replacement.eval(), report
-        parent, _, key = name.rpartition(".")
-        setattr(fused.get_submodule(parent), key, replacement.eval())
-    return fused, report
+        fused = exchange(fused, name, replacement)
+    return fused.eval(), report
 
 
 def _recorder(found: set[Geometry]) -> Any:

@@ -111,8 +111,8 @@ class Preconditioned(nn.modules.conv._ConvNd):
         return transfer * torch.fft.rfftn(placed, dim=axes)
 
     def _truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
-        # A choice by value would break a compiled graph; there the exact filter meets every tolerance.
-        if not self.tolerance or torch.compiler.is_compiling():
+        # A choice by value would break a traced graph; there the exact filter meets every tolerance.
+        if not self.tolerance or traced():
             return None
         limit = radius_limit(spectrum.device) if self.max_radius is None else self.max_radius
         return certified_taps(spectrum, grid, self.tolerance, limit, [k > 1 for k in self.kernel_size])
