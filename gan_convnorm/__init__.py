@@ -1,3 +1,18 @@
 """Train SNGAN-family GANs and compare normalizations; ConvNorm as a layer for any ConvNet."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gan_convnorm.pretrained import load
+
 __version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # `from gan_convnorm.layers import ConvNorm2d` must not import Lightning.
+    if name == "load":
+        from importlib import import_module
+
+        return import_module("gan_convnorm.pretrained").load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader
 from gan_convnorm.callbacks import FidelityScores, ImageWriter, MetricsFile, RunReport, SampleGrids, StepProgressBar
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
-from gan_convnorm.run_folder import RUNS, claim_folder, last_checkpoint, read_checkpoint_config
+from gan_convnorm.run_folder import RUNS, claim_folder, last_checkpoint, read_checkpoint
 
 __all__ = ["main"]
 
@@ -36,6 +37,9 @@ FLAGS = {
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
     "--extractor": "scores.extractor",
+    "--extractor-weights": "scores.extractor_weights",
+    "--metrics": "scores.metrics",
+    "--protocol": "scores.protocol",
     "--eval-every": "trainer.val_check_interval",
     "--num-fake": "scores.num_fake",
 }
@@ -124,7 +128,7 @@ class Command(LightningCLI):
         self.run_folder, checkpoint = self._checkpoint()
         if checkpoint is not None:
             # The command line is read again on top of the configuration that the checkpoint was trained with.
-            trained = read_checkpoint_config(checkpoint)
+            trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
             trained["trainer"]["default_root_dir"] = None
             text = yaml.safe_dump(trained)
             self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
@@ -182,6 +186,7 @@ class Command(LightningCLI):
         return folder
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
+        best = self._get(self.config, "scores").best
         kept: dict[str, Any] = {
             "dirpath": folder,
             "auto_insert_metric_name": False,
@@ -191,7 +196,7 @@ class Command(LightningCLI):
         return [
             StepProgressBar(),
             SampleGrids(folder / "samples"),
-            ModelCheckpoint(filename="best", monitor="fid", mode="min", **kept),
+            ModelCheckpoint(filename="best", monitor=best, mode=BETTER[best], **kept),
             # Lightning's own save_last follows the best checkpoint, not the newest.
             ModelCheckpoint(filename="last", **kept),
             RunReport(folder, self._config_text()),

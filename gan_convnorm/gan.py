@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from gan_convnorm.errors import BadInput
 from gan_convnorm.losses import hinge_discriminator, hinge_generator
 from gan_convnorm.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_convnorm.noise import BLOCK, numbered_noise, random_for
 
 __all__ = ["GAN", "bytes_to_images", "images_to_bytes"]
 
@@ -116,7 +116,7 @@ class GAN(pl.LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> None:
         images = batch[0] if isinstance(batch, (tuple, list)) else batch
         gen_optimizer, disc_optimizer = self.optimizers()  # type: ignore[attr-defined]
-        random = _random("train", self.seed, self.global_rank, self.g_step)
+        random = random_for("train", self.seed, self.global_rank, self.g_step)
         disc_losses = []
         for share in images.tensor_split(self.batches_per_step):
             fakes = self._fakes(len(share), random)
@@ -160,7 +160,7 @@ class GAN(pl.LightningModule):
 
     @torch.no_grad()
     def sample(
-        self, n: int, *, seed: int | None = None, ema: bool = True, first: int = 0, batch_size: int = 256
+        self, n: int, *, seed: int | None = None, ema: bool = True, first: int = 0, batch_size: int = BLOCK
     ) -> Tensor:
         """Images from the generator in evaluation mode.
 
@@ -177,7 +177,7 @@ class GAN(pl.LightningModule):
             uint8, shape (n, C, H, W), on the CPU.
         """
         network = self.generator_ema.module if ema else self.generator
-        noise = self._sample_noise(first, first + n, self.seed if seed is None else seed)
+        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed)
         was_training = network.training
         network.eval()
         try:
@@ -185,15 +185,6 @@ class GAN(pl.LightningModule):
         finally:
             network.train(was_training)
         return torch.cat(batches)
-
-    def _sample_noise(self, start: int, stop: int, seed: int) -> Tensor:
-        """Rows start to stop of a seed's endless noise, which is drawn in blocks."""
-        size = 256
-        blocks = [
-            torch.randn(size, self.latent_dim, generator=_random("sample", seed, number))
-            for number in range(start // size, (stop - 1) // size + 1)
-        ]
-        return torch.cat(blocks)[start % size :][: stop - start]
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """The images of a batch of consecutive numbers."""
@@ -222,12 +213,6 @@ def _ema_update(decay: float) -> Any:
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + step) / (10 + step)))
 
     return update
-
-
-def _random(purpose: str, *numbers: int) -> torch.Generator:
-    """A generator for one purpose: independent of the global state, and so exact on resume."""
-    seed = np.random.SeedSequence([int.from_bytes(purpose.encode(), "big"), *numbers]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed) >> 1)
 
 
 def bytes_to_images(images: Tensor, random: torch.Generator) -> Tensor:

@@ -7,11 +7,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gan_convnorm.errors import BadInput
 
-__all__ = ["RUNS", "claim_folder", "last_checkpoint", "read_checkpoint_config"]
+__all__ = ["RUNS", "claim_folder", "last_checkpoint", "read_checkpoint"]
 
 RUNS = Path("checkpoints/runs")
 
@@ -68,8 +66,8 @@ def last_checkpoint(folder: Path | None) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def read_checkpoint_config(path: Path) -> dict[str, Any]:
-    """The configuration of the run that saved a checkpoint.
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's tensors and values; its "config" is the YAML of the run that saved it.
 
     Raises:
         BadInput: no file, a damaged or foreign one.
@@ -92,4 +90,4 @@ def read_checkpoint_config(path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path} holds no run configuration; expected a .ckpt file that a run of this program has written"
         )
-    return yaml.safe_load(checkpoint["config"])
+    return checkpoint

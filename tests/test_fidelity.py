@@ -1,5 +1,7 @@
 """Scores against torch-fidelity's own calculation on the same images."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ import torch_fidelity
 from torch.utils.data import Dataset
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import Evaluator, create_extractor
+from gan_convnorm.fidelity import Evaluator, create_extractor, evaluate
 from gan_convnorm.fidelity.classifier import train_classifier, trained_weights
+from gan_convnorm.fidelity.metrics import effective_rank, statistics
 
 
 class Images(Dataset):
@@ -22,29 +25,68 @@ class Images(Dataset):
         return self.images[index]
 
 
+NAMES = {
+    "fid": "frechet_inception_distance",
+    "isc": "inception_score_mean",
+    "isc_std": "inception_score_std",
+    "kid": "kernel_inception_distance_mean",
+    "kid_std": "kernel_inception_distance_std",
+    "precision": "precision",
+    "recall": "recall",
+}
+
+
+def torch_fidelity_scores(fakes, real, extractor, weights, **options):
+    """What torch-fidelity itself gives for all metrics."""
+    found = torch_fidelity.calculate_metrics(
+        input1=fakes if isinstance(fakes, str) else Images(fakes),
+        input2=real if isinstance(real, str) else Images(real),
+        cuda=False,
+        isc=True,
+        fid=True,
+        kid=True,
+        prc=True,
+        cache=False,
+        verbose=False,
+        save_cpu_ram=True,
+        feature_extractor=extractor,
+        feature_extractor_weights_path=str(weights),
+        **options,
+    )
+    return {ours: found[theirs] for ours, theirs in NAMES.items()}
+
+
+def assert_same(scores, expected, rel=1e-6):
+    assert set(scores.values) == set(expected)
+    for name, value in expected.items():
+        # Rounding of features shows in the deviations and in KID as in values of the kernel, which are about 1.
+        absolute = {"isc_std": 1e-6, "kid_std": 1e-7, "kid": 1e-7}.get(name, 0)
+        assert scores.values[name] == pytest.approx(value, rel=rel, abs=absolute), name
+
+
 @pytest.fixture(scope="module")
 def extractor(digits):
     return create_extractor("classifier", labelled=digits.train_set.tensors)
 
 
-def test_scores_equal_torch_fidelity(digits, extractor):
+@pytest.fixture(scope="module")
+def classifier_expected(digits):
     train, test = digits.train_set.tensors[0], digits.test_set.tensors[0]
-    scores = Evaluator(extractor, train, "digits train images", batch_size=100)(test)
-    expected = torch_fidelity.calculate_metrics(
-        input1=Images(test),
-        input2=Images(train),
-        cuda=False,
-        isc=True,
-        fid=True,
-        cache=False,
-        verbose=False,
-        save_cpu_ram=True,
-        feature_extractor="labelled-classifier",
-        feature_extractor_weights_path=str(trained_weights(*digits.train_set.tensors)),
-    )
-    assert scores.values["fid"] == pytest.approx(expected["frechet_inception_distance"], rel=1e-5)
-    assert scores.values["isc"] == pytest.approx(expected["inception_score_mean"], rel=1e-6)
-    assert scores.values["isc_std"] == pytest.approx(expected["inception_score_std"], rel=1e-4)
+    weights = trained_weights(*digits.train_set.tensors)
+    return torch_fidelity_scores(test, train, "labelled-classifier", weights, kid_subset_size=300)
+
+
+@pytest.mark.parametrize("batch_size", [64, 100, 1])
+def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_expected, batch_size):
+    scores = Evaluator(
+        extractor,
+        digits.train_set.tensors[0],
+        metrics="isc,fid,kid,prc",
+        reference_name="digits train images",
+        kid_subset_size=300,
+        batch_size=batch_size,
+    )(digits.test_set.tensors[0])
+    assert_same(scores, classifier_expected)
     assert scores.protocol == {
         "extractor": "labelled-classifier",
         "reference": "digits train images",
@@ -52,49 +94,113 @@ def test_scores_equal_torch_fidelity(digits, extractor):
         "fake": "images",
         "n_fake": 360,
         "isc_splits": 10,
+        "kid_subsets": 100,
+        "kid_subset_size": 300,
     }
-    for word in ("FID", "labelled-classifier", "360 images", "1437 digits train images", "10 splits"):
+    for word in ("FID", "IS", "KID", "precision", "recall"):
         assert word in scores.line()
+    for word in ("labelled-classifier", "360 images", "1437 digits train images", "10 splits", "100 subsets of 300"):
+        assert word in scores.meaning()
 
 
-def test_inception_scores_equal_torch_fidelity(digits, inception_weights):
-    train, test = digits.train_set.tensors[0][:12], digits.test_set.tensors[0][:10]
-    extractor = create_extractor("inception", weights=str(inception_weights))
-    scores = Evaluator(extractor, train, "digits train images", isc_splits=2, batch_size=8)(test)
+@pytest.fixture(scope="module")
+def clip_weights(tmp_path_factory):
+    """A small CLIP with random weights in the form of the published files."""
+    from torch_fidelity.feature_extractor_clip import CLIPVisual
+
+    class Network(CLIPVisual):
+        def forward(self, images):
+            return self.visual(images)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Network(16, 32, 2, 64, 8).eval()
+    network.text_projection = torch.nn.Parameter(torch.zeros(7, 16))
+    path = tmp_path_factory.mktemp("clip") / "clip.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.jit's deprecation, and CLIP's files are of it
+        torch.jit.trace(network, torch.zeros(1, 3, 32, 32), check_trace=False).save(path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:FID of")
+@pytest.mark.parametrize(("name", "registered"), [("inception", "inception-v3-compat"), ("clip", "clip-vit-b-32")])
+def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_weights, name, registered):
+    weights = inception_weights if name == "inception" else clip_weights
+    train, test = digits.train_set.tensors[0][:24], digits.test_set.tensors[0][:20]
+    scores = evaluate(
+        test,
+        train,
+        metrics=("isc", "fid", "kid", "prc"),
+        extractor=name,
+        extractor_weights=weights,
+        isc_splits=2,
+        kid_subset_size=15,
+        batch_size=8,
+        device="cpu",
+    )
+    colour = (images.expand(-1, 3, -1, -1) for images in (test, train))
+    expected = torch_fidelity_scores(*colour, registered, weights, isc_splits=2, kid_subset_size=15, batch_size=8)
+    assert expected["fid"] > 1e-3
+    assert_same(scores, expected)
+    assert scores.protocol["extractor"] == registered
+
+
+def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digits, monkeypatch):
+    from torchvision.models import vgg16
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(vgg16().state_dict(), tmp_path / "vgg16.pth")
+    train, test = digits.train_set.tensors[0][:8], digits.test_set.tensors[0][:6]
+    with pytest.warns(UserWarning, match="FID of 6 fakes and 8 real images on 4096 features"):
+        scores = evaluate(test, train, metrics="fid", extractor="vgg16", extractor_weights=tmp_path / "vgg16.pth")
     expected = torch_fidelity.calculate_metrics(
         input1=Images(test.expand(-1, 3, -1, -1)),
         input2=Images(train.expand(-1, 3, -1, -1)),
         cuda=False,
-        isc=True,
-        isc_splits=2,
         fid=True,
         cache=False,
         verbose=False,
         save_cpu_ram=True,
-        batch_size=8,
-        feature_extractor_weights_path=str(inception_weights),
+        feature_extractor="vgg16",
+        feature_extractor_weights_path=str(tmp_path / "vgg16.pth"),
     )
-    assert expected["frechet_inception_distance"] > 1
+    # Random weights give values of 1e-3, and a FID that is the difference of large sums of them.
     assert scores.values["fid"] == pytest.approx(expected["frechet_inception_distance"], rel=1e-6)
-    assert scores.values["isc"] == pytest.approx(expected["inception_score_mean"], rel=1e-6)
-    assert scores.protocol["extractor"] == "inception-v3-compat"
+    with pytest.raises(BadInput, match=r"no weights file .*none\.pth.*torchvision fetches from https"):
+        create_extractor("vgg16", weights=tmp_path / "none.pth")
+
+
+def test_statistics_are_those_of_numpy():
+    features = torch.randn(5000, 7) * torch.arange(1, 8) + 100
+    found = statistics(features)
+    assert found["mu"].dtype == torch.float32
+    np.testing.assert_allclose(found["sigma"].numpy(), np.cov(features.numpy(), rowvar=False), rtol=1e-12, atol=1e-10)
+
+
+def test_effective_rank_counts_directions():
+    covariance = torch.diag(torch.tensor([2.0, 2.0, 2.0, 0.0], dtype=torch.float64))
+    assert effective_rank({"sigma": covariance}) == pytest.approx(3)
+    assert effective_rank({"sigma": torch.zeros(4, 4, dtype=torch.float64)}) == 0
 
 
 def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
-    from gan_convnorm.fidelity.evaluate import extract
+    from gan_convnorm.fidelity.features import extract
+    from gan_convnorm.fidelity.images import TensorImages
 
     train, test = digits.train_set.tensors[0], digits.test_set.tensors[0]
-    a, b = (extract(extractor, x)["features"].double().numpy() for x in (test, train))
+    a, b = (extract(extractor, TensorImages(x))["features"].double().numpy() for x in (test, train))
     sigma_a, sigma_b = np.cov(a.T), np.cov(b.T)
     eigenvalues, vectors = np.linalg.eigh(sigma_a)
     root = vectors @ np.diag(np.sqrt(eigenvalues.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ sigma_b @ root).clip(0)).sum()
     expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(sigma_a) + np.trace(sigma_b) - 2 * cross
-    assert Evaluator(extractor, train, "")(test).values["fid"] == pytest.approx(expected, rel=1e-4)
+    assert Evaluator(extractor, train)(test).values["fid"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_noise_scores_worse_than_digits(digits, extractor):
-    evaluator = Evaluator(extractor, digits.train_set.tensors[0], "")
+    evaluator = Evaluator(extractor, digits.train_set.tensors[0])
     noise = torch.randint(0, 256, (360, 1, 16, 16), dtype=torch.uint8)
     good, bad = evaluator(digits.test_set.tensors[0]).values, evaluator(noise).values
     assert good["fid"] < 3 < 20 < bad["fid"]
@@ -129,7 +235,7 @@ def test_weights_are_cached_by_content(digits, tmp_path, monkeypatch):
     changed[0, 0, 0, 0] += 1
     assert trained_weights(changed, labels) != path
     path.write_bytes(b"damaged")
-    with pytest.warns(UserWarning, match="training the classifier again"):
+    with pytest.warns(UserWarning, match="computed again"):
         assert trained_weights(images, labels) == path
     torch.load(path, weights_only=True)
 
@@ -144,16 +250,16 @@ def test_unwritable_cache_is_a_warning(digits, tmp_path, monkeypatch):
 
 def test_bad_input_is_named(digits, extractor, monkeypatch):
     train = digits.train_set.tensors[0]
-    evaluator = Evaluator(extractor, train, "")
-    with pytest.raises(BadInput, match="classifier, inception"):
+    evaluator = Evaluator(extractor, train)
+    with pytest.raises(BadInput, match="classifier, inception, dinov2"):
         create_extractor("incpetion")
     with pytest.raises(BadInput, match="needs labelled images"):
         create_extractor("classifier")
     with pytest.raises(BadInput, match="there are 1"):
-        Evaluator(extractor, train[:1], "")
-    with pytest.raises(BadInput, match="num_fake is 9"):
+        Evaluator(extractor, train[:1])
+    with pytest.raises(BadInput, match="there are 9 fakes; IS over 10 splits needs 20"):
         evaluator(train[:9])
-    with pytest.raises(BadInput, match=r"torch\.float32"):
+    with pytest.raises(BadInput, match=r"float32.*from 0 to 255; expected uint8"):
         evaluator(train.float())
 
     def offline(*args, **kwargs):

@@ -8,8 +8,9 @@ import torch
 
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN, _random, bytes_to_images, images_to_bytes
+from gan_convnorm.gan import GAN, bytes_to_images, images_to_bytes
 from gan_convnorm.networks import SNGANGenerator
+from gan_convnorm.noise import random_for
 
 
 class Record(pl.Callback):
@@ -80,10 +81,10 @@ def test_noise_is_new_in_every_step_and_process():
     assert len(noises) == 3 * (2 + 1)
     assert len({noise[0, 0].item() for noise in noises}) == len(noises)
     drawn = [
-        torch.rand(1, generator=_random("train", *numbers)).item() for numbers in ((0, 0, 0), (0, 1, 0), (0, 0, 1))
+        torch.rand(1, generator=random_for("train", *numbers)).item() for numbers in ((0, 0, 0), (0, 1, 0), (0, 0, 1))
     ]
     assert len(set(drawn)) == 3
-    assert drawn[0] == torch.rand(1, generator=_random("train", 0, 0, 0)).item()
+    assert drawn[0] == torch.rand(1, generator=random_for("train", 0, 0, 0)).item()
 
 
 def test_average_is_of_the_generator_alone():

@@ -1,49 +1,101 @@
-"""IS and FID at every evaluation."""
+"""Scores at every evaluation."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from gan_convnorm.fidelity import Evaluator, Scores, check_num_fake, create_extractor, registered_name
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import (
+    BETTER,
+    Evaluator,
+    GeneratedImages,
+    Scores,
+    check_num_fake,
+    create_extractor,
+    parse_metrics,
+    protocol_named,
+    registered_name,
+)
 
 __all__ = ["FidelityScores"]
 
+#: features of the fakes vary in fewer than this share of the real images' directions: the generator has collapsed
+COLLAPSED = 0.05
+WEIGHTS = ("ema", "raw", "both")
+
 
 class FidelityScores(pl.Callback):
-    """Scores the averaged generator: against the train split in fit and validate, the test split in test.
+    """Scores the generator: at every evaluation of fit, and in validate and test.
 
-    Logs "fid", "isc" and "isc_std", so that a checkpoint or a stopping rule can follow them, and prints a line.
+    Logs "fid", "isc" and so on, so that a checkpoint or a stopping rule can follow them, and prints a line. Where the
+    protocol asks for more than `interim_num_fake` images, evaluations during training use so many, and the last one
+    is followed by the whole protocol, logged as "final_fid" and so on.
 
     Args:
-        extractor: feature extractor: classifier (trained on the data's labelled train split) or inception.
-        num_fake: number of generated images.
+        extractor: feature extractor: classifier (trained on the data's labelled train split), inception, dinov2, clip,
+            vgg16, or any name in torch-fidelity's registry.
+        extractor_weights: the extractor's weights file; by default it is downloaded, or trained for classifier.
+        metrics: of isc, fid, kid and prc (precision and recall), separated by commas.
+        protocol: quick (2,000 fakes against the train split), train-50k, test-5k (as in the SNGAN paper).
+        num_fake: number of generated images, in place of the protocol's.
+        interim_num_fake: the most that are generated at an evaluation during training.
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         batch_size: images in one forward of the extractor.
+        weights: the generator's that are scored: ema (averaged), raw (current), or both, the latter as "raw_fid" and so
+            on.
+        best: the score that best.ckpt is the best of: fid, isc, kid, precision or recall.
+        stop_on_collapse: end the training when the fakes have collapsed, which is warned of in any case.
     """
 
     def __init__(
-        self, extractor: str = "classifier", num_fake: int = 2000, isc_splits: int = 10, batch_size: int = 64
+        self,
+        extractor: str = "classifier",
+        extractor_weights: str | None = None,
+        metrics: str = "isc,fid",
+        protocol: str = "quick",
+        num_fake: int | None = None,
+        interim_num_fake: int = 2000,
+        isc_splits: int = 10,
+        batch_size: int = 64,
+        weights: str = "ema",
+        best: str = "fid",
+        stop_on_collapse: bool = False,
     ) -> None:
         # Before a run has a folder.
         registered_name(extractor)
-        check_num_fake(num_fake, isc_splits)
+        self.protocol = protocol_named(protocol)
+        self.metrics = parse_metrics(metrics)
+        self.num_fake = self.protocol.num_fake if num_fake is None else num_fake
+        for number in (self.num_fake, interim_num_fake):
+            check_num_fake(number, isc_splits, self.metrics)
+        if weights not in WEIGHTS:
+            raise BadInput(f"weights is {weights!r}; choose one of: {', '.join(WEIGHTS)}")
+        metric = "prc" if best in ("precision", "recall") else best
+        if best not in BETTER or metric not in self.metrics:
+            raise BadInput(f"best is {best!r}, which is not among the metrics {', '.join(self.metrics)}")
         self.extractor = extractor
-        self.num_fake = num_fake
+        self.extractor_weights = extractor_weights
+        self.interim_num_fake = min(self.num_fake, interim_num_fake)
         self.isc_splits = isc_splits
         self.batch_size = batch_size
+        self.weights = weights
+        self.best = best
+        self.stop_on_collapse = stop_on_collapse
         self.evaluator: Evaluator | None = None
         self.split = ""
         self.last: Scores | None = None
+        self.final: Scores | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
-        self._prepare(trainer, "train")
+        self._prepare(trainer, self.protocol.split)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._prepare(trainer, "train")
+        self._prepare(trainer, self.protocol.split)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, "test")
@@ -53,34 +105,97 @@ class FidelityScores(pl.Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         reference = (data.test_set if split == "test" else data.train_set).tensors[0]
-        print(
-            f"preparing the scores: {self.extractor} features of {len(reference)} {data.name} {split} images",
-            flush=True,
+        name = f"{data.name} {split} images"
+        if trainer.is_global_zero:
+            print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)
+        extractor = create_extractor(
+            self.extractor,
+            metrics=self.metrics,
+            labelled=data.train_set.tensors if len(data.train_set.tensors) > 1 else None,
+            weights=self.extractor_weights,
+            device=trainer.strategy.root_device,
         )
-        labelled = data.train_set.tensors if len(data.train_set.tensors) > 1 else None
         self.evaluator = Evaluator(
-            create_extractor(self.extractor, labelled=labelled, device=trainer.strategy.root_device),
+            extractor,
             reference,
-            f"{data.name} {split} images",
+            metrics=self.metrics,
+            reference_name=name,
             isc_splits=self.isc_splits,
             batch_size=self.batch_size,
+            progress=_Progress(trainer),
         )
         self.split = split
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self._score(trainer, pl_module)
+        if trainer.sanity_checking:
+            return
+        module: Any = pl_module
+        fitting = trainer.state.fn == "fit"
+        number = self.interim_num_fake if fitting else self.num_fake
+        self._score(trainer, module, number)
+        if not fitting:
+            return
+        assert self.last is not None
+        if module.g_step >= module.steps:
+            if number < self.num_fake:
+                interim = self.last
+                self._score(trainer, module, self.num_fake, "final_")
+                self.last, self.final = interim, self.last
+            else:
+                self.final = self.last
+        self._watch(trainer, self.last)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._score(trainer, pl_module)
+        self._score(trainer, pl_module, self.num_fake)
 
-    def _score(self, trainer: pl.Trainer, pl_module: Any) -> None:
+    def _score(self, trainer: pl.Trainer, module: Any, number: int, prefix: str = "") -> None:
         assert self.evaluator is not None
-        self.last = scores = self.evaluator(pl_module.sample(self.num_fake), "EMA samples")
-        # As float64 tensors: plain floats would be logged in float32.
-        values = {name: torch.tensor(value, dtype=torch.float64) for name, value in scores.values.items()}
-        pl_module.log("fid", values.pop("fid"), prog_bar=True)
+        kinds = {"ema": ("",), "raw": ("raw_",), "both": ("raw_", "")}[self.weights]
+        for kind in kinds:
+            ema = kind == ""
+            images = GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples")
+            scores = self.evaluator(images)
+            matches = self.split == self.protocol.split and number == self.protocol.num_fake
+            scores.protocol["name"] = self.protocol.name if matches else "custom"
+            kind = kind if self.weights == "both" else ""
+            # As float64 tensors: plain floats would be logged in float32.
+            values = {k: torch.tensor(v, dtype=torch.float64) for k, v in scores.values.items()}
+            names = {k: f"{prefix}{kind}{k}" for k in values}
+            for k, value in values.items():
+                module.log(names[k], value, prog_bar=k == self.best and not prefix + kind)
+            if trainer.is_global_zero:
+                label = f" {scores.protocol['fake']}" if self.weights == "both" else ""
+                label += f" {number} fakes" if prefix else ""
+                print(f"G step {module.g_step}{label}: {scores.line()}", flush=True)
+            self.last = scores
         # Lightning takes "step" for the logs' axis: generator steps.
-        pl_module.log_dict({**values, "step": float(pl_module.g_step)})
+        module.log("step", float(module.g_step))
+
+    def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
+        """Every process has the same scores, and decides alike."""
+        if not scores.ranks or scores.ranks["fake"] >= COLLAPSED * scores.ranks["real"]:
+            return
+        fake, real = scores.ranks["fake"], scores.ranks["real"]
+        message = (
+            f"the samples have collapsed: their features vary in {fake:.1f} directions, the real ones' in {real:.1f}"
+        )
         if trainer.is_global_zero:
-            print(f"G step {pl_module.g_step}: {scores.line()}", flush=True)
+            warnings.warn(message, stacklevel=2)
+        if self.stop_on_collapse:
+            trainer.should_stop = True
+
+
+class _Progress:
+    """Shows how far an evaluation is where the progress bar can."""
+
+    def __init__(self, trainer: pl.Trainer) -> None:
+        self.trainer = trainer
+
+    def __call__(self, done: int, total: int) -> None:
+        show = getattr(self.trainer.progress_bar_callback, "show_scoring", None)
+        if show is not None:
+            show(done, total)
+
+
+def _sampler(module: Any, ema: bool) -> Any:
+    return lambda first, count: module.sample(count, first=first, ema=ema)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from gan_convnorm.atomic_write import atomic_write
 
 __all__ = ["MetricsFile"]
 
@@ -58,12 +59,10 @@ class MetricsFile(Logger):
         if not self.rows:
             return
         columns = sorted(set().union(*self.rows) - {"step"})
-        part = self.path.with_name(self.path.name + ".part")
-        with part.open("w", newline="") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["step", *columns])
             writer.writeheader()
             writer.writerows(self.rows)
-        os.replace(part, self.path)
 
     def finalize(self, status: str) -> None:
         self.save()

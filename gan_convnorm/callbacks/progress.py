@@ -31,5 +31,13 @@ class StepProgressBar(RichProgressBar):
         # Without a bar, one line holds everything on a terminal of 80 columns.
         return [column for column in super().configure_columns(trainer) if not isinstance(column, BarColumn)]
 
+    def show_scoring(self, done: int, total: int) -> None:
+        """Stand in for the steps' description while images are scored."""
+        if self.progress is None or self.train_progress_bar_id is None:
+            return
+        text = f"scoring {done}/{total}" if done < total else self._get_train_description(0)
+        self.progress.update(self.train_progress_bar_id, description=text)
+        self.refresh()
+
     def on_validation_batch_start(self, *args: Any, **kwargs: Any) -> None:
         """No bar: an evaluation has one empty batch."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import time
@@ -14,11 +13,16 @@ from typing import Any
 import pytorch_lightning as pl
 
 from gan_convnorm import __version__
+from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.metrics_file import read_rows
+from gan_convnorm.fidelity import BETTER, Scores
 
 __all__ = ["RunReport"]
 
+#: scores in tables and figures
+TITLES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
+SCORES = (*TITLES, "isc_std", "kid_std")
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "torch-fidelity", "numpy")
 
 
@@ -58,15 +62,19 @@ class RunReport(pl.Callback):
             return
         for logger in trainer.loggers:
             logger.save()
-        scores = next(c for c in trainer.callbacks if isinstance(c, FidelityScores)).last  # type: ignore[attr-defined]
+        scoring = next(c for c in trainer.callbacks if isinstance(c, FidelityScores))  # type: ignore[attr-defined]
+        scores = scoring.last
         rows = _score_rows(self.folder / "metrics.csv")
         if scores is None or not rows:
             return
+        better = min if BETTER[scoring.best] == "min" else max
         module: Any = pl_module
         self.summary = {
             "last": rows[-1],
-            "best": min(rows, key=lambda row: row["fid"]),
+            "best": better(rows, key=lambda row: row[scoring.best]),
+            "best_of": scoring.best,
             "protocol": scores.protocol,
+            "final": scoring.final.to_dict() if scoring.final else None,
             "g_steps": module.g_step,
             "seconds": round(self._elapsed(), 1),
             "hyperparameters": dict(pl_module.hparams),
@@ -89,50 +97,59 @@ class RunReport(pl.Callback):
         from rich.console import Console
         from rich.table import Table
 
-        protocol, steps, seconds = summary["protocol"], summary["g_steps"], summary["seconds"]
-        table = Table("", "G step", "FID", "IS", title=f"{steps} G steps, {seconds:.0f} s", title_justify="left")
-        for name in ("last", "best"):
-            row = summary[name]
-            table.add_row(name, str(row["g_step"]), f"{row['fid']:.2f}", f"{row['isc']:.2f} +- {row['isc_std']:.2f}")
+        steps, seconds = summary["g_steps"], summary["seconds"]
+        names = [name for name in TITLES if name in summary["last"]]
+        titles = [TITLES[name] for name in names]
+        table = Table("", "G step", *titles, title=f"{steps} G steps, {seconds:.0f} s", title_justify="left")
+        for label in ("last", "best"):
+            row = summary[label]
+            table.add_row(label, str(row["g_step"]), *(_cell(row, name) for name in names))
+        if final := summary["final"]:
+            table.add_row("final", str(steps), *(_cell(final["values"], name) for name in names))
         Console().print(table)
-        print(
-            f"{protocol['extractor']} features; {protocol['n_fake']} {protocol['fake']} against "
-            f"{protocol['n_real']} {protocol['reference']}; IS over {protocol['isc_splits']} splits"
-        )
+        print(f"last, best: {Scores({}, summary['protocol']).meaning()}")
+        if final:
+            print(f"final ({final['protocol']['name']}): {Scores({}, final['protocol']).meaning()}")
         for name in ("best.ckpt", "last.ckpt", "samples", "curves.png", "summary.json"):
             print(self.folder / name, flush=True)
 
 
+def _cell(row: dict[str, Any], name: str) -> str:
+    form = ".2e" if name == "kid" else ".3f" if name in ("precision", "recall") else ".2f"
+    deviation = f" +- {row[f'{name}_std']:{form}}" if f"{name}_std" in row else ""
+    return f"{row[name]:{form}}{deviation}"
+
+
 def _score_rows(path: Path) -> list[dict[str, Any]]:
     return [
-        {"g_step": int(row["step"]), **{name: float(row[name]) for name in ("fid", "isc", "isc_std")}}
+        {"g_step": int(row["step"]), **{name: float(row[name]) for name in SCORES if row.get(name)}}
         for row in read_rows(path)
-        if row.get("fid")
+        if any(row.get(name) for name in TITLES)
     ]
 
 
 def _draw_curves(rows: list[dict[str, str]], scores: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    for axes, name, title in zip(figure.subplots(1, 3), ("loss", "fid", "isc"), ("loss", "FID", "IS"), strict=True):
-        if name == "loss":
-            for column, label in (("d_loss", "D"), ("g_loss", "G")):
-                points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
-                axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
-            axes.legend()
-        else:
-            axes.plot([row["g_step"] for row in scores], [row[name] for row in scores], marker="o")
+    names = [name for name in TITLES if any(name in row for row in scores)]
+    figure = Figure(figsize=(3.4 * (1 + len(names)), 3), layout="constrained")
+    loss, *panels = figure.subplots(1, 1 + len(names))
+    for column, label in (("d_loss", "D"), ("g_loss", "G")):
+        points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
+        loss.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
+    loss.legend()
+    for axes, name in zip(panels, names, strict=True):
+        shown = [row for row in scores if name in row]
+        axes.plot([row["g_step"] for row in shown], [row[name] for row in shown], marker="o")
+    for axes, title in zip((loss, *panels), ("loss", *(TITLES[name] for name in names)), strict=True):
         axes.set(title=title, xlabel="G step")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 
 
 def _write(path: Path, text: str) -> None:
-    """Written aside and renamed, so that a killed run leaves a whole file."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
+    with atomic_write(path) as part:
+        part.write_text(text)
 
 
 def _commit() -> str | None:

@@ -1,6 +1,28 @@
-"""IS, FID and their kin through torch-fidelity."""
+"""IS, FID, KID, precision and recall through torch-fidelity, on any number of processes."""
 
-from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake
+from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, evaluate
 from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
+from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
+from gan_convnorm.fidelity.metrics import BETTER, METRICS, parse_metrics
+from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
 
-__all__ = ["EXTRACTORS", "Evaluator", "Scores", "check_num_fake", "create_extractor", "registered_name"]
+__all__ = [
+    "BETTER",
+    "EXTRACTORS",
+    "METRICS",
+    "PROTOCOLS",
+    "Evaluator",
+    "FolderImages",
+    "GeneratedImages",
+    "Processes",
+    "Protocol",
+    "Scores",
+    "TensorImages",
+    "check_num_fake",
+    "create_extractor",
+    "evaluate",
+    "parse_metrics",
+    "protocol_named",
+    "registered_name",
+]

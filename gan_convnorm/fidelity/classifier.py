@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_fidelity import register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
 
 __all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
 
@@ -88,41 +88,16 @@ def trained_weights(images: Tensor, labels: Tensor) -> Path:
         A file for torch-fidelity's `feature_extractor_weights_path`, in the user's cache folder ($XDG_CACHE_HOME or
         ~/.cache), or in a temporary one with a warning where that cannot be written.
     """
-    digest = hashlib.sha256(f"{VERSION} {tuple(images.shape)} {EPOCHS} {BATCH_SIZE} {SEED}".encode())
-    digest.update(images.contiguous().numpy().tobytes())
-    digest.update(labels.contiguous().numpy().tobytes())
-    path = _cache_folder() / f"classifier-{digest.hexdigest()[:20]}.pt"
-    if _readable(path):
-        return path
-    network = train_classifier(images, labels)
-    # Written aside and renamed: two runs that start together both end with a whole file.
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-        torch.save({"shape": network.shape, "state_dict": network.state_dict()}, part)
-    os.replace(part.name, path)
+    digest = hashlib.sha256(images.contiguous().numpy().data)
+    digest.update(labels.contiguous().numpy().data)
+    path = cache_path("classifier", VERSION, tuple(images.shape), EPOCHS, BATCH_SIZE, SEED, digest.hexdigest())
+    if read_cached(path) is None:
+        network = train_classifier(images, labels)
+        content = {"shape": network.shape, "state_dict": network.state_dict()}
+        if not write_cached(path, content):
+            path = Path(tempfile.mkdtemp(prefix="gan_convnorm-")) / path.name
+            torch.save(content, path)
     return path
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "gan_convnorm"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        warnings.warn(f"the cache folder {folder} cannot be written ({error.strerror}); training again", stacklevel=2)
-        return Path(tempfile.mkdtemp(prefix="gan_convnorm-"))
-
-
-def _readable(path: Path) -> bool:
-    if not path.exists():
-        return False
-    try:
-        torch.load(path, weights_only=True)
-    except Exception as error:  # whatever a damaged file provokes, training again mends it
-        warnings.warn(f"{path} cannot be read ({type(error).__name__}); training the classifier again", stacklevel=2)
-        return False
-    return True
 
 
 class ClassifierFeatures(FeatureExtractorBase):

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+import torch_fidelity
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.extractors import METRICS
+from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
+from gan_convnorm.fidelity.extractors import create_extractor, weights_digest
+from gan_convnorm.fidelity.features import Progress, extract
+from gan_convnorm.fidelity.images import Images, as_images
+from gan_convnorm.fidelity.metrics import (
+    effective_rank,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    parse_metrics,
+    precision_and_recall,
+    statistics,
+)
+from gan_convnorm.fidelity.processes import Processes
 
-__all__ = ["Evaluator", "Scores", "check_num_fake", "extract"]
+__all__ = ["Evaluator", "Scores", "check_num_fake", "evaluate"]
 
-#: torch-fidelity's default: the order in which the Inception Score's splits are drawn
-SHUFFLE_SEED = 2020
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # torch-fidelity's defaults
 
 
 @dataclass(frozen=True)
@@ -25,131 +39,291 @@ class Scores:
     """Scores and what they mean.
 
     Attributes:
-        values: "isc" (mean over the splits), "isc_std" and "fid".
-        protocol: extractor, reference split, n_real, n_fake, weights (EMA or not) and IS splits.
+        values: "isc" and "isc_std" (mean and deviation over the splits), "fid", "kid" and "kid_std" (over the
+            subsets), "precision", "recall"; those that were asked for.
+        protocol: extractor, what was compared and how many of each, IS splits, KID subsets.
+        ranks: effective rank of the features' covariance, of "fake" and "real"; with FID alone.
     """
 
     values: dict[str, float]
     protocol: dict[str, Any]
+    ranks: dict[str, float] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Every value with its protocol, on one line."""
+        """Every value, on one line."""
+        v = self.values
+        parts = []
+        if "fid" in v:
+            parts.append(f"FID {v['fid']:.2f}")
+        if "isc" in v:
+            parts.append(f"IS {v['isc']:.2f} +- {v['isc_std']:.2f}")
+        if "kid" in v:
+            parts.append(f"KID {v['kid']:.2e} +- {v['kid_std']:.0e}")
+        if "precision" in v:
+            parts.append(f"precision {v['precision']:.3f}  recall {v['recall']:.3f}")
+        return "  ".join(parts)
+
+    def meaning(self) -> str:
+        """The protocol, on one line."""
         p = self.protocol
-        values = f"FID {self.values['fid']:.2f}  IS {self.values['isc']:.2f} +- {self.values['isc_std']:.2f}"
-        return (
-            f"{values}  ({p['extractor']} features; {p['n_fake']} {p['fake']} against {p['n_real']} {p['reference']}; "
-            f"IS over {p['isc_splits']} splits)"
-        )
+        parts = [f"{p['n_fake']} {p['fake']}"]
+        parts[0] += f" against {p['n_real']} {p['reference']}" if "reference" in p else ""
+        parts.append(f"{p['extractor']} features")
+        if "isc_splits" in p:
+            parts.append(f"IS over {p['isc_splits']} splits")
+        if "kid_subsets" in p:
+            parts.append(f"KID over {p['kid_subsets']} subsets of {p['kid_subset_size']}")
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
 
 
 class Evaluator:
-    """Scores sets of fakes against one reference, whose features are extracted once.
+    """Scores sets of fakes against one reference, whose features are extracted once, or read from the cache.
+
+    With `torch.distributed` initialized every process makes one and calls it with the same arguments: each extracts
+    its share, and all get the scores.
 
     Args:
-        extractor: of `create_extractor`.
-        reference: real images, uint8, shape (N, C, H, W).
-        reference_name: what they are, such as "digits train images".
+        extractor: of `create_extractor`, for these metrics at least.
+        reference: real images, as `evaluate` takes them; None where only the Inception Score is asked for.
+        metrics: of `METRICS`.
+        reference_name: what the real images are, such as "digits train images".
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
+        kid_subset_size: images in each of the 100 subsets that KID is taken over; by default torch-fidelity's 1,000, or
+            all of the smaller set.
         batch_size: images in one forward of the extractor.
+        progress: told of the images that are done and of all.
 
     Raises:
-        BadInput: fewer than two reference images.
+        BadInput: fewer than two reference images, or none.
     """
 
     def __init__(
         self,
         extractor: FeatureExtractorBase,
-        reference: Tensor,
-        reference_name: str,
+        reference: Any = None,
         *,
+        metrics: str | list[str] | tuple[str, ...] = ("isc", "fid"),
+        reference_name: str | None = None,
         isc_splits: int = 10,
+        kid_subset_size: int | None = None,
         batch_size: int = 64,
+        progress: Progress | None = None,
+        **options: Any,
     ) -> None:
-        if len(reference) < 2:
-            raise BadInput(f"FID needs 2 or more real images, and there are {len(reference)}")
+        if batch_size < 1:
+            raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
         self.extractor = extractor
-        self.layer = {metric: extractor.get_default_feature_layer_for_metric(metric) for metric in METRICS}
-        self.reference_name = reference_name
-        self.num_reference = len(reference)
+        self.metrics = parse_metrics(metrics)
+        self.layer = {metric: extractor.get_default_feature_layer_for_metric(metric) for metric in self.metrics}
+        missing = set(self.layer.values()) - set(extractor.get_requested_features_list())
+        if missing:
+            raise BadInput(f"the extractor was created without {', '.join(missing)}: name the metrics there as well")
         self.isc_splits = isc_splits
+        self.kid_subset_size = kid_subset_size
         self.batch_size = batch_size
-        features = extract(extractor, reference, batch_size)[self.layer["fid"]]
-        self.statistics = fid_features_to_statistics(features)
+        self.progress = progress
+        self.processes = Processes.current()
+        self.options = options
+        self.reference: Images | None = None
+        self.real: dict[str, Any] = {}
+        compared = [metric for metric in self.metrics if metric != "isc"]
+        if compared:
+            if reference is None:
+                raise BadInput(f"{', '.join(compared)} compare with real images, and no reference is given")
+            self.reference = self.processes.together(lambda: as_images(reference, name=reference_name, **options))
+            self.reference_name = reference_name or self.reference.name
+            self._extract_reference(self.reference)
 
-    def __call__(self, fakes: Tensor, fakes_name: str = "images") -> Scores:
+    def _extract_reference(self, reference: Images) -> None:
+        needs_rows = "kid" in self.metrics or "prc" in self.metrics
+        kind = "features" if needs_rows else "statistics"
+        layers = sorted({self.layer[metric] for metric in self.metrics if metric != "isc"})
+        path: Path | None = None
+
+        def look_up() -> tuple[bool, int]:
+            nonlocal path
+            digest = reference.digest()
+            if digest is None:
+                return False, 0
+            name = self.extractor.get_name()
+            path = cache_path(kind, torch_fidelity.__version__, name, layers, weights_digest(self.extractor), digest)
+            found = read_cached(path)
+            self.real = found or {}
+            return found is not None, self.real.get("count", 0)
+
+        cached, self.num_reference = self.processes.from_first(look_up)
+        if not cached:
+            found = extract(
+                self.extractor,
+                reference,
+                batch_size=self.batch_size,
+                processes=self.processes,
+                progress=self.progress,
+            )
+
+            def keep() -> int:
+                assert found is not None
+                count = len(next(iter(found.values())))
+                if count < 2:
+                    raise BadInput(f"FID and KID need 2 or more real images, and there are {count}")
+                self.real = {"count": count}
+                for layer in layers:
+                    self.real[layer] = found[layer] if needs_rows else statistics(found[layer])
+                if path is not None:
+                    write_cached(path, self.real)
+                return count
+
+            self.num_reference = self.processes.from_first(keep)
+        if self.processes.rank == 0 and "fid" in self.metrics:
+            kept = self.real[self.layer["fid"]]
+            self.real_statistics = statistics(kept) if needs_rows else kept
+
+    def __call__(self, fakes: Any, fakes_name: str | None = None) -> Scores:
         """Score fakes.
 
         Args:
-            fakes: uint8, shape (N, C, H, W).
+            fakes: images, as `evaluate` takes them.
             fakes_name: what they are, such as "EMA samples".
 
         Raises:
-            BadInput: fewer fakes than IS splits, or fewer than two.
+            BadInput: fewer than two fakes, or than two in every split of the Inception Score.
         """
-        check_num_fake(len(fakes), self.isc_splits)
-        features = extract(self.extractor, fakes, self.batch_size)
-        isc = isc_features_to_metric(features[self.layer["isc"]], self.isc_splits, True, SHUFFLE_SEED)
-        fakes_statistics = fid_features_to_statistics(features[self.layer["fid"]])
-        fid = fid_statistics_to_metric(fakes_statistics, self.statistics, verbose=False)
-        return Scores(
-            values={
-                "fid": fid[KEY_METRIC_FID],
-                "isc": isc[KEY_METRIC_ISC_MEAN],
-                "isc_std": isc[KEY_METRIC_ISC_STD],
-            },
-            protocol={
-                "extractor": self.extractor.get_name(),
-                "reference": self.reference_name,
-                "n_real": self.num_reference,
-                "fake": fakes_name,
-                "n_fake": len(fakes),
-                "isc_splits": self.isc_splits,
-            },
+        images = self.processes.together(lambda: self._fakes(fakes, fakes_name))
+        features = extract(
+            self.extractor,
+            images,
+            batch_size=self.batch_size,
+            processes=self.processes,
+            progress=self.progress,
         )
+        return self.processes.from_first(lambda: self._score(images, features))
+
+    def _fakes(self, fakes: Any, name: str | None) -> Images:
+        images = as_images(fakes, name=name, **self.options)
+        check_num_fake(len(images), self.isc_splits, self.metrics)
+        return images
+
+    def _score(self, images: Images, features: dict[str, Tensor] | None) -> Scores:
+        assert features is not None
+        count = len(next(iter(features.values())))
+        check_num_fake(count, self.isc_splits, self.metrics)  # unreadable files may have been left out
+        values: dict[str, float] = {}
+        ranks: dict[str, float] = {}
+        protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name, "n_fake": count}
+        if self.reference is not None:
+            protocol |= {"reference": self.reference_name, "n_real": self.num_reference}
+        if "isc" in self.metrics:
+            values |= inception_score(features[self.layer["isc"]], self.isc_splits)
+            protocol["isc_splits"] = self.isc_splits
+        if "fid" in self.metrics:
+            rows = features[self.layer["fid"]]
+            fewer = min(count, self.num_reference)
+            if fewer <= rows.shape[1]:
+                warnings.warn(
+                    f"FID of {count} fakes and {self.num_reference} real images on {rows.shape[1]} features is far too "
+                    "high: a covariance needs more images than features; compare only scores of the same numbers",
+                    stacklevel=2,
+                )
+            found = statistics(rows)
+            values |= frechet_distance(found, self.real_statistics)
+            ranks = {"fake": effective_rank(found), "real": effective_rank(self.real_statistics)}
+        if "kid" in self.metrics:
+            size = self.kid_subset_size or min(KID_SUBSET_SIZE, count, self.num_reference)
+            if size > min(count, self.num_reference):
+                raise BadInput(
+                    f"kid_subset_size is {size}, and there are {count} fakes and {self.num_reference} real images"
+                )
+            layer = self.layer["kid"]
+            values |= kernel_distance(features[layer], self.real[layer], KID_SUBSETS, size)
+            protocol |= {"kid_subsets": KID_SUBSETS, "kid_subset_size": size}
+        if "prc" in self.metrics:
+            if min(count, self.num_reference) < 4:
+                raise BadInput("precision and recall look at 3 neighbours, and need 4 or more images of either kind")
+            layer = self.layer["prc"]
+            values |= precision_and_recall(features[layer], self.real[layer])
+        return Scores(values, protocol, ranks)
 
 
-def check_num_fake(num_fake: int, isc_splits: int) -> None:
+def evaluate(
+    source: Any,
+    reference: Any = None,
+    *,
+    metrics: str | list[str] | tuple[str, ...] = ("isc", "fid"),
+    extractor: str | FeatureExtractorBase = "inception",
+    extractor_weights: str | Path | None = None,
+    labelled: tuple[Tensor, Tensor] | None = None,
+    num_fake: int = 50_000,
+    batch_size: int = 64,
+    isc_splits: int = 10,
+    kid_subset_size: int | None = None,
+    seed: int = 0,
+    ema: bool = True,
+    latent_dim: int = 128,
+    resize: int | None = None,
+    skip_bad: bool = False,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score images against real ones; every value equals `torch_fidelity.calculate_metrics`'s on the same images.
+
+    Args:
+        source: uint8 images (N, C, H, W); a folder of images; a checkpoint file of a run; a LightningModule with
+            `sample(n, seed=, ema=, first=)`; or a callable from normal noise (n, latent_dim) to uint8 images.
+        reference: real images, in the same ways.
+        metrics: of isc, fid, kid, prc.
+        extractor: a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
+        extractor_weights: its weights file; downloaded by default, and trained for "classifier".
+        labelled: images and labels that "classifier" is trained on.
+        num_fake: how many images are generated, where they are generated.
+        batch_size: images in one forward of the extractor.
+        isc_splits: parts over which the Inception Score's mean and deviation are taken.
+        kid_subset_size: see `Evaluator`.
+        seed: seeds the noise; images do not depend on the number of processes.
+        ema: from the averaged weights, else from the current ones.
+        latent_dim: length of a callable's noise vectors.
+        resize: side in pixels to which the images of folders are brought.
+        skip_bad: leave out unreadable files in place of refusing the folder.
+        device: where extractor and generator run; a GPU where there is one.
+        progress: told of the images that are done and of all.
+
+    Raises:
+        BadInput: images, weights or numbers that cannot be used.
+    """
+    metrics = parse_metrics(metrics)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
+    options |= {"device": device, "resize": resize, "skip_bad": skip_bad}
+    if isinstance(extractor, str):
+        extractor = create_extractor(
+            extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
+        )
+    evaluator = Evaluator(
+        extractor,
+        reference,
+        metrics=metrics,
+        isc_splits=isc_splits,
+        kid_subset_size=kid_subset_size,
+        batch_size=batch_size,
+        progress=progress,
+        **options,
+    )
+    return evaluator(source)
+
+
+def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
     """Whether so many fakes can be scored.
 
     Raises:
-        BadInput: fewer than one in every split of the Inception Score, fewer than the two of a covariance, or no split.
+        BadInput: fewer than two in every split of the Inception Score (one gives 1), fewer than the two of a
+            covariance, or no split.
     """
     if isc_splits < 1:
         raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
-    needed = max(2, isc_splits)
+    needed = 2 * isc_splits if "isc" in metrics else 2
     if num_fake < needed:
-        raise BadInput(f"num_fake is {num_fake}; FID and IS over {isc_splits} splits need {needed} or more")
-
-
-@torch.no_grad()
-def extract(extractor: FeatureExtractorBase, images: Tensor, batch_size: int = 64) -> dict[str, Tensor]:
-    """Features of images, in their order.
-
-    Args:
-        extractor: of `create_extractor`.
-        images: uint8, shape (N, C, H, W); grey images are repeated to the three channels an extractor of colour needs.
-        batch_size: images in one forward.
-
-    Returns:
-        For each of the extractor's layers a float tensor of shape (N, D), on the CPU.
-
-    Raises:
-        BadInput: images of another type or shape.
-    """
-    if images.dtype != torch.uint8 or images.dim() != 4:
-        raise BadInput(f"images are {images.dtype} of shape {tuple(images.shape)}; expected uint8 of (N, C, H, W)")
-    device = next(extractor.parameters()).device
-    layers: dict[str, list[Tensor]] = {name: [] for name in extractor.get_requested_features_list()}
-    for batch in images.split(batch_size):
-        found = extractor.convert_features_tuple_to_dict(extractor(_fit_channels(batch, extractor).to(device)))
-        for name, values in found.items():
-            layers[name].append(values.cpu())
-    return {name: torch.cat(parts) for name, parts in layers.items()}
-
-
-def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
-    from gan_convnorm.fidelity.classifier import ClassifierFeatures
-
-    if images.shape[1] == 1 and not isinstance(extractor, ClassifierFeatures):
-        return images.expand(-1, 3, -1, -1)
-    return images
+        what = f"IS over {isc_splits} splits needs" if "isc" in metrics else "scores need"
+        raise BadInput(f"there are {num_fake} fakes; {what} {needed} or more (--num-fake)")

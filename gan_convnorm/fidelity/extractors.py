@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
@@ -10,13 +16,19 @@ from torch_fidelity.utils import create_feature_extractor
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import classifier
+from gan_convnorm.fidelity.metrics import METRICS
+from gan_convnorm.fidelity.processes import Processes
 
-__all__ = ["EXTRACTORS", "METRICS", "create_extractor", "registered_name"]
+__all__ = ["EXTRACTORS", "create_extractor", "layer_for", "registered_name", "weights_digest"]
 
-METRICS = ("isc", "fid")
-
-#: short name on the command line -> name in torch-fidelity's registry
-EXTRACTORS = {"classifier": classifier.NAME, "inception": "inception-v3-compat"}
+#: short name on the command line -> name in torch-fidelity's registry, whose own names are taken as well
+EXTRACTORS = {
+    "classifier": classifier.NAME,
+    "inception": "inception-v3-compat",
+    "dinov2": "dinov2-vit-b-14",
+    "clip": "clip-vit-b-32",
+    "vgg16": "vgg16",
+}
 
 
 def registered_name(name: str) -> str:
@@ -25,48 +37,114 @@ def registered_name(name: str) -> str:
     Raises:
         BadInput: an unknown name; lists the choices.
     """
-    if name not in EXTRACTORS:
-        raise BadInput(f"extractor {name!r} is not known; choose one of: {', '.join(EXTRACTORS)}")
-    return EXTRACTORS[name]
+    registered = EXTRACTORS.get(name, name)
+    if registered not in FEATURE_EXTRACTORS_REGISTRY:
+        others = sorted(set(FEATURE_EXTRACTORS_REGISTRY) - set(EXTRACTORS.values()))
+        raise BadInput(f"extractor {name!r} is not known; choose one of: {', '.join([*EXTRACTORS, *others])}")
+    return registered
+
+
+def layer_for(name: str, metric: str) -> str:
+    """The layer whose features torch-fidelity takes for a metric."""
+    return FEATURE_EXTRACTORS_REGISTRY[registered_name(name)].get_default_feature_layer_for_metric(metric)
 
 
 def create_extractor(
     name: str,
     *,
+    metrics: Iterable[str] = METRICS,
     device: torch.device | str = "cpu",
     labelled: tuple[Tensor, Tensor] | None = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
 ) -> FeatureExtractorBase:
     """A feature extractor, ready for use in evaluation mode.
 
     Args:
-        name: a key of `EXTRACTORS`.
+        name: a key of `EXTRACTORS`, or a name in torch-fidelity's registry.
+        metrics: what its features are for; it computes the layers they need.
         device: where it runs.
         labelled: uint8 images (N, C, H, W) and int64 labels (N,) that "classifier" is trained on.
         weights: a weights file in torch-fidelity's format, in place of a download or a training.
+
+    With `torch.distributed` initialized every process must call this: a classifier is trained on the first.
 
     Raises:
         BadInput: an unknown name, a classifier without labels, or weights that cannot be had.
     """
     registered = registered_name(name)
-    layer_of = FEATURE_EXTRACTORS_REGISTRY[registered].get_default_feature_layer_for_metric
-    layers = list(dict.fromkeys(layer_of(metric) for metric in METRICS))
-    if name == "classifier" and weights is None:
+    layers = list(dict.fromkeys(layer_for(name, metric) for metric in metrics))
+    processes = Processes.current()
+    if registered == classifier.NAME and weights is None:
         if labelled is None:
-            raise BadInput("extractor 'classifier' needs labelled images, and the data has none; choose: inception")
-        weights = str(classifier.trained_weights(*labelled))
+            raise BadInput(
+                "extractor 'classifier' needs labelled images, and there are none; choose inception, or give the "
+                "weights of a trained one with --extractor-weights"
+            )
+        trained: Path = processes.from_first(partial(classifier.trained_weights, *labelled))
+        weights = trained if trained.exists() else classifier.trained_weights(*labelled)  # on another machine
+    return processes.together(lambda: _create(name, layers, weights)).to(device)
+
+
+def _create(name: str, layers: list[str], weights: str | Path | None) -> FeatureExtractorBase:
+    registered = registered_name(name)
     try:
-        extractor = create_feature_extractor(
-            registered, layers, cuda=False, verbose=False, feature_extractor_weights_path=weights
-        )
+        if weights is not None:
+            _check_weights(registered, Path(weights))
+        # A network's first weights are drawn from the global random state, which is the training's.
+        with torch.random.fork_rng():
+            return create_feature_extractor(
+                registered,
+                layers,
+                cuda=False,
+                verbose=False,
+                feature_extractor_weights_path=None if weights is None else str(weights),
+            )
+    except BadInput:
+        raise
+    except NotImplementedError as error:
+        raise BadInput(f"extractor {name!r}: torch-fidelity cannot read its weights from a file") from error
     except Exception as error:  # torch-fidelity raises as its download or its file reading does
-        advice = (
-            f"expected a file of this extractor's weights in {weights}"
-            if weights is not None
-            else f"torch-fidelity downloads them into the torch hub folder {torch.hub.get_dir()}/checkpoints, so go "
-            "online once or put the file there, or choose --extractor classifier"
-        )
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        if weights is not None:
+            raise BadInput(
+                f"extractor {name!r}: {weights} does not hold its weights ({reason}); expected the file that "
+                f"{_origin(registered)}"
+            ) from error
         raise BadInput(
-            f"extractor {name!r}: its weights cannot be loaded ({type(error).__name__}: {error}); {advice}"
+            f"extractor {name!r}: its weights cannot be downloaded ({reason}); fetch the file that "
+            f"{_origin(registered)} where there is a network, and put it into {torch.hub.get_dir()}/checkpoints or "
+            "give it with --extractor-weights FILE; or choose --extractor classifier"
         ) from error
-    return extractor.to(device)
+
+
+def weights_digest(extractor: FeatureExtractorBase) -> str:
+    """A hash of all parameters and buffers: what a cached feature depends on."""
+    content = hashlib.sha256()
+    for name, value in sorted(extractor.state_dict().items()):
+        content.update(name.encode())
+        content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return content.hexdigest()
+
+
+def _check_weights(registered: str, path: Path) -> None:
+    if not path.is_file():
+        raise BadInput(f"there is no weights file {path}; expected the file that {_origin(registered)}")
+    if not registered.startswith("clip"):
+        # torch-fidelity would run code from a pickle; CLIP's files are TorchScript archives.
+        torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _origin(registered: str) -> str:
+    """Where torch-fidelity fetches the weights from, in its own words."""
+    from torch_fidelity import feature_extractor_clip, feature_extractor_inceptionv3
+    from torchvision.models import VGG16_Weights
+
+    if registered == classifier.NAME:
+        return "an earlier run has trained (in the cache folder, classifier-*.pt)"
+    if registered == "inception-v3-compat":
+        return f"torch-fidelity fetches from {feature_extractor_inceptionv3.URL_INCEPTION_V3}"
+    if registered == "vgg16":
+        return f"torchvision fetches from {VGG16_Weights.IMAGENET1K_V1.url}"
+    if re.match("clip-", registered):
+        return f"torch-fidelity fetches from {feature_extractor_clip.MODEL_URLS.get(registered)}"
+    return "torch-fidelity fetches"

@@ -1,0 +1,60 @@
+"""What is costly to compute, kept in the user's cache folder under a hash of all it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_convnorm.atomic_write import atomic_write
+
+__all__ = ["cache_path", "read_cached", "write_cached"]
+
+
+def cache_path(kind: str, *parts: Any) -> Path:
+    """The file for something that depends on the parts alone.
+
+    It lies in $XDG_CACHE_HOME/gan_convnorm or ~/.cache/gan_convnorm, or, with a warning, in a temporary folder where
+    that cannot be written.
+    """
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    return _folder() / f"{kind}-{digest[:20]}.pt"
+
+
+def read_cached(path: Path) -> Any:
+    """The content, or None where there is no file or, with a warning, a damaged one."""
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file provokes, computing again mends it
+        warnings.warn(f"{path} cannot be read ({type(error).__name__}); it is computed again", stacklevel=2)
+        return None
+
+
+def write_cached(path: Path, content: Any) -> bool:
+    """Keep tensors and plain values; whether that worked. A full disk costs a warning, not the scores."""
+    try:
+        with atomic_write(path) as part:
+            torch.save(content, part)
+        return True
+    except (OSError, RuntimeError) as error:
+        warnings.warn(f"{path} cannot be written ({error}); it will be computed again next time", stacklevel=2)
+        return False
+
+
+def _folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    folder = Path(base) / "gan_convnorm"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        warnings.warn(f"the cache folder {folder} cannot be written ({error.strerror}); nothing is kept", stacklevel=2)
+        return Path(tempfile.mkdtemp(prefix="gan_convnorm-"))

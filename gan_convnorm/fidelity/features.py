@@ -1,0 +1,113 @@
+"""Features of a set of images, each process extracting its share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.classifier import ClassifierFeatures
+from gan_convnorm.fidelity.images import Images
+from gan_convnorm.fidelity.processes import Processes
+
+__all__ = ["Progress", "extract"]
+
+#: called with the number of images done and of all
+Progress = Callable[[int, int], None]
+
+
+def extract(
+    extractor: FeatureExtractorBase,
+    images: Images,
+    *,
+    batch_size: int = 64,
+    processes: Processes | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Tensor] | None:
+    """Features of images, in their order.
+
+    Args:
+        extractor: of `create_extractor`.
+        images: grey ones are repeated to the three channels an extractor of colour needs.
+        batch_size: images in one forward.
+        processes: who shares the work; all must call this.
+        progress: told of the images that are done, scaled up from this process's share.
+
+    Returns:
+        On the first process for each of the extractor's layers a float tensor of shape (N, D), on the CPU, where N is
+        smaller than len(images) by the unreadable files that are left out; None on the others.
+
+    Raises:
+        BadInput: bad images, on any process.
+    """
+    processes = processes or Processes.current()
+    share = _Share(extractor, images, batch_size, processes, progress)
+    counts = processes.collect(share.extract)
+    if sum(counts) == 0:
+        raise BadInput(f"there are no images among {images.name}")
+    gathered = {}
+    for layer in extractor.get_requested_features_list():
+        rows = processes.gather_rows(share.features.pop(layer, None), counts)
+        if rows is not None:
+            gathered[layer] = rows
+    return gathered if processes.rank == 0 else None
+
+
+class _Share:
+    """One process's part of the work."""
+
+    def __init__(
+        self,
+        extractor: FeatureExtractorBase,
+        images: Images,
+        batch_size: int,
+        processes: Processes,
+        progress: Progress | None,
+    ) -> None:
+        self.extractor = extractor
+        self.images = images
+        self.batch_size = batch_size
+        self.progress = progress
+        self.start, self.stop = processes.share(len(images), images.block or batch_size)
+        self.features: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def extract(self) -> int:
+        """Fill `features`; the number of images."""
+        device = next(self.extractor.parameters()).device
+        done = 0
+        with torch.autocast(device.type, enabled=False):
+            for batch in self.images.batches(self.start, self.stop, self.batch_size):
+                found = self.extractor(_fit_channels(batch, self.extractor).to(device))
+                for name, rows in self.extractor.convert_features_tuple_to_dict(found).items():
+                    if name not in self.features:
+                        # One block for all rows: joining parts at the end would need them twice.
+                        self.features[name] = torch.empty(self.stop - self.start, *rows.shape[1:], dtype=rows.dtype)
+                    self.features[name][done : done + len(rows)] = rows
+                done += len(batch)
+                if self.progress is not None:
+                    self.progress(done * len(self.images) // (self.stop - self.start), len(self.images))
+        self.features = {name: rows[:done] for name, rows in self.features.items()}
+        return done
+
+
+def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
+    if isinstance(extractor, ClassifierFeatures):
+        expected = extractor.network.shape["channels"]
+        if images.shape[1] == 3 and expected == 1:
+            # Files are read as RGB; grey is what the classifier of grey images knows.
+            if not ((images[:, 0] == images[:, 1]) & (images[:, 0] == images[:, 2])).all():
+                raise BadInput("the images are in colour, and the classifier was trained on grey ones")
+            return images[:, :1]
+        if images.shape[1] == expected:
+            side = extractor.network.shape["resolution"]
+            if images.shape[2:] != (side, side):
+                raise BadInput(
+                    f"the images are {images.shape[3]}x{images.shape[2]} pixels, and the classifier was trained on "
+                    f"{side}x{side}; resize={side} (--resize {side}) brings folders to it"
+                )
+            return images
+    return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

@@ -1,0 +1,111 @@
+"""The values, by torch-fidelity's own functions, without its peaks of memory and of threads."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
+from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+__all__ = [
+    "BETTER",
+    "METRICS",
+    "SEED",
+    "effective_rank",
+    "frechet_distance",
+    "inception_score",
+    "kernel_distance",
+    "parse_metrics",
+    "precision_and_recall",
+    "statistics",
+]
+
+from gan_convnorm.errors import BadInput
+
+#: what can be asked for; "prc" gives precision and recall
+METRICS = ("isc", "fid", "kid", "prc")
+#: which of two values is the better one
+BETTER = {"isc": "max", "fid": "min", "kid": "min", "precision": "max", "recall": "max"}
+#: torch-fidelity's default, for the order of the Inception Score's splits and KID's subsets
+SEED = 2020
+ROWS = 4096
+
+
+def parse_metrics(metrics: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    """Names of metrics from "isc,fid" or a sequence.
+
+    Raises:
+        BadInput: an unknown name, or none.
+    """
+    names = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else list(metrics)
+    for name in names:
+        if name not in METRICS:
+            raise BadInput(f"metric {name!r} is not known; choose from: {', '.join(METRICS)}")
+    if not names:
+        raise BadInput(f"no metric is given; choose from: {', '.join(METRICS)}")
+    return tuple(name for name in METRICS if name in names)
+
+
+def inception_score(logits: Tensor, splits: int) -> dict[str, float]:
+    """exp E KL(p(y|x) || p(y)) over splits in a random order (Salimans et al., 2016).
+
+    Args:
+        logits: shape (N, classes).
+        splits: number of splits; mean and standard deviation are over them.
+    """
+    # torch-fidelity turns all logits to float64 three times over; split by split it is the same arithmetic.
+    order = np.random.RandomState(SEED).permutation(len(logits))
+    edges = [i * len(logits) // splits for i in range(splits + 1)]
+    scores = [
+        isc_features_to_metric(logits[order[first:last]], 1, False)[KEY_METRIC_ISC_MEAN]
+        for first, last in itertools.pairwise(edges)
+    ]
+    return {"isc": float(np.mean(scores)), "isc_std": float(np.std(scores))}
+
+
+def statistics(features: Tensor) -> dict[str, Tensor]:
+    """Mean (float32, as torch-fidelity has it) and covariance (float64) of features (N, D)."""
+    mean32 = torch.from_numpy(np.mean(features.numpy(), axis=0))
+    mean = torch.from_numpy(np.mean(features.numpy(), axis=0, dtype=np.float64))
+    covariance = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
+    for rows in features.split(ROWS):  # numpy.cov holds two copies of all rows in float64
+        centred = rows.double() - mean
+        covariance.addmm_(centred.T, centred)
+    return {"mu": mean32, "sigma": covariance / (len(features) - 1)}
+
+
+def frechet_distance(fakes: dict[str, Tensor], reference: dict[str, Tensor]) -> dict[str, float]:
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Heusel et al., 2017), from `statistics`."""
+    both = [{name: value.numpy() for name, value in found.items()} for found in (fakes, reference)]
+    # Eigenvalues with many threads on busy cores take ten times as long.
+    with threadpool_limits(1):
+        return {"fid": fid_statistics_to_metric(*both, verbose=False)[KEY_METRIC_FID]}
+
+
+def effective_rank(found: dict[str, Tensor]) -> float:
+    """(sum of eigenvalues)^2 / sum of squared eigenvalues of the covariance: how many directions features vary in."""
+    covariance = found["sigma"]
+    squares = covariance.square().sum().item()
+    return covariance.trace().item() ** 2 / squares if squares > 0 else 0.0
+
+
+def kernel_distance(fakes: Tensor, reference: Tensor, subsets: int, subset_size: int) -> dict[str, float]:
+    """Unbiased squared MMD with a cubic kernel over random subsets (Binkowski et al., 2018)."""
+    options: dict[str, Any] = {"kid_subsets": subsets, "kid_subset_size": subset_size, "rng_seed": SEED}
+    found = kid_features_to_metric(fakes, reference, verbose=False, **options)
+    return {"kid": found[KEY_METRIC_KID_MEAN], "kid_std": found[KEY_METRIC_KID_STD]}
+
+
+def precision_and_recall(fakes: Tensor, reference: Tensor) -> dict[str, float]:
+    """Improved precision and recall, 3 neighbours (Kynkaanniemi et al., 2019)."""
+    # Blocks of 100 MB of distances, and torch-fidelity's own 10,000 rows where those are smaller.
+    rows = max(1, min(10_000, 25_000_000 // max(len(fakes), len(reference))))
+    found = prc_features_to_metric(fakes, reference, prc_batch_size=rows, save_cpu_ram=True, verbose=False)
+    return {"precision": found[KEY_METRIC_PRECISION], "recall": found[KEY_METRIC_RECALL]}

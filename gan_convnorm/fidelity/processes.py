@@ -1,0 +1,120 @@
+"""The processes that score together: who takes which images, and how rows and errors reach the others."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["Processes"]
+
+#: precision and recall of 50,000 images take a while on one process, and the others wait for it
+TIMEOUT = datetime.timedelta(hours=2)
+
+_groups: dict[int, Any] = {}
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process alone, or all of `torch.distributed`'s.
+
+    They talk over a gloo group of their own, whatever the training's backend: features lie on the CPU, and a process
+    may wait longer than a training step's timeout.
+
+    Attributes:
+        rank: this process.
+        size: number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+    group: Any = field(default=None, repr=False)
+
+    @classmethod
+    def current(cls) -> Processes:
+        """Those of the default process group; a collective call the first time."""
+        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+            return cls()
+        key = id(dist.group.WORLD)
+        if key not in _groups:
+            _groups.clear()
+            _groups[key] = dist.new_group(backend="gloo", timeout=TIMEOUT)
+        return cls(dist.get_rank(), dist.get_world_size(), _groups[key])
+
+    def share(self, count: int, block: int) -> tuple[int, int]:
+        """First and last + 1 of this process's images: consecutive, and whole blocks but for the very last.
+
+        Whole blocks, so that an image is generated and measured in the same batch on any number of processes.
+        """
+        blocks = -(-count // block)
+        first, last = (blocks * rank // self.size for rank in (self.rank, self.rank + 1))
+        return min(count, first * block), min(count, last * block)
+
+    def collect(self, work: Callable[[], Any]) -> list[Any]:
+        """What every process's work returned, in the order of their ranks; an error of one is an error of all.
+
+        No process goes on to the next collective call while another has left: this is what keeps jobs from hanging.
+        """
+        found: Any = None
+        error: Exception | None = None
+        try:
+            found = work()
+        except Exception as raised:
+            error = raised
+        if self.size == 1:
+            if error is not None:
+                raise error
+            return [found]
+        message = None if error is None else (isinstance(error, BadInput), f"{error}" or type(error).__name__)
+        reports: list[Any] = [None] * self.size
+        dist.all_gather_object(reports, (found if error is None else None, message), self.group)
+        if error is not None:
+            raise error
+        for rank, (_, failure) in enumerate(reports):
+            if failure is not None:
+                is_input, text = failure
+                raise BadInput(text) if is_input else RuntimeError(f"process {rank} failed while scoring: {text}")
+        return [result for result, _ in reports]
+
+    def together(self, work: Callable[[], Any]) -> Any:
+        """What this process's work returned; an error of one is an error of all. No `collect` within the work."""
+        found: list[Any] = []
+        self.collect(lambda: found.append(work()))
+        return found[0]
+
+    def from_first(self, work: Callable[[], Any]) -> Any:
+        """What the first process's work returned, on every process; its error is an error of all."""
+        return self.collect(lambda: work() if self.rank == 0 else None)[0]
+
+    def gather_rows(self, rows: Tensor | None, counts: list[int]) -> Tensor | None:
+        """The rows of all processes in the order of their ranks, on the first process; None on the others.
+
+        Args:
+            rows: shape (counts[rank], ...), contiguous, on the CPU; None where counts[rank] is 0.
+            counts: number of rows of every process.
+        """
+        if self.size == 1:
+            return rows
+        kinds: list[Any] = [None] * self.size
+        kind = None if rows is None else (tuple(rows.shape[1:]), rows.dtype)
+        dist.all_gather_object(kinds, kind, self.group)
+        if self.rank > 0:
+            if rows is not None:
+                dist.send(rows, 0, self.group)
+            return None
+        shape, dtype = next(kind for kind in kinds if kind is not None)
+        gathered = torch.empty(sum(counts), *shape, dtype=dtype)
+        parts = gathered.split(counts)
+        if rows is not None:
+            parts[0].copy_(rows)
+        for rank in range(1, self.size):
+            if counts[rank]:
+                dist.recv(parts[rank], rank, self.group)
+        return gathered
