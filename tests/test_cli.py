@@ -77,6 +77,7 @@ def test_a_run_leaves_everything_it_promises(trained):
         "fake": "EMA samples",
         "n_fake": 20,
         "isc_splits": 10,
+        "name": "custom",
     }
     assert summary["hyperparameters"]["disc_norm"] == "convnorm"
     assert summary["hyperparameters"]["seed"] == 3
@@ -176,12 +177,14 @@ def test_one_callback_scores_each_stage_against_its_own_split(trained, capsys):
         callbacks=[FidelityScores(num_fake=20)], logger=False, enable_progress_bar=False, accelerator="cpu"
     )
     gan, data = GAN.load_from_checkpoint(trained / "last.ckpt"), Digits()
-    trainer.validate(gan, data, verbose=False)
-    trainer.test(gan, data, verbose=False)
-    trainer.validate(gan, data, verbose=False)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("G step")]
-    assert ["train images" in line for line in lines] == [True, False, True]
-    assert "360 digits test images" in lines[1]
+    splits = []
+    for stage in (trainer.validate, trainer.test, trainer.validate):
+        stage(gan, data, verbose=False)
+        splits.append(trainer.callbacks[0].last.protocol["reference"])
+    assert splits == ["digits train images", "digits test images", "digits train images"]
+    out = capsys.readouterr().out
+    assert out.count("20 EMA samples against 1437 digits train images") == 1
+    assert out.count("20 EMA samples against 360 digits test images") == 1
 
 
 def test_predict_writes_images_and_a_grid(trained, capsys):
@@ -208,7 +211,7 @@ def test_unnamed_runs_never_collide(capsys):
 @pytest.mark.parametrize("config", sorted(p.name for p in (ROOT / "configs").glob("*.yaml")))
 def test_every_shipped_config_trains(config, capsys, monkeypatch):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)  # the scores' meaning is not in question here
-    small = ["--steps", "2", "--batch-size", "2", "--num-fake", "10", "--model.gen_batch_size", "2", "--out", "run"]
+    small = ["--steps", "2", "--batch-size", "2", "--num-fake", "20", "--model.gen_batch_size", "2", "--out", "run"]
     main(["--config", str(ROOT / "configs" / config), *small])
     assert "G step 2: FID" in capsys.readouterr().out
 
@@ -235,7 +238,7 @@ def test_every_shipped_config_trains(config, capsys, monkeypatch):
         ("--batch-size 0", "batch_size is 0"),
         ("--width 0", "width is 0"),
         ("--resolution 20", "choose a resolution of: 16, 32"),
-        ("--num-fake 3", "num_fake is 3"),
+        ("--num-fake 3", "IS over 10 splits needs 20"),
         ("--eval-every 0", "--eval-every is 0"),
         ("--eval-every 0.5", "--eval-every is 0.5"),
         ("--seed -1", "--seed is -1"),

@@ -146,28 +146,33 @@ def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_w
     assert scores.protocol["extractor"] == registered
 
 
-def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digits, monkeypatch):
+def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digits):
     from torchvision.models import vgg16
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         torch.save(vgg16().state_dict(), tmp_path / "vgg16.pth")
     train, test = digits.train_set.tensors[0][:8], digits.test_set.tensors[0][:6]
-    with pytest.warns(UserWarning, match="FID of 6 fakes and 8 real images on 4096 features"):
-        scores = evaluate(test, train, metrics="fid", extractor="vgg16", extractor_weights=tmp_path / "vgg16.pth")
+    # Without FID, which takes minutes on 4096 features.
+    options = {"kid_subset_size": 4}
+    scores = evaluate(
+        test, train, metrics="kid,prc", extractor="vgg16", extractor_weights=tmp_path / "vgg16.pth", **options
+    )
     expected = torch_fidelity.calculate_metrics(
         input1=Images(test.expand(-1, 3, -1, -1)),
         input2=Images(train.expand(-1, 3, -1, -1)),
         cuda=False,
-        fid=True,
+        kid=True,
+        prc=True,
         cache=False,
         verbose=False,
         save_cpu_ram=True,
         feature_extractor="vgg16",
         feature_extractor_weights_path=str(tmp_path / "vgg16.pth"),
+        **options,
     )
-    # Random weights give values of 1e-3, and a FID that is the difference of large sums of them.
-    assert scores.values["fid"] == pytest.approx(expected["frechet_inception_distance"], rel=1e-6)
+    for name, value in scores.values.items():
+        assert value == pytest.approx(expected[NAMES[name]], rel=1e-6, abs=1e-9)
     with pytest.raises(BadInput, match=r"no weights file .*none\.pth.*torchvision fetches from https"):
         create_extractor("vgg16", weights=tmp_path / "none.pth")
 

@@ -14,7 +14,7 @@ from gan_convnorm.cli import main
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    python ")]
-SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4", "--eval-every", "2", "--num-fake", "10"]
+SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4", "--eval-every", "2", "--num-fake", "20"]
 
 
 def test_the_two_commands_stand_there():
@@ -36,7 +36,7 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
             steps += 2
             words = [*words, *([] if "--resume" in words else SMALL), "--steps", str(steps)]
         elif words[0] == "validate":
-            words += ["--num-fake", "10"]
+            words += ["--num-fake", "20"]
         main(words)
     assert len(list(Path("images").glob("0*.png"))) == 64
     assert {p.name for p in Path("checkpoints/runs").iterdir()} >= {"digits-convnorm-seed0", "digits-spectral-seed1"}

@@ -51,6 +51,6 @@ def test_installed_command_trains(wheel, tmp_path, cache_folder):
 
     found = run(python, "-c", "import gan_convnorm; print(gan_convnorm.__file__)")
     assert Path(found.strip()).is_relative_to(site)
-    flags = ["--disc-norm", "convnorm", "--steps", "1", "--width", "0.05", "--batch-size", "4", "--num-fake", "10"]
+    flags = ["--disc-norm", "convnorm", "--steps", "1", "--width", "0.05", "--batch-size", "4", "--num-fake", "20"]
     assert "G step 1: FID" in run(environment / "bin" / "gan-convnorm", *flags)
     assert (where / "checkpoints/runs/digits-convnorm-seed0/last.ckpt").is_file()

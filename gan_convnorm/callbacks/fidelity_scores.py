@@ -89,6 +89,7 @@ class FidelityScores(pl.Callback):
         self.split = ""
         self.last: Scores | None = None
         self.final: Scores | None = None
+        self.told: list[dict[str, Any]] = []
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
@@ -164,9 +165,10 @@ class FidelityScores(pl.Callback):
             for k, value in values.items():
                 module.log(names[k], value, prog_bar=k == self.best and not prefix + kind)
             if trainer.is_global_zero:
-                label = f" {scores.protocol['fake']}" if self.weights == "both" else ""
-                label += f" {number} fakes" if prefix else ""
-                print(f"G step {module.g_step}{label}: {scores.line()}", flush=True)
+                if scores.protocol not in self.told:
+                    print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
+                    self.told.append(scores.protocol)
+                print(f"G step {module.g_step}{kind and ' raw'}: {scores.line()}", flush=True)
             self.last = scores
         # Lightning takes "step" for the logs' axis: generator steps.
         module.log("step", float(module.g_step))

@@ -112,7 +112,6 @@ class Evaluator:
         kid_subset_size: int | None = None,
         batch_size: int = 64,
         progress: Progress | None = None,
-        **options: Any,
     ) -> None:
         if batch_size < 1:
             raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
@@ -127,14 +126,13 @@ class Evaluator:
         self.batch_size = batch_size
         self.progress = progress
         self.processes = Processes.current()
-        self.options = options
         self.reference: Images | None = None
         self.real: dict[str, Any] = {}
         compared = [metric for metric in self.metrics if metric != "isc"]
         if compared:
             if reference is None:
                 raise BadInput(f"{', '.join(compared)} compare with real images, and no reference is given")
-            self.reference = self.processes.together(lambda: as_images(reference, name=reference_name, **options))
+            self.reference = self.processes.together(lambda: as_images(reference, name=reference_name))
             self.reference_name = reference_name or self.reference.name
             self._extract_reference(self.reference)
 
@@ -203,7 +201,7 @@ class Evaluator:
         return self.processes.from_first(lambda: self._score(images, features))
 
     def _fakes(self, fakes: Any, name: str | None) -> Images:
-        images = as_images(fakes, name=name, **self.options)
+        images = as_images(fakes, name=name)
         check_num_fake(len(images), self.isc_splits, self.metrics)
         return images
 
@@ -297,21 +295,28 @@ def evaluate(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
     options |= {"device": device, "resize": resize, "skip_bad": skip_bad}
+
+    def sources() -> tuple[Images, Images | None]:
+        images = as_images(source, **options)
+        check_num_fake(len(images), isc_splits, metrics)
+        return images, None if reference is None else as_images(reference, **options)
+
+    # Before the extractor, which may be a long download away.
+    images, real = Processes.current().together(sources)
     if isinstance(extractor, str):
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )
     evaluator = Evaluator(
         extractor,
-        reference,
+        real,
         metrics=metrics,
         isc_splits=isc_splits,
         kid_subset_size=kid_subset_size,
         batch_size=batch_size,
         progress=progress,
-        **options,
     )
-    return evaluator(source)
+    return evaluator(images)
 
 
 def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
