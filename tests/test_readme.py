@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gan_convnorm.cli import main
+from gan_convnorm.fidelity.__main__ import main as score
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -22,13 +23,18 @@ def test_the_two_commands_stand_there():
     assert COMMANDS[-1] == 'python -m pip install -e ".[test]" && python -m pytest'
 
 
-def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys):
+@pytest.mark.filterwarnings("ignore:FID of")
+def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_weights):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     shutil.copytree(ROOT / "configs", "configs")
     steps = 0
     for command in COMMANDS[:-1]:
         words = shlex.split(command.partition("&&")[2] or command)
+        if words[:3] == ["python", "-m", "gan_convnorm.fidelity"]:
+            shutil.copytree("images", "photos")
+            score([*words[3:], "--extractor-weights", str(inception_weights), "--isc-splits", "2"])
+            continue
         assert words[:2] == ["python", "train_gan.py"]
         words = words[2:]
         if not words or words[0].startswith("-"):
