@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
 import sys
 import warnings
@@ -16,14 +17,27 @@ from jsonargparse.typing import PositiveInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch.utils.data import DataLoader
 
-from gan_convnorm.callbacks import FidelityScores, ImageWriter, MetricsFile, RunReport, SampleGrids, StepProgressBar
+from gan_convnorm.callbacks import (
+    FidelityScores,
+    FiniteCheck,
+    ImageWriter,
+    Interruption,
+    MetricsFile,
+    RunReport,
+    SampleGrids,
+    StepProgressBar,
+)
+from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
 from gan_convnorm.data import DATA, Digits, ImageData
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
-from gan_convnorm.run_folder import RUNS, claim_folder, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import RUNS, claim_folder
+from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
 
@@ -42,11 +56,21 @@ FLAGS = {
     "--protocol": "scores.protocol",
     "--eval-every": "trainer.val_check_interval",
     "--num-fake": "scores.num_fake",
+    "--accelerator": "trainer.accelerator",
+    "--devices": "trainer.devices",
+    "--num-nodes": "trainer.num_nodes",
+    "--precision": "trainer.precision",
+    "--compile": "model.compile_networks",
+    "--detect-anomaly": "trainer.detect_anomaly",
 }
+#: flags that need no value
+SWITCHES = ("--compile", "--detect-anomaly")
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
 DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
+
+FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
@@ -100,6 +124,8 @@ class Command(LightningCLI):
             action: Any = parser._option_string_actions[f"--{nested}"]
             action.option_strings.append(flag)
             parser._option_string_actions[flag] = action
+            if flag in SWITCHES:
+                action.nargs, action.const = "?", True
         data: Any = parser._option_string_actions["--data"]
         data.help = f"Data set: {', '.join(DATA)}, or module.Class with the arguments of its constructor."
         for flag, argument in DATA_FLAGS.items():
@@ -130,6 +156,9 @@ class Command(LightningCLI):
             # The command line is read again on top of the configuration that the checkpoint was trained with.
             trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
             trained["trainer"]["default_root_dir"] = None
+            if words[0] != "fit":
+                # Trained on many, scored or sampled on this one.
+                trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
             text = yaml.safe_dump(trained)
             self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
@@ -174,12 +203,24 @@ class Command(LightningCLI):
                 default = Path(config.ckpt_path).parent / "predict"
                 callbacks = [ImageWriter(claim_folder(self.run_folder or default, rename=not self.run_folder))]
         self.trainer_defaults["callbacks"] = callbacks
+        plugins = self._get(self.config_init, "trainer")["plugins"] or []
+        kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
+        if config.trainer.strategy in ("auto", "ddp") and self._has_processes(config.trainer):
+            kwargs["strategy"] = NetworksDDP()
         return super().instantiate_trainer(**kwargs)
+
+    @staticmethod
+    def _has_processes(config: Any) -> bool:
+        """Whether Lightning would train on several processes with these settings and in this environment."""
+        settings = {name: config[name] for name in ("accelerator", "devices", "num_nodes")}
+        return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
     def _fit_folder(self, config: Any) -> Path:
         name = f"{self.datamodule.name}-{config.model.disc_norm}-seed{config.seed_everything}"
         folder = self.run_folder or RUNS / name
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
+        if not _is_first_process():
+            return folder  # the first process writes, and tells the others where
         if not resumed:
             folder = claim_folder(folder, rename=not self.run_folder)
         print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
@@ -195,10 +236,12 @@ class Command(LightningCLI):
         }
         return [
             StepProgressBar(),
+            FiniteCheck(),
             SampleGrids(folder / "samples"),
             ModelCheckpoint(filename="best", monitor=best, mode=BETTER[best], **kept),
             # Lightning's own save_last follows the best checkpoint, not the newest.
-            ModelCheckpoint(filename="last", **kept),
+            ModelCheckpoint(filename=Path(LAST).stem, **kept),
+            Interruption(folder / LAST),
             RunReport(folder, self._config_text()),
         ]
 
@@ -244,10 +287,15 @@ def _check_config(path: Path) -> None:
         raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
 
 
-def fail(message: str) -> NoReturn:
-    """One line on standard error, exit status 2."""
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    raise SystemExit(2)
+def _is_first_process() -> bool:
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """One line on standard error, and the exit status."""
+    if _is_first_process():
+        print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(status)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -257,7 +305,8 @@ def main(args: list[str] | None = None) -> None:
         args: the words after the program's name; `sys.argv` when not given.
 
     Raises:
-        SystemExit: status 2 with one line on standard error for bad input.
+        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
+            line for a run that had to stop.
     """
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -291,8 +340,10 @@ def main(args: list[str] | None = None) -> None:
     except Exception as error:
         # jsonargparse wraps what a constructor raises in an error of its own.
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, BadInput):
+        while cause is not None and not isinstance(cause, (BadInput, RunStopped)):
             cause = cause.__cause__
-        if cause is None:
-            raise
-        fail(" ".join(str(cause).split()))
+        if cause is not None:
+            fail(" ".join(str(cause).split()), cause.status if isinstance(cause, RunStopped) else 2)
+        if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
+            fail(f"{error.filename or 'a file'} cannot be written: {error.strerror}", 1)
+        raise

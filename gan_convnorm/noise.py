@@ -2,27 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["BLOCK", "numbered_noise", "random_for"]
+__all__ = ["BLOCK", "SharedRandom", "numbered_noise", "random_for"]
 
 #: rows of noise that are drawn at once; who generates whole blocks from multiples of it gets the same images
 #: however the work is shared out
 BLOCK = 256
 
 
-def random_for(purpose: str, *numbers: int) -> torch.Generator:
+def random_for(purpose: str, *numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
     """A generator for one purpose: independent of the global state, and so exact on resume.
 
     Args:
         purpose: a word, such as "train".
-        numbers: what else tells it apart, such as seed, rank and step; zero or above.
+        numbers: what else tells it apart, such as seed and step; zero or above.
+        device: where it draws.
     """
     entropy = [int.from_bytes(purpose.encode(), "big"), *numbers]
     seed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed) >> 1)
+    return torch.Generator(device).manual_seed(int(seed) >> 1)
+
+
+class SharedRandom:
+    """Random rows that all processes draw alike, of which each takes its own.
+
+    So a row depends on its place in the whole batch, not on how many processes share it: two processes with half the
+    batch each draw what one process draws for all of it.
+
+    Args:
+        generator: of `random_for`, the same on every process.
+        rank: this process.
+        world_size: number of processes.
+    """
+
+    def __init__(self, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> None:
+        self.generator = generator
+        self.rank = rank
+        self.world_size = world_size
+
+    def normal(self, count: int, *shape: int) -> Tensor:
+        """Standard normal, float32, shape (count, *shape), `count` rows to a process."""
+        return self._own(torch.randn, count, shape)
+
+    def uniform(self, count: int, *shape: int) -> Tensor:
+        """Uniform in [0, 1), float32, shape (count, *shape), `count` rows to a process."""
+        return self._own(torch.rand, count, shape)
+
+    def _own(self, draw: Callable[..., Tensor], count: int, shape: tuple[int, ...]) -> Tensor:
+        rows = draw(self.world_size * count, *shape, generator=self.generator, device=self.generator.device)
+        return rows[self.rank * count : (self.rank + 1) * count]
 
 
 def numbered_noise(start: int, stop: int, size: int, seed: int) -> Tensor:

@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN
-from gan_convnorm.run_folder import read_checkpoint
+from gan_convnorm.checkpoint_files import read_checkpoint
+from gan_convnorm.gan import GAN, check_weights
 
 __all__ = ["load"]
 
@@ -30,9 +29,7 @@ def load(path: str | PathLike[str], device: torch.device | str = "cpu") -> GAN:
     # Lightning keeps entries of its own beside the constructor's.
     names = inspect.signature(GAN).parameters
     module = GAN(**{name: value for name, value in checkpoint["hyper_parameters"].items() if name in names})
-    try:
-        module.load_state_dict(checkpoint["state_dict"])
-    except RuntimeError as error:
-        raise BadInput(f"{path} was saved by another version: {' '.join(str(error).split())[:300]}") from error
+    check_weights(module, checkpoint["state_dict"])
+    module.load_state_dict(checkpoint["state_dict"])
     module.g_step = checkpoint["g_step"]
     return module.to(device).eval()

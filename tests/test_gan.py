@@ -10,7 +10,7 @@ from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN, bytes_to_images, images_to_bytes
 from gan_convnorm.networks import SNGANGenerator
-from gan_convnorm.noise import random_for
+from gan_convnorm.noise import SharedRandom, random_for
 
 
 class Record(pl.Callback):
@@ -69,7 +69,7 @@ def test_same_seed_same_weights():
     assert any(not torch.equal(one[k], other[k]) for k in one)
 
 
-def test_noise_is_new_in_every_step_and_process():
+def test_noise_is_new_in_every_step():
     noises = []
     hook = torch.nn.modules.module.register_module_forward_pre_hook(
         lambda module, inputs: noises.append(inputs[0]) if isinstance(module, SNGANGenerator) else None
@@ -80,11 +80,17 @@ def test_noise_is_new_in_every_step_and_process():
         hook.remove()
     assert len(noises) == 3 * (2 + 1)
     assert len({noise[0, 0].item() for noise in noises}) == len(noises)
-    drawn = [
-        torch.rand(1, generator=random_for("train", *numbers)).item() for numbers in ((0, 0, 0), (0, 1, 0), (0, 0, 1))
-    ]
-    assert len(set(drawn)) == 3
-    assert drawn[0] == torch.rand(1, generator=random_for("train", 0, 0, 0)).item()
+
+
+def test_processes_share_the_noise_of_one():
+    def draw(rank, world_size, count):
+        return SharedRandom(random_for("train", 0, 3), rank, world_size).normal(count, 4)
+
+    whole = draw(0, 1, 6)
+    assert torch.equal(torch.cat([draw(rank, 3, 2) for rank in range(3)]), whole)
+    assert len(whole.unique()) == whole.numel()
+    assert not torch.equal(whole, SharedRandom(random_for("train", 0, 4)).normal(6, 4))
+    assert not torch.equal(whole, SharedRandom(random_for("train", 1, 3)).normal(6, 4))
 
 
 def test_average_is_of_the_generator_alone():
@@ -97,7 +103,7 @@ def test_average_is_of_the_generator_alone():
                 expected[name] = value  # statistics are copied
             else:
                 expected[name] = decay * expected[name] + (1 - decay) * value
-    found = gan.generator_ema.module.state_dict()
+    found = gan.generator_ema.state_dict()
     assert all(torch.allclose(found[k].float(), expected[k].float(), atol=1e-6) for k in expected)
     assert not any(p.requires_grad for p in gan.generator_ema.parameters())
     assert not [name for name in gan.state_dict() if "ema" in name and "discriminator" in name]
@@ -134,7 +140,7 @@ def test_sampling_disturbs_nothing():
 
 def test_bytes_survive_the_way_to_images_and_back():
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(50, -1, -1, -1)
-    scaled = bytes_to_images(images, torch.Generator().manual_seed(0))
+    scaled = bytes_to_images(images, SharedRandom(torch.Generator().manual_seed(0)))
     assert scaled.min() >= -1 and scaled.max() <= 1
     assert torch.equal(images_to_bytes(scaled), images)
     assert images_to_bytes(torch.tensor([-1.0, 1.0])).tolist() == [0, 255]
@@ -142,7 +148,7 @@ def test_bytes_survive_the_way_to_images_and_back():
 
 def test_wrong_input_says_what_was_expected():
     with pytest.raises(BadInput, match=r"torch\.float32 images; expected uint8"):
-        bytes_to_images(torch.zeros(1, 1, 4, 4), torch.Generator())
+        bytes_to_images(torch.zeros(1, 1, 4, 4), SharedRandom(torch.Generator()))
     with pytest.raises(BadInput, match="steps is 0"):
         GAN(steps=0)
     with pytest.raises(BadInput, match="n_dis is -1"):

@@ -1,10 +1,21 @@
 """What happens around training; each reaches the model through Lightning's hooks and ``module.sample(n)``."""
 
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
+from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
+from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.callbacks.metrics_file import MetricsFile
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
 
-__all__ = ["FidelityScores", "ImageWriter", "MetricsFile", "RunReport", "SampleGrids", "StepProgressBar"]
+__all__ = [
+    "FidelityScores",
+    "FiniteCheck",
+    "ImageWriter",
+    "Interruption",
+    "MetricsFile",
+    "RunReport",
+    "SampleGrids",
+    "StepProgressBar",
+]

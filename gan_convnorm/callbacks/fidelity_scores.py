@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
     BETTER,
@@ -162,8 +163,10 @@ class FidelityScores(pl.Callback):
             # As float64 tensors: plain floats would be logged in float32.
             values = {k: torch.tensor(v, dtype=torch.float64) for k, v in scores.values.items()}
             names = {k: f"{prefix}{kind}{k}" for k in values}
+            # Every process has the same values; Lightning warns where it is not told so.
+            sync = trainer.world_size > 1
             for k, value in values.items():
-                module.log(names[k], value, prog_bar=k == self.best and not prefix + kind)
+                module.log(names[k], value, prog_bar=k == self.best and not prefix + kind, sync_dist=sync)
             if trainer.is_global_zero:
                 if scores.protocol not in self.told:
                     print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
@@ -171,7 +174,7 @@ class FidelityScores(pl.Callback):
                 print(f"G step {module.g_step}{kind and ' raw'}: {scores.line()}", flush=True)
             self.last = scores
         # Lightning takes "step" for the logs' axis: generator steps.
-        module.log("step", float(module.g_step))
+        module.log("step", float(module.g_step), sync_dist=trainer.world_size > 1)
 
     def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
         """Every process has the same scores, and decides alike."""
@@ -188,12 +191,15 @@ class FidelityScores(pl.Callback):
 
 
 class _Progress:
-    """Shows how far an evaluation is where the progress bar can."""
+    """Shows how far an evaluation is where the progress bar can, and lets a signal end it."""
 
     def __init__(self, trainer: pl.Trainer) -> None:
         self.trainer = trainer
 
     def __call__(self, done: int, total: int) -> None:
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Interruption):
+                callback.check()
         show = getattr(self.trainer.progress_bar_callback, "show_scoring", None)
         if show is not None:
             show(done, total)

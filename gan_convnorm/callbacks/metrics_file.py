@@ -18,7 +18,7 @@ class MetricsFile(Logger):
     """Logs to one CSV file, always whole on disk.
 
     Lightning's CSVLogger deletes what a resumed run had logged, and writes a row for the losses and another for the
-    scores of one step. Here the rows up to the resumed step stay, later ones are replaced, and a step has one row.
+    scores of one step. Here the rows up to the resumed step stay, and a step has one row.
 
     Args:
         path: the file.
@@ -27,7 +27,7 @@ class MetricsFile(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[dict[str, Any]] | None = None  # read at the first logged step, which says what to keep
+        self.rows: list[dict[str, Any]] = []
 
     @property
     def name(self) -> str:
@@ -42,10 +42,13 @@ class MetricsFile(Logger):
         return str(self.path.parent)
 
     @rank_zero_only
+    def keep(self, last_step: int) -> None:
+        """Go on after a step: rows of later ones, of a run that was ended, are dropped."""
+        self.rows = [row for row in read_rows(self.path) if int(row["step"]) <= last_step]
+
+    @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         assert step is not None
-        if self.rows is None:
-            self.rows = [row for row in read_rows(self.path) if int(row["step"]) < step]
         if not self.rows or int(self.rows[-1]["step"]) != step:
             self.rows.append({"step": step})
         self.rows[-1].update(metrics)

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 from gan_convnorm import __version__
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
-from gan_convnorm.callbacks.metrics_file import read_rows
+from gan_convnorm.callbacks.metrics_file import MetricsFile, read_rows
 from gan_convnorm.fidelity import BETTER, Scores
 
 __all__ = ["RunReport"]
@@ -56,6 +56,13 @@ class RunReport(pl.Callback):
         self.started = time.monotonic()
         if trainer.is_global_zero:
             _write(self.folder / "config.yaml", self.config)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Only now a checkpoint has been read, and the step is known.
+        module: Any = pl_module
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.keep(module.g_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,6 +14,9 @@ from torch.utils.data import TensorDataset
 from gan_convnorm.errors import BadInput
 
 __all__ = ["EndlessBatches", "ImageData"]
+
+#: a larger train split stays in main memory, or memory-mapped, and its batches travel
+ON_DEVICE_BYTES = 4 * 2**30
 
 
 class ImageData(pl.LightningDataModule):
@@ -25,7 +29,7 @@ class ImageData(pl.LightningDataModule):
         resolution: side of the images in pixels.
         channels: channels of the images.
         num_classes: number of classes.
-        batch_size: images in one discriminator step (in any step of another module).
+        batch_size: images in one discriminator step (in any step of another module) of one process.
         seed: seeds the order of the images.
 
     Attributes:
@@ -45,15 +49,33 @@ class ImageData(pl.LightningDataModule):
         self.num_classes = num_classes
         self.batch_size = batch_size
         self.seed = seed
+        self._on_device: tuple[Tensor, ...] | None = None
 
     def train_dataloader(self) -> EndlessBatches:
         trainer = self.trainer
         assert trainer is not None
-        # A module that takes several batches in one step says so.
-        per_step = getattr(trainer.lightning_module, "batches_per_step", 1)
+        module: Any = trainer.lightning_module
         return EndlessBatches(
-            self.train_set, self.batch_size * per_step, self.seed, trainer.global_rank, trainer.world_size
+            len(self.train_set),
+            self.batch_size,
+            # A module that takes several batches in one step says so, and at which step it is.
+            getattr(module, "batches_per_step", 1),
+            self.seed,
+            trainer.global_rank,
+            trainer.world_size,
+            lambda: getattr(module, "g_step", 0),
         )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """The images, and the labels, of row numbers: taken on the device where the data set fits there."""
+        if not isinstance(batch, Tensor):
+            return batch
+        if self._on_device is None or self._on_device[0].device != device:
+            size = sum(t.nbytes for t in self.train_set.tensors)
+            fits = device.type != "cpu" and size <= ON_DEVICE_BYTES
+            self._on_device = tuple(t.to(device) if fits else t for t in self.train_set.tensors)
+        rows = batch.to(self._on_device[0].device, non_blocking=True)
+        return [t.index_select(0, rows).to(device, non_blocking=True) for t in self._on_device]
 
     def val_dataloader(self) -> list[int]:
         """One empty batch: scores compare whole sets, and Lightning needs a batch to run its loop."""
@@ -63,49 +85,67 @@ class ImageData(pl.LightningDataModule):
 
 
 class EndlessBatches:
-    """Shuffled batches without end, each pass over the data in an order of its own.
+    """Row numbers of shuffled batches without end, each pass over the data in an order of its own.
 
-    The order is a function of the seed and the pass alone, and the position is part of Lightning's checkpoint: a
-    resumed run sees the batches it would have seen. With several processes each takes its part of every batch.
+    Step s takes the rows from s * per_step * world_size * batch_size on in the endless series of passes, so the order
+    is a function of the seed and the step alone: nothing needs to be saved for a resumed run to see what it would
+    have seen, and any number of processes with the same batch in all see the same images in a step.
 
     Args:
-        dataset: a data set of tensors that takes a list of indices.
-        batch_size: rows in one process's batch.
+        size: number of images.
+        batch_size: rows in one of the parts of one process's batch.
+        per_step: parts in a batch.
         seed: seeds the order.
         rank: this process.
         world_size: number of processes.
+        first_step: of the batch that comes first; asked when the iteration starts.
     """
 
-    def __init__(self, dataset: TensorDataset, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.dataset = dataset
+    def __init__(
+        self,
+        size: int,
+        batch_size: int,
+        per_step: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        first_step: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self.size = size
         self.batch_size = batch_size
+        self.per_step = per_step
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        self.position = 0
+        self.first_step = first_step
 
     def __len__(self) -> int:
-        # Lightning reads one batch ahead of a loader without a length, and the position would run ahead with it.
+        # Lightning reads one batch ahead of a loader without a length.
         return 10**9
 
-    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+    def __iter__(self) -> Iterator[Tensor]:
+        step = self.first_step()
         while True:
-            start = self.position + self.rank * self.batch_size
-            self.position += self.world_size * self.batch_size
-            yield self.dataset[self._indices(start, start + self.batch_size)]
+            yield self.rows(step)
+            step += 1
 
-    def _indices(self, start: int, stop: int) -> Tensor:
-        size = len(self.dataset)
-        passes = [self._permutation(number) for number in range(start // size, (stop - 1) // size + 1)]
-        offset = start % size
-        return torch.cat(passes)[offset : offset + stop - start]
+    def rows(self, step: int) -> Tensor:
+        """This process's rows of a step, int64, shape (per_step * batch_size,): of every part the rank's share."""
+        count = self.per_step * self.world_size * self.batch_size
+        return self._series(step * count, count).view(self.per_step, self.world_size, -1)[:, self.rank].reshape(-1)
 
+    def _series(self, start: int, count: int) -> Tensor:
+        last = (start + count - 1) // self.size
+        passes = [self._permutation(number) for number in range(start // self.size, last + 1)]
+        return torch.cat(passes)[start % self.size :][:count]
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - one loader lives as long as the training
     def _permutation(self, number: int) -> Tensor:
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        return torch.randperm(len(self.dataset), generator=random)
+        return torch.randperm(self.size, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + number))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"position": self.position}
+        """Nothing; tells Lightning that a run can be resumed within a pass."""
+        return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.position = state["position"]
+        """Nothing."""

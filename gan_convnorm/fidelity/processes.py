@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["Processes"]
 
@@ -72,15 +72,15 @@ class Processes:
             if error is not None:
                 raise error
             return [found]
-        message = None if error is None else (isinstance(error, BadInput), f"{error}" or type(error).__name__)
+        message = None if error is None else (_kind(error), f"{error}" or type(error).__name__)
         reports: list[Any] = [None] * self.size
         dist.all_gather_object(reports, (found if error is None else None, message), self.group)
         if error is not None:
             raise error
         for rank, (_, failure) in enumerate(reports):
             if failure is not None:
-                is_input, text = failure
-                raise BadInput(text) if is_input else RuntimeError(f"process {rank} failed while scoring: {text}")
+                kind, text = failure
+                raise kind(text) if kind else RuntimeError(f"process {rank} failed while scoring: {text}")
         return [result for result, _ in reports]
 
     def together(self, work: Callable[[], Any]) -> Any:
@@ -118,3 +118,7 @@ class Processes:
             if counts[rank]:
                 dist.recv(parts[rank], rank, self.group)
         return gathered
+
+
+def _kind(error: Exception) -> type[Exception] | None:
+    return next((kind for kind in (BadInput, RunStopped) if isinstance(error, kind)), None)

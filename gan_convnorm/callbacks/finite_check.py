@@ -1,0 +1,59 @@
+"""Losses and weights that are no numbers end the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from gan_convnorm.errors import RunStopped
+
+__all__ = ["FiniteCheck"]
+
+
+class FiniteCheck(pl.Callback):
+    """Ends the run at the first step after which a loss or a weight is NaN or infinite, and names it.
+
+    On a CPU every step is looked at. On other devices a look would wait for the device: there the step is noted on the
+    device, and read when losses are logged and before an evaluation, so that no checkpoint is saved after it.
+
+    Raises:
+        RunStopped: from the hooks.
+    """
+
+    def __init__(self) -> None:
+        self.bad_step: Tensor | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.bad_step = torch.zeros((), dtype=torch.int64, device=pl_module.device)
+
+    @torch.no_grad()
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        module: Any = pl_module
+        assert self.bad_step is not None
+        # A norm is no number, or infinite, as soon as one entry is.
+        norms = torch._foreach_norm([p for p in module.parameters() if p.requires_grad])
+        losses = [loss.float() for loss in outputs.values()]
+        bad = ~torch.stack([*norms, *losses]).isfinite().all()
+        step, every = module.g_step, trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self.bad_step.copy_(torch.where(bad & (self.bad_step == 0), step, self.bad_step))
+        evaluates = trainer.should_stop or step % trainer.val_check_interval == 0
+        if module.device.type == "cpu" or evaluates or step % every == 0:
+            self._look(module, outputs)
+
+    def _look(self, module: Any, losses: dict[str, Tensor]) -> None:
+        assert self.bad_step is not None
+        step = int(self.bad_step)
+        if not step:
+            return
+        bad = [name for name, loss in losses.items() if not loss.isfinite()]
+        bad += [name for name, value in module.named_parameters() if not value.isfinite().all()]
+        raise RunStopped(
+            f"at G step {step} {', '.join(bad[:3]) or 'a loss'}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''} "
+            "became NaN or infinite; the checkpoints are of steps before it. --detect-anomaly names the operation; a "
+            "lower learning rate, or float32 in place of a half precision, may help"
+        )

@@ -1,0 +1,124 @@
+"""Checkpoints as files: whole or not there, tensors and plain values only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.plugins import TorchCheckpointIO
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.run_folder import RUNS
+
+__all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "last_checkpoint", "read_checkpoint"]
+
+LAST = "last.ckpt"
+#: the one before the last, for when the last is damaged
+PREVIOUS = "previous.ckpt"
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Lightning's checkpoint files, written beside their place and renamed into it.
+
+    A process that is killed while it writes leaves the checkpoint that was there; a last.ckpt stays as previous.ckpt
+    when a newer one takes its place.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        import torch
+
+        path = Path(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(path) as part:
+                torch.save(checkpoint, part)
+                if path.name == LAST and path.exists():
+                    _keep(path, path.with_name(PREVIOUS))
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            free = shutil.disk_usage(path.parent).free / 2**20 if path.parent.is_dir() else 0
+            reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0][:120]
+            raise RunStopped(
+                f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); earlier ones are "
+                "intact, and the run can go on with --resume last when there is room"
+            ) from error
+
+    def load_checkpoint(
+        self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """A second name for a file that is about to be replaced; there is no moment without one or the other."""
+    link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
+    link.unlink(missing_ok=True)
+    try:
+        os.link(path, link)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, link)
+    os.replace(link, previous)
+
+
+def last_checkpoint(folder: Path | None) -> Path:
+    """The newest whole checkpoint of a run folder, or of the run under `RUNS` that was saved last when none is given.
+
+    A damaged last.ckpt is passed over, with a warning, for previous.ckpt.
+
+    Raises:
+        BadInput: there is none.
+    """
+    where = folder if folder is not None else RUNS
+    folders = [folder] if folder is not None else [path.parent for path in RUNS.glob(f"*/{LAST}")]
+    found = [path for each in folders for path in (each / LAST, each / PREVIOUS) if path.is_file()]
+    if not found:
+        raise BadInput(f"there is no {LAST} under {where} to resume; give a checkpoint with --resume PATH")
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    for path in (newest / LAST, newest / PREVIOUS):
+        try:
+            read_checkpoint(path)
+            return path
+        except BadInput as error:
+            problem = error
+            if (newest / PREVIOUS).is_file() and path.name == LAST:
+                warnings.warn(f"{problem}; the run goes on from {newest / PREVIOUS}", stacklevel=2)
+    raise problem
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's tensors and values; its "config" is the YAML of the run that saved it.
+
+    Raises:
+        BadInput: no file, a damaged or foreign one.
+    """
+    import torch
+
+    if not path.is_file():
+        raise BadInput(f"there is no checkpoint {path}; expected a .ckpt file that a run has written")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise BadInput(
+            f"{path} is damaged or no checkpoint ({error}); expected a .ckpt file that a run has written"
+        ) from error
+    if damaged:
+        raise BadInput(f"{path} is damaged (in {damaged}); go on from another checkpoint, such as {PREVIOUS}")
+    try:
+        # Tensors and plain values only: a pickle that would run code is refused.
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the unpickler raises as the damage has it
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadInput(
+            f"{path} cannot be read as a checkpoint ({reason[:200]}); expected a .ckpt file of a run"
+        ) from error
+    if not isinstance(checkpoint, dict) or "config" not in checkpoint:
+        raise BadInput(
+            f"{path} holds no run configuration; expected a .ckpt file that a run of this program has written"
+        )
+    return checkpoint

@@ -1,0 +1,94 @@
+"""Data-parallel training of several networks whose optimizers step in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor
+
+from gan_convnorm.errors import RunStopped
+from gan_convnorm.strategies.synced_batch_norm import SyncedBatchNormLayers
+
+__all__ = ["NetworksDDP"]
+
+
+class NetworksDDP(DDPStrategy):
+    """Averages an optimizer's gradients over all processes when it steps; the module is not wrapped.
+
+    Lightning's DDP wraps the whole module, and waits in every backward for the gradients of both networks; searching
+    for the unused ones (find_unused_parameters) costs a walk through the graph. Here an optimizer's gradients are one
+    flat vector and one all-reduce, however many forwards and backwards they were summed over. After every training
+    step the buffers (BatchNorm's statistics) are those of the first process.
+
+    Args:
+        timeout: how long a process waits for the others before the run ends with an error.
+        kwargs: see Lightning's `DDPStrategy`.
+    """
+
+    strategy_name = "networks_ddp"
+
+    def __init__(self, timeout: datetime.timedelta = datetime.timedelta(minutes=10), **kwargs: Any) -> None:
+        super().__init__(timeout=timeout, **kwargs)
+
+    def setup(self, trainer: pl.Trainer) -> None:
+        if self._layer_sync is not None:
+            self._layer_sync = SyncedBatchNormLayers()  # torch's own needs a GPU
+        super().setup(trainer)
+
+    def configure_ddp(self) -> None:
+        assert self.model is not None
+        self._copy_from_first([*self.model.parameters(), *self.model.buffers()])
+
+    def optimizer_step(self, optimizer: Any, closure: Callable[[], Any], model: Any = None, **kwargs: Any) -> Any:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        for flat, parts in _flattened(gradients):
+            with _answering():
+                dist.all_reduce(flat)
+            torch._foreach_copy_(parts, [part.view_as(p) for part, p in _split(flat / self.world_size, parts)])
+        return super().optimizer_step(optimizer, closure, model, **kwargs)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        output = super().training_step(*args, **kwargs)
+        assert self.model is not None
+        self._copy_from_first(self.model.buffers())
+        return output
+
+    @staticmethod
+    def _copy_from_first(tensors: Iterable[Tensor]) -> None:
+        with torch.no_grad():
+            for flat, parts in _flattened([tensor.detach() for tensor in tensors]):
+                with _answering():
+                    dist.broadcast(flat, 0)
+                torch._foreach_copy_(parts, [part.view_as(p) for part, p in _split(flat, parts)])
+
+
+def _flattened(tensors: Iterable[Tensor]) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """One vector for all tensors of a type, and the tensors."""
+    kinds: dict[torch.dtype, list[Tensor]] = defaultdict(list)
+    for tensor in tensors:
+        kinds[tensor.dtype].append(tensor)
+    for parts in kinds.values():
+        yield torch.cat([part.reshape(-1) for part in parts]), parts
+
+
+def _split(flat: Tensor, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(flat.split([part.numel() for part in parts]), parts, strict=True)
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # a timeout, or a connection that was closed
+        raise RunStopped(
+            f"another process has ended or does not answer ({' '.join(str(error).split())[:200]}); the run can go on "
+            "from its last checkpoint with --resume last"
+        ) from error
