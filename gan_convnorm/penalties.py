@@ -43,7 +43,9 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generat
             f"wgan_gp pairs real with fake images, and got shapes {tuple(real.shape)} and {tuple(fake.shape)}; make "
             "them equal"
         )
-    return _distance_from_one(critic, torch.lerp(fake.detach(), real.detach(), _uniform_each(real, random)))
+    # Under autocast generated images are of half precision and real ones are not.
+    real, fake = _float32_at_least(real.detach()), _float32_at_least(fake.detach())
+    return _distance_from_one(critic, fake + _uniform_each(real, random) * (real - fake))
 
 
 def dragan(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor:
@@ -53,7 +55,7 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generato
     As in the authors' code: delta is uniform in [0, std / 2] per pixel, std the standard deviation of all pixels of
     the batch, and u is uniform in [0, 1] per image. (The paper writes a normal delta.)
     """
-    real = real.detach()
+    real = _float32_at_least(real.detach())
     delta = torch.rand(real.shape, generator=random).to(real) * (real.std(correction=0) / 2)
     return _distance_from_one(critic, real + _uniform_each(real, random) * delta)
 

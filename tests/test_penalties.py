@@ -117,6 +117,8 @@ def test_autocast_does_not_reach_the_critic(name):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(function(critic, real, fake, random=random()), expected)
         assert function(critic, real.bfloat16(), fake.bfloat16(), random=random()).dtype == torch.float32
+        mixed = function(critic, real, fake.bfloat16(), random=random())
+        assert torch.equal(mixed, function(critic, real, fake.bfloat16().float(), random=random()))
         assert gradient_normalized(critic)(real.bfloat16()).dtype == torch.float32
 
 
