@@ -75,14 +75,23 @@ def test_dcgan_of_48_pixels_starts_from_6():
         assert DCGANDiscriminator(48, norm="none").linear.in_features == 6 * 6 * 512
 
 
+def make_generator(name, *arguments, norm, **options):
+    """A norm may have nothing for DCGAN's transposed convolutions: it then says so."""
+    try:
+        return find_networks(name).generator(*arguments, norm=norm, **options)
+    except BadInput as error:
+        assert name == "dcgan"
+        assert "found ConvTranspose2d" in str(error)
+        return find_networks(name).generator(*arguments, norm="batch", **options)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("resolution", ROWS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("norm", ["none", "convnorm"])
 def test_shapes(name, resolution, norm):
-    networks = find_networks(name)
     width = 0.05 if resolution < 64 else 0.01
-    generator = networks.generator(resolution, channels=1, latent_dim=7, width=width, norm=norm)
-    discriminator = networks.discriminator(resolution, channels=1, width=width, norm=norm)
+    generator = make_generator(name, resolution, channels=1, latent_dim=7, width=width, norm=norm)
+    discriminator = find_networks(name).discriminator(resolution, channels=1, width=width, norm=norm)
     images = generator(torch.randn(3, 7))
     assert images.shape == (3, 1, resolution, resolution)
     assert images.abs().max() <= 1
@@ -90,15 +99,19 @@ def test_shapes(name, resolution, norm):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_everything_at_once(name):
-    networks = find_networks(name)
-    options = dict(num_classes=3, attention=6, row=OWN_ROW)
+@pytest.mark.parametrize("norm", NORMS)
+def test_everything_at_once(name, norm):
+    options = dict(num_classes=3, attention=6, row=OWN_ROW, norm=norm)
     labels = torch.tensor([0, 2])
-    images = networks.generator(24, 3, 5, **options, norm="convnorm")(torch.randn(2, 5), labels)
+    generator = make_generator(name, 24, 3, 5, **options)
+    images = generator(torch.randn(2, 5), labels)
     assert images.shape == (2, 3, 24, 24)
-    scores = networks.discriminator(24, 3, **options, head_bias=True)(images, labels)
-    scores.sum().backward()
+    discriminator = find_networks(name).discriminator(24, 3, head_bias=True, **options)
+    scores = discriminator(images, labels)
     assert scores.shape == (2,)
+    scores.sum().backward()
+    for network in (generator, discriminator):
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters() if p.requires_grad)
 
 
 def test_every_layer_of_the_discriminator_is_normalized():
