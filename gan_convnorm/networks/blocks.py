@@ -24,7 +24,7 @@ def glorot_conv(in_channels: int, out_channels: int, kernel_size: int, gain: flo
 class GeneratorBlock(nn.Module):
     """norm - ReLU - upsample - conv - norm - ReLU - conv, beside upsample - 1x1 conv.
 
-    Maps (B, in_channels, H, W) to (B, out_channels, 2H, 2W).
+    Maps (B, in_channels, H, W) to (B, out_channels, 2H, 2W). With a conditional norm the labels follow the features.
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
@@ -36,10 +36,10 @@ class GeneratorBlock(nn.Module):
         self.shortcut = norm.conv(glorot_conv(in_channels, out_channels, 1))
         self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor, *labels: Tensor) -> Tensor:
         # The ReLUs are not in place: the shortcut needs what stood before the first.
-        hidden = self.conv1(self.upsample(self.norm1(features).relu()))
-        hidden = self.conv2(self.norm2(hidden).relu())
+        hidden = self.conv1(self.upsample(self.norm1(features, *labels).relu()))
+        hidden = self.conv2(self.norm2(hidden, *labels).relu())
         # A 1x1 convolution and a nearest upsampling commute, so it runs on a quarter of the pixels.
         return hidden + self.upsample(self.shortcut(features))
 

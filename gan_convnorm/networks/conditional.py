@@ -1,0 +1,92 @@
+"""Labels in a network: a class's own scale and shift after a norm, and checks of what a caller gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.registry import Norm
+
+__all__ = ["ConditionalNorm", "check_classes", "check_labels", "conditional"]
+
+
+class ConditionalNorm(nn.Module):
+    """gamma_y * norm(x) + beta_y with one gamma and beta per class and channel (Dumoulin et al., ICLR 2017,
+    arXiv:1610.07629, eq. 5; conditional batch normalization in Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
+
+    It contains the norm and is no subclass of it, so that `nn.SyncBatchNorm.convert_sync_batchnorm` keeps the classes.
+    Around a norm without a layer for activations (none, spectral, convnorm) only the class's scale and shift remain:
+    the chosen norm is never exchanged for batch normalization in silence.
+
+    Args:
+        activation: builds the layer that normalizes activations of a number of channels; its own scale and shift are
+            taken away.
+        num_classes: number of classes.
+        channels: channels of the features.
+    """
+
+    def __init__(self, activation: Callable[[int], nn.Module], num_classes: int, channels: int) -> None:
+        super().__init__()
+        norm: Any = activation(channels)
+        if getattr(norm, "affine", False):
+            norm.affine, norm.weight, norm.bias = False, None, None
+        self.norm = norm
+        self.gamma = nn.Embedding(num_classes, channels)
+        self.beta = nn.Embedding(num_classes, channels)
+        nn.init.ones_(self.gamma.weight)
+        nn.init.zeros_(self.beta.weight)
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Features of shape (B, channels, H, W) and labels of shape (B,) to features of the same shape and type."""
+        normalized = self.norm(features)
+        gamma, beta = (of(labels).to(normalized.dtype)[:, :, None, None] for of in (self.gamma, self.beta))
+        return gamma * normalized + beta
+
+
+def conditional(norm: Norm, num_classes: int | None) -> Norm:
+    """The norm with a scale and shift per class after its activations; unchanged without classes.
+
+    Raises:
+        BadInput: fewer than 1 class.
+    """
+    check_classes(num_classes)
+    if num_classes is None:
+        return norm
+    return replace(norm, activation=partial(ConditionalNorm, norm.activation, num_classes))
+
+
+def check_classes(num_classes: int | None) -> None:
+    """Nothing for a possible number of classes, or for none.
+
+    Raises:
+        BadInput: fewer than 1 class.
+    """
+    if num_classes is not None and num_classes < 1:
+        raise BadInput(
+            f"num_classes is {num_classes}, and must be 1 or more, or left away for an unconditional network"
+        )
+
+
+def check_labels(network: str, num_classes: int | None, labels: Tensor | None, count: int) -> tuple[Tensor, ...]:
+    """The labels as what follows the features in a call: one tensor, or nothing in an unconditional network.
+
+    That labels are below `num_classes` is the data's to assure: looking would make a GPU wait for the CPU.
+
+    Raises:
+        BadInput: labels are missing or superfluous, not whole numbers, or not one per image.
+    """
+    if num_classes is None:
+        if labels is not None:
+            raise BadInput(f"the {network} was built without classes and got labels; give it num_classes or no labels")
+        return ()
+    if labels is None:
+        raise BadInput(f"the {network} has {num_classes} classes and got no labels; give one per image")
+    if labels.shape != (count,) or labels.is_floating_point() or labels.is_complex():
+        found = f"{labels.dtype} of shape {tuple(labels.shape)}"
+        raise BadInput(f"the {network} got labels as {found}; expected whole numbers of shape ({count},)")
+    return (labels.long(),)

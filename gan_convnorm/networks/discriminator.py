@@ -1,0 +1,120 @@
+"""What all discriminators share: blocks, a feature vector per image, a linear score, the labels' projection."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import accumulate
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.networks.attention import SelfAttention, attention_index
+from gan_convnorm.networks.conditional import check_classes, check_labels
+from gan_convnorm.networks.rows import Row, find_row, scale_channels
+
+__all__ = ["Discriminator"]
+
+
+class Discriminator(nn.Module, ABC):
+    """Images, and labels where there are classes, to scores.
+
+    A network is a subclass with its name, its table of rows, its block, its feature vector and its initialization.
+
+    Args:
+        resolution: side of the images in pixels, a key of `rows`, or the side that `row` makes.
+        channels: channels of the images.
+        width: factor on every hidden channel count; 1 is the published network.
+        norm: name of a normalization in `gan_convnorm.layers.NORMS`, on every layer, shortcuts, head and embedding
+            included.
+        norm_options: its options.
+        num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
+            Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
+        attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
+        row: a row instead of the table's, also as a mapping with the names of `Row`.
+        head_bias: a bias on the last linear layer; sngan_projection has none.
+
+    Raises:
+        BadInput: no row for this resolution, a row of another form, a width of 0 or below, fewer than 1 class, no
+            feature map of the attention's side, or an unknown norm or option.
+    """
+
+    name: ClassVar[str]
+    rows: ClassVar[dict[int, Row]]
+
+    def __init__(
+        self,
+        resolution: int = 32,
+        channels: int = 3,
+        width: float = 1.0,
+        norm: str = "spectral",
+        norm_options: dict[str, Any] | None = None,
+        *,
+        num_classes: int | None = None,
+        attention: int | None = None,
+        row: Row | Mapping[str, Any] | None = None,
+        head_bias: bool = False,
+    ) -> None:
+        super().__init__()
+        found, chosen = find_row(self.name, self.rows, resolution, row), find_norm(norm, norm_options)
+        check_classes(num_classes)
+        sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
+        self.attention_index = attention_index("discriminator", sides, attention)
+        self.num_classes = num_classes
+        incoming = channels
+        self.blocks = nn.Sequential()
+        for number, (own_channels, down) in enumerate(found.discriminator):
+            outgoing = scale_channels(own_channels, width)
+            self.blocks.append(self.block(incoming, outgoing, chosen, first=number == 0, down=down))
+            incoming = outgoing
+            if number == self.attention_index:
+                self.attention = SelfAttention(incoming, chosen, self.initialize)
+        size = self.vector_size(incoming, sides[-1])
+        linear = nn.Linear(size, 1, bias=head_bias)
+        self.initialize(linear.weight)
+        if head_bias:
+            nn.init.zeros_(linear.bias)
+        self.linear = chosen.linear(linear)
+        if num_classes is not None:
+            # A linear layer, of which the label's output is taken: so every norm for linear layers applies to it.
+            embedding = nn.Linear(size, num_classes, bias=False)
+            self.initialize(embedding.weight)
+            self.embedding = chosen.linear(embedding)
+
+    @staticmethod
+    @abstractmethod
+    def initialize(weight: Tensor) -> object:
+        """Initialize a weight outside the blocks, in place."""
+
+    @staticmethod
+    @abstractmethod
+    def block(in_channels: int, out_channels: int, norm: Norm, *, first: bool, down: bool) -> nn.Module:
+        """One block: `first` sees the image, `down` halves the side."""
+
+    @staticmethod
+    @abstractmethod
+    def vector_size(channels: int, side: int) -> int:
+        """Length of `vector` for the last block's output."""
+
+    @staticmethod
+    @abstractmethod
+    def vector(features: Tensor) -> Tensor:
+        """The last block's output, (B, channels, side, side), as one vector per image, (B, vector_size)."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images of shape (B, channels, resolution, resolution), real ones in [-1, 1], to scores of shape (B,).
+
+        Labels are whole numbers of shape (B,) in [0, num_classes), and there are none without classes; else `BadInput`.
+        """
+        following = check_labels("discriminator", self.num_classes, labels, len(images))
+        features = images
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if number == self.attention_index:
+                features = self.attention(features)
+        vectors = self.vector(features)
+        scores = self.linear(vectors)
+        for own in following:
+            scores = scores + self.embedding(vectors).gather(1, own.unsqueeze(1))
+        return scores.squeeze(1)

@@ -1,0 +1,103 @@
+"""What all generators share: linear layer, blocks that double the side, norm - ReLU - convolution - tanh."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.networks.attention import SelfAttention, attention_index
+from gan_convnorm.networks.conditional import check_labels, conditional
+from gan_convnorm.networks.rows import Row, find_row, scale_channels
+
+__all__ = ["Generator"]
+
+
+class Generator(nn.Module, ABC):
+    """Noise, and labels where there are classes, to images.
+
+    A network is a subclass with its name, its table of rows, its block and its initialization.
+
+    Args:
+        resolution: side of the images in pixels, a key of `rows`, or the side that `row` makes.
+        channels: channels of the images.
+        latent_dim: length of the noise vectors.
+        width: factor on every hidden channel count; 1 is the published network.
+        norm: name of a normalization in `gan_convnorm.layers.NORMS`.
+        norm_options: its options.
+        num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
+            last norm has none, as in sngan_projection).
+        attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
+        row: a row instead of the table's, also as a mapping with the names of `Row`.
+
+    Raises:
+        BadInput: no row for this resolution, a row of another form, a width of 0 or below, fewer than 1 class, no
+            feature map of the attention's side, or an unknown norm or option.
+    """
+
+    name: ClassVar[str]
+    rows: ClassVar[dict[int, Row]]
+
+    def __init__(
+        self,
+        resolution: int = 32,
+        channels: int = 3,
+        latent_dim: int = 128,
+        width: float = 1.0,
+        norm: str = "batch",
+        norm_options: dict[str, Any] | None = None,
+        *,
+        num_classes: int | None = None,
+        attention: int | None = None,
+        row: Row | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        found, chosen = find_row(self.name, self.rows, resolution, row), find_norm(norm, norm_options)
+        of_class = conditional(chosen, num_classes)
+        incoming, *rest = (scale_channels(c, width) for c in found.generator)
+        sides = [found.bottom * 2**number for number in range(1, len(rest) + 1)]
+        self.attention_index = attention_index("generator", sides, attention)
+        self.latent_dim = latent_dim
+        self.num_classes = num_classes
+        self.bottom = (incoming, found.bottom, found.bottom)
+        linear = nn.Linear(latent_dim, incoming * found.bottom**2)
+        self.initialize(linear.weight)
+        nn.init.zeros_(linear.bias)
+        self.linear = chosen.linear(linear)
+        self.blocks = nn.Sequential()
+        for number, outgoing in enumerate(rest):
+            self.blocks.append(self.block(incoming, outgoing, of_class))
+            incoming = outgoing
+            if number == self.attention_index:
+                self.attention = SelfAttention(incoming, chosen, self.initialize)
+        self.norm = chosen.activation(incoming)
+        conv = nn.Conv2d(incoming, channels, 3, padding=1)
+        self.initialize(conv.weight)
+        nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+        self.conv = chosen.conv(conv)
+
+    @staticmethod
+    @abstractmethod
+    def initialize(weight: Tensor) -> object:
+        """Initialize a weight outside the blocks, in place."""
+
+    @staticmethod
+    @abstractmethod
+    def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
+        """What doubles the side: maps (features, *labels), labels following where the norm is conditional."""
+
+    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Noise of shape (B, latent_dim) to images of shape (B, channels, resolution, resolution) in [-1, 1].
+
+        Labels are whole numbers of shape (B,) in [0, num_classes), and there are none without classes; else `BadInput`.
+        """
+        following = check_labels("generator", self.num_classes, labels, len(noise))
+        features = self.linear(noise).unflatten(1, self.bottom)
+        for number, block in enumerate(self.blocks):
+            features = block(features, *following)
+            if number == self.attention_index:
+                features = self.attention(features)
+        return self.conv(self.norm(features).relu()).tanh()
