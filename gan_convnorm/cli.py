@@ -48,6 +48,12 @@ FLAGS = {
     "--steps": "model.steps",
     "--n-dis": "model.n_dis",
     "--width": "model.width",
+    "--network": "model.network",
+    "--attention": "model.attention",
+    "--conditional": "model.conditional",
+    "--loss": "model.loss",
+    "--penalty": "model.penalty",
+    "--augmentation": "model.augmentation",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
     "--extractor": "scores.extractor",
@@ -64,7 +70,7 @@ FLAGS = {
     "--detect-anomaly": "trainer.detect_anomaly",
 }
 #: flags that need no value
-SWITCHES = ("--compile", "--detect-anomaly")
+SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
@@ -112,6 +118,7 @@ class Command(LightningCLI):
         parser.add_lightning_class_args(FidelityScores, "scores")
         parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.init_args.seed")
         parser.set_defaults({"data": lazy_instance(Digits)})

@@ -10,16 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.losses import hinge_discriminator, hinge_generator
-from gan_convnorm.networks.sngan import SNGANDiscriminator, SNGANGenerator
+from gan_convnorm.networks.registry import find_networks
 from gan_convnorm.noise import BLOCK, SharedRandom, numbered_noise, random_for
+from gan_convnorm.objective import Objective
+from gan_convnorm.pixels import bytes_to_images, images_to_bytes
 
-__all__ = ["GAN", "bytes_to_images", "images_to_bytes"]
+__all__ = ["GAN", "check_weights"]
 
 #: hyperparameters that decide which weights there are
 ARCHITECTURE = (
     "resolution",
     "channels",
+    "num_classes",
+    "network",
+    "row",
+    "attention",
+    "conditional",
+    "head_bias",
     "width",
     "latent_dim",
     "disc_norm",
@@ -30,7 +37,7 @@ ARCHITECTURE = (
 
 
 class GAN(pl.LightningModule):
-    """SNGAN with an exchangeable discriminator normalization.
+    """A GAN with an exchangeable discriminator normalization.
 
     A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step
     of the generator. So Lightning's batch count is the count of generator steps, and a data module must put
@@ -41,12 +48,23 @@ class GAN(pl.LightningModule):
     Args:
         resolution: side of the images in pixels; the data module's.
         channels: channels of the images; the data module's.
+        num_classes: number of classes of the images; the data module's.
+        network: architecture of both networks: sngan (ResNet) or dcgan.
+        row: channels and sizes of a network of one's own, see `networks.rows.Row`.
+        attention: side in pixels of the feature maps that self-attention follows; none when not given.
+        conditional: class-conditional generator (batch normalization) and discriminator (projection).
+        head_bias: a bias on the discriminator's last layer, as torch-mimicry has it.
         width: factor on the networks' channels; 1 is the published network.
         latent_dim: length of the noise vectors.
         disc_norm: normalization of the discriminator: none, batch, spectral or convnorm.
         disc_norm_options: its options, such as {"gain": "lipschitz"} for convnorm.
         gen_norm: normalization of the generator: none, batch, spectral or convnorm.
         gen_norm_options: its options.
+        loss: hinge, non_saturating, least_squares, wasserstein or relativistic.
+        penalty: gradient penalty of the discriminator: wgan_gp, r1, r2 or dragan; none when not given.
+        penalty_weight: its factor; its paper's when not given.
+        gradient_normalization: normalize the whole critic by its gradient (GN-GAN).
+        augmentation: of color, translation, cutout (DiffAugment) and flip, joined by commas; for real and fake images.
         steps: generator steps of the whole run; training stops there.
         n_dis: discriminator steps per generator step.
         gen_batch_size: images in a generator step; the discriminator's batch size when not given.
@@ -63,12 +81,23 @@ class GAN(pl.LightningModule):
         self,
         resolution: int = 16,
         channels: int = 1,
+        num_classes: int | None = None,
+        network: str = "sngan",
+        row: dict[str, Any] | None = None,
+        attention: int | None = None,
+        conditional: bool = False,
+        head_bias: bool = False,
         width: float = 0.25,
         latent_dim: int = 128,
         disc_norm: str = "spectral",
         disc_norm_options: dict[str, Any] | None = None,
         gen_norm: str = "batch",
         gen_norm_options: dict[str, Any] | None = None,
+        loss: str = "hinge",
+        penalty: str | None = None,
+        penalty_weight: float | None = None,
+        gradient_normalization: bool = False,
+        augmentation: str = "",
         steps: int = 1500,
         n_dis: int = 1,
         gen_batch_size: int | None = None,
@@ -89,11 +118,21 @@ class GAN(pl.LightningModule):
         self.save_hyperparameters()
         # Two networks step in turn, which Lightning leaves to manual optimization.
         self.automatic_optimization = False
-        self.generator = SNGANGenerator(resolution, channels, latent_dim, width, gen_norm, gen_norm_options)
-        self.discriminator = SNGANDiscriminator(resolution, channels, width, disc_norm, disc_norm_options)
-        for network in (self.generator, self.discriminator):
+        self.objective = Objective(loss, penalty, penalty_weight, gradient_normalization, augmentation)
+        if conditional and num_classes is None:
+            raise BadInput("conditional is asked for, and the data has no classes; give labelled data")
+        self.num_classes = num_classes if conditional else None
+        classes = find_networks(network)
+        common: dict[str, Any] = {"num_classes": self.num_classes, "attention": attention, "row": row}
+        self.generator = classes.generator(
+            resolution, channels, latent_dim, width, gen_norm, gen_norm_options, **common
+        )
+        self.discriminator = classes.discriminator(
+            resolution, channels, width, disc_norm, disc_norm_options, head_bias=head_bias, **common
+        )
+        for each in (self.generator, self.discriminator):
             # Convolutions are faster with the channels innermost, on a CPU by a fifth.
-            network.to(memory_format=torch.channels_last)
+            each.to(memory_format=torch.channels_last)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.batches_per_step = n_dis
         self.steps = steps
@@ -127,22 +166,32 @@ class GAN(pl.LightningModule):
         """One generator step.
 
         Args:
-            batch: uint8 images (n_dis * B, C, H, W), or a sequence that begins with them.
+            batch: uint8 images (n_dis * B, C, H, W), or a sequence of them and, for a conditional GAN, labels.
             batch_idx: not used.
 
         Returns:
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
-        images = batch[0] if isinstance(batch, (tuple, list)) else batch
+        images, labels = _images_and_labels(batch, self.num_classes)
         gen_optimizer, disc_optimizer = self.optimizers()  # type: ignore[attr-defined]
         generator = random_for("train", self.seed, self.g_step, device=self.device)
         random = SharedRandom(generator, self.global_rank, self.trainer.world_size)
+        # What is drawn for an image alone; a process's own.
+        own = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for share in images.tensor_split(self.batches_per_step):
-            real = bytes_to_images(share, random).to(self.dtype, memory_format=torch.channels_last)
-            disc_losses.append(self._discriminator_step(disc_optimizer, real, self._fakes(len(share), random)))
-        gen_batch = self.gen_batch_size or len(images) // self.batches_per_step
-        gen_loss = self._generator_step(gen_optimizer, self._noise(gen_batch, random))
+        for rows in torch.arange(len(images)).tensor_split(self.batches_per_step):
+            share = slice(int(rows[0]), int(rows[-1]) + 1)
+            real = bytes_to_images(images[share], random).to(self.dtype, memory_format=torch.channels_last)
+            real_labels = None if labels is None else labels[share]
+            with torch.no_grad():
+                fake, fake_labels = self._fakes(len(real), random)
+            loss = self.objective.discriminator_loss(self.discriminator, real, fake, real_labels, fake_labels, own)
+            disc_losses.append(self._step(disc_optimizer, loss))
+        self.toggle_optimizer(gen_optimizer)  # no gradients for the discriminator's weights
+        fake, fake_labels = self._fakes(self.gen_batch_size or len(real), random)
+        loss = self.objective.generator_loss(self.discriminator, fake, fake_labels, real, real_labels, own)
+        gen_loss = self._step(gen_optimizer, loss)
+        self.untoggle_optimizer(gen_optimizer)
         self._average_weights()
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
             schedule.step()
@@ -156,34 +205,16 @@ class GAN(pl.LightningModule):
             trainer.should_stop = True
         return losses
 
-    def _discriminator_step(self, optimizer: Any, real: Tensor, fake: Tensor) -> Tensor:
-        # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
-        scores = self._scores(torch.cat([real, fake]))
-        loss = hinge_discriminator(*scores.split([len(real), len(fake)]))
+    def _step(self, optimizer: Any, loss: Tensor) -> Tensor:
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
         return loss.detach()
 
-    def _generator_step(self, optimizer: Any, noise: Tensor) -> Tensor:
-        self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
-        loss = hinge_generator(self._scores(self.generator(noise)))
-        optimizer.zero_grad()
-        self.manual_backward(loss)
-        optimizer.step()
-        self.untoggle_optimizer(optimizer)
-        return loss.detach()
-
-    def _scores(self, images: Tensor) -> Tensor:
-        # A half precision of the networks ends before the loss.
-        return self.discriminator(images).to(self.dtype)
-
-    @torch.no_grad()
-    def _fakes(self, count: int, random: SharedRandom) -> Tensor:
-        return self.generator(self._noise(count, random))
-
-    def _noise(self, count: int, random: SharedRandom) -> Tensor:
-        return random.normal(count, self.latent_dim).to(self.dtype)
+    def _fakes(self, count: int, random: SharedRandom) -> tuple[Tensor, Tensor | None]:
+        noise = random.normal(count, self.latent_dim).to(self.dtype)
+        labels = None if self.num_classes is None else random.whole(count, self.num_classes)
+        return self.generator(noise, labels), labels
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -208,31 +239,72 @@ class GAN(pl.LightningModule):
 
     @torch.no_grad()
     def sample(
-        self, n: int, *, seed: int | None = None, ema: bool = True, first: int = 0, batch_size: int = BLOCK
+        self,
+        n: int,
+        *,
+        labels: Tensor | int | None = None,
+        seed: int | None = None,
+        ema: bool = True,
+        first: int = 0,
+        truncation: float | None = None,
+        batch_size: int = BLOCK,
     ) -> Tensor:
         """Images from the generator in evaluation mode.
 
-        Image i depends on the seed and on i alone, up to rounding: not on `n`, `first` or `batch_size`.
+        Image i depends on the seed, on i and on its label alone, up to rounding: not on `n`, `first` or `batch_size`.
 
         Args:
             n: number of images.
+            labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
+                given.
             seed: seeds the noise; the run's seed when not given.
             ema: from the averaged weights, else from the current ones.
             first: number of the first image in the endless series of this seed.
+            truncation: noise from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section 3.1);
+                the smaller, the less various the images.
             batch_size: images in one forward pass.
 
         Returns:
             uint8, shape (n, C, H, W), on the CPU.
+
+        Raises:
+            BadInput: labels where there are no classes, of another shape, or out of range.
         """
+        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
+        of_class = self._labels(n, labels, first)
+        return self.decode(noise, of_class, ema=ema, batch_size=batch_size)
+
+    @torch.no_grad()
+    def decode(
+        self, noise: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
+    ) -> Tensor:
+        """Images from noise (n, latent_dim), and labels (n,) where there are classes; see `sample`."""
         network = self.generator_ema if ema else self.generator
-        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed)
         was_training = network.training
         network.eval()
         try:
-            batches = [images_to_bytes(network(part.to(self.device, self.dtype))).cpu() for part in noise.split(batch_size)]
+            batches = []
+            for rows in torch.arange(len(noise)).split(batch_size):
+                part = None if labels is None else labels[rows].to(self.device)
+                made = network(noise[rows].to(self.device).to(self.dtype), part)
+                batches.append(images_to_bytes(made).cpu())
         finally:
             network.train(was_training)
         return torch.cat(batches)
+
+    def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:
+        if self.num_classes is None:
+            if labels is not None:
+                raise BadInput("labels are given, and this generator was trained without classes")
+            return None
+        if labels is None:
+            return torch.arange(first, first + n) % self.num_classes
+        chosen = torch.as_tensor(labels).expand(n) if isinstance(labels, int) else labels
+        if chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
+            raise BadInput(
+                f"labels are {str(labels)[:60]}; expected {n} whole numbers from 0 to {self.num_classes - 1}"
+            )
+        return chosen
 
     def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         """The images of a batch of consecutive numbers."""
@@ -273,31 +345,10 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
             raise BadInput(f"the checkpoint has {name!r}, which is not known; another version of this program saved it")
 
 
-def bytes_to_images(images: Tensor, random: SharedRandom) -> Tensor:
-    """Dequantize as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
-
-    Args:
-        images: uint8, shape (B, C, H, W).
-        random: source of the uniform noise.
-
-    Returns:
-        float32 in [-1, 1), the same shape and device.
-
-    Raises:
-        BadInput: images of another type.
-    """
-    if images.dtype != torch.uint8:
-        raise BadInput(f"the data module yields {images.dtype} images; expected uint8 images of shape (B, C, H, W)")
-    return (images + random.uniform(*images.shape)) / 128 - 1
-
-
-def images_to_bytes(images: Tensor) -> Tensor:
-    """The nearest byte's centre under `bytes_to_images`: round(128 (x + 1) - 1/2).
-
-    Args:
-        images: floating point in [-1, 1], any shape.
-
-    Returns:
-        uint8, the same shape.
-    """
-    return (images.float() * 128 + 127.5).round().clamp(0, 255).to(torch.uint8)
+def _images_and_labels(batch: Any, num_classes: int | None) -> tuple[Tensor, Tensor | None]:
+    images, *labels = batch if isinstance(batch, (tuple, list)) else (batch,)
+    if num_classes is None:
+        return images, None
+    if not labels:
+        raise BadInput("conditional is asked for, and the data module yields images without labels")
+    return images, labels[0]

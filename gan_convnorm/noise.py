@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from gan_convnorm.errors import BadInput
 
 __all__ = ["BLOCK", "SharedRandom", "numbered_noise", "random_for"]
 
@@ -53,13 +56,25 @@ class SharedRandom:
         """Uniform in [0, 1), float32, shape (count, *shape), `count` rows to a process."""
         return self._own(torch.rand, count, shape)
 
+    def whole(self, count: int, below: int) -> Tensor:
+        """Whole numbers from 0 to below - 1, int64, shape (count,), `count` to a process."""
+        return self._own(partial(torch.randint, below), count, ())
+
     def _own(self, draw: Callable[..., Tensor], count: int, shape: tuple[int, ...]) -> Tensor:
-        rows = draw(self.world_size * count, *shape, generator=self.generator, device=self.generator.device)
+        size = (self.world_size * count, *shape)
+        rows = draw(size, generator=self.generator, device=self.generator.device)
         return rows[self.rank * count : (self.rank + 1) * count]
 
 
-def numbered_noise(start: int, stop: int, size: int, seed: int) -> Tensor:
+def numbered_noise(start: int, stop: int, size: int, seed: int, truncation: float | None = None) -> Tensor:
     """Rows start to stop of a seed's endless normal noise: row i depends on the seed and on i alone.
+
+    Args:
+        start: first row.
+        stop: last row + 1.
+        size: columns.
+        seed: of the series.
+        truncation: numbers of the normal distribution within +-truncation, of the same ranks.
 
     Returns:
         float32, shape (stop - start, size), on the CPU.
@@ -70,4 +85,11 @@ def numbered_noise(start: int, stop: int, size: int, seed: int) -> Tensor:
         torch.randn(BLOCK, size, generator=random_for("sample", seed, number))
         for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)
     ]
-    return torch.cat(blocks)[start % BLOCK :][: stop - start]
+    noise = torch.cat(blocks)[start % BLOCK :][: stop - start]
+    if truncation is None:
+        return noise
+    if not truncation > 0:
+        raise BadInput(f"truncation is {truncation}, and must be above 0")
+    rank = torch.special.ndtr(noise.double())
+    edge = torch.special.ndtr(torch.tensor(-truncation, dtype=torch.float64))
+    return torch.special.ndtri(edge + rank * (1 - 2 * edge)).float()

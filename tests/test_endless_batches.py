@@ -40,7 +40,7 @@ def test_the_step_is_all_that_resuming_needs(per_step):
 
 def test_parts_of_a_step_follow_each_other():
     whole = batches(6, batch_size=4)
-    assert batches(2, batch_size=4, per_step=3) == [sum(whole[:3], []), sum(whole[3:], [])]
+    assert batches(2, batch_size=4, per_step=3) == [whole[0] + whole[1] + whole[2], whole[3] + whole[4] + whole[5]]
 
 
 @pytest.mark.parametrize("per_step", [1, 3])

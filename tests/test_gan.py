@@ -8,9 +8,10 @@ import torch
 
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN, bytes_to_images, images_to_bytes
+from gan_convnorm.gan import GAN
 from gan_convnorm.networks import SNGANGenerator
-from gan_convnorm.noise import SharedRandom, random_for
+from gan_convnorm.noise import SharedRandom, numbered_noise, random_for
+from gan_convnorm.pixels import bytes_to_images, images_to_bytes
 
 
 class Record(pl.Callback):
@@ -153,3 +154,72 @@ def test_wrong_input_says_what_was_expected():
         GAN(steps=0)
     with pytest.raises(BadInput, match="n_dis is -1"):
         GAN(n_dis=-1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "non_saturating", "penalty": "r1"},
+        {"loss": "least_squares", "penalty": "dragan", "conditional": True},
+        {"loss": "wasserstein", "penalty": "wgan_gp", "penalty_weight": 3.0, "disc_norm": "convnorm"},
+        {"loss": "relativistic", "penalty": "r2", "augmentation": "color,translation,cutout,flip"},
+        {"gradient_normalization": True, "disc_norm": "none", "conditional": True},
+        {"network": "dcgan", "attention": 8, "head_bias": True},
+        {"row": {"bottom": 8, "generator": [64, 32], "discriminator": [[32, True], [32, False]]}},
+    ],
+    ids=lambda options: "-".join(map(str, options.values()))[:30],
+)
+def test_every_choice_trains_and_resumes(options, tmp_path):
+    options = {"num_classes": 10, **options}
+    gan, record, trainer = train(steps=2, n_dis=2, **options)
+    for networks in (record.generators, record.discriminators):
+        assert any(not torch.equal(networks[0][k], networks[1][k]) for k in networks[0])
+        assert all(value.isfinite().all() for value in networks[1].values())
+    trainer.save_checkpoint(tmp_path / "gan.ckpt")
+    assert torch.equal(GAN.load_from_checkpoint(tmp_path / "gan.ckpt").sample(3), gan.sample(3))
+
+
+def test_classes_of_samples():
+    gan = GAN(width=0.05, num_classes=10, conditional=True)
+    for embedding in [m for m in gan.generator_ema.modules() if isinstance(m, torch.nn.Embedding)]:
+        torch.nn.init.normal_(embedding.weight)
+    every = gan.sample(25)
+    assert torch.equal(every, gan.sample(25, labels=torch.arange(25) % 10))
+    assert torch.equal(gan.sample(3, first=12), gan.sample(3, first=12, labels=torch.tensor([2, 3, 4])))
+    assert torch.equal(gan.sample(2, labels=7), gan.sample(2, labels=torch.tensor([7, 7])))
+    assert not torch.equal(gan.sample(2, labels=7), gan.sample(2, labels=6))
+    for labels in (10, -1, torch.arange(3)):
+        with pytest.raises(BadInput, match="expected 2 whole numbers from 0 to 9"):
+            gan.sample(2, labels=labels)
+    with pytest.raises(BadInput, match="trained without classes"):
+        GAN(width=0.05, num_classes=10).sample(2, labels=1)
+    with pytest.raises(BadInput, match="the data has no classes"):
+        GAN(conditional=True)
+
+
+def test_truncation_narrows_the_noise():
+    whole, narrow = numbered_noise(0, 20_000, 2, 0), numbered_noise(0, 20_000, 2, 0, truncation=0.5)
+    assert narrow.abs().max() <= 0.5
+    assert torch.equal(whole[:, 0].argsort(), narrow[:, 0].argsort())
+    # Variance of a normal distribution cut at +-t: 1 - 2 t phi(t) / (2 Phi(t) - 1), phi its density.
+    assert narrow.std().item() == pytest.approx((1 - 0.352065 / 0.382925 * 2 * 0.5) ** 0.5, abs=5e-3)
+    with pytest.raises(BadInput, match="truncation is 0"):
+        numbered_noise(0, 1, 2, 0, truncation=0)
+    gan = GAN(width=0.05)
+    assert not torch.equal(gan.sample(4), gan.sample(4, truncation=0.1))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "hing"}, "loss 'hing' is not known; choose one of: hinge"),
+        ({"penalty": "gp"}, "penalty 'gp' is not known; choose one of: wgan_gp"),
+        ({"penalty_weight": 1.0}, "penalty_weight is 1, and there is no penalty"),
+        ({"penalty": "r1", "penalty_weight": -1.0}, "penalty_weight is -1, and it must be 0 or above"),
+        ({"augmentation": "colour"}, "augmentation 'colour' is not known"),
+        ({"network": "biggan"}, "network 'biggan' is not known; choose one of: sngan, dcgan"),
+    ],
+)
+def test_unknown_choices_list_the_known(options, message):
+    with pytest.raises(BadInput, match=message):
+        GAN(**options)
