@@ -42,7 +42,9 @@ class Arrays(ImageData):
         BadInput: no file, a damaged or foreign one, other names, types or shapes.
     """
 
-    def __init__(self, path: str, resolution: int | None = None, batch_size: int = 64, seed: int = 0) -> None:
+    def __init__(self, path: str = "", resolution: int | None = None, batch_size: int = 64, seed: int = 0) -> None:
+        if not path:
+            raise BadInput("the data need a path (--data.path FILE): an .npz or a .pt file of images")
         self.file = Path(path)
         content = _Content(self.file)
         shape = _image_shape(content, "train")

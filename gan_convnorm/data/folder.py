@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch.utils.data import TensorDataset
 
-from gan_convnorm.data.folder_layout import Listing, find_splits, hold_out
+from gan_convnorm.data.folder_layout import LAYOUTS, Listing, find_splits, hold_out
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.data.picture_cache import Decoded, decode_once
 from gan_convnorm.data.pictures import Files, Form
@@ -43,7 +43,7 @@ class Folder(ImageData):
 
     def __init__(
         self,
-        path: str,
+        path: str = "",
         resolution: int = 32,
         channels: Literal[1, 3] = 3,
         fit: Literal["crop", "stretch"] = "crop",
@@ -53,6 +53,8 @@ class Folder(ImageData):
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
+        if not path:
+            raise BadInput(f"the data need a path (--data.path DIR): {LAYOUTS}")
         if channels not in (1, 3) or fit not in ("crop", "stretch"):
             raise BadInput(f"channels is {channels} and fit is {fit!r}; expected 1 or 3, and crop or stretch")
         if not 0 <= test_fraction < 1:

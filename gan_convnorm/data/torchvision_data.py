@@ -94,7 +94,7 @@ class TorchvisionData(ImageData):
             raise BadInput(f"{self.name} needs a package: python -m pip install {error.name}") from error
         except Exception as error:  # torchvision raises as the network, the archive or the file has it
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            looked_for = f"looked for {listed([file for file, _ in self.files()])} in {self.root}"
+            looked_for = f"looked for {listed([file for file, _ in self.files()])} in it"
             fetch = "download=True (--data.download true) fetches it and unpacks its archive"
             advice = f"root=DIR (--data.root DIR) names another folder, {fetch if self.downloadable else self.source}"
             if download:
@@ -107,20 +107,20 @@ class TorchvisionData(ImageData):
                     f"there is no folder {self.root} to read {self.name} from; {looked_for}; {advice}"
                 ) from error
             if wrong := self._wrong():
-                raise BadInput(f"{self.root} does not hold {self.name}: {listed(wrong)}; {advice}") from error
+                raise BadInput(f"{self.root} does not hold {self.name} ({'; '.join(wrong)}); {advice}") from error
             raise BadInput(f"{self.name} in {self.root} cannot be read ({reason}); {looked_for}") from error
 
     def _wrong(self) -> list[str]:
         from torchvision.datasets.utils import check_integrity
 
-        wrong = []
-        for file, md5 in self.files():
-            path = self.root / file
-            if not path.exists():
-                wrong.append(f"{file} is missing")
-            elif md5 is not None and not check_integrity(os.fspath(path), md5):
-                wrong.append(f"{file} has another checksum than {md5}")
-        return wrong
+        missing = [file for file, _ in self.files() if not (self.root / file).exists()]
+        damaged = [
+            file
+            for file, md5 in self.files()
+            if md5 is not None and file not in missing and not check_integrity(os.fspath(self.root / file), md5)
+        ]
+        found = (("missing", missing), ("of another checksum than the published one", damaged))
+        return [f"{what}: {listed(files)}" for what, files in found if files]
 
     def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
         """A split from images of the data set's own size."""
