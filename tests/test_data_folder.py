@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_convnorm.data import DATA, Folder, picture_cache
+from gan_convnorm.data import Folder, picture_cache
 from gan_convnorm.errors import BadInput
 
 
@@ -328,21 +328,3 @@ def test_images_stay_on_disk(tmp_path, cache):
         file.write(b"\xff")
     assert values(data.train_set) == [255, 1, 2, 3, 4]
     assert json.loads(raw.with_suffix(".json").read_text())["kept"] == list(range(5))
-
-
-def test_a_practitioners_command(tmp_path, monkeypatch, capsys):
-    from gan_convnorm.cli import main
-
-    monkeypatch.chdir(tmp_path)
-    for number in range(24):
-        write(tmp_path / "photos" / "ab"[number % 2] / f"{number}.jpg", 10 * number, size=(40, 36))
-    words = "--data folder --data.path photos --resolution 32 --batch-size 16"
-    main([*words.split(), "--width", "0.05", "--steps", "2", "--eval-every", "2", "--num-fake", "20"])
-    assert "22 photos train images" in capsys.readouterr().out
-    assert (tmp_path / "checkpoints/runs/photos-spectral-seed0/summary.json").exists()
-
-
-def test_every_data_set_has_a_name_and_an_entry():
-    assert set(DATA) == {
-        "digits", "cifar10", "cifar100", "stl10", "svhn", "fashion_mnist", "celeba", "lsun", "folder", "npz"
-    }  # fmt: skip
