@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import lazy_instance
 from jsonargparse.typing import PositiveInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
@@ -121,7 +120,6 @@ class Command(LightningCLI):
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.init_args.seed")
-        parser.set_defaults({"data": lazy_instance(Digits)})
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -154,7 +152,9 @@ class Command(LightningCLI):
             name, _, value = flag.partition("=")
             if name in ("-c", "--config"):
                 _check_config(Path(value or word))
-        self.config = parser.parse_args(words)
+        # Not a parser's default: its arguments would stay when --data or a file names another class.
+        default = [] if words[0] in ("-h", "--help") else [f"--data={Digits.__module__}.{Digits.__qualname__}"]
+        self.config = parser.parse_args([words[0], *default, *words[1:]])
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
             raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
