@@ -24,7 +24,8 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
     and I in their centre. (With another padding the identity would stand at a lag that is not zero; with stride 2,
     kernel 3 and padding 1 at a shift of one pixel.) The two norms differ by rows minus columns, which is subtracted.
 
-    A is the convolution on a circular grid that no two lags share; a transposed convolution is taken by its adjoint.
+    A is the convolution on a circular grid that no two lags share, without the pixels that a stride leaves unread; a
+    transposed convolution is taken by its adjoint.
 
     Args:
         weight: of the layer.
@@ -42,7 +43,7 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
         identity = torch.eye(outputs, dtype=found.dtype, device=found.device)
         centre = found[..., lags // 2] - identity[:, None]
         squares = found.square().sum() - found[..., lags // 2].square().sum() + centre.square().sum()
-        columns = split.shape[2] * math.prod(kernels.stride)
+        columns = split.shape[2] * math.prod(min(k, s) for k, s in zip(split.shape[3:], step, strict=True))
         return squares - groups * max(0, outputs - columns)
 
 
@@ -66,8 +67,9 @@ class _Penalized(nn.Module):
 class OCNNConv2d(_Penalized, nn.Conv2d):
     """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: nothing where p is not in the loss.
 
-    A plain `nn.Conv2d` with a method `penalty()`; p is the penalty over `coefficient`, plus C_out / groups minus
-    s^2 C_in / groups where that is above zero, and L the number of lags, (2 floor((k-1) / s) + 1)^2. A A^T - I is the
+    A plain `nn.Conv2d` with a method `penalty()`; p is the penalty over `coefficient`, plus the rows minus
+    the columns of A per output pixel, C_out - s^2 C_in, where there are more, and L the number of lags,
+    (2 floor((k-1) / s) + 1)^2. A A^T - I is the
     sum of its blocks by lag, whose norms are at most their Frobenius norms. The bound holds for zero and circular
     padding and every image size.
     """

@@ -19,8 +19,10 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
     Controllable Orthogonalization in Training DNNs (Huang et al., CVPR 2020, arXiv:2004.00917, algorithm 2): with V
     the weight scaled to singular values s <= 1, W = B V and B from Newton's iteration B <- (3 B - B^3 V V^T) / 2 for
     (V V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it;
-    the more iterations, the nearer to W W^T = I (or W^T W = I). Each group is a matrix of its own. The operator norm
-    of the zero-padded convolution is at most sqrt(k_h k_w). Nothing but the weight is kept.
+    the more iterations, the nearer to W W^T = I (or W^T W = I). Computed is W <- (3 W - W W^T W) / 2, which is the same
+    in exact arithmetic: on B rounding errors grow, to ||W|| = 45 for a random 128 x 128 in float32 after 10 iterations.
+    Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h k_w).
+    Nothing but the weight is kept.
 
     Args:
         layer: a linear layer or a (transposed) convolution, parametrized in place.
@@ -45,17 +47,13 @@ class _Newton(ExactParametrization):
         rows = self.kernels.split(weight).flatten(2)
         if self.center and rows.shape[2] > 1:
             rows = rows - rows.mean(2, keepdim=True)
-        # B V = V B' with the smaller Gram matrix, whichever side it is of.
+        # The smaller Gram matrix, whichever side it is of.
         tall = rows.shape[1] > rows.shape[2]
         wide = rows.mT if tall else rows
-        gram = wide @ wide.mT
         # ||V V^T||_F = 1 bounds the largest eigenvalue (the paper's compact scaling).
-        bound = torch.linalg.matrix_norm(gram, keepdim=True).clamp_min(TINY)
-        gram = gram / bound
-        inverse_root = torch.eye(gram.shape[1], dtype=gram.dtype, device=gram.device).expand_as(gram)
+        found = wide * torch.linalg.matrix_norm(wide @ wide.mT, keepdim=True).clamp_min(TINY).rsqrt()
         for _ in range(self.iterations):
-            inverse_root = 1.5 * inverse_root - 0.5 * inverse_root @ inverse_root @ inverse_root @ gram
-        found = inverse_root @ wide * bound.rsqrt()
+            found = 1.5 * found - 0.5 * (found @ found.mT) @ found
         return (found.mT if tall else found).reshape(weight.shape)
 
     def extra_repr(self) -> str:

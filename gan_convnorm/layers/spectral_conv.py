@@ -28,12 +28,12 @@ def spectral_conv(
 ) -> nn.Module:
     """Bounds the convolution's operator norm, ||A|| <= 1 for every image size, as far as the power iteration has come.
 
-    Without a `size` the norm is that of the circular convolution on a grid of N = 8 d(k-1) pixels, divided by
-    sqrt(cos(pi d(k-1) / N)) per dimension (1.08 for two). That bounds the convolution on the infinite grid, and so
-    every zero-padded or circular one: ||A(w) x||^2 is a trigonometric polynomial of degree d(k-1), whose maximum is at
-    most 1 / cos(pi d(k-1) / N) times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride s the same
-    holds on the coarse grid, with degree floor(d(k-1) / s). Padding by reflection or replication enlarges norms; there
-    the bound is of what follows it.
+    Without a `size` the norm is that of the circular convolution on a grid of N = 8 (k-1) pixels, divided by
+    sqrt(cos(pi (k-1) / N)) per dimension (1.08 for two). That bounds the convolution on the infinite grid, and so every
+    zero-padded or circular one: ||A(w) x||^2 is a trigonometric polynomial of degree k-1, whose maximum is at most
+    1 / cos(pi (k-1) / N) times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride s the same holds on
+    the coarse grid, with degree floor((k-1) / s), and a dilation changes nothing. Padding by reflection or replication
+    enlarges norms; there the bound is of what follows it.
 
     With a `size` the norm is the layer's own on images of that many pixels, its padding included: 1 there, and with
     zero padding at most 1 for smaller images and slightly above 1 for larger ones (Ryu et al., ICML 2019,
@@ -69,25 +69,31 @@ class _Operator:
     """A convolution on a grid.
 
     Attributes:
+        stride: of the convolution.
+        dilation: of the convolution.
         grid: size of its images.
         reads: per dimension the pixels of which the padded image consists; one beyond the last is zero.
         factor: by which the norm on this grid is multiplied.
     """
 
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
     grid: tuple[int, ...]
     reads: tuple[Tensor, ...]
     factor: float
 
 
 def _every_size(layer: nn.modules.conv._ConvNd) -> _Operator:
+    # A A^T holds the lags d t that s divides, so it is that of the dense kernel with the stride s / gcd(s, d), spread.
+    stride = tuple(s // math.gcd(s, d) for s, d in zip(layer.stride, layer.dilation, strict=True))
     reads, grid, factor = [], [], 1.0
-    for k, s, d in zip(layer.kernel_size, layer.stride, layer.dilation, strict=True):
-        degree = d * (k - 1) // s
+    for k, s in zip(layer.kernel_size, stride, strict=True):
+        degree = (k - 1) // s
         points = max(1, OVERSAMPLING * degree)
         factor /= math.sqrt(math.cos(math.pi * degree / points))
         grid.append(points * s)
-        reads.append(torch.arange(points * s + d * (k - 1)) % (points * s))
-    return _Operator(tuple(grid), tuple(reads), factor)
+        reads.append(torch.arange(points * s + k - 1) % (points * s))
+    return _Operator(stride, (1,) * len(stride), tuple(grid), tuple(reads), factor)
 
 
 def _one_size(layer: nn.modules.conv._ConvNd, size: int) -> _Operator:
@@ -113,7 +119,7 @@ def _one_size(layer: nn.modules.conv._ConvNd, size: int) -> _Operator:
             index = index.where((index >= 0) & (index < n), n)
         reads.append(index)
         grid.append(n)
-    return _Operator(tuple(grid), tuple(reads), 1.0)
+    return _Operator(layer.stride, layer.dilation, tuple(grid), tuple(reads), 1.0)
 
 
 class _OperatorNorm(ExactParametrization):
@@ -124,7 +130,7 @@ class _OperatorNorm(ExactParametrization):
     ) -> None:
         super().__init__()
         self.grid, self.factor = operator.grid, operator.factor
-        self.geometry = {"stride": layer.stride, "dilation": layer.dilation, "groups": layer.groups}
+        self.geometry = {"stride": operator.stride, "dilation": operator.dilation, "groups": layer.groups}
         self.n_power_iterations, self.eps = n_power_iterations, eps
         weight = exact_dtype(layer.weight.detach())
         for axis, index in enumerate(operator.reads):
