@@ -42,7 +42,10 @@ class _Rescaling(ExactParametrization):
     def normalize(self, weight: Tensor) -> Tensor:
         kernels = self.kernels.split(weight)
         groups, _, inputs = kernels.shape[:3]
-        by_phase, phase, _ = phases(kernels, self.kernels.stride, self.kernels.dilation)
+        # Without a stride the correlations of spread kernels are those of the dense ones, spread.
+        pairs = zip(self.kernels.stride, self.kernels.dilation, strict=True)
+        dilation = tuple(1 if s == 1 else d for s, d in pairs)
+        by_phase, phase, _ = phases(kernels, self.kernels.stride, dilation)
         columns = by_phase.flatten(2, 3).transpose(1, 2)
         gram = correlations(columns, (1,) * (columns.dim() - 3))
         sums = gram.flatten(3).abs().sum((0, 3))
