@@ -521,7 +521,7 @@ def test_bad_input():
         ("spectral_conv", {"size": 2}, "below the kernel"),
         ("convnorm", {"max_gain": 2.0}, "leave max_gain away"),
         ("convnorm", {"gain": "learned", "max_gain": 0.0}, "max_gain is 0.0"),
-        ("convnorm", {"gain": "high"}, "a number, 'lipschitz' or 'learned'"),
+        ("convnorm", {"gain": "high"}, "a number or 'lipschitz' or 'learned'"),
     ]:
         with pytest.raises(BadInput, match=message):
             find_norm(name, options).conv(conv)

@@ -24,7 +24,7 @@ def check_scale(layer: str, eps: float, gain: float | str, max_gain: float | Non
     if eps < 0:
         raise BadInput(f"{layer}: eps is {eps}, and must be zero or above")
     if isinstance(gain, str) and gain not in ("lipschitz", "learned"):
-        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number, 'lipschitz' or 'learned'")
+        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz' or 'learned'")
     if max_gain is not None and gain != "learned":
         raise BadInput(f"{layer}: max_gain is the cap of gain='learned', and gain is {gain!r}; leave max_gain away")
     if max_gain is not None and not 0 < max_gain < math.inf:
