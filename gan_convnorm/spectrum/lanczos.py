@@ -1,0 +1,89 @@
+"""The largest singular value of an operator that can only be run: Lanczos iteration on A^T A."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Largest", "largest_singular"]
+
+#: floats of the Krylov basis
+MEMORY = 2**25
+
+
+class Largest(NamedTuple):
+    """A largest singular value.
+
+    Attributes:
+        value: of all groups.
+        vector: right singular vectors, shape (groups, inputs of a group), to start the next measurement with.
+        iterations: runs of A and A^T.
+        residual: ||A^T A v - value^2 v|| / value^2, at worst over the groups.
+    """
+
+    value: float
+    vector: Tensor
+    iterations: int
+    residual: float
+
+
+def largest_singular(
+    gram: Callable[[Tensor], Tensor], start: Tensor, *, tolerance: float, max_iterations: int
+) -> Largest:
+    """Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, 4th ed., 10.1).
+
+    A power iteration needs (gap)^-1 runs where this needs (gap)^-1/2, and keeps one vector where this keeps a basis. It
+    stops where a singular value is certain to be within the tolerance: ||A^T A v - t v|| <= 2 tolerance t. That it is the
+    largest is as certain as that the start has a share of its vector. Groups are iterated side by side, each its own.
+
+    Args:
+        gram: x -> A^T A x for a block diagonal A, in and out of shape (groups, inputs of a group).
+        start: the first x.
+        tolerance: relative, of the value.
+        max_iterations: runs of `gram`, after which the best value so far is returned.
+    """
+    count = max(8, min(max_iterations, MEMORY // start.numel()))
+    vector, iterations = start, 0
+    while True:
+        vector, values, residuals, used, done = _cycle(gram, vector, count, max_iterations - iterations, tolerance)
+        iterations += used
+        if done or iterations >= max_iterations:
+            top = float(values.max())
+            residual = float(residuals.max()) / top if top > 0 else 0.0
+            return Largest(max(top, 0.0) ** 0.5, vector, iterations, residual)
+
+
+def _cycle(
+    gram: Callable[[Tensor], Tensor], start: Tensor, count: int, budget: int, tolerance: float
+) -> tuple[Tensor, Tensor, Tensor, int, bool]:
+    """Grow one basis until it converges, or is full: Ritz vectors, values and residuals of the groups."""
+    basis = _unit(start)[:, None]
+    matrix = torch.zeros(start.shape[0], count + 1, count + 1, dtype=torch.float64)
+    for step in range(min(count, budget)):
+        image = gram(basis[:, -1])
+        scale = image.norm(dim=1)
+        coefficients = torch.einsum("gsn,gn->gs", basis, image)
+        image = image - torch.einsum("gsn,gs->gn", basis, coefficients)
+        # Twice is enough to make rounding harmless.
+        image = image - torch.einsum("gsn,gs->gn", basis, torch.einsum("gsn,gn->gs", basis, image))
+        matrix[:, step, step] = coefficients[:, -1].double().cpu()
+        length = image.norm(dim=1)
+        # An exhausted group has nothing but rounding left: zeros, which add nothing.
+        length = torch.where(length > 8 * torch.finfo(length.dtype).eps * scale, length, 0)
+        values, vectors = torch.linalg.eigh(matrix[:, : step + 1, : step + 1])
+        residuals = length.double().cpu() * vectors[:, -1, -1].abs()
+        done = bool(residuals.max() <= 2 * tolerance * values[:, -1].max())
+        if done or step + 1 == min(count, budget):
+            ritz = torch.einsum("gsn,gs->gn", basis, vectors[:, :, -1].to(basis))
+            return ritz, values[:, -1], residuals, step + 1, done
+        matrix[:, step, step + 1] = matrix[:, step + 1, step] = length.double().cpu()
+        following = torch.where(length[:, None] > 0, image / length.clamp_min(1e-30)[:, None], 0)
+        basis = torch.cat([basis, following[:, None]], dim=1)
+    raise AssertionError("a cycle has at least one step")
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-30)

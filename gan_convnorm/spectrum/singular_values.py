@@ -1,0 +1,88 @@
+"""All singular values of a circular convolution, exact: an SVD at every frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.spectrum.kernel import Kernel, check_size, kernel_of
+from gan_convnorm.spectrum.linear_map import linear_matrix
+from gan_convnorm.spectrum.symbol import symbols
+
+__all__ = ["condition_number", "singular_values"]
+
+
+@torch.no_grad()
+def singular_values(conv: nn.Module, input_size: Sequence[int] = ()) -> Tensor:
+    """Singular values of the circular convolution with a layer's kernel (Sedghi et al., ICLR 2019, arXiv:1805.10408).
+
+    The image is its own circular grid, whatever the layer's padding: that only shifts a circular convolution. A ConvNorm
+    layer is taken with its preconditioner, gain and affine on that grid.
+
+    Args:
+        conv: Conv1d, 2d, 3d, transposed or not, strided, dilated, grouped, parametrized; a ConvNorm layer; or
+            nn.Linear, whose singular values they then are.
+        input_size: pixels of the layer's input, divisible by the stride; nothing for nn.Linear.
+
+    Returns:
+        Shape (min(outputs, inputs) of every group, together), falling; float32, or float64 for such weights.
+
+    Raises:
+        BadInput: another layer, or a stride that does not divide the image.
+    """
+    if isinstance(conv, nn.Linear):
+        return torch.linalg.svdvals(linear_matrix(conv))
+    kernel = _kernel(conv)
+    parts = []
+    for matrices, count in symbols(kernel, _grid(conv, kernel, input_size)):
+        values = torch.linalg.svdvals(matrices).flatten(1)
+        parts.append(values.repeat_interleave(count, dim=0).flatten())
+    return torch.cat(parts).sort(descending=True).values
+
+
+@torch.no_grad()
+def condition_number(conv: nn.Module, input_size: Sequence[int] = ()) -> float:
+    """Largest over smallest of the `singular_values` of the circular convolution, not of the zero-padded one.
+
+    From the eigenvalues of the smaller Gram matrices in float64, which is faster than an SVD and exact up to about 1e7;
+    infinite beyond.
+    """
+    if isinstance(conv, nn.Linear):
+        values = singular_values(conv)
+        return float(values[0] / values[-1])
+    kernel = _kernel(conv)
+    smallest, largest = [], []
+    for matrices, _ in symbols(kernel, _grid(conv, kernel, input_size)):
+        exact = matrices.to(torch.complex128)
+        rows, columns = exact.shape[-2:]
+        eigenvalues = torch.linalg.eigvalsh(exact @ exact.mH if rows <= columns else exact.mH @ exact)
+        smallest.append(eigenvalues.min())
+        largest.append(eigenvalues.max())
+    low, high = float(torch.stack(smallest).min()), float(torch.stack(largest).max())
+    return (high / low) ** 0.5 if low > 1e-14 * high else float("inf")
+
+
+def _kernel(layer: nn.Module) -> Kernel:
+    kernel = kernel_of(layer)
+    if kernel is None:
+        raise BadInput(
+            f"the circular spectrum of {type(layer).__name__} is not known; expected a convolution of torch.nn, with or "
+            "without parametrizations, a ConvNorm layer or nn.Linear (operator_norm takes any linear layer)"
+        )
+    return kernel
+
+
+def _grid(layer: nn.Module, kernel: Kernel, input_size: Sequence[int]) -> list[int]:
+    """The fine grid."""
+    size = check_size(layer, input_size)
+    if kernel.transposed:
+        return [n * s for n, s in zip(size, kernel.stride, strict=True)]
+    if any(n % s for n, s in zip(size, kernel.stride, strict=True)):
+        raise BadInput(
+            f"{type(layer).__name__}: a circular convolution with stride {kernel.stride} needs an image that the stride "
+            f"divides, not {size}"
+        )
+    return list(size)
