@@ -287,11 +287,9 @@ def test_any_affine_layer_by_its_forward():
     assert certified_bound(layer, (6, 6)) is None
 
 
-@pytest.mark.parametrize(
-    "layer", [nn.Linear(5, 3), LinearRowNorm(5, 3), parametrizations.spectral_norm(nn.Linear(5, 3))]
-)
-def test_linear_layers(layer):
-    layer = layer.double().eval()
+@pytest.mark.parametrize("build", [nn.Linear, LinearRowNorm, lambda *a: parametrizations.spectral_norm(nn.Linear(*a))])
+def test_linear_layers(build):
+    layer = build(5, 3).double().eval()
     with torch.no_grad():
         matrix = (layer(torch.eye(5, dtype=torch.float64)) - layer(torch.zeros(1, 5, dtype=torch.float64))).T
     values = torch.linalg.svdvals(matrix)
@@ -306,7 +304,7 @@ def test_bad_input_is_named():
         operator_norm(nn.Conv2d(2, 2, 3), (6,))
     with pytest.raises(BadInput, match="padding is 'zero'; choose one of: zeros, circular, reflect, replicate"):
         operator_norm(nn.Conv2d(2, 2, 3), (6, 6), padding="zero")
-    with pytest.raises(BadInput, match="choose one of: zeros$"):
+    with pytest.raises(BadInput, match=r"choose one of: zeros$"):
         operator_norm(nn.ConvTranspose2d(2, 2, 3), (6, 6), padding="circular")
     with pytest.raises(BadInput, match="stride divides, not"):
         singular_values(nn.Conv2d(2, 2, 3, stride=2), (5, 6))
@@ -314,6 +312,17 @@ def test_bad_input_is_named():
         singular_values(OriginalConvNorm2d(2, 2, 3), (6, 6))
     with pytest.raises(BadInput, match="ReLU has no in_channels"):
         operator_norm(nn.ReLU(), (6, 6))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_diverged_layer_is_measured_without_an_error(value):
+    for layer, size in ((nn.Conv2d(2, 3, 3), (6, 6)), (nn.Linear(4, 3), ())):
+        layer.weight.data.view(-1)[0] = value
+        assert not operator_norm(layer, size) < float("inf")
+        assert not certified_bound(layer, size) < float("inf")
+        assert not condition_number(layer, size) < float("inf")
+        assert not flattened_norm(layer) < float("inf")
+        assert not singular_values(layer, size)[0] < float("inf")
 
 
 def test_measuring_draws_nothing_from_the_global_state():

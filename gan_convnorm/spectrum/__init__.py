@@ -5,16 +5,21 @@ from gan_convnorm.spectrum.gram_iteration import gram_iteration
 from gan_convnorm.spectrum.kernel import flattened_norm, kernel_of
 from gan_convnorm.spectrum.operator_norm import measure_operator, operator_norm
 from gan_convnorm.spectrum.power import autocorrelation, power_spectrum
-from gan_convnorm.spectrum.singular_values import condition_number, singular_values
+from gan_convnorm.spectrum.report import LayerNorms, LipschitzReport, lipschitz_report
+from gan_convnorm.spectrum.singular_values import circular_size, condition_number, singular_values
 from gan_convnorm.spectrum.sum_bound import sum_bound
 
 __all__ = [
+    "LayerNorms",
+    "LipschitzReport",
     "autocorrelation",
     "certified_bound",
+    "circular_size",
     "condition_number",
     "flattened_norm",
     "gram_iteration",
     "kernel_of",
+    "lipschitz_report",
     "measure_operator",
     "operator_norm",
     "power_spectrum",

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from gan_convnorm.spectrum.gram_iteration import gram_iteration
 from gan_convnorm.spectrum.kernel import Kernel, check_size, kernel_of
 from gan_convnorm.spectrum.linear_map import linear_matrix
+from gan_convnorm.spectrum.matrix_norm import matrix_norm
 from gan_convnorm.spectrum.sum_bound import sum_bound
 
 __all__ = ["certified_bound"]
@@ -36,7 +37,7 @@ def certified_bound(conv: nn.Module, input_size: Sequence[int] = (), *, toleranc
         None for a layer of which neither kernel nor filter is known.
     """
     if isinstance(conv, nn.Linear):
-        return float(torch.linalg.matrix_norm(linear_matrix(conv), 2))
+        return matrix_norm(linear_matrix(conv))
     size = check_size(conv, input_size)
     kernel = kernel_of(conv)
     if kernel is None:
@@ -92,9 +93,8 @@ def _filtered(layer: Any, kernel: Kernel, size: Sequence[int], tolerance: float)
         copies = math.prod(_copies(n, pad, layer.padding_mode) for n, pad in zip(size, pads, strict=True))
     elif layer.padding_mode == "circular":
         # The filtered grid has every pixel once; the crop may go around it.
-        copies = math.prod(
-            -(-count * step // n) for (_, count, step), n in zip(geometry.crop, geometry.grid, strict=True)
-        )
+        axes = zip(geometry.crop, geometry.grid, strict=True)
+        copies = math.prod(-(-count * step // n) for (_, count, step), n in axes)
     if layer.tolerance:
         return None if layer.boundary == "linear" else math.sqrt(copies) * _rows_bound(layer, geometry.grid)
     # A stride after the filter is a selection of pixels, and one before it is in the fine grid's frequencies.

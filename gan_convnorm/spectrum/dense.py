@@ -93,13 +93,13 @@ def convolution_matrix(
     Returns:
         Shape (C_out * output pixels, C_in * pixels), float64, channel by channel, pixels in row-major order.
     """
-    taps = weight.shape[2:]
+    taps, kernels = weight.shape[2:], weight.flatten(2).double()
     axes = list(zip(size, taps, stride, padding, dilation, strict=True))
     counts = [(n + before + after - d * (k - 1) - 1) // s + 1 for n, k, s, (before, after), d in axes]
     rows, columns = weight.shape[0] // groups, weight.shape[1]
     matrix = torch.zeros(weight.shape[0], math.prod(counts), columns * groups, math.prod(size), dtype=torch.float64)
     for output, pixel in enumerate(product(*map(range, counts))):
-        for tap in product(*map(range, taps)):
+        for number, tap in enumerate(product(*map(range, taps))):
             source = [
                 _continued(s * m + d * t - before, n, mode)
                 for m, t, (n, _, s, (before, _), d) in zip(pixel, tap, axes, strict=True)
@@ -109,7 +109,7 @@ def convolution_matrix(
             index = _flat_index([n for n in source if n is not None], size)
             for g in range(groups):
                 k, j = slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns)
-                matrix[k, output, j, index] += weight[(k, slice(None), *tap)].double()
+                matrix[k, output, j, index] += kernels[k, :, number]
     return matrix.flatten(2).flatten(0, 1)
 
 
@@ -136,20 +136,20 @@ def transposed_convolution_matrix(
     Returns:
         Shape (C_out * output pixels, C_in * pixels), float64, ordered as in `convolution_matrix`.
     """
-    taps = weight.shape[2:]
+    taps, kernels = weight.shape[2:], weight.flatten(2).double()
     axes = list(zip(size, taps, stride, padding, output_padding, dilation, strict=True))
     counts = [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, extra, d in axes]
     rows, columns = weight.shape[0] // groups, weight.shape[1]
     matrix = torch.zeros(columns * groups, math.prod(counts), weight.shape[0], math.prod(size), dtype=torch.float64)
     for index, pixel in enumerate(product(*map(range, size))):
-        for tap in product(*map(range, taps)):
+        for number, tap in enumerate(product(*map(range, taps))):
             target = [s * m + d * t - p for m, t, (_, _, s, p, _, d) in zip(pixel, tap, axes, strict=True)]
             if any(not 0 <= q < count for q, count in zip(target, counts, strict=True)):
                 continue
             output = _flat_index(target, counts)
             for g in range(groups):
                 j, k = slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns)
-                matrix[k, output, j, index] += weight[(j, slice(None), *tap)].double().T
+                matrix[k, output, j, index] += kernels[j, :, number].T
     return matrix.flatten(2).flatten(0, 1)
 
 

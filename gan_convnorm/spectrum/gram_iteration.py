@@ -50,6 +50,8 @@ def _bounds(matrices: Tensor, lower: float, tolerance: float, max_iterations: in
     for iteration in range(max_iterations):
         norm = torch.linalg.matrix_norm(gram)
         trace = gram.diagonal(dim1=-2, dim2=-1).real.sum(-1)
+        if not bool(norm.isfinite().all()):
+            return float("inf"), lower
         if not bool(norm.max() > 0):
             return 0.0, lower
         uppers = (exponent * (norm.double().log() + scale)).exp()

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.spectrum.evaluation_mode import evaluating
+from gan_convnorm.spectrum.matrix_norm import matrix_norm
 
 __all__ = ["Kernel", "check_size", "effective_weight", "flattened_norm", "is_plain", "kernel_of"]
 
@@ -81,7 +82,7 @@ def flattened_norm(layer: nn.Module) -> float:
     weight = effective_weight(layer)
     if isinstance(layer, _ConvTransposeNd):
         weight = weight.transpose(0, 1)
-    return float(torch.linalg.matrix_norm(weight.flatten(1), 2))
+    return matrix_norm(weight.flatten(1))
 
 
 def check_size(layer: nn.Module, input_size: Sequence[int]) -> tuple[int, ...]:

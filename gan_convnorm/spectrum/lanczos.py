@@ -36,8 +36,9 @@ def largest_singular(
     """Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, 4th ed., 10.1).
 
     A power iteration needs (gap)^-1 runs where this needs (gap)^-1/2, and keeps one vector where this keeps a basis. It
-    stops where a singular value is certain to be within the tolerance: ||A^T A v - t v|| <= 2 tolerance t. That it is the
-    largest is as certain as that the start has a share of its vector. Groups are iterated side by side, each its own.
+    stops where a singular value is certain to be within the tolerance: ||A^T A v - t v|| <= 2 tolerance t. That it is
+    the largest is as certain as that the start has a share of its vector. Groups are iterated side by side, each its
+    own, and the value is the largest group's; not a number where the operator's outputs are none.
 
     Args:
         gram: x -> A^T A x for a block diagonal A, in and out of shape (groups, inputs of a group).
@@ -65,6 +66,9 @@ def _cycle(
     for step in range(min(count, budget)):
         image = gram(basis[:, -1])
         scale = image.norm(dim=1)
+        if not bool(scale.isfinite().all()):
+            unknown = matrix.new_full((len(start),), float("nan"))
+            return start, unknown, unknown, step + 1, True
         coefficients = torch.einsum("gsn,gn->gs", basis, image)
         image = image - torch.einsum("gsn,gs->gn", basis, coefficients)
         # Twice is enough to make rounding harmless.

@@ -13,6 +13,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.spectrum.kernel import check_size, is_plain
 from gan_convnorm.spectrum.lanczos import Largest, largest_singular
 from gan_convnorm.spectrum.linear_map import linear_map, linear_matrix
+from gan_convnorm.spectrum.matrix_norm import matrix_norm
 
 __all__ = ["measure_operator", "operator_norm"]
 
@@ -28,8 +29,8 @@ def operator_norm(
     Lanczos iteration on A^T A (`largest_singular`); A^T is autograd's. Draws nothing from the global random state.
 
     Args:
-        conv: a convolution of torch.nn, transposed or not, a ConvNorm layer, any other layer that is affine in its input
-            in evaluation mode and has `in_channels`; nn.Linear and its subclasses. Parametrized ones are taken with
+        conv: a convolution of torch.nn, transposed or not, a ConvNorm layer, nn.Linear and its subclasses, or any other
+            layer that is affine in its input in evaluation mode and has `in_channels`. Parametrized ones are taken with
             their effective weight.
         input_size: pixels of the layer's input; nothing for nn.Linear.
         padding: another padding mode, of as many pixels: zeros, circular, reflect or replicate; the layer's by default.
@@ -61,7 +62,7 @@ def measure_operator(
         max_iterations: runs of A and A^T, after which the best value so far is returned.
     """
     if isinstance(layer, nn.Linear):
-        return Largest(float(torch.linalg.matrix_norm(linear_matrix(layer), 2)), torch.empty(0), 0, 0.0)
+        return Largest(matrix_norm(linear_matrix(layer)), torch.empty(0), 0, 0.0)
     channels: Any = getattr(layer, "in_channels", None)
     if channels is None:
         raise BadInput(f"{type(layer).__name__} has no in_channels; expected a convolution or nn.Linear")

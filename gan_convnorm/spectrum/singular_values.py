@@ -12,15 +12,15 @@ from gan_convnorm.spectrum.kernel import Kernel, check_size, kernel_of
 from gan_convnorm.spectrum.linear_map import linear_matrix
 from gan_convnorm.spectrum.symbol import symbols
 
-__all__ = ["condition_number", "singular_values"]
+__all__ = ["circular_size", "condition_number", "singular_values"]
 
 
 @torch.no_grad()
 def singular_values(conv: nn.Module, input_size: Sequence[int] = ()) -> Tensor:
     """Singular values of the circular convolution with a layer's kernel (Sedghi et al., ICLR 2019, arXiv:1805.10408).
 
-    The image is its own circular grid, whatever the layer's padding: that only shifts a circular convolution. A ConvNorm
-    layer is taken with its preconditioner, gain and affine on that grid.
+    The image is its own circular grid, whatever the layer's padding: that only shifts a circular convolution. A
+    ConvNorm layer is taken with its preconditioner, gain and affine on that grid.
 
     Args:
         conv: Conv1d, 2d, 3d, transposed or not, strided, dilated, grouped, parametrized; a ConvNorm layer; or
@@ -34,11 +34,11 @@ def singular_values(conv: nn.Module, input_size: Sequence[int] = ()) -> Tensor:
         BadInput: another layer, or a stride that does not divide the image.
     """
     if isinstance(conv, nn.Linear):
-        return torch.linalg.svdvals(linear_matrix(conv))
+        return _values(linear_matrix(conv))
     kernel = _kernel(conv)
     parts = []
     for matrices, count in symbols(kernel, _grid(conv, kernel, input_size)):
-        values = torch.linalg.svdvals(matrices).flatten(1)
+        values = _values(matrices).flatten(1)
         parts.append(values.repeat_interleave(count, dim=0).flatten())
     return torch.cat(parts).sort(descending=True).values
 
@@ -56,6 +56,8 @@ def condition_number(conv: nn.Module, input_size: Sequence[int] = ()) -> float:
     kernel = _kernel(conv)
     smallest, largest = [], []
     for matrices, _ in symbols(kernel, _grid(conv, kernel, input_size)):
+        if not bool(matrices.isfinite().all()):
+            return float("nan")
         exact = matrices.to(torch.complex128)
         rows, columns = exact.shape[-2:]
         eigenvalues = torch.linalg.eigvalsh(exact @ exact.mH if rows <= columns else exact.mH @ exact)
@@ -65,12 +67,33 @@ def condition_number(conv: nn.Module, input_size: Sequence[int] = ()) -> float:
     return (high / low) ** 0.5 if low > 1e-14 * high else float("inf")
 
 
+def circular_size(conv: nn.Module, input_size: Sequence[int], largest: int | None = None) -> tuple[int, ...]:
+    """An image that a circular convolution with the layer's kernel can have: whole strides, `input_size` or just above.
+
+    With `largest`, of so many pixels at most, or what the kernel spans if that is more: its frequencies are a sample of
+    the large image's, at a fraction of the time.
+    """
+    kernel = kernel_of(conv)
+    if kernel is None or kernel.transposed:
+        return tuple(input_size) if largest is None else tuple(min(n, largest) for n in input_size)
+    sizes = zip(input_size, kernel.span, kernel.stride, strict=True)
+    return tuple(-(-(n if largest is None else min(n, max(largest, span + 1))) // s) * s for n, span, s in sizes)
+
+
+def _values(matrices: Tensor) -> Tensor:
+    """Singular values, not numbers where an entry is none, of which LAPACK makes an error."""
+    if not bool(matrices.isfinite().all()):
+        shape = (*matrices.shape[:-2], min(matrices.shape[-2:]))
+        return matrices.real.new_full(shape, float("nan"))
+    return torch.linalg.svdvals(matrices)
+
+
 def _kernel(layer: nn.Module) -> Kernel:
     kernel = kernel_of(layer)
     if kernel is None:
         raise BadInput(
-            f"the circular spectrum of {type(layer).__name__} is not known; expected a convolution of torch.nn, with or "
-            "without parametrizations, a ConvNorm layer or nn.Linear (operator_norm takes any linear layer)"
+            f"the circular spectrum of {type(layer).__name__} is not known; expected a convolution of torch.nn, "
+            "parametrized or not, a ConvNorm layer or nn.Linear (operator_norm takes any linear layer)"
         )
     return kernel
 
@@ -82,7 +105,7 @@ def _grid(layer: nn.Module, kernel: Kernel, input_size: Sequence[int]) -> list[i
         return [n * s for n, s in zip(size, kernel.stride, strict=True)]
     if any(n % s for n, s in zip(size, kernel.stride, strict=True)):
         raise BadInput(
-            f"{type(layer).__name__}: a circular convolution with stride {kernel.stride} needs an image that the stride "
-            f"divides, not {size}"
+            f"{type(layer).__name__}: a circular convolution with stride {kernel.stride} needs an image that the "
+            f"stride divides, not {size}"
         )
     return list(size)
