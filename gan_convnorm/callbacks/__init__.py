@@ -6,5 +6,14 @@ from gan_convnorm.callbacks.metrics_file import MetricsFile
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
+from gan_convnorm.callbacks.spectrum_log import SpectrumLog
 
-__all__ = ["FidelityScores", "ImageWriter", "MetricsFile", "RunReport", "SampleGrids", "StepProgressBar"]
+__all__ = [
+    "FidelityScores",
+    "ImageWriter",
+    "MetricsFile",
+    "RunReport",
+    "SampleGrids",
+    "SpectrumLog",
+    "StepProgressBar",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,8 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
     A layer that is called again is recorded again only with another size.
     """
     found: list[Layer] = []
-    outputs: list[tuple[Layer, Tensor]] = []
+    # Weakly: activations are not kept alive for this.
+    outputs: list[tuple[Layer, weakref.ref[Tensor]]] = []
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
@@ -60,13 +62,13 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
             if layer is None:
                 layer = Layer(name if not calls else f"{name}#{len(calls) + 1}", module, size)
                 found.append(layer)
-            outputs.append((layer, output))
+            outputs.append((layer, weakref.ref(output)))
 
         handles.append(module.register_forward_hook(record))
 
     def follow(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         for layer, output in outputs:
-            if output is inputs[0] and isinstance(module, _BatchNorm):
+            if output() is inputs[0] and isinstance(module, _BatchNorm):
                 layer.batch_norm = module
 
     layers = layers_of(network)
@@ -81,4 +83,3 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
     finally:
         for handle in handles:
             handle.remove()
-        outputs.clear()
