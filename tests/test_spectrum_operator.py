@@ -147,6 +147,14 @@ def test_singular_values_of_circular_convolutions(kind, c_in, c_out, kernel, siz
     assert torch.allclose(single.double(), true, rtol=0, atol=2e-6 * float(true[0]))
 
 
+def test_a_singular_layer_has_an_infinite_condition_number():
+    layer = nn.Conv2d(2, 2, 1)
+    layer.weight.data[1] = layer.weight.data[0]
+    assert condition_number(layer, (4, 4)) == float("inf")
+    nn.init.zeros_(layer.weight)
+    assert condition_number(layer, (4, 4)) == float("inf")
+
+
 def test_bounds_are_attained_where_they_should_be():
     """A 1x1 diagonal kernel has equal row and column sums; a one-channel positive kernel has its sum at frequency 0."""
     layer = nn.Conv2d(3, 3, 1, bias=False).double()

@@ -60,6 +60,9 @@ def draw_by_layer(groups: Sequence[Group], kind: str) -> str:
         values = [y for run in runs for _, y in run.curves.get(f"spectrum/{name}/{kind}", []) if 0 < y < math.inf]
         if values and max(values) > 30 * min(values):
             axes.set_yscale("log")
+        elif values and max(values) < 1.05 * min(values):
+            # Rounding is not shown as if it were something.
+            axes.set_ylim(0.95 * min(values), 1.05 * max(values))
     return axes_of.encode()
 
 
@@ -114,6 +117,7 @@ class _Panels:
         from matplotlib.figure import Figure
 
         self.colours = _colours(len(groups))
+        columns = min(columns, max(1, count))
         rows = max(1, math.ceil(count / columns))
         total = rows * (height + 0.7) + 0.1
         self.figure = Figure(figsize=(13, total))
