@@ -143,13 +143,17 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert len(groups) == 1 and len(groups[0].runs) == 2 and differing == []
 
 
-def test_differently_scored_runs_are_warned_of(tmp_path):
-    folders = [write_run(tmp_path / name, norm=name) for name in ("spectral", "convnorm")]
+def test_diverged_and_differently_scored_runs_are_shown_as_they_are(tmp_path):
+    folders = [write_run(tmp_path / str(seed), seed=seed, fids=(50.0, fid)) for seed, fid in enumerate([20.0, "nan"])]
+    metrics = folders[0] / "metrics.csv"
+    metrics.write_text(metrics.read_text().replace("10000.0", "inf"))
     summary = json.loads((folders[1] / "summary.json").read_text())
     summary["protocol"]["n_fake"] = 200
     (folders[1] / "summary.json").write_text(json.dumps(summary))
     main([*map(str, folders), "--out", str(tmp_path / "page.html")])
-    assert "such scores are not comparable" in (tmp_path / "page.html").read_text()
+    text = (tmp_path / "page.html").read_text()
+    assert Page(text).rows[1][3] == "nan ± nan"
+    assert "such scores are not comparable" in text
 
 
 def damage(name, content):
@@ -185,10 +189,11 @@ def test_bad_input_is_one_line(message, tmp_path, capsys):
 
 
 def test_an_impossible_page_and_a_run_twice(tmp_path, capsys, monkeypatch):
-    run = write_run(tmp_path / "run")
+    run = write_run(tmp_path / "run", measured=False)
     refused(capsys, "given twice", str(run), str(run / ".." / "run"), "--out", str(tmp_path / "page.html"))
-    refused(capsys, r"cannot be written \(No such file", str(run), "--out", str(tmp_path / "no" / "page.html"))
     monkeypatch.chdir(tmp_path)
+    for out in ("no/page.html", ".", "run"):
+        refused(capsys, f"--out {out} is a folder, or in none that exists", str(run), "--out", out)
     main([str(run)])
     assert Path("compare.html").stat().st_size > 10_000
 

@@ -93,7 +93,7 @@ class SpectrumLog(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         module: Any = pl_module
-        if module.g_step % self.every == 0:
+        if self.layers and module.g_step % self.every == 0:
             self._measure(trainer, module.g_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -25,11 +25,14 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("compare.html"), help="page to write (default compare.html)")
     arguments = parser.parse_args(words)
     try:
-        write_page(read_runs(arguments.runs), arguments.out)
+        out: Path = arguments.out
+        if out.is_dir() or not out.absolute().parent.is_dir():
+            raise BadInput(f"--out {out} is a folder, or in none that exists; expected a file such as compare.html")
+        write_page(read_runs(arguments.runs), out)
     except BadInput as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None
-    print(arguments.out)
+    print(out)
 
 
 if __name__ == "__main__":

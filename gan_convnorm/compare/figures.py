@@ -11,7 +11,16 @@ from typing import Any
 
 from gan_convnorm.compare.runs import Group
 
-__all__ = ["LAYER_COLUMNS", "SCORES", "draw_by_layer", "draw_curves", "draw_spectra", "layers_with", "mean_curve"]
+__all__ = [
+    "LAYER_COLUMNS",
+    "SCORES",
+    "draw_by_layer",
+    "draw_curves",
+    "draw_spectra",
+    "layers_with",
+    "mean_and_deviation",
+    "mean_curve",
+]
 
 SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
 LAYER_COLUMNS = {"operator_norm": "operator norm", "condition_number": "condition number (circular)"}
@@ -22,9 +31,16 @@ def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], li
     """Steps that all curves have, means, and standard deviations (of one curve zero)."""
     values = [dict(curve) for curve in curves]
     steps = sorted(set.intersection(*(set(value) for value in values))) if values else []
-    columns = [[value[step] for value in values] for step in steps]
-    deviations = [statistics.stdev(column) if len(column) > 1 else 0.0 for column in columns]
-    return steps, [statistics.mean(column) for column in columns], deviations
+    pairs = [mean_and_deviation([value[step] for value in values]) for step in steps]
+    return steps, [mean for mean, _ in pairs], [deviation for _, deviation in pairs]
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation, of one value zero; of a diverged run's not a number."""
+    mean = sum(values) / len(values)
+    if not math.isfinite(mean):
+        return mean, math.nan
+    return mean, statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> str:

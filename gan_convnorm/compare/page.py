@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -18,6 +17,7 @@ from gan_convnorm.compare.figures import (
     draw_curves,
     draw_spectra,
     layers_with,
+    mean_and_deviation,
 )
 from gan_convnorm.compare.runs import Group, Run, group_runs, show
 from gan_convnorm.errors import BadInput
@@ -192,8 +192,8 @@ def _key(number: int) -> str:
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return "-"
-    deviation = f" &plusmn; {statistics.stdev(values):.3g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4g}{deviation}"
+    mean, deviation = mean_and_deviation(values)
+    return f"{mean:.4g}" + (f" &plusmn; {deviation:.3g}" if len(values) > 1 else "")
 
 
 def _table(rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
