@@ -61,19 +61,27 @@ def _cycle(
     gram: Callable[[Tensor], Tensor], start: Tensor, count: int, budget: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor, int, bool]:
     """Grow one basis until it converges, or is full: Ritz vectors, values and residuals of the groups."""
-    basis = _unit(start)[:, None]
+    stored = _unit(start)[:, None]
+    length = stored.new_zeros(len(start))
     matrix = torch.zeros(start.shape[0], count + 1, count + 1, dtype=torch.float64)
     for step in range(min(count, budget)):
+        basis = stored[:, : step + 1]
         image = gram(basis[:, -1])
         scale = image.norm(dim=1)
         if not bool(scale.isfinite().all()):
             unknown = matrix.new_full((len(start),), float("nan"))
             return start, unknown, unknown, step + 1, True
-        coefficients = torch.einsum("gsn,gn->gs", basis, image)
-        image = image - torch.einsum("gsn,gs->gn", basis, coefficients)
-        # Twice is enough to make rounding harmless.
-        image = image - torch.einsum("gsn,gs->gn", basis, torch.einsum("gsn,gn->gs", basis, image))
-        matrix[:, step, step] = coefficients[:, -1].double().cpu()
+        # The recurrence first, so that what the whole basis takes away is rounding: once is enough, and twice where it
+        # takes much (Daniel et al., Mathematics of Computation 30, 1976).
+        diagonal = (basis[:, -1] * image).sum(1)
+        image = image - diagonal[:, None] * basis[:, -1]
+        if step:
+            image = image - length[:, None] * basis[:, -2]
+        before = image.norm(dim=1)
+        image = _orthogonal(image, basis)
+        if bool((image.norm(dim=1) < 0.7 * before).any()):
+            image = _orthogonal(image, basis)
+        matrix[:, step, step] = diagonal.double().cpu()
         length = image.norm(dim=1)
         # An exhausted group has nothing but rounding left: zeros, which add nothing.
         length = torch.where(length > 8 * torch.finfo(length.dtype).eps * scale, length, 0)
@@ -85,8 +93,14 @@ def _cycle(
             return ritz, values[:, -1], residuals, step + 1, done
         matrix[:, step, step + 1] = matrix[:, step + 1, step] = length.double().cpu()
         following = torch.where(length[:, None] > 0, image / length.clamp_min(1e-30)[:, None], 0)
-        basis = torch.cat([basis, following[:, None]], dim=1)
+        if step + 1 == stored.shape[1]:
+            stored = torch.cat([stored, torch.empty_like(stored)], dim=1)  # room for twice as many
+        stored[:, step + 1] = following
     raise AssertionError("a cycle has at least one step")
+
+
+def _orthogonal(vectors: Tensor, basis: Tensor) -> Tensor:
+    return vectors - torch.einsum("gsn,gs->gn", basis, torch.einsum("gsn,gn->gs", basis, vectors))
 
 
 def _unit(vectors: Tensor) -> Tensor:
