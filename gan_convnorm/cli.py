@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse.typing import PositiveInt
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -28,6 +28,7 @@ from gan_convnorm.callbacks import (
     MetricsFile,
     RunReport,
     SampleGrids,
+    SpectrumLog,
     StepProgressBar,
 )
 from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
@@ -72,7 +73,7 @@ FLAGS = {
 SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
+SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume', '--spectrum-every'])}"
 DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
 FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -137,6 +138,13 @@ class Command(LightningCLI):
             parser.add_argument(
                 flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument
             )
+        if subcommand == "fit":
+            parser.add_argument(
+                "--spectrum-every",
+                type=NonNegativeInt,
+                default=0,
+                help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
+            )
         if subcommand == "predict":
             parser.add_argument("--num", type=PositiveInt, default=64, help="Number of images to write.")
         if subcommand in ("validate", "test"):
@@ -164,6 +172,7 @@ class Command(LightningCLI):
             trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
             trained["trainer"]["default_root_dir"] = None
             if words[0] != "fit":
+                trained.pop("spectrum_every", None)
                 # Trained on many, scored or sampled on this one.
                 trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
             text = yaml.safe_dump(trained)
@@ -223,7 +232,8 @@ class Command(LightningCLI):
         return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
     def _fit_folder(self, config: Any) -> Path:
-        name = f"{self.datamodule.name}-{config.model.disc_norm}-seed{config.seed_everything}"
+        norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
+        name = f"{self.datamodule.name}-{norm}-seed{config.seed_everything}"
         folder = self.run_folder or RUNS / name
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not _is_first_process():
@@ -249,6 +259,7 @@ class Command(LightningCLI):
             # Lightning's own save_last follows the best checkpoint, not the newest.
             ModelCheckpoint(filename=Path(LAST).stem, **kept),
             Interruption(folder / LAST),
+            *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
             RunReport(folder, self._config_text()),
         ]
 
