@@ -3,9 +3,10 @@
     python benchmarks/robustness_digits.py --cells checkpoints/runs/robustness/digits.csv --seeds 5
 
 A finished training is a row of the CSV file and is not repeated; the tables are of all that is there. The network is
-resnet8 on the digits' own 8x8 pixels, SGD 0.1, momentum 0.9, weight decay 1e-4, batch 64, 8 epochs (160 steps), learning
-rate / 10 after a third and two thirds. Trainings: clean; 40% symmetric label noise; 10% of the data, with as many steps
-(so ten times the epochs); free adversarial training with 4 replays and a fourth of the epochs, as published (eps 8/255).
+resnet8 on the digits' own 8x8 pixels, SGD 0.1, momentum 0.9, weight decay 1e-4, batch 64, 8 epochs (160 steps), the
+learning rate / 10 after a third and two thirds. Trainings: clean; 40% symmetric label noise; 10% of the data, with as
+many steps (so ten times the epochs); free adversarial training with 4 replays and a fourth of the epochs, as published
+(eps 8/255).
 """
 
 from __future__ import annotations

@@ -18,15 +18,16 @@ def crop_and_flip(images: Tensor, padding: int, flip: bool, random: torch.Genera
         flip: mirror half of the images left to right.
         random: source of the shifts and flips, on the CPU.
     """
-    count, _, height, width = images.shape
+    count, channels, height, width = images.shape
     if padding:
-        tops, lefts = torch.randint(0, 2 * padding + 1, (2, count, 1), generator=random).to(images.device)
-        rows = tops + torch.arange(height, device=images.device)
+        tops, lefts = torch.randint(0, 2 * padding + 1, (2, count, 1, 1, 1), generator=random).to(images.device)
+        rows = tops + torch.arange(height, device=images.device)[:, None]
         columns = lefts + torch.arange(width, device=images.device)
-        padded = F.pad(images, (padding,) * 4)
-        numbers = torch.arange(count, device=images.device)[:, None, None]
-        # Advanced indices around a slice put the channels last.
-        images = padded[numbers, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        numbers = torch.arange(count, device=images.device)[:, None, None, None]
+        # With the channels among the indices the result has the usual strides. (A slice there puts them last; of one
+        # channel torch takes that for channels_last, and on CPUs its kernels overran memory for 4 filters, 2.14.1.)
+        every_channel = torch.arange(channels, device=images.device)[:, None, None]
+        images = F.pad(images, (padding,) * 4)[numbers, every_channel, rows, columns]
     if flip:
         chosen = torch.randint(0, 2, (count, 1, 1, 1), generator=random).to(images.device).bool()
         images = torch.where(chosen, images.flip(3), images)

@@ -107,6 +107,8 @@ class Command(RunCommand):
             others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
             kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
             callbacks = self._fit_callbacks(folder)
+            if config.trainer.enable_progress_bar is not False:
+                callbacks.append(RichProgressBar())
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
@@ -134,7 +136,6 @@ class Command(RunCommand):
             "enable_version_counter": False,
         }
         return [
-            RichProgressBar(),
             ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max", **kept),
             # Lightning's own save_last follows the best checkpoint, not the newest.
             ModelCheckpoint(filename="last", **kept),

@@ -61,10 +61,10 @@ def corrupt(images: Tensor, name: str, severity: int, *, seed: int = 0, first: i
             "shape (N, 1 or 3, side, side)"
         )
     constants = constants_for(name, severity, side)
-    results = []
-    for number, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy(), first):
-        random = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, number])
+    changed = torch.empty(images.shape, dtype=torch.uint8)  # the usual strides, whatever those of the images
+    for number, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
+        random = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, first + number])
         result = CORRUPTIONS[name](image / 255.0, constants, random)
-        results.append((result.clip(0, 1) * 255).round().astype(np.uint8))
-    pixels = np.stack(results) if results else np.empty((0, side, side, images.shape[1]), np.uint8)
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        pixels = (result.clip(0, 1) * 255).round().astype(np.uint8)
+        changed[number] = torch.from_numpy(pixels.transpose(2, 0, 1))
+    return changed

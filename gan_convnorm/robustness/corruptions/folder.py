@@ -55,8 +55,9 @@ class CorruptionFolder:
         """Images, uint8 (n, C, H, W), and labels, int64 (n,), of one corruption and severity."""
         count = len(self.labels) // len(SEVERITIES)
         part = slice((severity - 1) * count, severity * count)
-        images = torch.from_numpy(np.array(self._read(name)[part]))
-        return images.permute(0, 3, 1, 2).contiguous(), self.labels[part]
+        read = torch.from_numpy(np.array(self._read(name)[part])).permute(0, 3, 1, 2)
+        images = torch.empty(read.shape, dtype=torch.uint8)  # the usual strides, also for one channel
+        return images.copy_(read), self.labels[part]
 
     def _read(self, name: str) -> np.ndarray:
         path = self.path / f"{name}.npy"
