@@ -88,7 +88,9 @@ class Classifier(pl.LightningModule):
         self.network = build_network(arch, channels, num_classes, norm, norm_options, width)
         self.adversarial = adversarial
         self.replays = replays if adversarial == "free" else 1
+        #: of free training: the perturbation that stays, and the perturbed images of the step
         self.perturbation: Tensor | None = None
+        self.perturbed: Tensor | None = None
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -156,17 +158,19 @@ class Classifier(pl.LightningModule):
         """Free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).
 
         The perturbation stays from batch to batch, as published, but starts at zero in every epoch, so that a resumed
-        run is exact.
+        run is exact. The gradient is by the perturbed image itself, so pixels at 0 and 1 move too.
         """
         if self.perturbation is None or self.perturbation.shape != images.shape:
             self.perturbation = torch.zeros_like(images)
-        self.perturbation = self.perturbation.detach().requires_grad_()
-        return (images + self.perturbation).clamp(0, 1)
+        self.perturbed = (images + self.perturbation).clamp(0, 1).requires_grad_()
+        return self.perturbed
 
     def on_after_backward(self) -> None:
-        if self.perturbation is not None and self.perturbation.grad is not None:
+        if self.perturbed is not None and self.perturbation is not None:
             eps = self.hparams.eps / 255  # type: ignore[attr-defined]
-            self.perturbation = (self.perturbation.detach() + eps * self.perturbation.grad.sign()).clamp(-eps, eps)
+            assert self.perturbed.grad is not None
+            self.perturbation = (self.perturbation + eps * self.perturbed.grad.sign()).clamp(-eps, eps)
+            self.perturbed = None
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
         images, labels = batch
