@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -328,6 +331,50 @@ def test_mixed_precision_trains_and_measures():
     trainer(max_epochs=1, precision="bf16-mixed", callbacks=[evaluation]).fit(module, data)
     assert 0 <= evaluation.last.attacks["pgd"] <= 1
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.parameters())
+
+
+TWO_PROCESSES = """
+import pytorch_lightning as pl, torch
+from gan_convnorm.data import Digits
+from gan_convnorm.robustness.classifier import Classifier
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+
+torch.set_num_threads(1)
+pl.seed_everything(5)
+for norm in ("none", "batch"):
+    module = Classifier(width=0.5, norm=norm, crop=0)
+    data = LabelledData(Digits(resolution=8, batch_size=16), TrainingSplit(fraction=0.3))
+    evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=300, json=f"{norm}.json")
+    trainer = pl.Trainer(
+        strategy="ddp_fork", accelerator="cpu", devices=2, max_epochs=1, limit_val_batches=0, callbacks=[evaluation],
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, use_distributed_sampler=False,
+    )
+    trainer.fit(module, data)
+    torch.save(module.state_dict(), f"{norm}.pt")
+"""
+
+
+def test_two_processes_train_and_measure_as_one(folder):
+    # In a program of its own, since a process that has run a backward cannot fork.
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", TWO_PROCESSES], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pl.seed_everything(5)
+    for norm in ("none", "batch"):
+        module, data = (
+            Classifier(width=0.5, norm=norm, crop=0),
+            LabelledData(Digits(resolution=8, batch_size=32), TrainingSplit(fraction=0.3)),
+        )
+        trainer(max_epochs=1, limit_val_batches=0).fit(module, data)
+        weights = torch.load(f"{norm}.pt", weights_only=True)
+        if norm == "none":  # a batch normalization sees half the batch
+            for name, value in module.state_dict().items():
+                assert torch.allclose(value, weights[name], atol=1e-5, rtol=1e-4), name
+        module.load_state_dict(weights)
+        evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=300)
+        trainer(callbacks=[evaluation]).test(module, data, verbose=False)
+        assert json.loads(Path(f"{norm}.json").read_text()) == evaluation.last.to_dict()
 
 
 def test_learning_beats_chance_by_far():

@@ -152,6 +152,10 @@ class RobustnessEvaluation(pl.Callback):
     def _evaluate(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network: Any = pl_module.network
         images, labels = trainer.datamodule.test_set.tensors  # type: ignore[attr-defined]
+        if trainer.world_size > 1:
+            # After training each process has the statistics of its own last batch; the checkpoint has the first's.
+            for buffer in network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
         was_training = network.training
         network.eval()
         try:
