@@ -135,13 +135,21 @@ def test_zoom_is_scipys(image):
     assert abs(zoom_blur(image, (3, 0.01), None) - expected).max() < 1e-12
 
 
-def test_glass_moves_pixels(image, random):
-    # A blur of deviation 0.05 has one tap, so the pixels are a permutation of the image's.
-    found = glass_blur(image, (0.05, 1, 2), random)
-    assert sorted(map(tuple, found.reshape(-1, 3))) == sorted(map(tuple, image.reshape(-1, 3)))
-    assert 0.5 < (found != image).any(axis=2).mean() < 1
-    # As published, the first row and column take no part.
-    assert np.array_equal(found[0], image[0]) and np.array_equal(found[:, 0], image[:, 0])
+def test_glass_shows_near_pixels(image, random):
+    # A blur of deviation 0.05 has one tap. In one pass every pixel is one of the four up and left, itself among them,
+    # each as often; as published, the first two rows and columns take no part.
+    found = glass_blur(image, (0.05, 1, 1), random)
+    counts = np.zeros((2, 2))
+    for y, x in np.ndindex(16, 16):
+        near = [
+            (down, right) for down in (0, 1) for right in (0, 1) if (found[y, x] == image[y - down, x - right]).all()
+        ]
+        assert len(near) == 1
+        if y < 2 or x < 2:
+            assert near == [(0, 0)]
+        else:
+            counts[near[0]] += 1
+    assert abs(counts - 196 / 4).max() < 4 * np.sqrt(196 * 3 / 16)
 
 
 def test_brightness_is_that_of_hue_saturation_value():

@@ -181,7 +181,8 @@ class Classifier(pl.LightningModule):
         self.val_accuracy.update((logits.argmax(dim=1) == labels).float())
 
     def on_validation_epoch_end(self) -> None:
-        self.log_dict({"val_loss": self.val_loss.compute(), "val_accuracy": self.val_accuracy.compute()}, prog_bar=True)
+        values = {"val_loss": self.val_loss.compute(), "val_accuracy": self.val_accuracy.compute()}
+        self.log_dict(values, prog_bar=True, sync_dist=True)  # they are those of all processes already
         self.val_loss.reset()
         self.val_accuracy.reset()
 

@@ -10,6 +10,7 @@ from jsonargparse import lazy_instance
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.callbacks.metrics_file import MetricsFile
 from gan_convnorm.command_line import Parser, RunCommand, one_line_errors
@@ -123,9 +124,10 @@ class Command(RunCommand):
         name += f"-fraction{split.fraction:g}" * (split.fraction < 1)
         folder = self.run_folder or CLASSIFIER_RUNS / f"{name}-seed{config.seed_everything}"
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
-        if not resumed:
-            folder = claim_folder(folder, rename=not self.run_folder)
-        print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
+        if getattr(rank_zero_only, "rank", 0) == 0:  # the one process that writes
+            if not resumed:
+                folder = claim_folder(folder, rename=not self.run_folder)
+            print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
@@ -175,8 +177,11 @@ def main(args: list[str] | None = None) -> None:
     Raises:
         SystemExit: status 2 with one line on standard error for bad input.
     """
-    # The images are in memory.
-    warnings.filterwarnings("ignore", ".*does not have many workers")
+    for message in (
+        ".*does not have many workers",  # the images are in memory
+        "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
+    ):
+        warnings.filterwarnings("ignore", message)
     with one_line_errors():
         Command(
             Classifier,

@@ -31,10 +31,10 @@ def defocus_blur(image: Image, constants: tuple[float, float], random: np.random
 
 
 def glass_blur(image: Image, constants: tuple[float, int, int], random: np.random.Generator) -> Image:
-    """Blurs, exchanges every pixel with a near one, from the last to the first, and blurs again.
+    """Blurs, puts a near pixel in every pixel's place, from the last to the first, and blurs again.
 
-    The shift is drawn from -d ... d - 1, as published. The authors' exchange copies one pixel over the other, since
-    both sides of it are views; here the two change places, as the paper has it.
+    The shift is drawn from -d ... d - 1. The paper speaks of an exchange; in the authors' script, and so in their
+    files, both sides of it are views of the image, and one pixel is copied over the other. So it is here.
     """
     deviation, reach, passes = constants
     blurred = _gaussian(image, deviation)
@@ -42,12 +42,11 @@ def glass_blur(image: Image, constants: tuple[float, int, int], random: np.rando
     rows, columns = range(height - reach, reach, -1), range(width - reach, reach, -1)
     for _ in range(passes):
         shifts = random.integers(-reach, reach, size=(len(rows), len(columns), 2))
-        # Which pixel each place shows; the exchanges build on each other, so they run one after the other.
+        # Which pixel each place shows; a copy may be copied again, so they run one after the other.
         shown = np.arange(height * width).reshape(height, width).tolist()
         for row, line in zip(rows, shifts.tolist(), strict=True):
             for column, (down, right) in zip(columns, line, strict=True):
-                y, x = row + down, column + right
-                shown[row][column], shown[y][x] = shown[y][x], shown[row][column]
+                shown[row][column] = shown[row + down][column + right]
         blurred = blurred.reshape(height * width, -1)[np.array(shown)]
     return _gaussian(blurred, deviation)
 
