@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,31 @@ def test_every_shipped_config_trains(config, capsys):
         words += ["--width", "0.1"]
     main([*words, "--out", "run", "--trainer.enable_progress_bar", "false"])
     assert "clean: accuracy" in capsys.readouterr().out
+
+
+DOCUMENTED = [
+    line.strip() for line in (ROOT / "docs/robustness.md").read_text().splitlines() if line.startswith("    python -m")
+]
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_documented_commands_are_understood(command, trained, capsys):
+    words = shlex.split(command.replace("--data cifar10", "--data digits"))  # which is not embedded
+    assert words[:3] == ["python", "-m", "gan_convnorm.robustness"]
+    words = [str(ROOT / w) if w.startswith("configs/") else w for w in words[3:]]
+    words = [str(trained / "best.ckpt") if w.endswith("best.ckpt") else w for w in words]
+    if words[0] in ("validate", "test"):
+        main([*words, *(["--num-images", "4", "--corruptions", "none"] if words[0] == "test" else [])])
+        assert "accuracy" in capsys.readouterr().out
+    else:
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--print_config"])
+        assert stop.value.code == 0
+        config = yaml.safe_load(capsys.readouterr().out)
+        for flag, value in pairwise(words):
+            if flag in FLAGS and flag != "--seed":
+                group, name = FLAGS[flag].split(".")
+                assert str(config[group][name]) == value
 
 
 def test_unnamed_runs_have_a_folder_of_their_own():
