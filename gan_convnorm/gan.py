@@ -163,6 +163,10 @@ class GAN(pl.LightningModule):
             self.generator.compile()
             self.discriminator.compile()
 
+    def on_train_start(self) -> None:
+        # A finished run that is resumed has nothing left to do, not one step more.
+        self.trainer.should_stop = self.g_step >= self.steps
+
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         """One generator step.
 

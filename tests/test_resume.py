@@ -1,7 +1,9 @@
 """A run that is killed, stopped or short of disk goes on as if nothing had happened, bit by bit."""
 
 import errno
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,7 +102,7 @@ def assert_same_run(one, two):
     assert found[0].keys() == found[1].keys()
     differing = []
     for name, value in found[0].items():
-        if name == ".config" or name.endswith((".seconds", "_path", ".dirpath")):
+        if name == ".config" or name.endswith((".seconds", "_path", ".dirpath", ".current_score")):
             continue
         other = found[1][name]
         same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
@@ -166,6 +168,20 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 4
     main(["--resume", "last", "--out", "run"])
     assert_same_run(whole, Path("run"))
+
+
+def test_a_finished_run_has_nothing_left_to_do(whole, capsys):
+    run = Path("run")
+    shutil.copytree(whole, run)
+    for name in ("summary.json", "curves.png"):  # as if killed before they were written
+        (run / name).unlink()
+    main(["--resume", "last", "--out", "run"])
+    assert_same_run(whole, run)
+    one, two = (json.loads((folder / "summary.json").read_text()) for folder in (whole, run))
+    for name in ("last", "best", "final", "protocol", "g_steps"):
+        assert one[name] == two[name]
+    assert "12 G steps" in capsys.readouterr().out
+    assert (run / "curves.png").exists()
 
 
 def test_a_damaged_last_checkpoint_is_passed_over(whole, recwarn):

@@ -92,6 +92,13 @@ class FidelityScores(pl.Callback):
         self.final: Scores | None = None
         self.told: list[dict[str, Any]] = []
 
+    def state_dict(self) -> dict[str, Any]:
+        return {name: scores and scores.to_dict() for name, scores in (("last", self.last), ("final", self.final))}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        # A run that was killed between its last checkpoint and its summary still has something to sum up.
+        self.last, self.final = (state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final"))
+
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
         self._prepare(trainer, self.protocol.split)
