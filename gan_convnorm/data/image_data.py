@@ -20,36 +20,50 @@ ON_DEVICE_BYTES = 4 * 2**30
 
 
 class ImageData(pl.LightningDataModule):
-    """A labelled image data set with a train and a test split.
+    """An image data set with a train split, and perhaps labels and a test split.
 
-    Subclasses set `train_set` and `test_set` in `setup`, datasets of uint8 images (N, C, H, W) and int64 labels (N,),
-    and the shapes in their constructor, since networks are built from them before any image is read.
+    Subclasses set `train_set` and `test_set` in `setup`, datasets of uint8 images (N, C, H, W) and, where there are
+    labels, int64 labels (N,), and the shapes in their constructor, since networks are built from them before any image
+    is read.
 
     Args:
         resolution: side of the images in pixels.
         channels: channels of the images.
-        num_classes: number of classes.
+        num_classes: number of classes, None for images without labels.
         batch_size: images in one discriminator step (in any step of another module) of one process.
         seed: seeds the order of the images.
 
     Attributes:
         name: the data set's name in scores and run names.
+        test_set: None where there is no test split; `split` says so in words.
     """
 
     name: str
     train_set: TensorDataset
-    test_set: TensorDataset
+    test_set: TensorDataset | None
 
-    def __init__(self, resolution: int, channels: int, num_classes: int, batch_size: int, seed: int) -> None:
+    def __init__(self, resolution: int, channels: int, num_classes: int | None, batch_size: int, seed: int) -> None:
         super().__init__()
-        if batch_size < 1:
-            raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
+        for argument, value in (("resolution", resolution), ("batch_size", batch_size)):
+            if value < 1:
+                raise BadInput(f"{argument} is {value}, and must be 1 or more")
         self.resolution = resolution
         self.channels = channels
         self.num_classes = num_classes
         self.batch_size = batch_size
         self.seed = seed
         self._on_device: tuple[Tensor, ...] | None = None
+
+    def split(self, name: str) -> TensorDataset:
+        """The train or the test split.
+
+        Raises:
+            BadInput: there is no test split.
+        """
+        chosen = self.train_set if name == "train" else self.test_set
+        if chosen is None:
+            raise BadInput(f"the data {self.name} have no {name} split; choose a protocol that scores against train")
+        return chosen
 
     def train_dataloader(self) -> EndlessBatches:
         trainer = self.trainer

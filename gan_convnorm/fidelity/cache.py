@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,18 +10,15 @@ from typing import Any
 import torch
 
 from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.cache_folder import cache_folder
 
 __all__ = ["cache_path", "read_cached", "write_cached"]
 
 
 def cache_path(kind: str, *parts: Any) -> Path:
-    """The file for something that depends on the parts alone.
-
-    It lies in $XDG_CACHE_HOME/gan_convnorm or ~/.cache/gan_convnorm, or, with a warning, in a temporary folder where
-    that cannot be written.
-    """
+    """The file for something that depends on the parts alone."""
     digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
-    return _folder() / f"{kind}-{digest[:20]}.pt"
+    return cache_folder() / f"{kind}-{digest[:20]}.pt"
 
 
 def read_cached(path: Path) -> Any:
@@ -46,15 +41,3 @@ def write_cached(path: Path, content: Any) -> bool:
     except (OSError, RuntimeError) as error:
         warnings.warn(f"{path} cannot be written ({error}); it will be computed again next time", stacklevel=2)
         return False
-
-
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "gan_convnorm"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        warnings.warn(f"the cache folder {folder} cannot be written ({error.strerror}); nothing is kept", stacklevel=2)
-        return Path(tempfile.mkdtemp(prefix="gan_convnorm-"))

@@ -16,14 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.image_files import EXTENSIONS, BadImage, decode, is_image, listed, to_square
 from gan_convnorm.noise import BLOCK, numbered_noise
 
 __all__ = ["FolderImages", "GeneratedImages", "Images", "TensorImages", "as_images"]
-
-EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp")
-#: PIL's modes with more than a byte to a value, which a conversion to RGB would clip
-DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-NAMED = 5  # bad files in one message
 
 
 class Images(Protocol):
@@ -182,12 +178,12 @@ class FolderImages:
                 warnings.warn(f"{number} images of {self.folder} {note}", stacklevel=2)
         if self.bad and not self.skip_bad:
             raise BadInput(
-                f"{len(self.bad)} of {count} files of {self.folder} cannot be read: {_list(self.bad)}; remove them, or "
-                "leave them out with skip_bad=True (--skip-bad)"
+                f"{len(self.bad)} of {count} files of {self.folder} cannot be read: {listed(self.bad)}; remove them, "
+                "or leave them out with skip_bad=True (--skip-bad)"
             )
         if self.bad:
             warnings.warn(
-                f"{len(self.bad)} of {count} files of {self.folder} left out: {_list(self.bad)}", stacklevel=2
+                f"{len(self.bad)} of {count} files of {self.folder} left out: {listed(self.bad)}", stacklevel=2
             )
 
     def digest(self) -> str:
@@ -209,23 +205,14 @@ class _Files(Dataset):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str]:
-        from PIL import Image
-        from torchvision.transforms import functional as tv
-
         path = self.files[index]
         try:
-            with Image.open(path) as image:
-                if image.mode in DEEP_MODES:
-                    return path, None, f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits"
-                note = {"L": "are grey, repeated to three channels", "1": "are black and white"}.get(image.mode, "")
-                if "A" in image.mode or "transparency" in image.info:
-                    note = "have an alpha channel, which is dropped"
-                converted = image.convert("RGB")
-        except Exception as error:  # decoders raise as the damage has it
-            return path, None, " ".join((str(error) or type(error).__name__).split())[:100].replace(path, "file")
+            image, note = decode(path)
+        except BadImage as error:
+            return path, None, str(error)
         if self.resize is not None:
-            converted = tv.center_crop(tv.resize(converted, self.resize), self.resize)
-        return path, np.asarray(converted), note
+            image = to_square(image, self.resize)
+        return path, np.asarray(image), note
 
 
 def as_images(
@@ -315,14 +302,9 @@ def _image_files(folder: Path) -> list[str]:
 
     def found(paths: Iterator[Path]) -> list[str]:
         # Real paths, sorted: torch-fidelity's order.
-        return sorted(os.path.realpath(p) for p in paths if p.suffix[1:].lower() in EXTENSIONS)
+        return sorted(os.path.realpath(p) for p in paths if is_image(p))
 
     files = found(folder.iterdir()) or found(folder.rglob("*"))
     if not files:
         raise BadInput(f"there are no images in {folder} or below it; expected files ending in {', '.join(EXTENSIONS)}")
     return files
-
-
-def _list(items: list[str]) -> str:
-    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return ", ".join(items[:NAMED]) + more

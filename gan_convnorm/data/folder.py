@@ -1,0 +1,92 @@
+"""A folder of images of any size."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch.utils.data import TensorDataset
+
+from gan_convnorm.data.folder_layout import LAYOUTS, Listing, find_splits, hold_out
+from gan_convnorm.data.image_data import ImageData
+from gan_convnorm.data.picture_cache import Decoded, decode_once
+from gan_convnorm.data.pictures import Files, Form
+from gan_convnorm.errors import BadInput
+
+__all__ = ["Folder"]
+
+
+class Folder(ImageData):
+    """Images of a folder: train/CLASS/*.jpg and test/CLASS/*.jpg (or val), CLASS/*.jpg, or *.jpg.
+
+    Classes are labelled by the order of the folders' names; one folder alone is no class. Every image is turned upright
+    (EXIF), an alpha channel is dropped, and the shorter side resized and the centre cropped, once: the bytes are kept
+    memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for every seed
+    of a run.
+
+    Args:
+        path: the folder.
+        resolution: side of the square images in pixels.
+        channels: 3, where grey images are repeated to three channels, or 1, where coloured ones are made grey.
+        fit: crop (resize the shorter side, crop the centre) or stretch (resize both sides); bilinear, antialiased.
+        test_fraction: share of the images that is held out where there is no test folder; 0 holds out none.
+        split_seed: seeds which images are held out.
+        skip_bad: leave out files that cannot be read, with a warning, in place of refusing the folder.
+        batch_size: images in one discriminator step.
+        seed: seeds the order of the images.
+
+    Raises:
+        BadInput: no folder, no images, another layout; in `setup`: bad files, no space for the cache.
+    """
+
+    def __init__(
+        self,
+        path: str = "",
+        resolution: int = 32,
+        channels: Literal[1, 3] = 3,
+        fit: Literal["crop", "stretch"] = "crop",
+        test_fraction: float = 0.1,
+        split_seed: int = 0,
+        skip_bad: bool = False,
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if not path:
+            raise BadInput(f"the data need a path (--data.path DIR): {LAYOUTS}")
+        if channels not in (1, 3) or fit not in ("crop", "stretch"):
+            raise BadInput(f"channels is {channels} and fit is {fit!r}; expected 1 or 3, and crop or stretch")
+        if not 0 <= test_fraction < 1:
+            raise BadInput(f"test_fraction is {test_fraction:g}; expected a share from 0 to below 1")
+        self.folder = Path(path)
+        train, test = find_splits(self.folder)
+        self.train_files, self.test_files = (
+            (train, test) if test is not None else hold_out(train, test_fraction, split_seed)
+        )
+        super().__init__(resolution, channels, len(train.classes) or None, batch_size, seed)
+        self.form = Form(resolution, channels, fit)
+        self.skip_bad = skip_bad
+        # Also of "." and of "photos/".
+        self.name = re.sub(r"[^\w.-]+", "-", self.folder.resolve().name) or "folder"
+
+    def prepare_data(self) -> None:
+        """Decode, on one process of a machine."""
+        self._decode(self.train_files)
+        if self.test_files is not None:
+            self._decode(self.test_files)
+
+    def setup(self, stage: str | None = None) -> None:
+        self.train_set = self._read(self.train_files)
+        self.test_set = None if self.test_files is None else self._read(self.test_files)
+
+    def _decode(self, files: Listing) -> Decoded:
+        return decode_once(Files(self.folder, files.paths, str(self.folder)), self.form)
+
+    def _read(self, files: Listing) -> TensorDataset:
+        found = self._decode(files)
+        advice = "remove them, or leave them out with skip_bad=True (--data.skip_bad true)"
+        found.check(str(self.folder), skip_bad=self.skip_bad, advice=advice)
+        if not files.classes:
+            return TensorDataset(found.images)
+        return TensorDataset(found.images, torch.tensor(files.labels)[found.kept])

@@ -1,0 +1,158 @@
+"""Pictures decoded once into a memory-mapped file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.cache_folder import cache_folder
+from gan_convnorm.data.pictures import Form, Pictures
+from gan_convnorm.errors import BadInput
+from gan_convnorm.image_files import BadImage, listed
+
+__all__ = ["Decoded", "decode_once"]
+
+VERSION = 1  # of the files and of how pixels are made; a change makes new files
+BLOCK = 64  # pictures a thread decodes at a time
+THREADS = min(16, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of the pictures.
+
+    Attributes:
+        images: uint8 (N, C, H, W), memory-mapped and read-only.
+        kept: (N,), their numbers among the pictures.
+        bad: the others, as "name (reason)".
+        notes: what was converted, and how many of it.
+    """
+
+    images: Tensor
+    kept: Tensor
+    bad: list[str]
+    notes: dict[str, int]
+
+    def check(self, name: str, *, skip_bad: bool = False, advice: str = "remove them") -> None:
+        """Refuse bad files, or warn of them; warn of conversions.
+
+        Raises:
+            BadInput: bad files without `skip_bad`, or no good one; it ends in the advice.
+        """
+        for note, number in self.notes.items():
+            warnings.warn(f"{number} images of {name} {note}", stacklevel=3)
+        if not self.bad:
+            return
+        message = f"{len(self.bad)} of {len(self.bad) + len(self.images)} files of {name} cannot be read"
+        if not skip_bad or not len(self.images):
+            raise BadInput(f"{message}: {listed(self.bad)}; {advice}")
+        warnings.warn(f"{message} and are left out: {listed(self.bad)}", stacklevel=3)
+
+
+def decode_once(pictures: Pictures, form: Form) -> Decoded:
+    """The pictures as one tensor, from the file an earlier call has written or, decoded now, from the files.
+
+    The file lies in the cache folder under a hash of the pictures' names, sizes and times, of `form` and of Pillow's
+    version. It appears whole or not at all; two processes that write it at once write the same.
+
+    Raises:
+        BadInput: no space for it.
+    """
+    parts = (VERSION, PIL.__version__, form, pictures.key())
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    path = cache_folder() / f"images-{digest[:20]}.raw"
+    found = _read(path, form)
+    if found is None:
+        _write(path, pictures, form)
+        found = _read(path, form)
+        assert found is not None
+    return found
+
+
+def _read(path: Path, form: Form) -> Decoded | None:
+    """None where there is none or, with a warning, a damaged one. The list is written last: with it, all is there."""
+    about = path.with_suffix(".json")
+    if not about.exists():
+        return None
+    try:
+        content = json.loads(about.read_text())
+        kept = torch.tensor(content["kept"], dtype=torch.int64)
+        shape = (len(kept), form.channels, form.resolution, form.resolution)
+        if path.stat().st_size != prod(shape):
+            raise ValueError(f"{path.stat().st_size} bytes, expected {prod(shape)}")
+        return Decoded(_mapped(path, shape), kept, content["bad"], content["notes"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        warnings.warn(f"{path} is damaged ({type(error).__name__}: {error}); it is made again", stacklevel=3)
+        return None
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
+    if not shape[0]:
+        return torch.empty(shape, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # Read-only is meant: a private writable map of a file larger than the memory is refused by Linux.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="r", shape=shape))
+
+
+def _write(path: Path, pictures: Pictures, form: Form) -> None:
+    needed = len(pictures) * form.channels * form.resolution**2
+    room = (
+        f"{len(pictures)} images of {pictures.name} at {form.resolution} pixels take {needed / 1e9:.3g} GB in "
+        f"{path.parent}; make room, choose a smaller resolution, or set XDG_CACHE_HOME to another disk"
+    )
+    if needed > (free := shutil.disk_usage(path.parent).free):
+        raise BadInput(f"{room}: {free / 1e9:.3g} GB are free")
+    kept: list[int] = []
+    bad: list[str] = []
+    notes: Counter[str] = Counter()
+
+    def block(start: int) -> list[tuple[np.ndarray, list[str]] | str]:
+        return [_one(pictures, index, form) for index in range(start, min(start + BLOCK, len(pictures)))]
+
+    # Threads: decoders and resizing run beside each other, and a file already open needs no copy to a process.
+    executor = ThreadPoolExecutor(THREADS)
+    try:
+        with (
+            atomic_write(path) as part,
+            part.open("wb") as file,
+            tqdm(total=len(pictures), desc=f"decoding {pictures.name}", unit=" images", disable=None) as bar,
+        ):
+            starts = range(0, len(pictures), BLOCK)
+            for start, results in zip(starts, executor.map(block, starts), strict=True):
+                for index, result in enumerate(results, start):
+                    if isinstance(result, str):
+                        bad.append(f"{pictures.label(index)} ({result})")
+                        continue
+                    file.write(result[0].tobytes())
+                    kept.append(index)
+                    notes.update(result[1])
+                bar.update(len(results))
+        with atomic_write(path.with_suffix(".json")) as part:
+            part.write_text(json.dumps({"kept": kept, "bad": bad, "notes": notes}))
+    except OSError as error:
+        raise BadInput(f"{room}: {error.strerror}") from error
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _one(pictures: Pictures, index: int, form: Form) -> tuple[np.ndarray, list[str]] | str:
+    try:
+        return form(pictures.open(index))
+    except BadImage as error:
+        return str(error)

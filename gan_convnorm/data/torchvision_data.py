@@ -1,0 +1,130 @@
+"""Data sets that torchvision reads, and what to do where it cannot."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from gan_convnorm.data.image_data import ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.image_files import listed, to_square
+
+__all__ = ["TorchvisionData"]
+
+
+class TorchvisionData(ImageData):
+    """A data set in torchvision's layout; subclasses say how it is opened and what it holds.
+
+    Args:
+        root: folder that has or gets the data set's files.
+        resolution: side of the images in pixels; others than the data set's own are made by resizing.
+        channels: channels of the images.
+        num_classes: number of classes, None for images without labels.
+        batch_size: images in one discriminator step.
+        seed: seeds the order of the images.
+        download: fetch the data set where it is missing.
+
+    Attributes:
+        reader_name: the class in torchvision.datasets.
+        source: where the files come from.
+        downloadable: whether torchvision can fetch them.
+    """
+
+    reader_name: str
+    source: str
+    downloadable = True
+
+    def __init__(
+        self,
+        root: str,
+        resolution: int,
+        channels: int,
+        num_classes: int | None,
+        batch_size: int,
+        seed: int,
+        download: bool,
+    ) -> None:
+        super().__init__(resolution, channels, num_classes, batch_size, seed)
+        self.root = Path(root)
+        self.download = download
+
+    @property
+    def reader(self) -> Any:
+        """torchvision's class."""
+        from torchvision import datasets  # takes seconds, and digits do without
+
+        return getattr(datasets, self.reader_name)
+
+    @abstractmethod
+    def files(self) -> list[tuple[str, str | None]]:
+        """What must lie in the root: paths below it, with MD5 where it is known."""
+
+    @abstractmethod
+    def open_split(self, train: bool, download: bool) -> Any:
+        """torchvision's data set."""
+
+    @abstractmethod
+    def read_split(self, train: bool) -> TensorDataset:
+        """The train or the test split at this resolution."""
+
+    def prepare_data(self) -> None:
+        """Fetch, where that is asked for, on one process of a machine."""
+        if self.download:
+            for train in (True, False):
+                self.opened(train, download=True)
+
+    def setup(self, stage: str | None = None) -> None:
+        self.train_set, self.test_set = (self.read_split(train) for train in (True, False))
+
+    def opened(self, train: bool, download: bool = False) -> Any:
+        """torchvision's data set, or in one line why there is none.
+
+        Raises:
+            BadInput: a failed download, a missing root, missing or damaged files, a missing package.
+        """
+        try:
+            return self.open_split(train, download)
+        except ImportError as error:
+            raise BadInput(f"{self.name} needs a package: python -m pip install {error.name}") from error
+        except Exception as error:  # torchvision raises as the network, the archive or the file has it
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            looked_for = f"looked for {listed([file for file, _ in self.files()])} in it"
+            fetch = "download=True (--data.download true) fetches it and unpacks its archive"
+            advice = f"root=DIR (--data.root DIR) names another folder, {fetch if self.downloadable else self.source}"
+            if download:
+                raise BadInput(
+                    f"{self.name} cannot be downloaded from {self.source} ({reason}); fetch it where there is a "
+                    f"network and unpack it in {self.root}; {looked_for}"
+                ) from error
+            if not self.root.is_dir():
+                raise BadInput(
+                    f"there is no folder {self.root} to read {self.name} from; {looked_for}; {advice}"
+                ) from error
+            if wrong := self._wrong():
+                raise BadInput(f"{self.root} does not hold {self.name} ({'; '.join(wrong)}); {advice}") from error
+            raise BadInput(f"{self.name} in {self.root} cannot be read ({reason}); {looked_for}") from error
+
+    def _wrong(self) -> list[str]:
+        from torchvision.datasets.utils import check_integrity
+
+        missing = [file for file, _ in self.files() if not (self.root / file).exists()]
+        damaged = [
+            file
+            for file, md5 in self.files()
+            if md5 is not None and file not in missing and not check_integrity(os.fspath(self.root / file), md5)
+        ]
+        found = (("missing", missing), ("of another checksum than the published one", damaged))
+        return [f"{what}: {listed(files)}" for what, files in found if files]
+
+    def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
+        """A split from images of the data set's own size."""
+        if tuple(images.shape[-2:]) != (self.resolution, self.resolution):
+            # In parts: some data sets in their own size take most of the memory.
+            images = torch.cat([to_square(part.contiguous(), self.resolution) for part in images.split(1000)])
+        return TensorDataset(images) if labels is None else TensorDataset(images, labels)

@@ -1,0 +1,109 @@
+"""Files of arrays and tensors."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan_convnorm.data import Arrays
+from gan_convnorm.errors import BadInput
+
+RANDOM = np.random.RandomState(0)
+COLOUR = RANDOM.randint(0, 256, (10, 8, 8, 3), dtype=np.uint8)
+EXPECTED = torch.from_numpy(COLOUR).permute(0, 3, 1, 2)
+LABELS = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 3])
+
+
+def loaded(path, **options):
+    data = Arrays(str(path), **options)
+    data.setup()
+    return data
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("names", [("x", "y"), ("images", "labels"), ("x_train", "y_train")])
+def test_npz(tmp_path, save, names):
+    save(tmp_path / "a b.npz", **{names[0]: COLOUR, names[1]: LABELS.astype(np.uint8)[:, None]})
+    data = loaded(tmp_path / "a b.npz")
+    images, labels = data.train_set.tensors
+    assert torch.equal(images, EXPECTED) and images.is_contiguous()
+    assert labels.tolist() == LABELS.tolist() and labels.dtype == torch.int64
+    assert (data.resolution, data.channels, data.num_classes, data.name, data.test_set) == (8, 3, 4, "a-b", None)
+
+
+def test_test_split_and_grey_images(tmp_path):
+    np.savez(tmp_path / "d.npz", x_train=COLOUR[..., 0], y_train=LABELS, x_test=COLOUR[:3, ..., 1], y_test=LABELS[:3])
+    data = loaded(tmp_path / "d.npz")
+    assert torch.equal(data.train_set.tensors[0], EXPECTED[:, :1])
+    assert torch.equal(data.test_set.tensors[0], EXPECTED[:3, 1:2])
+    assert data.test_set.tensors[1].tolist() == [0, 1, 2]
+    assert (data.channels, data.num_classes) == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [EXPECTED, (EXPECTED, torch.from_numpy(LABELS)), {"images": EXPECTED, "labels": torch.from_numpy(LABELS)}],
+    ids=["tensor", "pair", "dictionary"],
+)
+def test_tensors(tmp_path, content):
+    torch.save(content, tmp_path / "d.pt")
+    data = loaded(tmp_path / "d.pt")
+    assert torch.equal(data.train_set.tensors[0], EXPECTED)
+    assert data.num_classes == (None if isinstance(content, torch.Tensor) else 4)
+    assert len(data.train_set.tensors) == (1 if data.num_classes is None else 2)
+
+
+def test_another_resolution_is_made_by_resizing_and_cropping(tmp_path):
+    wide = np.zeros((2, 8, 16, 3), dtype=np.uint8)
+    wide[:, :, 4:12] = 200  # all that is left
+    np.savez(tmp_path / "d.npz", x=wide)
+    assert loaded(tmp_path / "d.npz").resolution == 8
+    assert (loaded(tmp_path / "d.npz").train_set.tensors[0] == 200).all()
+    # 8x16 -> 4x8, antialiased: the edge between black and 200 reaches one pixel to each side.
+    small = loaded(tmp_path / "d.npz", resolution=4).train_set.tensors[0]
+    assert small.shape == (2, 3, 4, 4)
+    assert (small[..., 1:3] == 200).all() and (small[..., [0, 3]] == 175).all()
+
+
+def test_files_that_hold_no_images(tmp_path):
+    def refused(message, name="d.npz", **arrays):
+        path = tmp_path / name
+        if arrays:
+            np.savez(path, **arrays)
+        with pytest.raises(BadInput, match=message) as error:
+            loaded(path)
+        assert "\n" not in str(error.value)
+
+    refused(r"there is no file .*none\.npz; expected an \.npz or a \.pt", "none.npz")
+    refused(r"holds pixels uint8\[10, 8, 8, 3\]; expected images in one of the arrays images, x,", pixels=COLOUR)
+    refused(r"x of .* is float64 of shape \(10, 8, 8, 3\); expected uint8 from 0 to 255", x=COLOUR / 255)
+    refused(r"of shape \(10, 8, 8, 4\); expected \(N, H, W\)", x=COLOUR.repeat(2, axis=3)[..., :4])
+    refused(r"of shape \(10, 3, 8, 3\); expected", x=COLOUR[:, :3])  # which axis has the colours?
+    refused(r"of shape \(0, 8, 8, 3\); expected", x=COLOUR[:0])
+    refused(r"shape \(9,\); expected one label for each of the 10 x: \(10,\)", x=COLOUR, y=LABELS[:9])
+    refused("y of .* are int64 from -1; expected whole numbers from 0", x=COLOUR, y=LABELS - 1)
+    refused("y of .* are float64 from 0; expected whole numbers", x=COLOUR, y=LABELS / 1.0)
+    refused("test labels up to 4", x=COLOUR, y=LABELS, x_test=COLOUR, y_test=LABELS + 1)
+    refused("3 channels and test images of 1", x=COLOUR, x_test=COLOUR[..., 0])
+    refused("y of .* cannot be read .*allow_pickle", x=COLOUR, y=np.array([{}] * 10))
+    np.savez(tmp_path / "d.npz", x=COLOUR)
+    whole = (tmp_path / "d.npz").read_bytes()
+    (tmp_path / "half.npz").write_bytes(whole[: len(whole) // 2])
+    refused("half.npz cannot be read .*BadZipFile", "half.npz")
+    (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
+    refused("half.pt cannot be read", "half.pt")
+    torch.save({"images": slice}, tmp_path / "code.pt")
+    refused("code.pt cannot be read .*expected an .npz file of arrays or a .pt file of tensors", "code.pt")
+    torch.save(3, tmp_path / "number.pt")
+    refused("number.pt holds a int; expected a tensor", "number.pt")
+    with pytest.raises(BadInput, match=r"need a path \(--data.path FILE\)"):
+        Arrays()
+
+
+def test_damaged_pixels_are_refused_at_setup(tmp_path):
+    np.savez(tmp_path / "d.npz", x=COLOUR.repeat(10, axis=0))
+    content = bytearray((tmp_path / "d.npz").read_bytes())
+    content[15_000] ^= 255  # beyond what is read for the header
+    (tmp_path / "d.npz").write_bytes(content)
+    data = Arrays(str(tmp_path / "d.npz"))
+    with pytest.raises(BadInput, match=r"x of .*d\.npz cannot be read .*CRC"):
+        data.setup()
