@@ -8,18 +8,17 @@ import errno
 import logging
 import sys
 import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
 from jsonargparse import lazy_instance
-from jsonargparse.typing import PositiveInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
-from torch.utils.data import DataLoader
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -36,6 +35,7 @@ from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
+from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import RUNS, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 
@@ -140,7 +140,7 @@ class Command(LightningCLI):
                 flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument
             )
         if subcommand == "predict":
-            parser.add_argument("--num", type=PositiveInt, default=64, help="Number of images to write.")
+            parser.add_class_arguments(Prediction, help="Images and pictures")
         if subcommand in ("validate", "test"):
             parser.set_defaults({"verbose": False})  # the scores' own line says it
         return parser
@@ -207,8 +207,11 @@ class Command(LightningCLI):
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
             if self.subcommand == "predict":
+                self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
+                self.prediction.check(self.model.num_classes)
                 default = Path(config.ckpt_path).parent / "predict"
-                callbacks = [ImageWriter(claim_folder(self.run_folder or default, rename=not self.run_folder))]
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder)
+                callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
         plugins = self._get(self.config_init, "trainer")["plugins"] or []
         kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
@@ -267,9 +270,14 @@ class Command(LightningCLI):
             raise
 
     def predict(self, **kwargs: Any) -> None:
-        number = self.config[self.subcommand].num
-        loader: Any = DataLoader(range(number), batch_size=64)  # type: ignore[arg-type]
-        self.trainer.predict(self.model, loader, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        batches = self.prediction.batches(self.model.num_classes)
+        self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        if self.trainer.is_global_zero:
+            scores = self._get(self.config, "scores")
+            for path in self.prediction.write_pictures(
+                self.model, self.datamodule, scores.extractor, scores.extractor_weights, self.folder
+            ):
+                print(path, flush=True)
 
 
 def _data_class_path(flag: str, word: str) -> str:
