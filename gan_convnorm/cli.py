@@ -9,6 +9,7 @@ import logging
 import sys
 import warnings
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ from jsonargparse import lazy_instance
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -201,6 +203,8 @@ class Command(LightningCLI):
             kwargs["default_root_dir"] = str(folder)
             chosen = self._get(self.config_init, "trainer")["logger"]
             others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
+            if chosen is None and find_spec("tensorboard") is not None:
+                others = [TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False)]
             kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
             callbacks = self._fit_callbacks(folder)
         else:

@@ -84,7 +84,8 @@ def _overview(rows: list[dict[str, str]], summary: dict[str, Any]) -> str:
     lines = [
         f'<p class="note" id="progress">G step {step}'
         + (
-            f" of {summary['hyperparameters']['steps']}, {summary['seconds']:.0f} s, commit {summary['commit']}</p>"
+            f" of {summary['hyperparameters']['steps']}, {summary['seconds']:.0f} s, "
+            f"commit {_short(summary['commit'])}</p>"
             if summary
             else ", not finished</p>"
         )
@@ -149,8 +150,10 @@ def _panels(rows: list[dict[str, str]], panels: dict[str, dict[str, str]], title
         if log:
             axes.set_yscale("log")
         axes.grid(alpha=0.3)
-        if any(curves):
-            axes.legend(fontsize=7 if len(curves) > 4 else 9)
+        if len(curves) > 1 and not log:
+            axes.legend()
+    if log:
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     for axes in grid[len(drawn) :]:
         axes.remove()
     picture = io.BytesIO()
@@ -198,6 +201,11 @@ def _note(text: str) -> str:
 
 def _address(picture: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+
+
+def _short(commit: str | None) -> str:
+    name, *dirty = (commit or "unknown").split("-")
+    return "-".join([name[:12], *dirty])
 
 
 def _text(path: Path) -> str:
