@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import lazy_instance
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -33,7 +32,7 @@ from gan_convnorm.callbacks import (
     StepProgressBar,
 )
 from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
-from gan_convnorm.data import DATA, Digits, ImageData
+from gan_convnorm.data import DATA, ImageData
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
@@ -123,7 +122,6 @@ class Command(LightningCLI):
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.init_args.seed")
-        parser.set_defaults({"data": lazy_instance(Digits)})
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -151,6 +149,9 @@ class Command(LightningCLI):
         words = list(sys.argv[1:] if args is None else args)
         if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
             words.insert(0, "fit")
+        if words[0] in self.subcommands():
+            # Not a default of the parser, whose resolution another data set would inherit.
+            words.insert(1, "--data=digits")
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
         for flag, word in zip(words, [*words[1:], ""], strict=True):
             name, _, value = flag.partition("=")
@@ -169,7 +170,7 @@ class Command(LightningCLI):
                 # Trained on many, scored or sampled on this one.
                 trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
             text = yaml.safe_dump(trained)
-            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
+            self.config = parser.parse_args([words[0], "--config", text, *words[2:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
 
     def _parse_ckpt_path(self) -> None:
