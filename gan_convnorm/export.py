@@ -44,6 +44,7 @@ def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = 
     """
     gan = read_gan(checkpoint)
     h: Any = gan.hparams
+    run = yaml.safe_load(read_checkpoint(checkpoint)["config"])
     description = {
         "network": h.network,
         "arguments": {
@@ -61,7 +62,7 @@ def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = 
         "g_step": gan.g_step,
         "weights": "ema" if ema else "raw",
         "gan_convnorm": __version__,
-        "run": yaml.safe_load(read_checkpoint(checkpoint)["config"]),
+        "run": {key: run[key] for key in ("seed_everything", "model", "data", "scores")},
     }
     network = gan.generator_with(ema=ema)
     folder = claim_folder(folder)
