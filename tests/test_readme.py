@@ -32,7 +32,7 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
     for command in COMMANDS[:-1]:
         words = shlex.split(command.partition("&&")[2] or command)
         if words[:3] == ["python", "-m", "gan_convnorm.fidelity"]:
-            shutil.copytree("images", "photos")
+            shutil.copytree("made/images", "photos")
             score([*words[3:], "--extractor-weights", str(inception_weights), "--isc-splits", "2"])
             continue
         assert words[:2] == ["python", "train_gan.py"]
@@ -44,7 +44,7 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
         elif words[0] == "validate":
             words += ["--num-fake", "20"]
         main(words)
-    assert len(list(Path("images").glob("0*.png"))) == 64
+    assert len(list(Path("made/images").glob("*.png"))) == 64
     assert {p.name for p in Path("checkpoints/runs").iterdir()} >= {"digits-convnorm-seed0", "digits-spectral-seed1"}
     capsys.readouterr()
     main(["--config", "checkpoints/runs/digits-convnorm-seed0/config.yaml", "--steps", "1"])
