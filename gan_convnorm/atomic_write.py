@@ -23,7 +23,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with part.open("rb") as file:
             os.fsync(file.fileno())  # the name must not reach the disk before the content
         os.replace(part, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise type(error)(error.errno, error.strerror, str(path)) from error  # a full disk names no file
         raise

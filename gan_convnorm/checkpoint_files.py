@@ -79,15 +79,16 @@ def last_checkpoint(folder: Path | None) -> Path:
     if not found:
         raise BadInput(f"there is no {LAST} under {where} to resume; give a checkpoint with --resume PATH")
     newest = max(found, key=lambda path: path.stat().st_mtime_ns).parent
-    for path in (newest / LAST, newest / PREVIOUS):
-        try:
-            read_checkpoint(path)
-            return path
-        except BadInput as error:
-            problem = error
-            if (newest / PREVIOUS).is_file() and path.name == LAST:
-                warnings.warn(f"{problem}; the run goes on from {newest / PREVIOUS}", stacklevel=2)
-    raise problem
+    last, previous = newest / LAST, newest / PREVIOUS
+    try:
+        read_checkpoint(last)
+        return last
+    except BadInput as problem:
+        if not previous.is_file():
+            raise
+        warnings.warn(f"{problem}; the run goes on from {previous}", stacklevel=2)
+    read_checkpoint(previous)
+    return previous
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

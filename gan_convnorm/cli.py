@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -29,10 +30,11 @@ from gan_convnorm.callbacks import (
     MetricsFile,
     RunReport,
     SampleGrids,
+    SpectrumLog,
     StepProgressBar,
 )
 from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
-from gan_convnorm.data import DATA, ImageData
+from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
@@ -74,7 +76,7 @@ FLAGS = {
 SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
+SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume', '--spectrum-every'])}"
 DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
 FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -139,6 +141,13 @@ class Command(LightningCLI):
             parser.add_argument(
                 flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument
             )
+        if subcommand == "fit":
+            parser.add_argument(
+                "--spectrum-every",
+                type=NonNegativeInt,
+                default=0,
+                help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
+            )
         if subcommand == "predict":
             parser.add_class_arguments(Prediction, help="Images and pictures")
         if subcommand in ("validate", "test"):
@@ -149,15 +158,14 @@ class Command(LightningCLI):
         words = list(sys.argv[1:] if args is None else args)
         if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
             words.insert(0, "fit")
-        if words[0] in self.subcommands():
-            # Not a default of the parser, whose resolution another data set would inherit.
-            words.insert(1, "--data=digits")
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
         for flag, word in zip(words, [*words[1:], ""], strict=True):
             name, _, value = flag.partition("=")
             if name in ("-c", "--config"):
                 _check_config(Path(value or word))
-        self.config = parser.parse_args(words)
+        # Not a parser's default: its arguments would stay when --data or a file names another class.
+        default = [] if words[0] in ("-h", "--help") else [f"--data={Digits.__module__}.{Digits.__qualname__}"]
+        self.config = parser.parse_args([words[0], *default, *words[1:]])
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
             raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
@@ -167,10 +175,11 @@ class Command(LightningCLI):
             trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
             trained["trainer"]["default_root_dir"] = None
             if words[0] != "fit":
+                trained.pop("spectrum_every", None)
                 # Trained on many, scored or sampled on this one.
                 trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
             text = yaml.safe_dump(trained)
-            self.config = parser.parse_args([words[0], "--config", text, *words[2:]])
+            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
 
     def _parse_ckpt_path(self) -> None:
@@ -231,7 +240,8 @@ class Command(LightningCLI):
         return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
     def _fit_folder(self, config: Any) -> Path:
-        name = f"{self.datamodule.name}-{config.model.disc_norm}-seed{config.seed_everything}"
+        norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
+        name = f"{self.datamodule.name}-{norm}-seed{config.seed_everything}"
         folder = self.run_folder or RUNS / name
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not _is_first_process():
@@ -257,6 +267,7 @@ class Command(LightningCLI):
             # Lightning's own save_last follows the best checkpoint, not the newest.
             ModelCheckpoint(filename=Path(LAST).stem, **kept),
             Interruption(folder / LAST),
+            *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
             RunReport(folder, self._config_text()),
         ]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.networks.registry import find_networks
 from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objective import Objective
@@ -58,9 +59,9 @@ class GAN(Sampler, pl.LightningModule):
         head_bias: a bias on the discriminator's last layer, as torch-mimicry has it.
         width: factor on the networks' channels; 1 is the published network.
         latent_dim: length of the noise vectors.
-        disc_norm: normalization of the discriminator: none, batch, spectral or convnorm.
+        disc_norm: normalization of the discriminator: a name of docs/norms.md, or package.module:Name of your own.
         disc_norm_options: its options, such as {"gain": "lipschitz"} for convnorm.
-        gen_norm: normalization of the generator: none, batch, spectral or convnorm.
+        gen_norm: normalization of the generator, the same.
         gen_norm_options: its options.
         loss: hinge, non_saturating, least_squares, wasserstein or relativistic.
         penalty: gradient penalty of the discriminator: wgan_gp, r1, r2 or dragan; none when not given.
@@ -188,11 +189,11 @@ class GAN(Sampler, pl.LightningModule):
             with torch.no_grad():
                 fake, fake_labels = self._fakes(len(real), random)
             loss = self.objective.discriminator_loss(self.discriminator, real, fake, real_labels, fake_labels, own)
-            disc_losses.append(self._step(disc_optimizer, loss))
+            disc_losses.append(self._step(disc_optimizer, loss, self.discriminator))
         self.toggle_optimizer(gen_optimizer)  # no gradients for the discriminator's weights
         fake, fake_labels = self._fakes(self.gen_batch_size or len(real), random)
         loss = self.objective.generator_loss(self.discriminator, fake, fake_labels, real, real_labels, own)
-        gen_loss = self._step(gen_optimizer, loss)
+        gen_loss = self._step(gen_optimizer, loss, self.generator)
         self.untoggle_optimizer(gen_optimizer)
         self._average_weights()
         for schedule in self.lr_schedulers():  # type: ignore[union-attr]
@@ -207,9 +208,9 @@ class GAN(Sampler, pl.LightningModule):
             trainer.should_stop = True
         return losses
 
-    def _step(self, optimizer: Any, loss: Tensor) -> Tensor:
+    def _step(self, optimizer: Any, loss: Tensor, network: nn.Module) -> Tensor:
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        self.manual_backward(loss + norm_penalty(network))  # of norms that work by a penalty
         optimizer.step()
         return loss.detach()
 

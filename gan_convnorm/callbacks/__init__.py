@@ -8,6 +8,7 @@ from gan_convnorm.callbacks.metrics_file import MetricsFile
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
+from gan_convnorm.callbacks.spectrum_log import SpectrumLog
 
 __all__ = [
     "FidelityScores",
@@ -17,5 +18,6 @@ __all__ = [
     "MetricsFile",
     "RunReport",
     "SampleGrids",
+    "SpectrumLog",
     "StepProgressBar",
 ]

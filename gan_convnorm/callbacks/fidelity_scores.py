@@ -106,7 +106,7 @@ class FidelityScores(pl.Callback):
         if self.split == split:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        reference = (data.test_set if split == "test" else data.train_set).tensors[0]
+        reference = data.split(split).tensors[0]
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
             print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)

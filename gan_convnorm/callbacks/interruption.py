@@ -39,7 +39,9 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         self.received: signal.Signals | None = None
         self.handlers: dict[int, Any] = {}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # In place of Lightning's own, which talk to the other processes from within the handler: in the middle of
+        # another collective call that is a deadlock.
         try:
             self.handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
         except ValueError:  # not the main thread, which alone may set handlers

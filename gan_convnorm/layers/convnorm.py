@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.layers.circular_grid import memory_format_of
 from gan_convnorm.layers.fourier_convolution import convolve_in_fourier, tap_phases
+from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, convolution_geometry
 from gan_convnorm.layers.preconditioned import Preconditioned, traced
 
@@ -33,17 +34,18 @@ class _ConvNorm(Preconditioned):
         dtype: Any = None,
         *,
         eps: float = 1e-4,
-        gain: float | Literal["lipschitz"] = 1.0,
+        gain: Gain = 1.0,
         affine: Literal["channel", "depthwise"] | None = None,
         gradient: Literal["full", "stop"] = "full",
         strided: Literal["subsample", "fold"] = "subsample",
         tolerance: float = 0.0,
         boundary: Literal["circular", "linear"] = "circular",
         max_radius: int | None = None,
+        max_gain: float | None = None,
     ) -> None:
         arguments: tuple[Any, ...] = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         super().__init__(*arguments, padding_mode, device, dtype)  # type: ignore[call-arg]
-        self._set_options(eps, gain, affine, gradient, strided, tolerance, boundary, max_radius)
+        self._set_options(eps, gain, affine, gradient, strided, tolerance, boundary, max_radius, max_gain)
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() == len(self.kernel_size) + 1:
@@ -149,7 +151,8 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
             so wide that pixels are read twice enlarges them too.
         eps: added to S_k, in its units (squared weights). With eps = 0 a spectral zero of the kernels is amplified
             without limit.
-        gain: a fixed factor, or "lipschitz" for sqrt(groups / C_out), with which ||Q|| <= 1 is certified.
+        gain: a fixed factor; "lipschitz" for sqrt(groups / C_out), with which ||Q|| <= 1 is certified; or "learned", a
+            scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), with which ||Q|| <= max_gain is.
         affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
             size per channel on the same grid. Both start as the identity.
         gradient: "full" takes the gradient through S_k; "stop" takes S_k for a constant, as the code of 2021 does.
@@ -162,6 +165,7 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
         boundary: the grid's. "circular" wraps around, as in the definition; "linear" has a grid of twice the size, on
             which nothing read has gone around: the crop of the operator on the infinite grid.
         max_radius: limit for the taps; by default the largest that is faster than the exact filter on the device.
+        max_gain: the cap of gain "learned", 1 when not given.
 
     Raises:
         BadInput: unknown option values, or in the forward an image that is smaller than the kernel (a ValueError).

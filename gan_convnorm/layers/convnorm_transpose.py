@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, transposed_geometry
 from gan_convnorm.layers.preconditioned import Preconditioned
 
@@ -40,16 +41,17 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         dtype: Any = None,
         *,
         eps: float = 1e-4,
-        gain: float | Literal["lipschitz"] = 1.0,
+        gain: Gain = 1.0,
         affine: Literal["channel", "depthwise"] | None = None,
         gradient: Literal["full", "stop"] = "full",
         tolerance: float = 0.0,
         boundary: Literal["circular", "linear"] = "circular",
         max_radius: int | None = None,
+        max_gain: float | None = None,
     ) -> None:
         arguments: tuple[Any, ...] = (in_channels, out_channels, kernel_size, stride, padding, output_padding)
         super().__init__(*arguments, groups, bias, dilation, padding_mode, device, dtype)  # type: ignore[call-arg]
-        self._set_options(eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius)
+        self._set_options(eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if input.dim() == 3:

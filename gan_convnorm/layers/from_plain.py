@@ -9,6 +9,7 @@ from torch import nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.convnorm import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm_transpose import ConvNormTranspose2d
+from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.original import OriginalConvNorm2d
 from gan_convnorm.layers.row_norm import LinearRowNorm
 
@@ -19,13 +20,14 @@ def convnorm(
     conv: nn.Module,
     *,
     eps: float = 1e-4,
-    gain: float | Literal["lipschitz"] = 1.0,
+    gain: Gain = 1.0,
     affine: Literal["channel", "depthwise"] | None = "depthwise",
     gradient: Literal["full", "stop"] = "full",
     strided: Literal["subsample", "fold"] = "subsample",
     tolerance: float = 0.0,
     boundary: Literal["circular", "linear"] = "circular",
     max_radius: int | None = None,
+    max_gain: float | None = None,
     original: bool = False,
 ) -> nn.Module:
     """Bounds ||Q_k|| <= 1 in a network's convolution: the ConvNorm layer that takes over its weights and geometry.
@@ -43,6 +45,7 @@ def convnorm(
         tolerance: as in `ConvNorm2d`.
         boundary: as in `ConvNorm2d`.
         max_radius: as in `ConvNorm2d`.
+        max_gain: as in `ConvNorm2d`.
         original: the layer of 2021 (`OriginalConvNorm2d`, with its affine and its BatchNorm), of which only `eps` and
             `affine` (any, or None for neither scale nor filter) can be chosen.
 
@@ -50,7 +53,7 @@ def convnorm(
         BadInput: another module.
     """
     options: dict[str, Any] = {"eps": eps, "gain": gain, "affine": affine, "gradient": gradient, "strided": strided}
-    options |= {"tolerance": tolerance, "boundary": boundary, "max_radius": max_radius}
+    options |= {"tolerance": tolerance, "boundary": boundary, "max_radius": max_radius, "max_gain": max_gain}
     geometry: dict[str, Any] = {
         name: getattr(conv, name, None)
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
@@ -75,11 +78,13 @@ def convnorm(
     return layer.train(conv.training)
 
 
-def convnorm_linear(linear: nn.Linear, *, eps: float = 1e-4, gain: float | Literal["lipschitz"] = 1.0) -> LinearRowNorm:
+def convnorm_linear(
+    linear: nn.Linear, *, eps: float = 1e-4, gain: Gain = 1.0, max_gain: float | None = None
+) -> LinearRowNorm:
     """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights."""
     has_bias = linear.bias is not None
-    layer = LinearRowNorm(
-        linear.in_features, linear.out_features, has_bias, linear.weight.device, linear.weight.dtype, eps=eps, gain=gain
-    )
+    options: dict[str, Any] = {"eps": eps, "gain": gain, "max_gain": max_gain}
+    like = linear.weight
+    layer = LinearRowNorm(linear.in_features, linear.out_features, has_bias, like.device, like.dtype, **options)
     layer.weight, layer.bias = linear.weight, linear.bias
     return layer

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.circular_grid import exact_dtype, memory_format_of
+from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter
 from gan_convnorm.layers.geometry import Geometry
 from gan_convnorm.layers.grid_filter import filter_reference, filter_response
-from gan_convnorm.layers.row_norm import check_scale, gain_factor
 from gan_convnorm.layers.truncation import Truncated, certified_taps, compose, filter_truncated, radius_limit
 from gan_convnorm.spectrum.power import autocorrelation, place, power_spectrum
 
@@ -29,20 +29,22 @@ class Preconditioned(nn.modules.conv._ConvNd):
     """What the layers share: the options, the preconditioner and the ways to apply it."""
 
     affine_weight: nn.Parameter | None
+    gain_logit: nn.Parameter | None
 
     def _set_options(
         self,
         eps: float,
-        gain: float | Literal["lipschitz"],
+        gain: Gain,
         affine: Literal["channel", "depthwise"] | None,
         gradient: Literal["full", "stop"],
         strided: Literal["subsample", "fold"],
         tolerance: float,
         boundary: Literal["circular", "linear"],
         max_radius: int | None,
+        max_gain: float | None,
     ) -> None:
         name = type(self).__name__
-        check_scale(name, eps, gain)
+        check_scale(name, eps, gain, max_gain)
         for option, value in (("affine", affine), ("gradient", gradient), ("strided", strided), ("boundary", boundary)):
             if value not in CHOICES[option]:
                 choices = ", ".join(map(repr, CHOICES[option]))
@@ -55,6 +57,8 @@ class Preconditioned(nn.modules.conv._ConvNd):
             raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
         self.eps, self.gain, self.affine, self.gradient = eps, gain, affine, gradient
         self.strided, self.tolerance, self.boundary, self.max_radius = strided, tolerance, boundary, max_radius
+        self.max_gain = max_gain
+        self.gain_logit = gain_parameter(gain, max_gain, self.out_channels // self.groups, self.weight)
         if affine is None:
             self.register_parameter("affine_weight", None)
         else:
@@ -66,7 +70,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
 
     def options(self) -> dict[str, Any]:
         """The keyword options of this layer, such as a layer like it is made with."""
-        names = ("eps", "gain", "affine", "gradient", "strided", "tolerance", "boundary", "max_radius")
+        names = ("eps", "gain", "affine", "gradient", "strided", "tolerance", "boundary", "max_radius", "max_gain")
         return {name: getattr(self, name) for name in names}
 
     def transfer_function(self, grid: tuple[int, ...]) -> Tensor:
@@ -117,8 +121,8 @@ class Preconditioned(nn.modules.conv._ConvNd):
         limit = radius_limit(spectrum.device) if self.max_radius is None else self.max_radius
         return certified_taps(spectrum, grid, self.tolerance, limit, [k > 1 for k in self.kernel_size])
 
-    def _gain(self) -> float:
-        return gain_factor(self.gain, self.out_channels // self.groups)
+    def _gain(self) -> float | Tensor:
+        return gain_factor(self.gain, self.max_gain, self.out_channels // self.groups, self.gain_logit)
 
     def _kernels(self) -> Tensor:
         """The weight as (C_out, C_in / groups, *kernel_size)."""

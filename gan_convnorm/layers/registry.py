@@ -1,7 +1,8 @@
-"""Normalizations by name: one row each."""
+"""Normalizations by name: one row each, and those of other modules by their path."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +12,23 @@ from typing import Any
 from torch import nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.aol import aol
+from gan_convnorm.layers.batch_norm import batch
+from gan_convnorm.layers.cayley import cayley, cayley_linear
 from gan_convnorm.layers.from_plain import convnorm, convnorm_linear
+from gan_convnorm.layers.group_norm import group
+from gan_convnorm.layers.instance_norm import instance
+from gan_convnorm.layers.layer_norm import layer
+from gan_convnorm.layers.ocnn import ocnn
+from gan_convnorm.layers.oni import oni
 from gan_convnorm.layers.spectral import spectral
+from gan_convnorm.layers.spectral_conv import spectral_conv
+from gan_convnorm.layers.sync_batch_norm import sync_batch
+from gan_convnorm.layers.weight import weight
 
 __all__ = ["NORMS", "Norm", "find_norm"]
+
+ROLES = ("conv", "linear", "activation")
 
 
 def _keep(layer: nn.Module) -> nn.Module:
@@ -23,10 +37,6 @@ def _keep(layer: nn.Module) -> nn.Module:
 
 def _no_layer(channels: int) -> nn.Module:
     return nn.Identity()
-
-
-def _batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> nn.Module:
-    return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,19 @@ class Norm:
 
 NORMS: dict[str, Norm] = {
     "none": Norm(),
-    "batch": Norm(activation=_batch),
+    "batch": Norm(activation=batch),
+    "sync_batch": Norm(activation=sync_batch),
+    "layer": Norm(activation=layer),
+    "group": Norm(activation=group),
+    "instance": Norm(activation=instance),
+    "weight": Norm(conv=weight, linear=weight),
     "spectral": Norm(conv=spectral, linear=spectral),
+    "spectral_conv": Norm(conv=spectral_conv, linear=spectral_conv),
     "convnorm": Norm(conv=convnorm, linear=convnorm_linear),
+    "oni": Norm(conv=oni, linear=oni),
+    "ocnn": Norm(conv=ocnn, linear=ocnn),
+    "aol": Norm(conv=aol, linear=aol),
+    "cayley": Norm(conv=cayley, linear=cayley_linear),
 }
 
 
@@ -56,16 +76,22 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
     """The row of a name, with options bound to the functions that take them.
 
     Args:
-        name: a key of `NORMS`.
-        options: keyword options of the normalization, such as ``{"gain": "lipschitz"}`` for convnorm.
+        name: a key of `NORMS`, or package.module:Name of a normalization of one's own: a `Norm`; something with any of
+            its attributes, such as a class with static methods `conv` and `linear`; or else a function of a
+            convolution, or class, that gives the normalized layer, and leaves linear layers as they are.
+        options: keyword options of the normalization, such as ``{"gain": "lipschitz"}`` for convnorm: the keyword-only
+            arguments of its functions.
 
     Raises:
-        BadInput: an unknown name, or an option that nothing in the row takes; both list the choices.
+        BadInput: an unknown name, or an option that nothing in the row takes; both list the choices. A module that
+            cannot be imported, or has no such norm.
     """
-    if name not in NORMS:
-        raise BadInput(f"norm {name!r} is not known; choose one of: {', '.join(NORMS)}")
-    row, options = NORMS[name], options or {}
-    taken = {role: _options_of(getattr(row, role)) for role in ("conv", "linear", "activation")}
+    row, options = _import_norm(name) if ":" in name else NORMS.get(name), options or {}
+    if row is None:
+        raise BadInput(
+            f"norm {name!r} is not known; choose one of: {', '.join(NORMS)}, or give your own as package.module:Name"
+        )
+    taken = {role: _options_of(getattr(row, role)) for role in ROLES}
     choices = sorted(set().union(*taken.values()))
     for option in options:
         if option not in choices:
@@ -80,3 +106,26 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
 
 def _options_of(function: Callable[..., nn.Module]) -> set[str]:
     return {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
+
+def _import_norm(path: str) -> Norm:
+    module_name, _, attribute = path.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except (ImportError, ValueError, TypeError) as error:  # no name at all and a relative one raise the others
+        raise BadInput(
+            f"norm {path!r}: importing {module_name!r} failed ({error}); put the folder of its file on PYTHONPATH"
+        ) from error
+    found = getattr(module, attribute, None)
+    if found is None:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise BadInput(f"norm {path!r}: {module_name} has no {attribute!r}; it has: {', '.join(names) or 'nothing'}")
+    if isinstance(found, Norm):
+        return found
+    roles = {role: getattr(found, role) for role in ROLES if callable(getattr(found, role, None))}
+    if not roles and not callable(found):
+        raise BadInput(
+            f"norm {path!r} is a {type(found).__name__}; expected a Norm, a class with conv, linear or activation, or "
+            "a function of a convolution"
+        )
+    return Norm(**roles or {"conv": found})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.circular_grid import exact_dtype
+from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter
 
-__all__ = ["LinearRowNorm", "check_scale", "gain_factor"]
+__all__ = ["LinearRowNorm"]
 
 
 class LinearRowNorm(nn.Linear):
@@ -24,8 +23,12 @@ class LinearRowNorm(nn.Linear):
         device: as in `torch.nn.Linear`.
         dtype: as in `torch.nn.Linear`.
         eps: added to ||w_k||^2.
-        gain: a fixed factor, or "lipschitz" for 1 / sqrt(out_features).
+        gain: a fixed factor; "lipschitz" for 1 / sqrt(out_features); or "learned", a scalar that is at most
+            max_gain / sqrt(out_features).
+        max_gain: the cap on gain * sqrt(out_features) of gain "learned", 1 when not given.
     """
+
+    gain_logit: nn.Parameter | None
 
     def __init__(
         self,
@@ -36,12 +39,14 @@ class LinearRowNorm(nn.Linear):
         dtype: Any = None,
         *,
         eps: float = 1e-4,
-        gain: float | Literal["lipschitz"] = 1.0,
+        gain: Gain = 1.0,
+        max_gain: float | None = None,
     ) -> None:
-        check_scale("LinearRowNorm", eps, gain)
+        check_scale("LinearRowNorm", eps, gain, max_gain)
         super().__init__(in_features, out_features, bias, device, dtype)
         self.eps = eps
-        self.gain = gain
+        self.gain, self.max_gain = gain, max_gain
+        self.gain_logit = gain_parameter(gain, max_gain, out_features, self.weight)
 
     def forward(self, input: Tensor) -> Tensor:
         return nn.functional.linear(input, self.normalized_weight(), self.bias)
@@ -51,20 +56,13 @@ class LinearRowNorm(nn.Linear):
         with torch.autocast(self.weight.device.type, enabled=False):
             exact = exact_dtype(self.weight)
             scale = (exact.square().sum(dim=1, keepdim=True) + self.eps).rsqrt()
-            return (exact * (scale * gain_factor(self.gain, self.out_features))).to(self.weight.dtype)
+            return (exact * (scale * gain_factor(self.gain, self.max_gain, self.out_features, self.gain_logit))).to(
+                self.weight.dtype
+            )
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + f", eps={self.eps:g}, gain={self.gain!r}"
-
-
-def check_scale(layer: str, eps: float, gain: float | str) -> None:
-    """Refuse an eps or a gain that is none."""
-    if eps < 0:
-        raise BadInput(f"{layer}: eps is {eps}, and must be zero or above")
-    if isinstance(gain, str) and gain != "lipschitz":
-        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz'")
-
-
-def gain_factor(gain: float | str, channels: int) -> float:
-    """The factor of a gain; "lipschitz" makes the stack of so many channels of norm one have norm one."""
-    return 1 / math.sqrt(channels) if gain == "lipschitz" else float(gain)
+        return (
+            super().extra_repr()
+            + f", eps={self.eps:g}, gain={self.gain!r}"
+            + ("" if self.max_gain is None else f", max_gain={self.max_gain:g}")
+        )

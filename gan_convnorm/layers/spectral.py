@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
 
 __all__ = ["spectral"]
 
@@ -20,4 +21,18 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
         n_power_iterations: iterations per forward in training.
         eps: guards the vectors' normalization against division by zero.
     """
-    return spectral_norm(layer, n_power_iterations=n_power_iterations, eps=eps)
+    dim = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    parametrize.register_parametrization(layer, "weight", _SpectralNorm(weight, n_power_iterations, dim, eps))
+    return layer
+
+
+class _SpectralNorm(parametrizations._SpectralNorm):
+    """torch's, whose matrix-vector products autocast would round on a GPU."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
+
+    def extra_repr(self) -> str:
+        return f"n_power_iterations={self.n_power_iterations}, eps={self.eps:g}"

@@ -1,0 +1,63 @@
+"""A run's spectra in one picture."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw_spectra"]
+
+COLUMNS = 4
+
+
+def draw_spectra(
+    history: dict[str, list[tuple[int, float, float | None]]], spectra: dict[str, dict[str, Any]], path: Path
+) -> None:
+    """Operator norm and condition number against the step, and every layer's singular values before and after.
+
+    Args:
+        history: (step, operator norm, condition number) of every layer.
+        spectra: "before" and "after" of every layer, falling.
+        path: file to write.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    spectra = {name: sides for name, sides in spectra.items() if len(sides["after"]) > 1}
+    rows = max(1, math.ceil(len(spectra) / COLUMNS))
+    # Placed by hand, in inches: a layout engine takes seconds for so many axes.
+    height = 4.2 + 2.2 * rows
+    figure = Figure(figsize=(12, height))
+    edges = {"left": 0.05, "right": 0.98, "hspace": 0.45, "wspace": 0.2}
+    above = figure.add_gridspec(1, 2, bottom=1 - 3.7 / height, top=1 - 0.35 / height, **(edges | {"right": 0.85}))
+    below = figure.add_gridspec(rows, COLUMNS, bottom=0.3 / height, top=1 - 4.9 / height, **edges)
+    norm, condition = figure.add_subplot(above[0]), figure.add_subplot(above[1])
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    for number, (name, points) in enumerate(history.items()):
+        colour = colours[number % len(colours)]
+        steps = [step for step, _, _ in points]
+        norm.plot(steps, [value for _, value, _ in points], color=colour, label=name, linewidth=1.2)
+        if any(value is not None for _, _, value in points):
+            values = [math.nan if value is None else value for _, _, value in points]
+            condition.plot(steps, values, color=colour, linewidth=1.2)
+    norm.set(title="operator norm", xlabel="G step", yscale="log")
+    condition.set(title="condition number (circular)", xlabel="G step", yscale="log")
+    norm.yaxis.set_major_formatter("{x:g}")
+    norm.yaxis.set_minor_formatter("{x:g}")
+    for axes in (norm, condition):
+        axes.grid(alpha=0.3, which="both")
+    figure.legend(*norm.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.86, 1), fontsize=8)
+    title = "singular values (circular) against their rank: before, dashed, and after"
+    figure.text(0.5, 1 - 4.5 / height, title, ha="center")
+    for number, (name, sides) in enumerate(spectra.items()):
+        axes = figure.add_subplot(below[number // COLUMNS, number % COLUMNS])
+        for side, style in (("before", "--"), ("after", "-")):
+            if values := sides[side]:
+                ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
+                axes.plot(ranks, values, style, color="0.5" if side == "before" else "tab:blue", linewidth=1.2)
+        axes.set_title(name, fontsize=9)
+        axes.tick_params(labelsize=8)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)

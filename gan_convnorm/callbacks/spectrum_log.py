@@ -1,0 +1,138 @@
+"""How large the discriminator's layers are, step by step."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.callbacks.spectrum_figure import draw_spectra
+from gan_convnorm.errors import BadInput
+from gan_convnorm.spectrum import (
+    Layer,
+    circular_size,
+    condition_number,
+    measure_operator,
+    recording,
+    singular_values,
+)
+
+__all__ = ["SpectrumLog"]
+
+#: pixels of the circular grid of condition numbers and spectra: a sample of the frequencies of a larger one
+GRID = 8
+#: relative, of the operator norms: a curve's line is wider
+TOLERANCE = 1e-2
+#: points of a spectrum in spectrum.json
+POINTS = 101
+
+
+class SpectrumLog(pl.Callback):
+    """Logs every discriminator layer's operator norm and condition number, and draws them at the end.
+
+    Columns "spectrum/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
+    "spectrum/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):
+    before the first step, every so many generator steps, and after the last. Writes `folder`/spectrum.png and, for
+    comparisons, spectrum.json with the singular values before and after.
+
+    Training is the same with and without it: layers are measured in evaluation mode, in which no norm's state advances,
+    and nothing is drawn from the global random state. The last measurement's singular vectors start the next one, and
+    are in the checkpoint, so a resumed run measures what the whole one would.
+
+    Args:
+        folder: the run's folder; it exists.
+        every: generator steps between two measurements.
+
+    Raises:
+        BadInput: an interval below 1; at the start of the training, a module without a discriminator.
+    """
+
+    def __init__(self, folder: Path, every: int = 100) -> None:
+        if every < 1:
+            raise BadInput(f"the interval of the spectrum log is {every}; expected 1 generator step or more")
+        self.folder = folder
+        self.every = every
+        self.layers: list[Layer] = []
+        self.history: dict[str, list[tuple[int, float, float | None]]] = {}
+        self.before: dict[str, list[float]] = {}
+        self.vectors: dict[str, torch.Tensor] = {}
+        self.watching = contextlib.ExitStack()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history, "before": self.before, "vectors": self.vectors}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history, self.before = state_dict["history"], state_dict["before"]
+        self.vectors = state_dict["vectors"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        network: Any = getattr(pl_module, "discriminator", None)
+        if not isinstance(network, nn.Module):
+            raise BadInput(
+                f"{type(pl_module).__name__} has no discriminator, of which the spectrum log is; leave it away"
+            )
+        if not trainer.is_global_zero:
+            return
+        layers = self.watching.enter_context(recording(network))
+
+        def first_forward(*_: Any) -> None:
+            # Here the images' sizes are known, and no weight has been changed yet.
+            self.watching.close()
+            self.layers = layers
+            if not self.history:
+                self._measure(trainer, 0)
+                self.before = self._spectra()
+
+        self.watching.callback(network.register_forward_hook(first_forward).remove)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        module: Any = pl_module
+        if self.layers and module.g_step % self.every == 0:
+            self._measure(trainer, module.g_step)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.watching.close()
+        if not self.layers:
+            return
+        module: Any = pl_module
+        if all(points[-1][0] != module.g_step for points in self.history.values()):
+            self._measure(trainer, module.g_step)
+        after = self._spectra()
+        spectra = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
+        with atomic_write(self.folder / "spectrum.json") as part:
+            part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n")
+        draw_spectra(self.history, spectra, self.folder / "spectrum.png")
+
+    def _measure(self, trainer: pl.Trainer, step: int) -> None:
+        metrics: dict[str, float] = {}
+        for layer in self.layers:
+            found = measure_operator(
+                layer.module, layer.input_size, tolerance=TOLERANCE, start=self.vectors.get(layer.name)
+            )
+            self.vectors[layer.name] = found.vector
+            condition = None
+            with contextlib.suppress(BadInput):  # a layer whose circular spectrum is not known
+                condition = condition_number(layer.module, circular_size(layer.module, layer.input_size, GRID))
+            self.history.setdefault(layer.name, []).append((step, found.value, condition))
+            metrics[f"spectrum/{layer.name}/operator_norm"] = found.value
+            if condition is not None:
+                metrics[f"spectrum/{layer.name}/condition_number"] = condition
+        # Not through the module's log, whose values Lightning writes at its own interval.
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=step)
+
+    def _spectra(self) -> dict[str, list[float]]:
+        """The circular singular values' quantiles, falling, of every layer of which they are known."""
+        found = {}
+        for layer in self.layers:
+            with contextlib.suppress(BadInput):
+                values = singular_values(layer.module, circular_size(layer.module, layer.input_size, GRID))
+                index = torch.linspace(0, len(values) - 1, min(POINTS, len(values))).round().long()
+                found[layer.name] = [float(f"{value:.5g}") for value in values[index.to(values.device)].tolist()]
+        return found

@@ -1,0 +1,158 @@
+"""Curves and spectra of groups of runs, as pictures that a page can hold."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from gan_convnorm.compare.runs import Group
+
+__all__ = [
+    "LAYER_COLUMNS",
+    "SCORES",
+    "draw_by_layer",
+    "draw_curves",
+    "draw_spectra",
+    "layers_with",
+    "mean_and_deviation",
+    "mean_curve",
+]
+
+SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
+LAYER_COLUMNS = {"operator_norm": "operator norm", "condition_number": "condition number (circular)"}
+COLUMNS = 3
+
+
+def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], list[float], list[float]]:
+    """Steps that all curves have, means, and standard deviations (of one curve zero)."""
+    values = [dict(curve) for curve in curves]
+    steps = sorted(set.intersection(*(set(value) for value in values))) if values else []
+    pairs = [mean_and_deviation([value[step] for value in values]) for step in steps]
+    return steps, [mean for mean, _ in pairs], [deviation for _, deviation in pairs]
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation, of one value zero; of a diverged run's not a number."""
+    mean = sum(values) / len(values)
+    if not math.isfinite(mean):
+        return mean, math.nan
+    return mean, statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> str:
+    """A panel a column: every group's mean over its seeds, one deviation to either side, and each run, thin."""
+    axes_of = _Panels(len(columns), groups)
+    for axes, (column, title) in zip(axes_of.panels, columns.items(), strict=True):
+        _curves(axes, groups, column)
+        axes.set(title=title, xlabel="G step")
+    return axes_of.encode()
+
+
+def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
+    """Names of the layers of which a column of the spectrum log is in some run, in the network's order if known."""
+    runs = [run for group in groups for run in group.runs]
+    found = {
+        column.removeprefix("spectrum/").removesuffix(f"/{kind}"): None
+        for run in runs
+        for column in run.curves
+        if column.startswith("spectrum/") and column.endswith(f"/{kind}")
+    }
+    known = [name for run in runs for name in run.spectra if name in found]
+    return list(dict.fromkeys([*known, *found]))
+
+
+def draw_by_layer(groups: Sequence[Group], kind: str) -> str:
+    """A panel a layer: a column of the spectrum log against the step."""
+    layers = layers_with(groups, kind)
+    axes_of = _Panels(len(layers), groups, height=1.9)
+    for axes, name in zip(axes_of.panels, layers, strict=True):
+        _curves(axes, groups, f"spectrum/{name}/{kind}")
+        axes.set_title(name, fontsize=10)
+        runs = [run for group in groups for run in group.runs]
+        values = [y for run in runs for _, y in run.curves.get(f"spectrum/{name}/{kind}", []) if 0 < y < math.inf]
+        if values and max(values) > 30 * min(values):
+            axes.set_yscale("log")
+        elif values and max(values) < 1.05 * min(values):
+            # Rounding is not shown as if it were something.
+            axes.set_ylim(0.95 * min(values), 1.05 * max(values))
+    return axes_of.encode()
+
+
+def draw_spectra(groups: Sequence[Group]) -> str:
+    """Two panels a layer with common axes: singular values against their rank, before and after the training."""
+    runs = [run for group in groups for run in group.runs]
+    layers = list(
+        dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1)
+    )
+    axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=4)
+    for number, name in enumerate(layers):
+        pair = axes_of.panels[2 * number : 2 * number + 2]
+        for axes, side in zip(pair, ("before", "after"), strict=True):
+            for colour, group in zip(axes_of.colours, groups, strict=True):
+                for run in group.runs:
+                    values = run.spectra.get(name, {}).get(side) or []
+                    ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
+                    axes.plot(ranks, values, color=colour, linewidth=1.3, alpha=0.8)
+            axes.set_title(f"{name}, {side}", fontsize=10)
+        top = max(axes.get_ylim()[1] for axes in pair)
+        for axes in pair:
+            axes.set_ylim(0, top)
+    return axes_of.encode()
+
+
+def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
+    for colour, group in zip(_colours(len(groups)), groups, strict=True):
+        curves = [run.curves[column] for run in group.runs if run.curves.get(column)]
+        if not curves:
+            continue
+        steps, means, deviations = mean_curve(curves)
+        marker = "o" if len(steps) <= 30 else None
+        axes.plot(steps, means, color=colour, linewidth=1.8, marker=marker, markersize=3)
+        if len(curves) > 1:
+            low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
+            axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0)
+            for curve in curves:
+                axes.plot(*zip(*curve, strict=True), color=colour, linewidth=0.6, alpha=0.7)
+
+
+def _colours(count: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    return [colours[i % len(colours)] for i in range(count)]
+
+
+class _Panels:
+    """A grid of panels, placed by hand in inches: a layout engine takes seconds for so many."""
+
+    def __init__(self, count: int, groups: Sequence[Group], *, height: float = 2.6, columns: int = COLUMNS) -> None:
+        from matplotlib.figure import Figure
+
+        self.colours = _colours(len(groups))
+        columns = min(columns, max(1, count))
+        rows = max(1, math.ceil(count / columns))
+        total = rows * (height + 0.7) + 0.1
+        self.figure = Figure(figsize=(13, total))
+        grid = self.figure.add_gridspec(
+            rows,
+            columns,
+            left=0.05,
+            right=0.99,
+            wspace=0.2,
+            bottom=0.45 / total,
+            top=1 - 0.35 / total,
+            hspace=0.7 / height,
+        )
+        self.panels = [self.figure.add_subplot(grid[i // columns, i % columns]) for i in range(count)]
+        for axes in self.panels:
+            axes.grid(alpha=0.3)
+
+    def encode(self) -> str:
+        """The picture as a data address."""
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=100)
+        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,161 @@
+"""Orthogonal convolutions by the Cayley transform in Fourier space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import exact_dtype, memory_format_of
+from gan_convnorm.layers.exact import ExactParametrization
+from gan_convnorm.layers.kernels import phases
+from gan_convnorm.spectrum.power import place
+
+__all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
+
+
+def cayley_transform(matrix: Tensor) -> Tensor:
+    """The semi-orthogonal matrix of any matrix: Q^H Q = I, or Q Q^H = I where there are fewer rows than columns.
+
+    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A: with U the square upper part and V the rest,
+    A = U - U^H + V^H V, Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]. I + A is always invertible.
+
+    Args:
+        matrix: shape (..., rows, columns), real or complex.
+    """
+    rows, columns = matrix.shape[-2:]
+    if rows < columns:
+        return cayley_transform(matrix.mH).mH
+    upper, lower = matrix[..., :columns, :], matrix[..., columns:, :]
+    identity = torch.eye(columns, dtype=matrix.dtype, device=matrix.device)
+    inverse = torch.linalg.inv(identity + upper - upper.mH + lower.mH @ lower)
+    return torch.cat([2 * inverse - identity, -2 * lower @ inverse], dim=-2)
+
+
+class CayleyConv2d(nn.Conv2d):
+    """Bounds the circular operator, all singular values 1, and so the zero-padded layer's operator norm, ||A|| <= 1.
+
+    Orthogonalizing Convolutional Layers with the Cayley Transform (Trockman & Kolter, ICLR 2021, arXiv:2104.07167,
+    algorithm 1): the matrix of every frequency is replaced by its `cayley_transform`. The published layer is that of
+    padding_mode="circular", where the image is the grid; A A^T = I, or A^T A = I with more output channels than
+    s^2 C_in. With zero padding the image stands in a grid that is wider by the padding, of which the output is read;
+    that only lowers a norm. With a stride s, which has to divide a circular image, the s^2 phases of an input channel
+    are channels (the paper's invertible downsampling). With "reflect" and "replicate" the padded image is the input.
+
+    Nothing but the weight is kept; the arguments are those of `torch.nn.Conv2d`. The filters of the result are as large
+    as the image. Transforms and inverses are float32 (or float64) under autocast.
+
+    Raises:
+        BadInput: in the forward an image below the kernel, or a circular one that the stride does not divide.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() == 3:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if self.kernel_size == (1, 1) and self.stride == (1, 1):
+            with torch.autocast(input.device.type, enabled=False):
+                matrix = exact_dtype(self.weight)[..., 0, 0].unflatten(0, (self.groups, -1))
+                weight = cayley_transform(matrix).flatten(0, 1)[..., None, None].to(self.weight.dtype)
+            return self._conv_forward(input, weight, self.bias)
+        pairs = [int(p) for p in self._reversed_padding_repeated_twice]
+        padding = [(pairs[2], pairs[3]), (pairs[0], pairs[1])]
+        with torch.autocast(input.device.type, enabled=False):
+            image = exact_dtype(input)
+            if self.padding_mode in ("reflect", "replicate"):
+                image, padding = nn.functional.pad(image, pairs, mode=self.padding_mode), [(0, 0), (0, 0)]
+            grid, counts = self._grid((image.shape[2], image.shape[3]), padding)
+            spectra = torch.fft.rfft2(self._phases_of(image, padding, grid)).flatten(3)
+            # (groups, frequencies, outputs, inputs) by (groups, frequencies, inputs, batch)
+            found = self._orthogonal(grid) @ spectra.permute(1, 3, 2, 0)
+            found = found.permute(3, 0, 2, 1).unflatten(3, (grid[0], grid[1] // 2 + 1)).flatten(1, 2)
+            output = torch.fft.irfft2(found, s=grid)
+            for axis, (count, n) in enumerate(zip(counts, grid, strict=True), start=2):
+                output = output.index_select(axis, torch.arange(count, device=output.device) % n)
+            if self.bias is not None:
+                output = output + exact_dtype(self.bias)[:, None, None]
+        return output.to(input.dtype).contiguous(memory_format=memory_format_of(input))
+
+    def _grid(self, image: tuple[int, int], padding: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
+        """Points of the circular grid of strided pixels, and how many of them are the output."""
+        grid, counts = [], []
+        axes = zip(image, padding, self.kernel_size, self.stride, self.dilation, strict=True)
+        for n, (before, after), k, s, d in axes:
+            counts.append((n + before + after - d * (k - 1) - 1) // s + 1)
+            if counts[-1] <= 0:
+                pixels = f"{image[0]} x {image[1]}"
+                raise BadInput(f"CayleyConv2d: an image of {pixels} pixels with padding {before} is below the kernel")
+            if self.padding_mode == "circular":
+                if n % s:
+                    raise BadInput(
+                        f"CayleyConv2d: circular padding needs an image that the stride {s} divides, not {n}"
+                    )
+                grid.append(n // s)
+            else:
+                # So wide that no tap of the layer's own kernels reads around the grid.
+                grid.append(max(-(-(n + max(before, after)) // s), counts[-1]))
+        return grid, counts
+
+    def _phases_of(self, image: Tensor, padding: list[tuple[int, int]], grid: list[int]) -> Tensor:
+        """The image at its place on the grid, phases modulo the stride as channels: (B, groups, inputs, *grid)."""
+        (s1, s2), (n1, n2) = self.stride, grid
+        image = nn.functional.pad(image, (0, n2 * s2 - image.shape[3], 0, n1 * s1 - image.shape[2]))
+        # An output stands where the centre of its kernel does.
+        centres = [d * ((k - 1) // 2) for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        image = image.roll([before - c for (before, _), c in zip(padding, centres, strict=True)], (2, 3))
+        image = image.unflatten(3, (n2, s2)).unflatten(2, (n1, s1)).permute(0, 1, 3, 5, 2, 4)
+        return image.flatten(1, 3).unflatten(1, (self.groups, -1))
+
+    def _orthogonal(self, grid: list[int]) -> Tensor:
+        """The matrix of every frequency, shape (groups, frequencies, outputs, inputs)."""
+        kernels = exact_dtype(self.weight).unflatten(0, (self.groups, -1))
+        kernels, _, centres = phases(kernels, self.stride, self.dilation)
+        kernels = kernels.flatten(2, 3)
+        # As in `conv2d`, later taps read later pixels.
+        centres = [n - 1 - c for n, c in zip(kernels.shape[3:], centres, strict=True)]
+        placed = place(kernels.flip(3, 4).flatten(0, 2), grid, centres).unflatten(0, kernels.shape[:3])
+        return cayley_transform(torch.fft.rfft2(placed).flatten(3).permute(0, 3, 1, 2))
+
+
+class _Cayley(ExactParametrization):
+    def normalize(self, weight: Tensor) -> Tensor:
+        return cayley_transform(weight)
+
+
+def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
+    """Bounds the operator norm, ||A|| <= 1, in a network's convolution: the `CayleyConv2d` with its weights.
+
+    Args:
+        conv: `nn.Conv2d`.
+        circular: pad by wrapping around, as published, whatever the layer's own padding is.
+
+    Raises:
+        BadInput: another module.
+    """
+    if type(conv) is not nn.Conv2d:
+        raise BadInput(f"cayley: found {type(conv).__name__}, and can take Conv2d")
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+    geometry: dict[str, Any] = {name: getattr(conv, name) for name in names}
+    mode = "circular" if circular else conv.padding_mode
+    layer = CayleyConv2d(**geometry, bias=conv.bias is not None, padding_mode=mode, device="meta")
+    layer.weight, layer.bias = conv.weight, conv.bias
+    return layer.train(conv.training)
+
+
+def cayley_linear(linear: nn.Module) -> nn.Module:
+    """Bounds every singular value, W^T W = I or W W^T = I: the `cayley_transform` of a linear layer's weight.
+
+    torch's own (`torch.nn.utils.parametrizations.orthogonal`) inverts a matrix of the longer side's size.
+
+    Args:
+        linear: `nn.Linear`, parametrized in place.
+
+    Raises:
+        BadInput: another module.
+    """
+    if not isinstance(linear, nn.Linear):
+        raise BadInput(f"cayley: found {type(linear).__name__}, and can take Linear")
+    parametrize.register_parametrization(linear, "weight", _Cayley())
+    return linear

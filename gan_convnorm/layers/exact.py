@@ -1,0 +1,28 @@
+"""What the parametrizations of weights share: single precision or better, whatever autocast and the weight are."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.layers.circular_grid import exact_dtype
+
+__all__ = ["TINY", "ExactParametrization"]
+
+#: squared weights below are taken for zero, which no norm enlarges
+TINY = 1e-12
+
+
+class ExactParametrization(nn.Module):
+    """The weight that a layer computes with, from the one that it stores: `normalize` in float32 or float64."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return self.normalize(exact_dtype(weight)).to(weight.dtype)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """A weight that is assigned is stored as it is."""
+        return weight
+
+    def normalize(self, weight: Tensor) -> Tensor:
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""The scale of ConvNorm layers: a fixed factor, the certified one, or one learned under a cap."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import exact_dtype
+
+__all__ = ["Gain", "check_scale", "gain_factor", "gain_parameter"]
+
+Gain = float | Literal["lipschitz", "learned"]
+
+#: a learned gain starts at 1, or at this part of its limit where that is lower: at the limit it has no gradient
+START = 0.9
+
+
+def check_scale(layer: str, eps: float, gain: float | str, max_gain: float | None) -> None:
+    """Refuse an eps, a gain or a cap that is none."""
+    if eps < 0:
+        raise BadInput(f"{layer}: eps is {eps}, and must be zero or above")
+    if isinstance(gain, str) and gain not in ("lipschitz", "learned"):
+        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz' or 'learned'")
+    if max_gain is not None and gain != "learned":
+        raise BadInput(f"{layer}: max_gain is the cap of gain='learned', and gain is {gain!r}; leave max_gain away")
+    if max_gain is not None and not 0 < max_gain < math.inf:
+        raise BadInput(f"{layer}: max_gain is {max_gain}, and must be above zero and finite")
+
+
+def gain_parameter(gain: float | str, max_gain: float | None, channels: int, like: Tensor) -> nn.Parameter | None:
+    """theta of a learned gain, a scalar with the dtype and the device of `like`; None for the other gains."""
+    if gain != "learned":
+        return None
+    share = min(START, 1 / _limit(max_gain, channels))
+    return nn.Parameter(like.new_tensor(math.log(share / (1 - share))))
+
+
+def gain_factor(gain: float | str, max_gain: float | None, channels: int, parameter: Tensor | None) -> float | Tensor:
+    """The factor of a stack of so many channels of norm one, by which it has a certified norm.
+
+    gain * sqrt(channels) is 1 with "lipschitz", and at most max_gain with "learned", where it is
+    max_gain * sigmoid(theta): no value of theta goes beyond.
+    """
+    if gain == "lipschitz":
+        return 1 / math.sqrt(channels)
+    if parameter is not None:
+        return _limit(max_gain, channels) * torch.sigmoid(exact_dtype(parameter))
+    return float(gain)
+
+
+def _limit(max_gain: float | None, channels: int) -> float:
+    return (1.0 if max_gain is None else max_gain) / math.sqrt(channels)

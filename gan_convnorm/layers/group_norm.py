@@ -1,0 +1,30 @@
+"""Group normalization, as torch implements it."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["group"]
+
+
+def group(channels: int, *, num_groups: int = 32, eps: float = 1e-5) -> nn.Module:
+    """Bounds the activations, mean square <= 1 over a group of an image's channels; no Lipschitz constant.
+
+    Group Normalization (Wu & He, ECCV 2018, arXiv:1803.08494, eq. 7), before a scale and a shift for each channel. At a
+    group of variance v its derivative has norm at most max_k |gamma_k| / sqrt(v + eps).
+
+    Args:
+        channels: of the activations.
+        num_groups: groups of channels; the greatest common divisor with `channels` is taken.
+        eps: added to the variance.
+
+    Raises:
+        BadInput: no group.
+    """
+    if num_groups < 1:
+        raise BadInput(f"group: num_groups is {num_groups}, and must be 1 or more")
+    return nn.GroupNorm(math.gcd(num_groups, channels), channels, eps=eps)

@@ -1,0 +1,112 @@
+"""A layer's kernels as the norms see them: by group, by the stride's phases, and their correlations.
+
+A linear layer is a convolution on one pixel. A transposed convolution stands for its adjoint, which is the plain
+convolution with the same weight from the second axis to the first, and has its norm.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["Kernels", "convolve", "convolve_transposed", "correlations", "kernels_of", "phases"]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Of a weight of shape (groups * outputs, inputs, *kernel_size): groups, and a stride and dilation per dimension.
+
+    Attributes:
+        groups: independent parts of the layer.
+        stride: of the layer, empty for a linear one.
+        dilation: of the layer, empty for a linear one.
+    """
+
+    groups: int
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def split(self, weight: Tensor) -> Tensor:
+        """(groups * outputs, inputs, *kernel_size) to (groups, outputs, inputs, *kernel_size)."""
+        return weight.unflatten(0, (self.groups, -1))
+
+
+def kernels_of(norm: str, layer: nn.Module) -> Kernels:
+    """The kernels of a linear layer or a (transposed) convolution.
+
+    Raises:
+        BadInput: another module.
+    """
+    if isinstance(layer, nn.Linear):
+        return Kernels(1, (), ())
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        return Kernels(layer.groups, tuple(layer.stride), tuple(layer.dilation))
+    raise BadInput(f"{norm}: found {type(layer).__name__}, and can take Linear, Conv1d to 3d and ConvTranspose1d to 3d")
+
+
+def phases(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Tensor, Tensor, list[int]]:
+    """The strided convolution as one without a stride, of images whose phases modulo the stride are channels.
+
+    Args:
+        weight: shape (..., *kernel_size).
+        stride: of the layer.
+        dilation: of the layer.
+
+    Returns:
+        The kernels of every phase, dilation written out as zeros, shape (..., phases, *coarse kernel); the phase of
+        every tap, shape (taps); and per dimension the index of the coarse tap that stands at the output's own place.
+        Tap t is at pixel p = d (t - (k - 1) // 2) from there, in phase p mod s.
+    """
+    kernel_size = weight.shape[-len(stride) :] if stride else ()
+    phase = torch.zeros(1, dtype=torch.int64, device=weight.device)
+    place, sizes, centres = phase, [], []
+    for k, s, d in zip(kernel_size, stride, dilation, strict=True):
+        pixel = d * (torch.arange(k, device=weight.device) - (k - 1) // 2)
+        first, last = -d * ((k - 1) // 2) // s, d * (k - 1 - (k - 1) // 2) // s
+        sizes.append(last - first + 1)
+        centres.append(-first)
+        phase = (phase[:, None] * s + pixel % s).flatten()
+        place = (place[:, None] * sizes[-1] + pixel.div(s, rounding_mode="floor") - first).flatten()
+    count = math.prod(sizes)
+    taps = weight.flatten(weight.dim() - len(stride)) if stride else weight.unsqueeze(-1)
+    placed = weight.new_zeros(*taps.shape[:-1], math.prod(stride) * count).index_copy(-1, phase * count + place, taps)
+    return placed.unflatten(-1, (math.prod(stride), *sizes)), phase, centres
+
+
+def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
+    """sum_b sum_s a_gib[s + t] a_gjb[s] between the kernels of a group, at lags t that are multiples of a step.
+
+    Args:
+        kernels: shape (groups, A, B, *kernel_size).
+        step: spacing of the lags, in taps.
+
+    Returns:
+        Shape (A, groups, A, *lags), the first axis for i, lag zero in the centre.
+    """
+    groups, count = kernels.shape[:2]
+    if kernels.dim() == 3:
+        kernels, step = kernels.unsqueeze(-1), (1,)
+    images = kernels.transpose(0, 1).flatten(1, 2)
+    # The largest multiple of the step, not k - 1: lag zero has to be among those that a strided convolution reads.
+    padding = [(k - 1) // s * s for k, s in zip(kernels.shape[3:], step, strict=True)]
+    found = convolve(images, kernels.flatten(0, 1), stride=step, padding=padding, groups=groups)
+    return found.unflatten(1, (groups, count))
+
+
+def convolve(image: Tensor, weight: Tensor, **geometry: Any) -> Tensor:
+    """`torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions."""
+    function: Any = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[weight.dim() - 3]
+    return function(image, weight, **geometry)
+
+
+def convolve_transposed(image: Tensor, weight: Tensor, **geometry: Any) -> Tensor:
+    """Its adjoint, `conv_transpose1d` to `conv_transpose3d`."""
+    functions = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
+    function: Any = functions[weight.dim() - 3]
+    return function(image, weight, **geometry)

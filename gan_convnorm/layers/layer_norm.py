@@ -1,0 +1,21 @@
+"""Layer normalization of images of any size, as torch implements it."""
+
+from __future__ import annotations
+
+from torch import nn
+
+__all__ = ["layer"]
+
+
+def layer(channels: int, *, eps: float = 1e-5) -> nn.Module:
+    """Bounds the activations, mean square <= 1 over an image's C, H, W, before scale and shift; no Lipschitz constant.
+
+    Layer Normalization (Ba et al., 2016, arXiv:1607.06450) over channels and pixels, with a scale and a shift for each
+    channel, so that it needs no image size: group normalization with one group. At an image of variance v its
+    derivative has norm at most max_k |gamma_k| / sqrt(v + eps).
+
+    Args:
+        channels: of the activations.
+        eps: added to the variance.
+    """
+    return nn.GroupNorm(1, channels, eps=eps)

@@ -1,0 +1,118 @@
+"""Orthogonal convolutions by a penalty on the kernels' self-convolution."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import exact_dtype
+from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
+
+__all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]
+
+
+def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
+    """||A A^T - I||_F^2 per output pixel, or ||A^T A - I||_F^2 where A has more rows than columns: 0 iff orthogonal.
+
+    Orthogonal Convolutional Neural Networks (Wang et al., CVPR 2020, arXiv:1911.12207, eq. 10 and lemma 1):
+    ||Conv(K, K, padding = P, stride = S) - I||_F^2 with P = floor((k-1) / S) S, so that lag zero is among the lags,
+    and I in their centre. (With another padding the identity would stand at a lag that is not zero; with stride 2,
+    kernel 3 and padding 1 at a shift of one pixel.) The two norms differ by rows minus columns, which is subtracted.
+
+    A is the convolution on a circular grid that no two lags share, without the pixels that a stride leaves unread; a
+    transposed convolution is taken by its adjoint.
+
+    Args:
+        weight: of the layer.
+        kernels: its groups, stride and dilation.
+
+    Returns:
+        A scalar, float32 or float64, zero or above but for rounding.
+    """
+    with torch.autocast(weight.device.type, enabled=False):
+        split = kernels.split(exact_dtype(weight))
+        # Of the lags d t, those that are multiples of the stride are read.
+        step = tuple(s // math.gcd(s, d) for s, d in zip(kernels.stride, kernels.dilation, strict=True))
+        found = correlations(split, step).flatten(3)
+        outputs, groups, _, lags = found.shape
+        identity = torch.eye(outputs, dtype=found.dtype, device=found.device)
+        centre = found[..., lags // 2] - identity[:, None]
+        squares = found.square().sum() - found[..., lags // 2].square().sum() + centre.square().sum()
+        columns = split.shape[2] * math.prod(min(k, s) for k, s in zip(split.shape[3:], step, strict=True))
+        return squares - groups * max(0, outputs - columns)
+
+
+class _Penalized(nn.Module):
+    """A layer whose norm is a matter of the loss."""
+
+    def __init__(self, *arguments: Any, coefficient: float = 0.1, **named: Any) -> None:
+        if coefficient < 0:
+            raise BadInput(f"{type(self).__name__}: coefficient is {coefficient}, and must be zero or above")
+        super().__init__(*arguments, **named)
+        self.coefficient = coefficient
+
+    def penalty(self) -> Tensor:
+        """coefficient * `self_convolution_penalty`, a scalar to add to the loss."""
+        return self.coefficient * self_convolution_penalty(self.get_parameter("weight"), kernels_of("ocnn", self))
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + f", coefficient={self.coefficient:g}"
+
+
+class OCNNConv2d(_Penalized, nn.Conv2d):
+    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: nothing where p is not in the loss.
+
+    A plain `nn.Conv2d` with a method `penalty()`; p is the penalty over `coefficient`, plus the rows minus
+    the columns of A per output pixel, C_out - s^2 C_in, where there are more, and L the number of lags,
+    (2 floor((k-1) / s) + 1)^2. A A^T - I is the
+    sum of its blocks by lag, whose norms are at most their Frobenius norms. The bound holds for zero and circular
+    padding and every image size.
+    """
+
+
+class OCNNConvTranspose2d(_Penalized, nn.ConvTranspose2d):
+    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: `OCNNConv2d` of the adjoint."""
+
+
+class OCNNLinear(_Penalized, nn.Linear):
+    """Bounds ||W||^2 <= 1 + sqrt(p) by the penalty's value p alone: `OCNNConv2d` of a 1x1 kernel on one pixel."""
+
+
+KINDS: dict[type, Any] = {nn.Linear: OCNNLinear, nn.Conv2d: OCNNConv2d, nn.ConvTranspose2d: OCNNConvTranspose2d}
+
+
+def ocnn(layer: nn.Module, *, coefficient: float = 0.1) -> nn.Module:
+    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: the `OCNNConv2d` with a layer's weight.
+
+    Args:
+        layer: `nn.Linear`, `nn.Conv2d` or `nn.ConvTranspose2d`.
+        coefficient: weight of the penalty in the loss; the authors' command for ResNet-50 on ImageNet has 0.5.
+
+    Raises:
+        BadInput: another module, or a negative coefficient.
+    """
+    if type(layer) not in KINDS:
+        raise BadInput(f"ocnn: found {type(layer).__name__}, and can take Linear, Conv2d or ConvTranspose2d")
+    names = [n for n in inspect.signature(type(layer)).parameters if n not in ("bias", "device", "dtype")]
+    arguments = {name: getattr(layer, name) for name in names}
+    # On the meta device nothing is drawn: weight and bias are the layer's.
+    found = KINDS[type(layer)](**arguments, bias=layer.bias is not None, device="meta", coefficient=coefficient)
+    found.weight, found.bias = layer.weight, layer.bias
+    return found.train(layer.training)
+
+
+def norm_penalty(network: nn.Module) -> Tensor:
+    """The sum of the penalties of a network's layers, to add to its loss: 0 where none has one.
+
+    A layer has one if it has a method `penalty()`, which returns a scalar.
+    """
+    found = [getattr(module, "penalty", None) for module in network.modules()]
+    penalties = [penalty() for penalty in found if callable(penalty)]
+    if not penalties:
+        return next((p.new_zeros(()) for p in network.parameters()), torch.zeros(()))
+    return torch.stack(penalties).sum()

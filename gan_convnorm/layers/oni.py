@@ -1,0 +1,60 @@
+"""Orthogonalization of the flattened kernel by Newton's iteration."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.exact import TINY, ExactParametrization
+from gan_convnorm.layers.kernels import Kernels, kernels_of
+
+__all__ = ["oni"]
+
+
+def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Module:
+    """Bounds the flattened kernel's norm, sigma(W as C_out x C_in k_h k_w) <= 1 whatever the number of iterations.
+
+    Controllable Orthogonalization in Training DNNs (Huang et al., CVPR 2020, arXiv:2004.00917, algorithm 2): with V
+    the weight scaled to singular values s <= 1, W = B V and B from Newton's iteration B <- (3 B - B^3 V V^T) / 2 for
+    (V V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it;
+    the more iterations, the nearer to W W^T = I (or W^T W = I). Computed is W <- (3 W - W W^T W) / 2, which is the same
+    in exact arithmetic: on B rounding errors grow, to ||W|| = 45 for a random 128 x 128 in float32 after 10 iterations.
+    Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h k_w).
+    Nothing but the weight is kept.
+
+    Args:
+        layer: a linear layer or a (transposed) convolution, parametrized in place.
+        iterations: of Newton's method.
+        center: subtract every row's mean first, as the paper does; rows of one number are left as they are.
+
+    Raises:
+        BadInput: another module, or no iteration.
+    """
+    if iterations < 1:
+        raise BadInput(f"oni: iterations is {iterations}, and must be 1 or more")
+    parametrize.register_parametrization(layer, "weight", _Newton(kernels_of("oni", layer), iterations, center))
+    return layer
+
+
+class _Newton(ExactParametrization):
+    def __init__(self, kernels: Kernels, iterations: int, center: bool) -> None:
+        super().__init__()
+        self.kernels, self.iterations, self.center = kernels, iterations, center
+
+    def normalize(self, weight: Tensor) -> Tensor:
+        rows = self.kernels.split(weight).flatten(2)
+        if self.center and rows.shape[2] > 1:
+            rows = rows - rows.mean(2, keepdim=True)
+        # The smaller Gram matrix, whichever side it is of.
+        tall = rows.shape[1] > rows.shape[2]
+        wide = rows.mT if tall else rows
+        # ||V V^T||_F = 1 bounds the largest eigenvalue (the paper's compact scaling).
+        found = wide * torch.linalg.matrix_norm(wide @ wide.mT, keepdim=True).clamp_min(TINY).rsqrt()
+        for _ in range(self.iterations):
+            found = 1.5 * found - 0.5 * (found @ found.mT) @ found
+        return (found.mT if tall else found).reshape(weight.shape)
+
+    def extra_repr(self) -> str:
+        return f"iterations={self.iterations}, center={self.center}"

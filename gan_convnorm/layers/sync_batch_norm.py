@@ -1,0 +1,39 @@
+"""Batch normalization over all processes, as torch implements it."""
+
+from __future__ import annotations
+
+from torch import Tensor, distributed, nn
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["SyncBatchNorm", "sync_batch"]
+
+
+class SyncBatchNorm(nn.SyncBatchNorm):
+    """torch's; on a CPU it works in one process, where it is `nn.BatchNorm2d`.
+
+    Raises:
+        BadInput: several processes on CPUs, for which torch has no synchronization.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.device.type == "cpu" and distributed.is_available() and distributed.is_initialized():
+            count = distributed.get_world_size(self.process_group)
+            if count > 1:
+                raise BadInput(
+                    f"sync_batch: torch synchronizes statistics on accelerators alone, and {count} processes train on "
+                    "CPUs; choose batch, or train in one process"
+                )
+            return nn.BatchNorm2d.forward(self, input)
+        return super().forward(input)
+
+
+def sync_batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> nn.Module:
+    """Bounds no Lipschitz constant: as `batch`, with the statistics of the batches of all processes.
+
+    Args:
+        channels: of the activations.
+        eps: added to the variance.
+        momentum: weight of a batch in the running statistics; None averages over all batches.
+    """
+    return SyncBatchNorm(channels, eps=eps, momentum=momentum)

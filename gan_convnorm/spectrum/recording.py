@@ -1,0 +1,85 @@
+"""Which layers a network has, on what size of image each acts, and which BatchNorm follows it."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+__all__ = ["Layer", "layers_of", "recording"]
+
+
+@dataclass
+class Layer:
+    """One call of one layer.
+
+    Attributes:
+        name: as in `named_modules`, with "#2" for a second image size.
+        module: the convolution or linear layer.
+        input_size: pixels of its input, nothing for a linear layer.
+        batch_norm: the BatchNorm to which its output goes, and nothing else in between.
+    """
+
+    name: str
+    module: nn.Module
+    input_size: tuple[int, ...]
+    batch_norm: _BatchNorm | None = None
+
+
+def layers_of(network: nn.Module) -> dict[str, nn.Module]:
+    """Convolutions and linear layers by name; not the parts of which one is made."""
+    found: dict[str, nn.Module] = {}
+    for name, module in network.named_modules():
+        part = any(name.startswith(f"{outer}.") or outer == "" for outer in found)
+        if isinstance(module, (_ConvNd, nn.Linear)) and not part:
+            found[name] = module
+    return found
+
+
+@contextlib.contextmanager
+def recording(network: nn.Module) -> Iterator[list[Layer]]:
+    """Fills the list with the layers that the network's forwards inside the block call, in their order.
+
+    A layer that is called again is recorded again only with another size.
+    """
+    found: list[Layer] = []
+    # Weakly: activations are not kept alive for this.
+    outputs: list[tuple[Layer, weakref.ref[Tensor]]] = []
+    handles = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def record(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+            dims = len(module.kernel_size) if isinstance(module, _ConvNd) else 0
+            size = tuple(inputs[0].shape[inputs[0].dim() - dims :])
+            calls = [layer for layer in found if layer.module is module]
+            layer = next((layer for layer in calls if layer.input_size == size), None)
+            if layer is None:
+                layer = Layer(name if not calls else f"{name}#{len(calls) + 1}", module, size)
+                found.append(layer)
+            outputs.append((layer, weakref.ref(output)))
+
+        handles.append(module.register_forward_hook(record))
+
+    def follow(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        for layer, output in outputs:
+            if output() is inputs[0] and isinstance(module, _BatchNorm):
+                layer.batch_norm = module
+
+    layers = layers_of(network)
+    for name, module in layers.items():
+        watch(name, module)
+    for name, module in network.named_modules():
+        part = any(name.startswith(f"{outer}.") for outer in layers)
+        if isinstance(module, _BatchNorm) and not part:
+            handles.append(module.register_forward_pre_hook(follow))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
