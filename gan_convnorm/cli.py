@@ -40,7 +40,7 @@ from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import RUNS, claim_folder
-from gan_convnorm.strategies import NetworksDDP
+from gan_convnorm.strategies import NetworksDDP, is_lost_process
 
 __all__ = ["main"]
 
@@ -322,9 +322,9 @@ def _is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def fail(message: str, status: int = 2) -> NoReturn:
-    """One line on standard error, and the exit status."""
-    if _is_first_process():
+def fail(message: str, status: int = 2, *, every: bool = False) -> NoReturn:
+    """One line on standard error, of the first process or of every one, and the exit status."""
+    if every or _is_first_process():
         print(f"error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
@@ -375,6 +375,14 @@ def main(args: list[str] | None = None) -> None:
             cause = cause.__cause__
         if cause is not None:
             fail(" ".join(str(cause).split()), cause.status if isinstance(cause, RunStopped) else 2)
+        if is_lost_process(error):
+            reason = " ".join(str(error).split())[-160:]
+            fail(
+                f"another process has ended or does not answer ({reason}); go on with --resume last on all",
+                1,
+                every=True,
+            )
         if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
-            fail(f"{error.filename or 'a file'} cannot be written: {error.strerror}", 1)
+            what = f"{error.filename or 'a file'} cannot be written ({error.strerror})"
+            fail(f"{what}; checkpoints are intact, and a run can go on with --resume last when there is room", 1)
         raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,8 +17,10 @@ from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["Processes"]
 
-#: precision and recall of 50,000 images take a while on one process, and the others wait for it
-TIMEOUT = datetime.timedelta(hours=2)
+#: how long a process waits for one that says nothing, where the training's own group cannot carry features
+TIMEOUT = datetime.timedelta(minutes=10)
+#: while the first process works for all (precision and recall of 50,000 images take a while) it says so every so often
+SIGN_OF_LIFE = 2.0  # seconds
 
 _groups: dict[int, Any] = {}
 
@@ -25,8 +29,7 @@ _groups: dict[int, Any] = {}
 class Processes:
     """One process alone, or all of `torch.distributed`'s.
 
-    They talk over a gloo group of their own, whatever the training's backend: features lie on the CPU, and a process
-    may wait longer than a training step's timeout.
+    They talk over gloo, whatever the training's backend: features lie on the CPU.
 
     Attributes:
         rank: this process.
@@ -42,6 +45,8 @@ class Processes:
         """Those of the default process group; a collective call the first time."""
         if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
             return cls()
+        if dist.get_backend() == "gloo":
+            return cls(dist.get_rank(), dist.get_world_size())
         key = id(dist.group.WORLD)
         if key not in _groups:
             _groups.clear()
@@ -91,7 +96,23 @@ class Processes:
 
     def from_first(self, work: Callable[[], Any]) -> Any:
         """What the first process's work returned, on every process; its error is an error of all."""
-        return self.collect(lambda: work() if self.rank == 0 else None)[0]
+        if self.size == 1:
+            return work()
+        return self.collect(partial(self._work_of_first, work))[0]
+
+    def _work_of_first(self, work: Callable[[], Any]) -> Any:
+        """The others do not wait in one long call: a machine that is cut off shows within a collective's timeout."""
+        flag = torch.zeros((), dtype=torch.uint8)
+        if self.rank > 0:
+            while not flag:
+                dist.broadcast(flag, 0, self.group)
+            return None
+        with ThreadPoolExecutor(1) as worker:
+            result = worker.submit(work)
+            while not flag:
+                flag.fill_(bool(wait([result], SIGN_OF_LIFE).done))
+                dist.broadcast(flag, 0, self.group)
+        return result.result()
 
     def gather_rows(self, rows: Tensor | None, counts: list[int]) -> Tensor | None:
         """The rows of all processes in the order of their ranks, on the first process; None on the others.

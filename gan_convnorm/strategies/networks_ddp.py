@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +13,9 @@ import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
-from gan_convnorm.errors import RunStopped
 from gan_convnorm.strategies.synced_batch_norm import SyncedBatchNormLayers
 
-__all__ = ["NetworksDDP"]
+__all__ = ["NetworksDDP", "is_lost_process"]
 
 
 class NetworksDDP(DDPStrategy):
@@ -50,8 +48,7 @@ class NetworksDDP(DDPStrategy):
     def optimizer_step(self, optimizer: Any, closure: Callable[[], Any], model: Any = None, **kwargs: Any) -> Any:
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         for flat, parts in _flattened(gradients):
-            with _answering():
-                dist.all_reduce(flat)
+            dist.all_reduce(flat)
             torch._foreach_copy_(parts, [part.view_as(p) for part, p in _split(flat / self.world_size, parts)])
         return super().optimizer_step(optimizer, closure, model, **kwargs)
 
@@ -65,8 +62,7 @@ class NetworksDDP(DDPStrategy):
     def _copy_from_first(tensors: Iterable[Tensor]) -> None:
         with torch.no_grad():
             for flat, parts in _flattened([tensor.detach() for tensor in tensors]):
-                with _answering():
-                    dist.broadcast(flat, 0)
+                dist.broadcast(flat, 0)
                 torch._foreach_copy_(parts, [part.view_as(p) for part, p in _split(flat, parts)])
 
 
@@ -83,12 +79,6 @@ def _split(flat: Tensor, parts: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]
     return zip(flat.split([part.numel() for part in parts]), parts, strict=True)
 
 
-@contextlib.contextmanager
-def _answering() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # a timeout, or a connection that was closed
-        raise RunStopped(
-            f"another process has ended or does not answer ({' '.join(str(error).split())[:200]}); the run can go on "
-            "from its last checkpoint with --resume last"
-        ) from error
+def is_lost_process(error: BaseException) -> bool:
+    """Whether a collective call failed because another process ended or did not answer in time."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo/transport" in str(error))
