@@ -18,7 +18,6 @@ from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -32,6 +31,7 @@ from gan_convnorm.callbacks import (
     SampleGrids,
     SpectrumLog,
     StepProgressBar,
+    TensorBoardCurves,
 )
 from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
 from gan_convnorm.data import DATA, Digits, ImageData
@@ -214,7 +214,7 @@ class Command(LightningCLI):
             chosen = self._get(self.config_init, "trainer")["logger"]
             others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
             if chosen is None and find_spec("tensorboard") is not None:
-                others = [TensorBoardLogger(folder, name="", version="tensorboard", default_hp_metric=False)]
+                others = [TensorBoardCurves(folder)]
             kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
             callbacks = self._fit_callbacks(folder)
         else:
