@@ -17,7 +17,7 @@ from gan_convnorm.gan import GAN
 CASES = {
     "plain": {},
     "classes": {"conditional": True, "num_classes": 10, "attention": 8},
-    "dcgan-convnorm": {"network": "dcgan", "gen_norm": "convnorm", "resolution": 32, "channels": 3},
+    "dcgan-convnorm": {"network": "dcgan", "gen_norm": "convnorm", "channels": 3},
     "spectral": {"gen_norm": "spectral", "latent_dim": 7},
     "row": {
         "row": {"bottom": 3, "generator": [8, 8, 8], "discriminator": [[8, True], [8, False]]},

@@ -52,7 +52,7 @@ $body
 
 
 def write_page(folder: Path) -> None:
-    """Write `folder`/report.html from what lies in a run's folder, as far as it is there.
+    """Write `folder`/report.html, and curves.png, from what lies in a run's folder, as far as it is there.
 
     Scores and losses over the steps, spectra (columns "spectrum/<layer>/<what>" of metrics.csv), samples over the run,
     the configuration, and what it was made with.
@@ -64,7 +64,7 @@ def write_page(folder: Path) -> None:
     summary = json.loads(_text(folder / "summary.json") or "{}")
     sections = [
         _overview(rows, summary),
-        _section("Scores and losses", _curves(rows)),
+        _section("Scores and losses", _curves(rows, folder / "curves.png")),
         _section("Spectra", _spectra(rows)),
         _section("Samples", _samples(folder / "samples")),
         _section("Configuration", _configuration(folder, summary)),
@@ -111,9 +111,14 @@ def _overview(rows: list[dict[str, str]], summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _curves(rows: list[dict[str, str]]) -> str:
-    panels = {TITLES[name]: {"": name} for name in TITLES} | {"loss": {"D": "d_loss", "G": "g_loss"}}
-    return _panels(rows, panels, "scores and losses over steps")
+def _curves(rows: list[dict[str, str]], path: Path) -> str:
+    panels = {title: {"averaged weights": name, "current weights": f"raw_{name}"} for name, title in TITLES.items()}
+    panels["loss"] = {"D": "d_loss", "G": "g_loss"}
+    picture = _panels(rows, panels)
+    if picture:
+        with atomic_write(path) as part:
+            part.write_bytes(picture)
+    return _figure(picture, "scores and losses over steps")
 
 
 def _spectra(rows: list[dict[str, str]]) -> str:
@@ -121,11 +126,15 @@ def _spectra(rows: list[dict[str, str]]) -> str:
     panels: dict[str, dict[str, str]] = {}
     for _, *layer, kind in names:
         panels.setdefault(kind.replace("_", " "), {})["/".join(layer)] = "/".join(["spectrum", *layer, kind])
-    return _panels(rows, panels, "spectra over steps", log=True)
+    return _figure(_panels(rows, panels, log=True), "spectra over steps")
 
 
-def _panels(rows: list[dict[str, str]], panels: dict[str, dict[str, str]], title: str, *, log: bool = False) -> str:
-    """A figure with a panel for each title, whose curves are columns by label; those without a value are left out."""
+def _figure(picture: bytes, title: str) -> str:
+    return f'<img class="figure" alt="{title}" src="{_address(picture)}">' if picture else ""
+
+
+def _panels(rows: list[dict[str, str]], panels: dict[str, dict[str, str]], *, log: bool = False) -> bytes:
+    """A PNG with a panel for each title, whose curves are columns by label; those without a value are left out."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -135,11 +144,14 @@ def _panels(rows: list[dict[str, str]], panels: dict[str, dict[str, str]], title
     }
     drawn = {name: dict(list(curves.items())[:LAYERS]) for name, curves in drawn.items() if curves}
     if not drawn:
-        return ""
+        return b""
     columns = min(3, len(drawn))
     lines = -(-len(drawn) // columns)
-    figure = Figure(figsize=(11, 3.4 * lines * (1.2 if log else 1)), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False).ravel()
+    height = 3.4 * lines * (1.2 if log else 1)
+    figure = Figure(figsize=(11, height))
+    # Placed by hand: a layout engine takes most of the time of a short run's page.
+    edges = {"left": 0.05, "right": 0.86 if log else 0.99, "bottom": 0.5 / height, "top": 1 - 0.35 / height}
+    grid = figure.subplots(lines, columns, squeeze=False, gridspec_kw=edges | {"hspace": 0.4, "wspace": 0.18}).ravel()
     colours = colormaps["tab20" if log else "tab10"].colors  # type: ignore[attr-defined]
     for axes, (name, curves) in zip(grid, drawn.items(), strict=False):
         for number, (label, points) in enumerate(curves.items()):
@@ -153,12 +165,12 @@ def _panels(rows: list[dict[str, str]], panels: dict[str, dict[str, str]], title
         if len(curves) > 1 and not log:
             axes.legend()
     if log:
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+        figure.legend(*grid[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.865, 0.97), fontsize=7)
     for axes in grid[len(drawn) :]:
         axes.remove()
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=130)
-    return f'<img class="figure" alt="{title}" src="{_address(picture.getvalue())}">'
+    return picture.getvalue()
 
 
 def _points(rows: list[dict[str, str]], column: str) -> list[tuple[int, float]]:

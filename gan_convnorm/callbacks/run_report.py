@@ -99,7 +99,6 @@ class RunReport(pl.Callback):
             "commit": _commit(),
         }
         _write(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
-        _draw_curves(read_rows(self.folder / "metrics.csv"), rows, self.folder / "curves.png")
         write_page(self.folder)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -129,25 +128,6 @@ class RunReport(pl.Callback):
             print(f"final ({final['protocol']['name']}): {Scores({}, final['protocol']).meaning()}")
         for name in ("best.ckpt", "last.ckpt", "samples", "curves.png", "report.html", "summary.json"):
             print(self.folder / name, flush=True)
-
-
-def _draw_curves(rows: list[dict[str, str]], scores: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    names = [name for name in TITLES if any(name in row for row in scores)]
-    figure = Figure(figsize=(3.4 * (1 + len(names)), 3), layout="constrained")
-    loss, *panels = figure.subplots(1, 1 + len(names))
-    for column, label in (("d_loss", "D"), ("g_loss", "G")):
-        points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
-        loss.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
-    loss.legend()
-    for axes, name in zip(panels, names, strict=True):
-        shown = [row for row in scores if name in row]
-        axes.plot([row["g_step"] for row in shown], [row[name] for row in shown], marker="o")
-    for axes, title in zip((loss, *panels), ("loss", *(TITLES[name] for name in names)), strict=True):
-        axes.set(title=title, xlabel="G step")
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
 
 
 def _write(path: Path, text: str) -> None:
