@@ -48,7 +48,7 @@ def path(name):
 
 @pytest.mark.parametrize("name", DIGITS)
 def test_digits_config_trains(name, capsys):
-    main(["--config", path(name), "--num-fake", "20", *SMALL])
+    main(["--config", path(name), "--width", "0.25", "--num-fake", "20", *SMALL])
     assert "G step 2: FID" in capsys.readouterr().out
 
 
