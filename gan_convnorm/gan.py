@@ -52,7 +52,7 @@ class GAN(Sampler, pl.LightningModule):
         resolution: side of the images in pixels; the data module's.
         channels: channels of the images; the data module's.
         num_classes: number of classes of the images; the data module's.
-        network: architecture of both networks: sngan (ResNet) or dcgan.
+        network: architecture of both networks: sngan (ResNet), dcgan, or package.module:Name of your own.
         row: channels and sizes of a network of one's own, see `networks.rows.Row`.
         attention: side in pixels of the feature maps that self-attention follows; none when not given.
         conditional: class-conditional generator (batch normalization) and discriminator (projection).
