@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import errno
-import logging
-import sys
-import warnings
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import yaml
 from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
-from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.strategies import DDPStrategy
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -33,14 +25,15 @@ from gan_convnorm.callbacks import (
     StepProgressBar,
     TensorBoardCurves,
 )
-from gan_convnorm.checkpoint_files import LAST, CheckpointFiles, last_checkpoint, read_checkpoint
-from gan_convnorm.data import DATA, Digits, ImageData
-from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.checkpoint_files import LAST, CheckpointFiles
+from gan_convnorm.command_line import Parser, RunCommand, is_first_process, one_line_errors
+from gan_convnorm.data import ImageData
+from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import RUNS, claim_folder
-from gan_convnorm.strategies import NetworksDDP, is_lost_process
+from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
 
@@ -79,8 +72,6 @@ DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume', '--spectrum-every'])}"
 DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
-FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
     "max_epochs": -1,
@@ -94,28 +85,12 @@ TRAINER_DEFAULTS = {
 }
 
 
-class Parser(LightningArgumentParser):
-    """Errors are one line: what was found, what was expected."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if not self.exit_on_error:
-            super().error(message, ex)
-        fail(" ".join(message.split()))
-
-
-class DataFlag(argparse.Action):
-    """A short flag for an argument of whichever data module is chosen, where no action of its own exists."""
-
-    def __init__(self, option_strings: list[str], dest: str, argument: str, **kwargs: Any) -> None:
-        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **kwargs)
-        self.argument = argument
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        parser._option_string_actions["--data"](parser, namespace, values, f"--data.{self.argument}")
-
-
-class Command(LightningCLI):
+class Command(RunCommand):
     """LightningCLI with this project's flags, folders and callbacks."""
+
+    flags = FLAGS
+    data_flags = DATA_FLAGS
+    switches = SWITCHES
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(FidelityScores, "scores")
@@ -127,20 +102,6 @@ class Command(LightningCLI):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        flags = FLAGS | ({"--resume": "ckpt_path"} if subcommand == "fit" else {})
-        for flag, nested in flags.items():
-            # The nested argument's own action gets a second name: same type, same help, same key in config.yaml.
-            action: Any = parser._option_string_actions[f"--{nested}"]
-            action.option_strings.append(flag)
-            parser._option_string_actions[flag] = action
-            if flag in SWITCHES:
-                action.nargs, action.const = "?", True
-        data: Any = parser._option_string_actions["--data"]
-        data.help = f"Data set: {', '.join(DATA)}, or module.Class with the arguments of its constructor."
-        for flag, argument in DATA_FLAGS.items():
-            parser.add_argument(
-                flag, action=DataFlag, argument=argument, metavar="N", help=f"{argument} of --data", dest=argument
-            )
         if subcommand == "fit":
             parser.add_argument(
                 "--spectrum-every",
@@ -150,55 +111,14 @@ class Command(LightningCLI):
             )
         if subcommand == "predict":
             parser.add_class_arguments(Prediction, help="Images and pictures")
-        if subcommand in ("validate", "test"):
-            parser.set_defaults({"verbose": False})  # the scores' own line says it
         return parser
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        words = list(sys.argv[1:] if args is None else args)
-        if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
-            words.insert(0, "fit")
-        words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
-        for flag, word in zip(words, [*words[1:], ""], strict=True):
-            name, _, value = flag.partition("=")
-            if name in ("-c", "--config"):
-                _check_config(Path(value or word))
-        # Not a parser's default: its arguments would stay when --data or a file names another class.
-        default = [] if words[0] in ("-h", "--help") else [f"--data={Digits.__module__}.{Digits.__qualname__}"]
-        self.config = parser.parse_args([words[0], *default, *words[1:]])
-        seed = self.config[self.config.subcommand].seed_everything
-        if isinstance(seed, bool) or not 0 <= seed < 2**32:
-            raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
-        self.run_folder, checkpoint = self._checkpoint()
-        if checkpoint is not None:
-            # The command line is read again on top of the configuration that the checkpoint was trained with.
-            trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
-            trained["trainer"]["default_root_dir"] = None
-            if words[0] != "fit":
-                trained.pop("spectrum_every", None)
-                # Trained on many, scored or sampled on this one.
-                trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
-            text = yaml.safe_dump(trained)
-            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
-            self.config[words[0]]["ckpt_path"] = str(checkpoint)
-
-    def _parse_ckpt_path(self) -> None:
-        """Nothing: `parse_arguments` has done it, and lets the command line win."""
-
-    def _checkpoint(self) -> tuple[Path | None, Path | None]:
-        """The folder to write to as far as the command line tells, and the checkpoint to read."""
-        command = self.config.subcommand
-        config = self.config[command]
-        out = Path(config.trainer.default_root_dir) if config.trainer.default_root_dir else None
-        if not config.ckpt_path:
-            if command != "fit":
-                raise BadInput(
-                    f"{command} needs a checkpoint: --ckpt_path PATH, such as checkpoints/runs/NAME/best.ckpt"
-                )
-            return out, None
-        resume_last = command == "fit" and config.ckpt_path == "last"
-        checkpoint = last_checkpoint(out) if resume_last else Path(config.ckpt_path)
-        return out or (checkpoint.parent if command == "fit" else None), checkpoint
+    def trained_config(self, command: str, trained: dict[str, Any]) -> dict[str, Any]:
+        if command != "fit":
+            trained.pop("spectrum_every", None)
+            # Trained on many, scored or sampled on this one.
+            trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
+        return trained
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
@@ -244,7 +164,7 @@ class Command(LightningCLI):
         name = f"{self.datamodule.name}-{norm}-seed{config.seed_everything}"
         folder = self.run_folder or RUNS / name
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
-        if not _is_first_process():
+        if not is_first_process():
             return folder  # the first process writes, and tells the others where
         if not resumed:
             folder = claim_folder(folder, rename=not self.run_folder)
@@ -271,20 +191,6 @@ class Command(LightningCLI):
             RunReport(folder, self._config_text()),
         ]
 
-    def _config_text(self) -> str:
-        config = self.config[self.subcommand].clone()
-        # Run again, it starts anew.
-        config["ckpt_path"] = None
-        return self._parser(self.subcommand).dump(config, skip_unset=False)
-
-    def fit(self, **kwargs: Any) -> None:
-        try:
-            self.trainer.fit(**kwargs)
-        except BadInput:
-            with contextlib.suppress(OSError):  # which a folder with files raises
-                Path(self.trainer.default_root_dir).rmdir()
-            raise
-
     def predict(self, **kwargs: Any) -> None:
         batches = self.prediction.batches(self.model.num_classes)
         self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
@@ -294,39 +200,6 @@ class Command(LightningCLI):
                 self.model, self.datamodule, scores.extractor, scores.extractor_weights, self.folder
             ):
                 print(path, flush=True)
-
-
-def _data_class_path(flag: str, word: str) -> str:
-    """The class path for a data set's short name."""
-    name = word.removeprefix("--data=") if word.startswith("--data=") else word if flag == "--data" else None
-    if name is None or "." in name or name.startswith("-"):
-        return word
-    if name not in DATA:
-        raise BadInput(f"data {name!r} is not known; choose one of: {', '.join(DATA)}, or give a class as module.Class")
-    return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
-
-
-def _check_config(path: Path) -> None:
-    """Name the file, which jsonargparse's own messages do not."""
-    if not path.is_file():
-        raise BadInput(f"there is no configuration file {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
-
-
-def _is_first_process() -> bool:
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def fail(message: str, status: int = 2, *, every: bool = False) -> NoReturn:
-    """One line on standard error, of the first process or of every one, and the exit status."""
-    if every or _is_first_process():
-        print(f"error: {message}", file=sys.stderr, flush=True)
-    raise SystemExit(status)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -339,16 +212,7 @@ def main(args: list[str] | None = None) -> None:
         SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
             line for a run that had to stop.
     """
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*LeafSpec.* is deprecated",  # between pytorch-lightning 2.6.6 and torch 2.14
-        "Checkpoint directory .* exists and is not empty",  # a resumed run's own
-        "The dirpath has changed from",  # a resumed run with --out, whose best score counts anew
-        "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
-    ):
-        warnings.filterwarnings("ignore", message)
-    try:
+    with one_line_errors():
         Command(
             GAN,
             ImageData,
@@ -368,21 +232,3 @@ def main(args: list[str] | None = None) -> None:
             },
             args=args,
         )
-    except Exception as error:
-        # jsonargparse wraps what a constructor raises in an error of its own.
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, (BadInput, RunStopped)):
-            cause = cause.__cause__
-        if cause is not None:
-            fail(" ".join(str(cause).split()), cause.status if isinstance(cause, RunStopped) else 2)
-        if is_lost_process(error):
-            reason = " ".join(str(error).split())[-160:]
-            fail(
-                f"another process has ended or does not answer ({reason}); go on with --resume last on all",
-                1,
-                every=True,
-            )
-        if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
-            what = f"{error.filename or 'a file'} cannot be written ({error.strerror})"
-            fail(f"{what}; checkpoints are intact, and a run can go on with --resume last when there is room", 1)
-        raise

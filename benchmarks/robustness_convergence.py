@@ -1,0 +1,139 @@
+"""Does ConvNorm ease training, also at depth? Training loss against steps and seconds of plain nets without shortcuts.
+
+    python benchmarks/robustness_convergence.py --cells checkpoints/runs/robustness/convergence.csv \
+        --figure docs/results/robustness_convergence.png
+
+Digits at 8x8, half the channels, SGD 0.1 at a constant rate, momentum 0.9, weight decay 1e-4, batch 64. Seconds are CPU
+seconds of one thread, of the training steps alone. A finished training is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.figure import Figure
+from torch.nn import functional as F
+
+from gan_convnorm.data import Digits
+from gan_convnorm.robustness.networks import build_network
+from gan_convnorm.robustness.training_data import EpochBatches
+
+ARCHES = ("plain20", "plain56")
+NORMS = ("none", "batch", "spectral+batch", "convnorm", "convnorm+batch")
+#: losses in the figure and table are means over so many steps
+WINDOW = 10
+
+
+def train(arch: str, norm: str, seed: int, steps: int) -> list[dict[str, Any]]:
+    """One row per step."""
+    torch.manual_seed(seed)
+    data = Digits(resolution=8)
+    data.setup()
+    images, labels = data.train_set.tensors
+    network = build_network(arch, 1, 10, norm, width=0.5)
+    network.set_statistics(images)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, 0.9, weight_decay=1e-4)
+    order = EpochBatches(len(images), 64, seed)
+    rows: list[dict[str, Any]] = []
+    seconds = 0.0
+    while len(rows) < steps:
+        order.set_epoch(len(rows) // len(order))
+        for batch in order:
+            start = time.process_time()
+            loss = F.cross_entropy(network(images[batch] / 255), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            seconds += time.process_time() - start
+            row = {"arch": arch, "norm": norm, "seed": seed, "step": len(rows) + 1}
+            rows.append(row | {"loss": loss.item(), "seconds": seconds})
+            if len(rows) == steps:
+                break
+    return rows
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def draw(rows: list[dict[str, str]], path: Path) -> None:
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    for line, arch in zip(figure.subplots(len(ARCHES), 2), ARCHES, strict=True):
+        for norm in NORMS:
+            found = [r for r in rows if (r["arch"], r["norm"]) == (arch, norm)]
+            seeds = sorted({r["seed"] for r in found})
+            curves = [[float(r["loss"]) for r in found if r["seed"] == seed] for seed in seeds]
+            times = [[float(r["seconds"]) for r in found if r["seed"] == seed] for seed in seeds]
+            if not curves:
+                continue
+            ends = range(WINDOW, len(curves[0]) + 1, WINDOW)
+            loss = [statistics.mean(v for c in curves for v in c[end - WINDOW : end]) for end in ends]
+            clock = [statistics.mean(t[end - 1] for t in times) for end in ends]
+            for axes, x in zip(line, (list(ends), clock), strict=True):
+                axes.plot(x, loss, label=norm)
+        for axes, label in zip(line, ("step", "CPU seconds"), strict=True):
+            axes.set(title=arch, xlabel=label, ylabel="training loss", ylim=(0, 2.6))
+            axes.grid(alpha=0.3)
+        line[1].set_xscale("log")
+    line[0].legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=Path, required=True, help="CSV file of the finished trainings")
+    parser.add_argument("--figure", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--arches", nargs="*", default=list(ARCHES))
+    arguments = parser.parse_args()
+    arguments.cells.parent.mkdir(parents=True, exist_ok=True)
+    columns = ["arch", "norm", "seed", "step", "loss", "seconds"]
+    for seed in range(arguments.seeds):
+        for arch in arguments.arches:
+            for norm in NORMS:
+                rows = read(arguments.cells)
+                if any((r["arch"], r["norm"], r["seed"]) == (arch, norm, str(seed)) for r in rows):
+                    continue
+                found = train(arch, norm, seed, arguments.steps)
+                part = arguments.cells.with_suffix(".part")
+                with part.open("w", newline="") as file:
+                    writer = csv.DictWriter(file, columns)
+                    writer.writeheader()
+                    writer.writerows([*rows, *found])
+                part.replace(arguments.cells)
+    rows = read(arguments.cells)
+    draw(rows, arguments.figure)
+    last = max(int(r["step"]) for r in rows)
+    marks = [last // 4, last // 2, last]
+    print("| network | norm | " + " | ".join(f"loss at {m}" for m in marks) + " | CPU seconds | seeds |")
+    print("|---" * (len(marks) + 4) + "|")
+    for arch in ARCHES:
+        for norm in NORMS:
+            found = [r for r in rows if (r["arch"], r["norm"]) == (arch, norm)]
+            seeds = sorted({r["seed"] for r in found})
+            if not seeds:
+                continue
+            cells = []
+            for mark in marks:
+                window = [
+                    [float(r["loss"]) for r in found if r["seed"] == s and mark - WINDOW < int(r["step"]) <= mark]
+                    for s in seeds
+                ]
+                means = [statistics.mean(w) for w in window]
+                cells.append(f"{statistics.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})")
+            seconds = statistics.mean(float(r["seconds"]) for r in found if int(r["step"]) == last)
+            print(f"| {arch} | {norm} | " + " | ".join(cells) + f" | {seconds:.0f} | {len(seeds)} |")
+
+
+if __name__ == "__main__":
+    main()

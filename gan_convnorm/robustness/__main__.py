@@ -1,0 +1,3 @@
+from gan_convnorm.robustness.cli import main
+
+main()

@@ -1,0 +1,201 @@
+"""The classifier as a LightningModule: SGD in steps, also against adversarial images."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.noise import random_for
+from gan_convnorm.robustness.attacks import pgd
+from gan_convnorm.robustness.augmentation import crop_and_flip
+from gan_convnorm.robustness.networks import build_network
+
+__all__ = ["Classifier"]
+
+#: hyperparameters that decide which weights there are
+ARCHITECTURE = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
+
+
+class Classifier(pl.LightningModule):
+    """Cross entropy by SGD; the learning rate is divided by ten at the milestones.
+
+    The defaults are those of the digits run of a minute; the published settings are in configs/robustness/. Automatic
+    optimization: Lightning's precision, gradient and strategy flags work, and so does plain ddp.
+
+    Args:
+        channels: channels of the images; the data module's.
+        num_classes: number of classes; the data module's.
+        arch: resnet8, resnet20, resnet56, plain20, plain56, resnet18, resnet34, resnet50 or torchvision.NAME.
+        norm: normalization: none, batch, spectral, convnorm, ... or a+b, such as spectral+batch.
+        norm_options: its options, such as {"affine": null} for convnorm.
+        width: factor on the network's channels.
+        lr: SGD's learning rate.
+        momentum: SGD's momentum.
+        weight_decay: SGD's weight decay.
+        milestones: epochs at which the learning rate is divided by ten; a third and two thirds of all when not given.
+        crop: images are shifted at random by up to so many pixels.
+        flip: half of the images are mirrored.
+        adversarial: what is trained on: none, clean images; pgd, their adversarial images; free, images whose
+            perturbation and the weights share each gradient.
+        eps: radius of the L-infinity ball of adversarial training, in 255ths.
+        attack_step: length of PGD's step in training, in 255ths.
+        attack_steps: number of PGD's steps in training.
+        replays: how often free training uses a batch in a row.
+        seed: seeds weights, augmentation and attacks; the run's seed.
+    """
+
+    def __init__(
+        self,
+        channels: int = 1,
+        num_classes: int = 10,
+        arch: str = "resnet8",
+        norm: str = "batch",
+        norm_options: dict[str, Any] | None = None,
+        width: float = 1.0,
+        lr: float = 0.1,
+        momentum: float = 0.9,
+        weight_decay: float = 1e-4,
+        milestones: list[int] | None = None,
+        crop: int = 1,
+        flip: bool = False,
+        adversarial: Literal["none", "pgd", "free"] = "none",
+        eps: float = 8,
+        attack_step: float = 2,
+        attack_steps: int = 7,
+        replays: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (
+            ("attack_steps", attack_steps, 1),
+            ("replays", replays, 1),
+            ("crop", crop, 0),
+            ("eps", eps, 0),
+        ):
+            if value < least:
+                raise BadInput(f"{name} is {value}, and must be {least} or more")
+        if not lr > 0:
+            raise BadInput(f"lr is {lr}, and must be above zero")
+        if adversarial not in ("none", "pgd", "free"):
+            raise BadInput(f"adversarial training {adversarial!r} is not known; choose one of: none, pgd, free")
+        self.save_hyperparameters()
+        self.network = build_network(arch, channels, num_classes, norm, norm_options, width)
+        self.adversarial = adversarial
+        self.replays = replays if adversarial == "free" else 1
+        #: of free training: the perturbation that stays, and the perturbed images of the step
+        self.perturbation: Tensor | None = None
+        self.perturbed: Tensor | None = None
+        self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        return self.network(images)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        h: Any = self.hparams
+        return torch.optim.SGD(self.network.parameters(), h.lr, h.momentum, weight_decay=h.weight_decay)
+
+    def on_fit_start(self) -> None:
+        self.network.set_statistics(self.trainer.datamodule.train_set.tensors[0])  # type: ignore[attr-defined]
+
+    def on_train_epoch_start(self) -> None:
+        # A function of the epoch alone; a scheduler of Lightning's is behind by one in the checkpoint of an epoch.
+        rate = self._learning_rate(self.current_epoch)
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = rate
+        self.perturbation = None
+
+    def _learning_rate(self, epoch: int) -> float:
+        epochs = self.trainer.max_epochs or 0
+        milestones = self.hparams.milestones  # type: ignore[attr-defined]
+        if milestones is None:
+            # As 40 and 80 of 120.
+            milestones = [epochs / 3, 2 * epochs / 3]
+        return self.hparams.lr * 0.1 ** sum(epoch >= milestone for milestone in milestones)  # type: ignore[attr-defined]
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        h: Any = self.hparams
+        random = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
+        images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, random)
+        if self.adversarial == "pgd":
+            images = self._pgd_images(images, labels, random)
+        elif self.adversarial == "free":
+            images = self._perturbed(images)
+        logits = self.network(images)
+        loss = F.cross_entropy(logits, labels)
+        accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
+        self.log_dict({"train_loss": loss.detach(), "train_accuracy": accuracy}, prog_bar=True)
+        return loss
+
+    def _pgd_images(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        """PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
+
+        The attacked network is the one that evaluation sees: attacks advance no statistics and no power iteration.
+        """
+        h: Any = self.hparams
+        self.network.eval()
+        try:
+            return pgd(
+                self.network,
+                images,
+                labels,
+                eps=h.eps / 255,
+                step=h.attack_step / 255,
+                steps=h.attack_steps,
+                random=random,
+            )
+        finally:
+            self.network.train()
+
+    def _perturbed(self, images: Tensor) -> Tensor:
+        """Free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).
+
+        The perturbation stays from batch to batch, as published, but starts at zero in every epoch, so that a resumed
+        run is exact. The gradient is by the perturbed image itself, so pixels at 0 and 1 move too.
+        """
+        if self.perturbation is None or self.perturbation.shape != images.shape:
+            self.perturbation = torch.zeros_like(images)
+        self.perturbed = (images + self.perturbation).clamp(0, 1).requires_grad_()
+        return self.perturbed
+
+    def on_after_backward(self) -> None:
+        if self.perturbed is not None and self.perturbation is not None:
+            eps = self.hparams.eps / 255  # type: ignore[attr-defined]
+            assert self.perturbed.grad is not None
+            self.perturbation = (self.perturbation + eps * self.perturbed.grad.sign()).clamp(-eps, eps)
+            self.perturbed = None
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        images, labels = batch
+        if not len(images):  # a process whose part of the last batch is empty
+            return
+        logits = self.network(bytes_to_unit(images)).float()
+        self.val_loss.update(F.cross_entropy(logits, labels, reduction="none"))
+        self.val_accuracy.update((logits.argmax(dim=1) == labels).float())
+
+    def on_validation_epoch_end(self) -> None:
+        values = {"val_loss": self.val_loss.compute(), "val_accuracy": self.val_accuracy.compute()}
+        self.log_dict(values, prog_bar=True, sync_dist=True)  # they are those of all processes already
+        self.val_loss.reset()
+        self.val_accuracy.reset()
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Nothing: the evaluation is a callback's work."""
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in ARCHITECTURE:
+            found, expected = checkpoint["hyper_parameters"].get(name), self.hparams[name]
+            if found != expected:
+                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
+
+
+def bytes_to_unit(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [0, 1]."""
+    return images.float() / 255

@@ -1,0 +1,203 @@
+"""The command line of the classifiers: `python -m gan_convnorm.robustness`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser
+
+from gan_convnorm.callbacks.metrics_file import MetricsFile
+from gan_convnorm.checkpoint_files import CheckpointFiles, last_checkpoint
+from gan_convnorm.command_line import Parser, RunCommand, is_first_process, one_line_errors
+from gan_convnorm.data import ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.robustness.classifier import Classifier
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
+from gan_convnorm.robustness.report import ClassifierReport
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+from gan_convnorm.run_folder import RUNS, claim_folder
+
+__all__ = ["main"]
+
+#: short flag -> the nested argument that it is another name of
+FLAGS = {
+    "--norm": "model.norm",
+    "--arch": "model.arch",
+    "--width": "model.width",
+    "--lr": "model.lr",
+    "--adversarial": "model.adversarial",
+    "--epochs": "trainer.max_epochs",
+    "--fraction": "split.fraction",
+    "--label-noise": "split.label_noise",
+    "--label-noise-kind": "split.label_noise_kind",
+    "--corruptions": "evaluation.corruptions",
+    "--corruption-folder": "evaluation.corruption_folder",
+    "--attacks": "evaluation.attacks",
+    "--eps": "evaluation.attack_eps",
+    "--num-images": "evaluation.num_images",
+    "--json": "evaluation.json",
+    "--seed": "seed_everything",
+    "--out": "trainer.default_root_dir",
+}
+#: short flag -> argument of the chosen data module
+DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
+SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
+DESCRIPTION = (
+    "Train classifiers and measure their robustness. The first word may be left out, fit is meant then; "
+    f"{SHORT_FLAGS}; see fit --help."
+)
+#: a folder of their own, so that --resume last of the GANs does not find a classifier
+CLASSIFIER_RUNS = RUNS / "robustness"
+
+TRAINER_DEFAULTS = {
+    "max_epochs": 12,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+    "devices": 1,
+}
+
+
+class Command(RunCommand):
+    """LightningCLI with the classifiers' flags, folders and callbacks."""
+
+    flags = FLAGS
+    data_flags = DATA_FLAGS
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Predicting classes is no part of this."""
+        return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(TrainingSplit, "split")
+        parser.add_lightning_class_args(RobustnessEvaluation, "evaluation")
+        parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        for seeded in ("model.seed", "split.seed", "evaluation.seed", "data.init_args.seed"):
+            parser.link_arguments("seed_everything", seeded)
+
+    def _last_checkpoint(self, folder: Path | None) -> Path:
+        if folder is None:
+            found = sorted(CLASSIFIER_RUNS.glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
+            folder = found[-1].parent if found else CLASSIFIER_RUNS
+        return last_checkpoint(folder)
+
+    def before_instantiate_classes(self) -> None:
+        epochs = self.config[self.subcommand].trainer.max_epochs
+        if not isinstance(epochs, int) or epochs < 1:
+            raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        self.datamodule = LabelledData(self.datamodule, self._get(self.config_init, "split"))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            folder = self._fit_folder(config)
+            kwargs["default_root_dir"] = str(folder)
+            chosen = self._get(self.config_init, "trainer")["logger"]
+            others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
+            kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
+            callbacks = self._fit_callbacks(folder)
+            if config.trainer.enable_progress_bar is not False:
+                callbacks.append(RichProgressBar())
+        else:
+            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            callbacks = []
+        self.trainer_defaults["callbacks"] = callbacks
+        kwargs["plugins"] = [CheckpointFiles()]
+        return super().instantiate_trainer(**kwargs)
+
+    def _fit_folder(self, config: Any) -> Path:
+        model, split = config.model, config.split
+        name = f"{self.datamodule.name}-{model.arch}-{model.norm}"
+        name += f"-{model.adversarial}" * (model.adversarial != "none")
+        name += f"-noise{split.label_noise:g}" * (split.label_noise > 0)
+        name += f"-fraction{split.fraction:g}" * (split.fraction < 1)
+        folder = self.run_folder or CLASSIFIER_RUNS / f"{name}-seed{config.seed_everything}"
+        resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
+        if is_first_process():  # the one process that writes
+            if not resumed:
+                folder = claim_folder(folder, rename=not self.run_folder)
+            print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
+        return folder
+
+    def _fit_callbacks(self, folder: Path) -> list[Callback]:
+        kept: dict[str, Any] = {
+            "dirpath": folder,
+            "auto_insert_metric_name": False,
+            "save_on_train_epoch_end": True,
+            "enable_version_counter": False,
+        }
+        return [
+            ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max", **kept),
+            # Lightning's own save_last follows the best checkpoint, not the newest.
+            ModelCheckpoint(filename="last", **kept),
+            ClassifierReport(folder, self._config_text()),
+        ]
+
+    def fit(self, **kwargs: Any) -> None:
+        super().fit(**kwargs)
+        self._print_evaluation()
+        if self.trainer.is_global_zero:
+            for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):
+                print(Path(self.trainer.default_root_dir) / name, flush=True)
+
+    def test(self, **kwargs: Any) -> None:
+        self.trainer.test(**kwargs)
+        self._print_evaluation()
+
+    def _print_evaluation(self) -> None:
+        found = next(c.last for c in self.trainer.callbacks if isinstance(c, RobustnessEvaluation))  # type: ignore[attr-defined]
+        if found is not None and self.trainer.is_global_zero:
+            found.print_table()
+
+    def validate(self, **kwargs: Any) -> None:
+        (values,) = self.trainer.validate(**kwargs)
+        count = len(self.datamodule.val_set)
+        print(
+            f"validation: accuracy {100 * values['val_accuracy']:.2f}%, loss {values['val_loss']:.4f}, {count} images"
+        )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: the words after the program's name; `sys.argv` when not given.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input.
+    """
+    for message in (
+        ".*does not have many workers",  # the images are in memory
+        "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
+    ):
+        warnings.filterwarnings("ignore", message)
+    with one_line_errors():
+        Command(
+            Classifier,
+            ImageData,
+            subclass_mode_data=True,
+            save_config_callback=None,
+            trainer_defaults=dict(TRAINER_DEFAULTS),
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_class=Parser,
+            parser_kwargs={
+                "description": DESCRIPTION,
+                **{
+                    name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"}
+                    for name in Command.subcommands()
+                },
+            },
+            args=args,
+        )

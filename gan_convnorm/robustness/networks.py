@@ -1,0 +1,127 @@
+"""Classifiers by name: the networks of `resnet.py`, and torchvision's with another normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import Norm, convert, find_norm
+from gan_convnorm.robustness.resnet import PLANS, ResNet
+
+__all__ = ["Normalized", "build_network", "find_classifier_norm"]
+
+TORCHVISION = "torchvision."
+
+
+class Normalized(nn.Module):
+    """A network that takes images in [0, 1]: their normalization is its first layer, so attacks see through it.
+
+    Args:
+        network: takes normalized images.
+        channels: channels of the images.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, network: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", torch.full((channels, 1, 1), 0.5))
+        self.register_buffer("deviation", torch.full((channels, 1, 1), 0.5))
+
+    def set_statistics(self, images: Tensor) -> None:
+        """Take each channel's mean and deviation from uint8 images (N, C, H, W)."""
+        counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in images.unbind(1)])
+        levels = torch.arange(256, dtype=torch.float64) / 255
+        share = counts.double().cpu() / counts.sum(dim=1, keepdim=True).cpu()
+        mean = (share * levels).sum(dim=1)
+        variance = (share * (levels - mean[:, None]).square()).sum(dim=1)
+        self.mean.copy_(mean.view(-1, 1, 1))
+        # A channel of one value stays finite.
+        self.deviation.copy_(variance.sqrt().clamp(min=1 / 255).view(-1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        return self.network((images - self.mean) / self.deviation)
+
+
+class _Colour(nn.Module):
+    """Grey images for a network that takes colour."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images.expand(-1, 3, -1, -1))
+
+
+def find_classifier_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
+    """A row of `gan_convnorm.layers.NORMS`, or "a+b": the convolutions of a, the layers on activations of b.
+
+    Args:
+        name: such as "convnorm", "batch" or "spectral+batch".
+        options: keyword options, of a.
+
+    Raises:
+        BadInput: unknown names or options, or a b that normalizes no activations.
+    """
+    first, plus, second = name.partition("+")
+    norm = find_norm(first, options)
+    if not plus:
+        return norm
+    activation = find_norm(second).activation
+    if isinstance(activation(1), nn.Identity):
+        raise BadInput(f"norm {name!r}: {second!r} normalizes no activations; what follows the + must, such as batch")
+    return Norm(conv=norm.conv, linear=norm.linear, activation=activation)
+
+
+def build_network(
+    arch: str,
+    channels: int,
+    num_classes: int,
+    norm: str = "batch",
+    norm_options: dict[str, Any] | None = None,
+    width: float = 1.0,
+) -> Normalized:
+    """An untrained classifier of images in [0, 1].
+
+    Args:
+        arch: a key of `gan_convnorm.robustness.resnet.PLANS`, or "torchvision.NAME" for any classifier of torchvision.
+        channels: channels of the images.
+        num_classes: number of classes.
+        norm: as in `find_classifier_norm`; a torchvision network is converted (`gan_convnorm.layers.convert`), with
+            "+batch" its BatchNorms stay.
+        norm_options: options of the normalization.
+        width: factor on the channels of a network of `PLANS`.
+
+    Raises:
+        BadInput: an unknown arch, norm or option, or a width that such a network does not have.
+    """
+    if width <= 0:
+        raise BadInput(f"width is {width}, and must be above zero")
+    row = find_classifier_norm(norm, norm_options)
+    if arch in PLANS:
+        return Normalized(ResNet(PLANS[arch], channels, num_classes, row, width), channels)
+    name = arch.removeprefix(TORCHVISION)
+    if name == arch:
+        raise BadInput(f"arch {arch!r} is not known; choose one of: {', '.join(PLANS)}, or torchvision.NAME")
+    if width != 1:
+        raise BadInput(f"width is {width}, and torchvision's networks have none; leave it at 1")
+    import torchvision  # here, for most runs do not need it
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise BadInput(f"torchvision has no classifier {name!r}; choose one of: {', '.join(known)}")
+    extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
+    network = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **extra)
+    convolutions, plus, activations = norm.partition("+")
+    if plus and activations != "batch":
+        raise BadInput(f"norm {norm!r}: a torchvision network can keep its batch normalization alone; use +batch")
+    if convolutions != "batch":
+        network, _ = convert(network, convolutions, options=norm_options, batch_norm="keep" if plus else "replace")
+    return Normalized(_Colour(network) if channels == 1 else network, channels)

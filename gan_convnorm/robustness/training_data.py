@@ -1,0 +1,191 @@
+"""What a classifier trains on: a share of the data, with wrong labels, beside a clean and disjoint validation split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, TensorDataset
+
+from gan_convnorm.data import ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.noise import random_for
+from gan_convnorm.robustness.labels import LabelNoise, noisy_labels
+
+__all__ = ["EpochBatches", "LabelledData", "TrainingSplit", "class_balanced"]
+
+
+@dataclass(frozen=True)
+class TrainingSplit:
+    """What becomes of the data's train split. The test split stays as it is.
+
+    Args:
+        validation: share of the train split that is held out before anything else, class-balanced, labels untouched.
+        fraction: share of the rest that is trained on, class-balanced; at least one image of every class.
+        label_noise: rate of wrong labels among those.
+        label_noise_kind: symmetric (the true class is not drawn), symmetric-any (it may be) or asymmetric.
+        seed: seeds all three; the run's seed.
+    """
+
+    validation: float = 0.1
+    fraction: float = 1.0
+    label_noise: float = 0.0
+    label_noise_kind: LabelNoise = "symmetric"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation < 1:
+            raise BadInput(f"split.validation is {self.validation}; expected a share above 0 and below 1")
+        if not 0 < self.fraction <= 1:
+            raise BadInput(f"--fraction is {self.fraction}; expected a share above 0, at most 1")
+        if not 0 <= self.label_noise <= 1:
+            raise BadInput(f"--label-noise is {self.label_noise}; expected a rate from 0 to 1")
+
+
+def class_balanced(labels: Tensor, share: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Indices of a share of every class, at least one, and of the others; both ascending."""
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique().tolist():
+        members = (labels == label).nonzero()[:, 0]
+        count = max(1, round(share * len(members)))
+        chosen[members[torch.randperm(len(members), generator=random)[:count]]] = True
+    return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
+
+
+class LabelledData(pl.LightningDataModule):
+    """A data module's images for a classifier, in epochs.
+
+    Args:
+        data: the images.
+        split: what to train on.
+
+    Attributes:
+        train_set: images and labels to train on, which may be wrong.
+        val_set: the held-out images.
+        test_set: the data's own test split.
+        wrong_labels: effective rate of wrong labels.
+    """
+
+    train_set: TensorDataset
+    val_set: TensorDataset
+    test_set: TensorDataset
+    wrong_labels: float
+
+    def __init__(self, data: ImageData, split: TrainingSplit) -> None:
+        super().__init__()
+        self.data = data
+        self.split = split
+
+    def prepare_data(self) -> None:
+        self.data.prepare_data()
+
+    def setup(self, stage: str | None = None) -> None:
+        if self.data.num_classes is None:
+            raise BadInput(f"the data {self.data.name} have no labels, which a classifier learns; choose labelled data")
+        self.data.setup("fit")  # which sets both splits
+        images, labels = self.data.train_set.tensors
+        seed = self.split.seed
+        held_out, rest = class_balanced(labels, self.split.validation, random_for("validation", seed))
+        if not len(rest):
+            raise BadInput(f"split.validation {self.split.validation} of {len(labels)} images leaves none to train on")
+        if self.split.fraction < 1:
+            rest = rest[class_balanced(labels[rest], self.split.fraction, random_for("fraction", seed))[0]]
+        true = labels[rest]
+        noisy = noisy_labels(
+            true,
+            self.split.label_noise,
+            self.data.num_classes,
+            kind=self.split.label_noise_kind,
+            data=self.data.name,
+            seed=seed,
+        )
+        self.train_set = TensorDataset(images[rest], noisy)
+        self.val_set = TensorDataset(images[held_out], labels[held_out])
+        self.test_set = self.data.split("test")
+        self.wrong_labels = (noisy != true).double().mean().item()
+
+    def describe(self) -> dict[str, Any]:
+        """What was trained on, for the report."""
+        return {
+            "data": self.data.name,
+            "resolution": self.data.resolution,
+            "train_images": len(self.train_set),
+            "validation_images": len(self.val_set),
+            "test_images": len(self.test_set),
+            "label_noise": self.split.label_noise,
+            "label_noise_kind": self.split.label_noise_kind,
+            "wrong_labels": round(self.wrong_labels, 6),
+        }
+
+    def train_dataloader(self) -> DataLoader:
+        # A module that trains on one batch several times in a row says so.
+        replays = getattr(self._trainer.lightning_module, "replays", 1)
+        return self._loader(self.train_set, shuffle=True, replays=replays)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(self.val_set, shuffle=False)
+
+    def test_dataloader(self) -> list[int]:
+        """One empty batch: the evaluation is a callback's, and Lightning needs a batch to run its loop."""
+        return [0]
+
+    @property
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer
+
+    def _loader(self, dataset: TensorDataset, *, shuffle: bool, replays: int = 1) -> DataLoader:
+        rank, world_size = self._trainer.global_rank, self._trainer.world_size
+        seed = self.data.seed if shuffle else None
+        order = EpochBatches(len(dataset), self.data.batch_size, seed, rank, world_size, replays)
+        # A batch is one indexing of the tensors.
+        return DataLoader(dataset, batch_size=None, sampler=order)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Each epoch's batches of indices, the order a function of the seed and the epoch alone.
+
+    With several processes each takes its part of every batch. A shuffled epoch leaves out what does not fill a last
+    batch, other images every time; without a seed the order is that of the data and nothing is left out.
+
+    Args:
+        size: number of images.
+        batch_size: images in one process's batch.
+        seed: seeds the order; none for the data's own.
+        rank: this process.
+        world_size: number of processes.
+        replays: how often each batch is given in a row.
+    """
+
+    def __init__(
+        self, size: int, batch_size: int, seed: int | None, rank: int = 0, world_size: int = 1, replays: int = 1
+    ) -> None:
+        self.size = size
+        self.whole = batch_size * world_size
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.replays = replays
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning's call at the start of an epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        whole_batches = self.size // self.whole
+        if self.seed is None or not whole_batches:
+            whole_batches = -(-self.size // self.whole)
+        return whole_batches * self.replays
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = torch.arange(self.size)
+        if self.seed is not None:
+            order = torch.randperm(self.size, generator=random_for("epoch", self.seed, self.epoch))
+        for number in range(len(self)):
+            start = number // self.replays * self.whole
+            yield order[start : start + self.whole][self.rank :: self.world_size].tolist()

@@ -1,0 +1,207 @@
+"""Attacks against models whose worst case is known in closed form."""
+
+import importlib.util
+import sys
+import types
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.robustness.attacks import (
+    ATTACKS,
+    AttackSettings,
+    auto_attack,
+    fgsm,
+    input_gradient,
+    margins,
+    pgd,
+    spsa,
+    square,
+)
+
+EPS = 8 / 255
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+class Linear(nn.Module):
+    """Two classes: the logits' difference is w . (x - 1/2), so the worst point of the ball is x -+ eps sign(w)."""
+
+    def __init__(self, shape=(1, 4, 4), seed=1):
+        super().__init__()
+        self.weight = torch.randn(shape, generator=generator(seed))
+        self.queries = 0
+
+    def forward(self, images):
+        self.queries += len(images)
+        score = ((images - 0.5) * self.weight).sum(dim=(1, 2, 3))
+        return torch.stack([torch.zeros_like(score), score], dim=1)
+
+    def worst(self, images, labels, eps):
+        """The point of least margin, cut to [0, 1], and its margin."""
+        sign = (1 - 2 * labels.view(-1, 1, 1, 1)).float()
+        point = (images + eps * sign * self.weight.sign()).clamp(0, 1)
+        return point, margins(self(point), labels)
+
+
+@pytest.fixture
+def linear():
+    return Linear()
+
+
+@pytest.fixture
+def batch():
+    # Some values are within eps of 0 and 1, where the ball is cut.
+    images = torch.rand(16, 1, 4, 4, generator=generator(2))
+    return images, torch.arange(16) % 2
+
+
+def test_fgsm_and_pgd_find_the_worst_point_of_a_linear_model(linear, batch):
+    images, labels = batch
+    expected, _ = linear.worst(images, labels, EPS)
+    assert torch.equal(fgsm(linear, images, labels, eps=EPS), expected)
+    found = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=9, random=generator())
+    assert torch.allclose(found, expected, atol=1e-7, rtol=0)
+    # Four steps of 2 / 255 from the image reach the ball's end, three do not.
+    short = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=3)
+    assert ((short - images).abs().amax(dim=(1, 2, 3)) - 6 / 255).abs().max() < 1e-6
+    full = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=4)
+    assert torch.allclose(full, expected, atol=1e-6, rtol=0)
+
+
+def test_the_robust_accuracy_of_a_linear_model_is_the_closed_forms(linear):
+    # Away from 0 and 1 an image is robust exactly where its margin is above eps ||w||_1.
+    images = 0.5 + 0.3 * (torch.rand(400, 1, 4, 4, generator=generator(3)) - 0.5)
+    labels = (linear(images)[:, 1] > 0).long()
+    radius = EPS * linear.weight.abs().sum()
+    expected = (margins(linear(images), labels) > radius).float().mean().item()
+    assert 0.2 < expected < 0.8
+    for found in (
+        fgsm(linear, images, labels, eps=EPS),
+        pgd(linear, images, labels, eps=EPS, step=EPS / 4, steps=10, random=generator()),
+    ):
+        assert (linear(found).argmax(dim=1) == labels).float().mean().item() == expected
+
+
+def test_spsa_estimates_the_gradient(linear, batch):
+    images, labels = batch
+    _, worst = linear.worst(images, labels, EPS)
+    before = margins(linear(images), labels)
+    linear.queries = 0
+    found = spsa(linear, images, labels, eps=EPS, random=generator(), steps=10, samples=64)
+    assert linear.queries == 16 * 10 * 128
+    after = margins(linear(found), labels)
+    assert ((found - images).abs() <= EPS + 1e-6).all() and found.min() >= 0 and found.max() <= 1
+    # Adam takes every value to the right end but those of the smallest weights.
+    assert (after >= worst - 1e-5).all()
+    assert ((before - after) / (before - worst)).min() > 0.9
+
+
+def test_square_finds_the_worst_corner_within_its_queries(batch):
+    images, labels = batch[0][:, :, :, :] * 0.5 + 0.25, batch[1]
+    model = Linear()
+    # Never misclassified, so no image stops early.
+    confident = lambda x: model(x) + 100 * F.one_hot(labels[: len(x)], 2)  # noqa: E731
+    _, worst = model.worst(images, labels, EPS)
+    before = margins(model(images), labels)
+    model.queries = 0
+    found = square(confident, images, labels, eps=EPS, queries=400, random=generator())
+    assert model.queries == 16 * 400
+    after = margins(model(found), labels)
+    assert ((found - images).abs() <= EPS + 1e-6).all()
+    assert (after >= worst - 1e-5).all()
+    assert ((before - after) / (before - worst)).min() > 0.9
+
+
+def test_square_leaves_alone_what_is_wrong(linear, batch):
+    images = batch[0]
+    wrong = 1 - linear(images).argmax(dim=1)
+    found = square(linear, images, wrong, eps=1e-6, queries=5, random=generator())
+    assert linear.queries == 16 + 16  # the prediction here and one query each
+    assert (found - images).abs().max() < 2e-6
+
+
+def test_margins():
+    logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, -1.0]])
+    assert margins(logits, torch.tensor([0, 2])).tolist() == [1.0, -6.0]
+
+
+def test_attacks_are_pure():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).eval()
+    images, labels = torch.rand(4, 1, 6, 6), torch.tensor([0, 1, 2, 0])
+    network(images)
+    state = {k: v.clone() for k, v in network.state_dict().items()}
+    kept, global_state = images.clone(), torch.random.get_rng_state()
+    settings = AttackSettings(EPS, 2 / 255, 3, 40)
+    for name in ("fgsm", "pgd", "spsa", "square"):
+        one, two = (ATTACKS[name](network, images, labels, settings, generator(7)) for _ in range(2))
+        assert torch.equal(one, two), name
+        assert (one - images).abs().max() <= EPS + 1e-6
+        assert not one.requires_grad
+        with torch.no_grad():  # as in an evaluation
+            assert torch.equal(ATTACKS[name](network, images, labels, settings, generator(7)), one)
+    assert torch.equal(images, kept) and torch.equal(torch.random.get_rng_state(), global_state)
+    assert all(torch.equal(state[k], v) for k, v in network.state_dict().items())
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_query_budgets_hold():
+    settings = AttackSettings(EPS, 2 / 255, 3, 100)
+    for name in ("spsa", "square"):
+        model = Linear()
+        images, labels = torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 0])
+        ATTACKS[name](lambda x: model(x) * 0, images, labels, settings, generator())  # noqa: B023
+        assert 0 < model.queries <= 3 * 100, name
+    with pytest.raises(BadInput, match="queries is 0"):
+        square(Linear(), torch.rand(1, 1, 4, 4), torch.zeros(1).long(), eps=EPS, queries=0, random=generator())
+
+
+def test_input_gradient_is_the_closed_form(linear, batch):
+    images, labels = batch
+    probability = torch.softmax(linear(images), dim=1)[:, 1]
+    expected = (probability - labels).view(-1, 1, 1, 1) * linear.weight
+    assert torch.allclose(input_gradient(linear, images, labels), expected, atol=1e-6, rtol=0)
+
+
+def test_autoattack_is_called_as_its_authors_do(monkeypatch, batch):
+    calls = {}
+
+    class AutoAttack:
+        def __init__(self, model, norm="Linf", eps=0.3, seed=None, verbose=True, version="standard", device="cuda"):
+            calls.update(norm=norm, eps=eps, seed=seed, version=version, device=device)
+
+        def run_standard_evaluation(self, x, y, bs=250):
+            print("robust accuracy")
+            return x + 0.5
+
+    monkeypatch.setitem(sys.modules, "autoattack", types.SimpleNamespace(AutoAttack=AutoAttack))
+    images, labels = batch
+    assert torch.equal(auto_attack(Linear(), images, labels, eps=EPS, seed=3), images + 0.5)
+    assert calls == {"norm": "Linf", "eps": EPS, "seed": 3, "version": "standard", "device": images.device}
+
+
+def test_autoattack_is_asked_for_where_it_is_missing(monkeypatch, batch):
+    monkeypatch.setitem(sys.modules, "autoattack", None)
+    with pytest.raises(BadInput, match="needs the package autoattack"):
+        auto_attack(Linear(), *batch, eps=EPS)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("foolbox") is None, reason="foolbox is not installed")
+def test_against_foolbox():
+    import foolbox
+
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5)).eval()
+    images, labels = torch.rand(32, 3, 8, 8), torch.randint(0, 5, (32,))
+    model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
+    theirs, _, _ = foolbox.attacks.FGSM(random_start=False)(model, images, labels, epsilons=EPS)
+    assert torch.equal(fgsm(network, images, labels, eps=EPS), theirs)
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=2 / 255, steps=10, random_start=False)
+    theirs, _, _ = attack(model, images, labels, epsilons=EPS)
+    found = pgd(network, images, labels, eps=EPS, step=2 / 255, steps=10)
+    assert (found - theirs).abs().max() < 1e-6
