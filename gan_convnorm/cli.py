@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from jsonargparse.typing import NonNegativeInt, PositiveInt
+from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.strategies import DDPStrategy
-from torch.utils.data import DataLoader
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -22,6 +23,7 @@ from gan_convnorm.callbacks import (
     SampleGrids,
     SpectrumLog,
     StepProgressBar,
+    TensorBoardCurves,
 )
 from gan_convnorm.checkpoint_files import LAST, CheckpointFiles
 from gan_convnorm.command_line import Parser, RunCommand, is_first_process, one_line_errors
@@ -29,6 +31,7 @@ from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
+from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import RUNS, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 
@@ -107,7 +110,7 @@ class Command(RunCommand):
                 help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
             )
         if subcommand == "predict":
-            parser.add_argument("--num", type=PositiveInt, default=64, help="Number of images to write.")
+            parser.add_class_arguments(Prediction, help="Images and pictures")
         return parser
 
     def trained_config(self, command: str, trained: dict[str, Any]) -> dict[str, Any]:
@@ -130,14 +133,19 @@ class Command(RunCommand):
             kwargs["default_root_dir"] = str(folder)
             chosen = self._get(self.config_init, "trainer")["logger"]
             others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
+            if chosen is None and find_spec("tensorboard") is not None:
+                others = [TensorBoardCurves(folder)]
             kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
             callbacks = self._fit_callbacks(folder)
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
             if self.subcommand == "predict":
+                self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
+                self.prediction.check(self.model.num_classes)
                 default = Path(config.ckpt_path).parent / "predict"
-                callbacks = [ImageWriter(claim_folder(self.run_folder or default, rename=not self.run_folder))]
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder)
+                callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
         plugins = self._get(self.config_init, "trainer")["plugins"] or []
         kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
@@ -184,9 +192,14 @@ class Command(RunCommand):
         ]
 
     def predict(self, **kwargs: Any) -> None:
-        number = self.config[self.subcommand].num
-        loader: Any = DataLoader(range(number), batch_size=64)  # type: ignore[arg-type]
-        self.trainer.predict(self.model, loader, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        batches = self.prediction.batches(self.model.num_classes)
+        self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        if self.trainer.is_global_zero:
+            scores = self._get(self.config, "scores")
+            for path in self.prediction.write_pictures(
+                self.model, self.datamodule, scores.extractor, scores.extractor_weights, self.folder
+            ):
+                print(path, flush=True)
 
 
 def main(args: list[str] | None = None) -> None:

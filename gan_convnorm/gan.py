@@ -12,11 +12,13 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.networks.registry import find_networks
-from gan_convnorm.noise import BLOCK, SharedRandom, numbered_noise, random_for
+from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objective import Objective
-from gan_convnorm.pixels import bytes_to_images, images_to_bytes
+from gan_convnorm.pixels import bytes_to_images
+from gan_convnorm.sampling import Sampler
+from gan_convnorm.weights import check_weights
 
-__all__ = ["GAN", "check_weights"]
+__all__ = ["GAN"]
 
 #: hyperparameters that decide which weights there are
 ARCHITECTURE = (
@@ -37,7 +39,7 @@ ARCHITECTURE = (
 )
 
 
-class GAN(pl.LightningModule):
+class GAN(Sampler, pl.LightningModule):
     """A GAN with an exchangeable discriminator normalization.
 
     A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step
@@ -50,7 +52,7 @@ class GAN(pl.LightningModule):
         resolution: side of the images in pixels; the data module's.
         channels: channels of the images; the data module's.
         num_classes: number of classes of the images; the data module's.
-        network: architecture of both networks: sngan (ResNet) or dcgan.
+        network: architecture of both networks: sngan (ResNet), dcgan, or package.module:Name of your own.
         row: channels and sizes of a network of one's own, see `networks.rows.Row`.
         attention: side in pixels of the feature maps that self-attention follows; none when not given.
         conditional: class-conditional generator (batch normalization) and discriminator (projection).
@@ -242,78 +244,13 @@ class GAN(pl.LightningModule):
             logger.save()
         self.log_dict(values, prog_bar=True, logger=False)
 
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        *,
-        labels: Tensor | int | None = None,
-        seed: int | None = None,
-        ema: bool = True,
-        first: int = 0,
-        truncation: float | None = None,
-        batch_size: int = BLOCK,
-    ) -> Tensor:
-        """Images from the generator in evaluation mode.
+    def generator_with(self, *, ema: bool) -> nn.Module:
+        """The network with the averaged weights, or with the current ones."""
+        return self.generator_ema if ema else self.generator
 
-        Image i depends on the seed, on i and on its label alone, up to rounding: not on `n`, `first` or `batch_size`.
-
-        Args:
-            n: number of images.
-            labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
-                given.
-            seed: seeds the noise; the run's seed when not given.
-            ema: from the averaged weights, else from the current ones.
-            first: number of the first image in the endless series of this seed.
-            truncation: noise from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section 3.1);
-                the smaller, the less various the images.
-            batch_size: images in one forward pass.
-
-        Returns:
-            uint8, shape (n, C, H, W), on the CPU.
-
-        Raises:
-            BadInput: labels where there are no classes, of another shape, or out of range.
-        """
-        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
-        of_class = self._labels(n, labels, first)
-        return self.decode(noise, of_class, ema=ema, batch_size=batch_size)
-
-    @torch.no_grad()
-    def decode(
-        self, noise: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
-    ) -> Tensor:
-        """Images from noise (n, latent_dim), and labels (n,) where there are classes; see `sample`."""
-        network = self.generator_ema if ema else self.generator
-        was_training = network.training
-        network.eval()
-        try:
-            batches = []
-            for rows in torch.arange(len(noise)).split(batch_size):
-                part = None if labels is None else labels[rows].to(self.device)
-                made = network(noise[rows].to(self.device).to(self.dtype), part)
-                batches.append(images_to_bytes(made).cpu())
-        finally:
-            network.train(was_training)
-        return torch.cat(batches)
-
-    def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:
-        if self.num_classes is None:
-            if labels is not None:
-                raise BadInput("labels are given, and this generator was trained without classes")
-            return None
-        if labels is None:
-            return torch.arange(first, first + n) % self.num_classes
-        chosen = torch.as_tensor(labels).expand(n) if isinstance(labels, int) else labels
-        if chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
-            raise BadInput(
-                f"labels are {str(labels)[:60]}; expected {n} whole numbers from 0 to {self.num_classes - 1}"
-            )
-        return chosen
-
-    def predict_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        """The images of a batch of consecutive numbers."""
-        return self.sample(len(batch), first=int(batch[0]))
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The images that a batch of arguments of `sample` asks for."""
+        return self.sample(**batch)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: the scores are the callbacks' work."""
@@ -330,24 +267,6 @@ class GAN(pl.LightningModule):
                 raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
         check_weights(self, checkpoint["state_dict"])
         self.g_step = checkpoint["g_step"]
-
-
-def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Whether saved weights are a module's.
-
-    Raises:
-        BadInput: names the first key that differs, and how.
-    """
-    own = module.state_dict()
-    for name, value in own.items():
-        if name not in saved:
-            raise BadInput(f"the checkpoint has no {name!r}; it was saved by another version of this program")
-        if saved[name].shape != value.shape:
-            found, expected = tuple(saved[name].shape), tuple(value.shape)
-            raise BadInput(f"the checkpoint's {name!r} has the shape {found}, and {expected} is expected")
-    for name in saved:
-        if name not in own:
-            raise BadInput(f"the checkpoint has {name!r}, which is not known; another version of this program saved it")
 
 
 def _images_and_labels(batch: Any, num_classes: int | None) -> tuple[Tensor, Tensor | None]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gan_convnorm.cli import main
+from gan_convnorm.export import main as export
 from gan_convnorm.fidelity.__main__ import main as score
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +33,11 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
     for command in COMMANDS[:-1]:
         words = shlex.split(command.partition("&&")[2] or command)
         if words[:3] == ["python", "-m", "gan_convnorm.fidelity"]:
-            shutil.copytree("images", "photos")
+            shutil.copytree("made/images", "photos")
             score([*words[3:], "--extractor-weights", str(inception_weights), "--isc-splits", "2"])
+            continue
+        if words[:3] == ["python", "-m", "gan_convnorm.export"]:
+            export(words[3:])
             continue
         assert words[:2] == ["python", "train_gan.py"]
         words = words[2:]
@@ -44,7 +48,8 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
         elif words[0] == "validate":
             words += ["--num-fake", "20"]
         main(words)
-    assert len(list(Path("images").glob("0*.png"))) == 64
+    assert len(list(Path("made/images").glob("*.png"))) == 64
+    assert Path("exported/generator.safetensors").is_file()
     assert {p.name for p in Path("checkpoints/runs").iterdir()} >= {"digits-convnorm-seed0", "digits-spectral-seed1"}
     capsys.readouterr()
     main(["--config", "checkpoints/runs/digits-convnorm-seed0/config.yaml", "--steps", "1"])

@@ -9,6 +9,7 @@ from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
 from gan_convnorm.callbacks.spectrum_log import SpectrumLog
+from gan_convnorm.callbacks.tensorboard_curves import TensorBoardCurves
 
 __all__ = [
     "FidelityScores",
@@ -20,4 +21,5 @@ __all__ = [
     "SampleGrids",
     "SpectrumLog",
     "StepProgressBar",
+    "TensorBoardCurves",
 ]

@@ -17,6 +17,7 @@ from gan_convnorm.fidelity import (
     Scores,
     check_num_fake,
     create_extractor,
+    intra_class_fid,
     parse_metrics,
     protocol_named,
     registered_name,
@@ -49,6 +50,8 @@ class FidelityScores(pl.Callback):
         weights: the generator's that are scored: ema (averaged), raw (current), or both, the latter as "raw_fid" and so
             on.
         best: the score that best.ckpt is the best of: fid, isc, kid, precision or recall.
+        intra_class: also FID within each class, for a conditional GAN: in validate, test and after the last step;
+            "intra_fid" is the mean over classes (Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
         stop_on_collapse: end the training when the fakes have collapsed, which is warned of in any case.
     """
 
@@ -64,6 +67,7 @@ class FidelityScores(pl.Callback):
         batch_size: int = 64,
         weights: str = "ema",
         best: str = "fid",
+        intra_class: bool = False,
         stop_on_collapse: bool = False,
     ) -> None:
         # Before a run has a folder.
@@ -85,6 +89,9 @@ class FidelityScores(pl.Callback):
         self.batch_size = batch_size
         self.weights = weights
         self.best = best
+        if intra_class and "fid" not in self.metrics:
+            raise BadInput(f"intra_class is asked for, and the metrics are {', '.join(self.metrics)}; add fid")
+        self.intra_class = intra_class
         self.stop_on_collapse = stop_on_collapse
         self.evaluator: Evaluator | None = None
         self.split = ""
@@ -114,6 +121,9 @@ class FidelityScores(pl.Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         reference = data.split(split).tensors[0]
+        module: Any = trainer.lightning_module
+        if self.intra_class and module.num_classes is None:
+            raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
             print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)
@@ -143,6 +153,7 @@ class FidelityScores(pl.Callback):
         number = self.interim_num_fake if fitting else self.num_fake
         self._score(trainer, module, number)
         if not fitting:
+            self._score_classes(trainer, module)
             return
         assert self.last is not None
         if module.g_step >= module.steps:
@@ -152,10 +163,12 @@ class FidelityScores(pl.Callback):
                 self.last, self.final = interim, self.last
             else:
                 self.final = self.last
+            self._score_classes(trainer, module)
         self._watch(trainer, self.last)
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._score(trainer, pl_module, self.num_fake)
+        self._score_classes(trainer, pl_module)
 
     def _score(self, trainer: pl.Trainer, module: Any, number: int, prefix: str = "") -> None:
         assert self.evaluator is not None
@@ -182,6 +195,30 @@ class FidelityScores(pl.Callback):
             self.last = scores
         # Lightning takes "step" for the logs' axis: generator steps.
         module.log("step", float(module.g_step), sync_dist=trainer.world_size > 1)
+
+    def _score_classes(self, trainer: pl.Trainer, module: Any) -> None:
+        if not self.intra_class:
+            return
+        assert self.evaluator is not None
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        ema, number = self.weights != "raw", self.num_fake
+        fids = intra_class_fid(
+            self.evaluator.extractor,
+            GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples"),
+            torch.arange(number) % module.num_classes,  # what `sample` takes where it is given none
+            *data.split(self.split).tensors,
+            batch_size=self.batch_size,
+            progress=_Progress(trainer),
+        )
+        mean = torch.tensor(list(fids.values()), dtype=torch.float64).mean()
+        module.log("intra_fid", mean, sync_dist=trainer.world_size > 1)
+        if trainer.is_global_zero:
+            each = ", ".join(f"{label}: {fid:.2f}" for label, fid in fids.items())
+            print(
+                f"G step {module.g_step}: intra-class FID {mean:.2f}, mean of {len(fids)} classes with about "
+                f"{number // len(fids)} fakes each ({each})",
+                flush=True,
+            )
 
     def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
         """Every process has the same scores, and decides alike."""

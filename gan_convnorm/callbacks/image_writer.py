@@ -5,47 +5,77 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from gan_convnorm.callbacks.sample_grids import save_grid, save_image
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.picture_grid import save_grid, save_image
 
-__all__ = ["ImageWriter"]
+__all__ = ["ARRAYS", "ImageWriter"]
 
 GRID = 100
+ARRAYS = "images.npz"
 
 
-class ImageWriter(BasePredictionWriter):
-    """Writes every predicted image as `folder`/NNNNN.png, and the first hundred as `folder`/grid.png.
+class ImageWriter(pl.Callback):
+    """Writes every predicted image, and the first hundred as `folder`/grid.png.
+
+    A batch is the arguments of the module's `sample`, with "first" and, where there are classes, "labels".
 
     Args:
         folder: where to write; it exists.
+        form: png: `folder`/images/NNNNN.png, and with classes `folder`/images/CLASS/NNNNN.png; npz: `folder`/images.npz
+            with "images", uint8 (N, H, W, C), and with classes "labels", int64 (N,). Both can be trained on.
+        num_classes: None without.
     """
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(write_interval="batch")
+    def __init__(self, folder: Path, form: str = "png", num_classes: int | None = None) -> None:
         self.folder = folder
+        self.form = form
+        self.digits = len(str((num_classes or 1) - 1))  # so that names sort as numbers do
         self.count = 0
         self.first: list[Tensor] = []
+        self.images: list[Tensor] = []
+        self.labels: list[Tensor] = []
 
-    def write_on_batch_end(
+    def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        prediction: Tensor,
-        batch_indices: Any,
-        batch: Tensor,
+        outputs: Any,
+        batch: Any,
         batch_idx: int,
-        dataloader_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
-        for number, image in zip(batch.tolist(), prediction, strict=True):
-            save_image(image, self.folder / f"{number:05d}.png")
-        self.count += len(prediction)
+        if not trainer.is_global_zero:
+            return
+        labels = batch.get("labels")
+        if self.form == "npz":
+            self.images.append(outputs)
+            self.labels += [] if labels is None else [labels]
+        else:
+            for number, image in enumerate(outputs):
+                folder = self.folder / "images"
+                if labels is not None:
+                    folder /= f"{int(labels[number]):0{self.digits}d}"
+                folder.mkdir(parents=True, exist_ok=True)
+                save_image(image, folder / f"{batch['first'] + number:05d}.png")
+        self.count += len(outputs)
         if len(self.first) < GRID:
-            self.first.extend(prediction[: GRID - len(self.first)])
+            self.first.extend(outputs[: GRID - len(self.first)])
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self.form == "npz":
+            arrays: dict[str, Any] = {"images": torch.cat(self.images).permute(0, 2, 3, 1).numpy()}
+            if self.labels:
+                arrays["labels"] = torch.cat(self.labels).cpu().numpy()
+            with atomic_write(self.folder / ARRAYS) as part, part.open("wb") as file:
+                np.savez_compressed(file, **arrays)
         save_grid(torch.stack(self.first), self.folder / "grid.png")
-        print(f"wrote {self.count} images and grid.png to {self.folder}", flush=True)
+        where = self.folder / (ARRAYS if self.form == "npz" else "images")
+        print(f"wrote {self.count} images to {where}", flush=True)
+        print(self.folder / "grid.png", flush=True)

@@ -16,18 +16,20 @@ from gan_convnorm import __version__
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.metrics_file import MetricsFile, read_rows
+from gan_convnorm.callbacks.report_page import write_page
+from gan_convnorm.callbacks.score_table import TITLES, cell, score_rows
 from gan_convnorm.fidelity import BETTER, Scores
 
 __all__ = ["RunReport"]
 
-#: scores in tables and figures
-TITLES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
-SCORES = (*TITLES, "isc_std", "kid_std")
+PAGE_EVERY = 300  # seconds
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "torch-fidelity", "numpy")
 
 
 class RunReport(pl.Callback):
-    """Writes config.yaml at the start; summary.json, curves.png and a table on the terminal at the end.
+    """Writes config.yaml at the start; summary.json, curves.png, report.html and a table on the terminal at the end.
+
+    In a long run report.html is also there while it goes on, at most every five minutes anew.
 
     Args:
         folder: the run's folder; it exists.
@@ -38,7 +40,7 @@ class RunReport(pl.Callback):
         self.folder = folder
         self.config = config
         self.seconds = 0.0  # of earlier sittings of a resumed run
-        self.started = time.monotonic()
+        self.started = self.page_written = time.monotonic()
         self.summary: dict[str, Any] | None = None
 
     def on_save_checkpoint(
@@ -64,6 +66,13 @@ class RunReport(pl.Callback):
             if isinstance(logger, MetricsFile):
                 logger.keep(module.g_step)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and time.monotonic() - self.page_written > PAGE_EVERY:
+            for logger in trainer.loggers:
+                logger.save()
+            write_page(self.folder)
+            self.page_written = time.monotonic()
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
@@ -71,7 +80,7 @@ class RunReport(pl.Callback):
             logger.save()
         scoring = next(c for c in trainer.callbacks if isinstance(c, FidelityScores))  # type: ignore[attr-defined]
         scores = scoring.last
-        rows = _score_rows(self.folder / "metrics.csv")
+        rows = score_rows(read_rows(self.folder / "metrics.csv"))
         if scores is None or not rows:
             return
         better = min if BETTER[scoring.best] == "min" else max
@@ -90,7 +99,7 @@ class RunReport(pl.Callback):
             "commit": _commit(),
         }
         _write(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
-        _draw_curves(read_rows(self.folder / "metrics.csv"), rows, self.folder / "curves.png")
+        write_page(self.folder)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         # The progress bar is gone by now.
@@ -110,48 +119,15 @@ class RunReport(pl.Callback):
         table = Table("", "G step", *titles, title=f"{steps} G steps, {seconds:.0f} s", title_justify="left")
         for label in ("last", "best"):
             row = summary[label]
-            table.add_row(label, str(row["g_step"]), *(_cell(row, name) for name in names))
+            table.add_row(label, str(row["g_step"]), *(cell(row, name) for name in names))
         if final := summary["final"]:
-            table.add_row("final", str(steps), *(_cell(final["values"], name) for name in names))
+            table.add_row("final", str(steps), *(cell(final["values"], name) for name in names))
         Console().print(table)
         print(f"last, best: {Scores({}, summary['protocol']).meaning()}")
         if final:
             print(f"final ({final['protocol']['name']}): {Scores({}, final['protocol']).meaning()}")
-        for name in ("best.ckpt", "last.ckpt", "samples", "curves.png", "summary.json"):
+        for name in ("best.ckpt", "last.ckpt", "samples", "curves.png", "report.html", "summary.json"):
             print(self.folder / name, flush=True)
-
-
-def _cell(row: dict[str, Any], name: str) -> str:
-    form = ".2e" if name == "kid" else ".3f" if name in ("precision", "recall") else ".2f"
-    deviation = f" +- {row[f'{name}_std']:{form}}" if f"{name}_std" in row else ""
-    return f"{row[name]:{form}}{deviation}"
-
-
-def _score_rows(path: Path) -> list[dict[str, Any]]:
-    return [
-        {"g_step": int(row["step"]), **{name: float(row[name]) for name in SCORES if row.get(name)}}
-        for row in read_rows(path)
-        if any(row.get(name) for name in TITLES)
-    ]
-
-
-def _draw_curves(rows: list[dict[str, str]], scores: list[dict[str, Any]], path: Path) -> None:
-    from matplotlib.figure import Figure
-
-    names = [name for name in TITLES if any(name in row for row in scores)]
-    figure = Figure(figsize=(3.4 * (1 + len(names)), 3), layout="constrained")
-    loss, *panels = figure.subplots(1, 1 + len(names))
-    for column, label in (("d_loss", "D"), ("g_loss", "G")):
-        points = [(int(row["step"]), float(row[column])) for row in rows if row.get(column)]
-        loss.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
-    loss.legend()
-    for axes, name in zip(panels, names, strict=True):
-        shown = [row for row in scores if name in row]
-        axes.plot([row["g_step"] for row in shown], [row[name] for row in shown], marker="o")
-    for axes, title in zip((loss, *panels), ("loss", *(TITLES[name] for name in names)), strict=True):
-        axes.set(title=title, xlabel="G step")
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
 
 
 def _write(path: Path, text: str) -> None:

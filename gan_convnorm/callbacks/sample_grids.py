@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-__all__ = ["SampleGrids", "save_grid", "save_image"]
+from gan_convnorm.picture_grid import picture_grid, save_image
+
+__all__ = ["SampleGrids"]
 
 
 class SampleGrids(pl.Callback):
@@ -27,21 +30,16 @@ class SampleGrids(pl.Callback):
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module: Any = pl_module
-        save_grid(module.sample(self.count), self.folder / f"step-{module.g_step:06d}.png")
+        picture = picture_grid(module.sample(self.count))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        save_image(picture, self.folder / f"step-{module.g_step:06d}.png")
+        for logger in trainer.loggers:
+            _show(logger, picture, module.g_step)
 
 
-def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
-    """Write uint8 images (N, C, H, W) as one picture, row by row; small ones enlarged to about 64 pixels."""
-    from torchvision.utils import make_grid
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    factor = max(1, 64 // images.shape[-1])
-    enlarged = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
-    save_image(make_grid(enlarged, nrow=columns, padding=2, pad_value=128), path)
-
-
-def save_image(image: Tensor, path: Path) -> None:
-    """Write one uint8 image (C, H, W), grey or RGB."""
-    from torchvision.transforms.functional import to_pil_image
-
-    to_pil_image(image).save(path)
+def _show(logger: Any, picture: Tensor, step: int) -> None:
+    """Where samples can be looked at beside the curves."""
+    if isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image("samples", picture, step)
+    elif isinstance(logger, WandbLogger):
+        logger.log_image("samples", [picture.permute(1, 2, 0).numpy()], step=step)

@@ -3,6 +3,7 @@
 from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, evaluate
 from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
 from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
+from gan_convnorm.fidelity.intra_class import intra_class_fid
 from gan_convnorm.fidelity.metrics import BETTER, METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
@@ -22,6 +23,7 @@ __all__ = [
     "check_num_fake",
     "create_extractor",
     "evaluate",
+    "intra_class_fid",
     "parse_metrics",
     "protocol_named",
     "registered_name",

@@ -86,7 +86,8 @@ def check_labels(network: str, num_classes: int | None, labels: Tensor | None, c
         return ()
     if labels is None:
         raise BadInput(f"the {network} has {num_classes} classes and got no labels; give one per image")
-    if labels.shape != (count,) or labels.is_floating_point() or labels.is_complex():
+    # Neither shape != (count,) nor len(), for which torch.export would fix the number.
+    if labels.dim() != 1 or labels.shape[0] != count or labels.is_floating_point() or labels.is_complex():
         found = f"{labels.dtype} of shape {tuple(labels.shape)}"
         raise BadInput(f"the {network} got labels as {found}; expected whole numbers of shape ({count},)")
     return (labels.long(),)

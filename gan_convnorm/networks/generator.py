@@ -94,7 +94,7 @@ class Generator(nn.Module, ABC):
 
         Labels are whole numbers of shape (B,) in [0, num_classes), and there are none without classes; else `BadInput`.
         """
-        following = check_labels("generator", self.num_classes, labels, len(noise))
+        following = check_labels("generator", self.num_classes, labels, noise.shape[0])
         features = self.linear(noise).unflatten(1, self.bottom)
         for number, block in enumerate(self.blocks):
             features = block(features, *following)

@@ -1,7 +1,8 @@
-"""Networks by name: one row each."""
+"""Networks by name: one row each, or a file of one's own."""
 
 from __future__ import annotations
 
+import importlib
 from typing import NamedTuple
 
 from gan_convnorm.errors import BadInput
@@ -29,9 +30,26 @@ NETWORKS: dict[str, Networks] = {
 def find_networks(name: str) -> Networks:
     """The classes of a name.
 
+    Args:
+        name: a key of `NETWORKS`, or package.module:Name of a `Networks` of one's own.
+
     Raises:
-        BadInput: an unknown name; the message lists the choices.
+        BadInput: an unknown name, which lists the choices; a module that cannot be imported, or has no such networks.
     """
-    if name not in NETWORKS:
-        raise BadInput(f"network {name!r} is not known; choose one of: {', '.join(NETWORKS)}")
-    return NETWORKS[name]
+    if name in NETWORKS:
+        return NETWORKS[name]
+    path, colon, attribute = name.partition(":")
+    if not colon:
+        raise BadInput(
+            f"network {name!r} is not known; choose one of: {', '.join(NETWORKS)}, or give your own as "
+            "package.module:Name"
+        )
+    try:
+        found = getattr(importlib.import_module(path), attribute, None)
+    except (ImportError, ValueError, TypeError) as error:  # no name at all and a relative one raise the others
+        raise BadInput(
+            f"network {name!r}: importing {path!r} failed ({error}); put the folder of its file on PYTHONPATH"
+        ) from error
+    if not isinstance(found, Networks):
+        raise BadInput(f"network {name!r} is a {type(found).__name__}; expected gan_convnorm.networks.Networks(G, D)")
+    return found

@@ -1,0 +1,148 @@
+"""The generator of a checkpoint for other programs: python -m gan_convnorm.export CHECKPOINT FOLDER."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor, nn
+
+from gan_convnorm import __version__
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.checkpoint_files import read_checkpoint
+from gan_convnorm.errors import BadInput
+from gan_convnorm.exported import write_generator
+from gan_convnorm.pretrained import read_gan
+from gan_convnorm.run_folder import claim_folder
+
+__all__ = ["export", "export_program"]
+
+PROGRAM = "generator.pt2"
+#: largest difference of the exported program to the network, of images in [-1, 1]
+TOLERANCE = 1e-5
+
+
+def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = True) -> list[Path]:
+    """Write a checkpoint's generator as generator.safetensors, generator.json and generator.pt2.
+
+    Args:
+        checkpoint: a .ckpt file that a run has written.
+        folder: where to write; made, and empty.
+        ema: the averaged weights, else the current ones.
+        program: also write generator.pt2, see `export_program`.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadInput: no such checkpoint; a folder with files; a network that `torch.export` cannot take.
+    """
+    gan = read_gan(checkpoint)
+    h: Any = gan.hparams
+    run = yaml.safe_load(read_checkpoint(checkpoint)["config"])
+    description = {
+        "network": h.network,
+        "arguments": {
+            "resolution": h.resolution,
+            "channels": h.channels,
+            "latent_dim": h.latent_dim,
+            "width": h.width,
+            "norm": h.gen_norm,
+            "norm_options": h.gen_norm_options,
+            "num_classes": gan.num_classes,
+            "attention": h.attention,
+            "row": h.row,
+        },
+        "seed": gan.seed,
+        "g_step": gan.g_step,
+        "weights": "ema" if ema else "raw",
+        "gan_convnorm": __version__,
+        "run": {key: run[key] for key in ("seed_everything", "model", "data", "scores")},
+    }
+    network = gan.generator_with(ema=ema)
+    folder = claim_folder(folder)
+    programs = [export_program(network, gan.latent_dim, gan.num_classes, folder / PROGRAM)] if program else []
+    return [*write_generator(network, description, folder), *programs]
+
+
+def export_program(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
+    """Write a generator as a program of `torch.export` that runs without this package, for any batch size.
+
+    It maps noise (B, latent_dim), float32, and, where there are classes, labels (B,), int64, to images (B, C, H, W) in
+    [-1, 1]: `torch.export.load(path).module()(noise)`.
+
+    Args:
+        network: the generator, in evaluation mode, on the CPU.
+        latent_dim: length of the noise vectors.
+        num_classes: number of classes, None without.
+        path: file to write.
+
+    Raises:
+        BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    example = _inputs(2, latent_dim, num_classes)
+    shapes = tuple({0: batch} for _ in example)
+    try:
+        with torch.no_grad():
+            program = torch.export.export(network, example, dynamic_shapes=shapes)
+    except Exception as error:  # the tracer raises as the network has it
+        reason = " ".join(str(error).split())[:200]
+        raise BadInput(f"torch.export cannot take this generator ({reason}); leave it out with --no-program") from error
+    with atomic_write(path) as part:
+        # By handle: torch wants a name that ends in .pt2.
+        with part.open("wb") as file, warnings.catch_warnings():
+            # Of weights that are views of one another; the comparison below is the proof.
+            warnings.filterwarnings("ignore", "No complete tensor found")
+            torch.export.save(program, file)
+        with part.open("rb") as file:
+            loaded = torch.export.load(file).module()
+        for count in (1, 5):
+            inputs = _inputs(count, latent_dim, num_classes)
+            with torch.no_grad():
+                difference = float((loaded(*inputs) - network(*inputs)).abs().max())
+            if not difference <= TOLERANCE:
+                raise BadInput(
+                    f"the exported program differs from the generator by {difference:.1e} in [-1, 1]; "
+                    "leave it out with --no-program"
+                )
+    return path
+
+
+def _inputs(count: int, latent_dim: int, num_classes: int | None) -> tuple[Tensor, ...]:
+    noise = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(count))
+    return (noise,) if num_classes is None else (noise, torch.arange(count) % num_classes)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m gan_convnorm.export",
+        description="Write a checkpoint's generator as safetensors with a JSON description (gan_convnorm.load reads "
+        "the folder) and as a torch.export program, which runs without this package.",
+    )
+    parser.add_argument("checkpoint", type=Path, help="a .ckpt file of a run")
+    parser.add_argument("folder", type=Path, help="where to write; a new or an empty one")
+    parser.add_argument("--raw", action="store_true", help="the current weights in place of the averaged ones")
+    parser.add_argument("--no-program", action="store_true", help="no generator.pt2")
+    arguments = parser.parse_args(words)
+    try:
+        files = export(arguments.checkpoint, arguments.folder, ema=not arguments.raw, program=not arguments.no_program)
+    except BadInput as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    for file in files:
+        print(f"{file}  {file.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

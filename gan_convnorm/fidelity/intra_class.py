@@ -1,0 +1,75 @@
+"""FID within each class, of generators that take labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.features import Progress, extract
+from gan_convnorm.fidelity.images import TensorImages, as_images
+from gan_convnorm.fidelity.metrics import frechet_distance, statistics
+from gan_convnorm.fidelity.processes import Processes
+
+__all__ = ["intra_class_fid"]
+
+
+def intra_class_fid(
+    extractor: FeatureExtractorBase,
+    fakes: Any,
+    fake_labels: Tensor,
+    reals: Tensor,
+    real_labels: Tensor,
+    *,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> dict[int, float]:
+    """FID of every class's fakes against its real images (Miyato and Koyama, ICLR 2018, arXiv:1802.05637, section 4).
+
+    A class has few images, and FID is the larger for it: compare only scores of the same numbers.
+
+    Args:
+        extractor: of `create_extractor`, for fid.
+        fakes: images, as `evaluate` takes them.
+        fake_labels: their classes, int64 (n,).
+        reals: uint8 (N, C, H, W).
+        real_labels: their classes, int64 (N,).
+        batch_size: images in one forward of the extractor.
+        progress: told of the images that are done and of all.
+
+    Returns:
+        FID by class, of the classes of the fakes, on every process.
+
+    Raises:
+        BadInput: a class with fewer than two fakes or two real images.
+    """
+    processes = Processes.current()
+    layer = extractor.get_default_feature_layer_for_metric("fid")
+
+    def check() -> None:
+        for label in fake_labels.unique().tolist():
+            found = [int((labels == label).sum()) for labels in (fake_labels, real_labels)]
+            if min(found) < 2:
+                raise BadInput(
+                    f"class {label} has {found[0]} fakes and {found[1]} real images; FID within a class needs 2 or "
+                    "more of each (--num-fake)"
+                )
+
+    processes.together(check)
+    features = [
+        extract(extractor, images, batch_size=batch_size, processes=processes, progress=progress)
+        for images in (as_images(fakes), TensorImages(reals))
+    ]
+
+    def score() -> dict[int, float]:
+        fake, real = (found[layer] for found in features if found is not None)
+        return {
+            label: frechet_distance(statistics(fake[fake_labels == label]), statistics(real[real_labels == label]))[
+                "fid"
+            ]
+            for label in fake_labels.unique().tolist()
+        }
+
+    return processes.from_first(score)

@@ -1,0 +1,45 @@
+"""Pictures that move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["check_animation", "write_animation"]
+
+FRAMES_PER_SECOND = 20
+
+
+def check_animation(form: str) -> None:
+    """Whether a form, none, gif or mp4, can be written here.
+
+    Raises:
+        BadInput: mp4 without the package that has the encoder.
+    """
+    if form == "mp4" and find_spec("imageio_ffmpeg") is None:
+        raise BadInput("--animation mp4 needs a package: python -m pip install imageio-ffmpeg; or choose gif")
+
+
+def write_animation(frames: Sequence[Tensor], path: Path) -> None:
+    """Write uint8 pictures (3, H, W) of one size as `path`, .gif (endless) or .mp4."""
+    if path.suffix == ".gif":
+        from torchvision.transforms.functional import to_pil_image
+
+        first, *rest = [to_pil_image(frame) for frame in frames]
+        first.save(path, save_all=True, append_images=rest, duration=1000 // FRAMES_PER_SECOND, loop=0)
+        return
+    import imageio_ffmpeg
+
+    height, width = (size + size % 2 for size in frames[0].shape[1:])  # the encoder takes even sides only
+    writer = imageio_ffmpeg.write_frames(str(path), (width, height), fps=FRAMES_PER_SECOND, macro_block_size=2)
+    writer.send(None)
+    for frame in frames:
+        padded = F.pad(frame, (0, width - frame.shape[2], 0, height - frame.shape[1]))
+        writer.send(padded.permute(1, 2, 0).contiguous().numpy())
+    writer.close()

@@ -1,0 +1,150 @@
+"""Has the generator learned its training images by heart? Fakes beside the nearest real images."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.picture_grid import save_blocks
+
+__all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space"]
+
+#: real images in one product of distances
+CHUNK = 1024
+#: a fake is near when fewer than this share of unseen images are as near to the train split
+NEAR = 0.05
+
+#: from uint8 images (N, C, H, W) to one vector per image (N, D)
+Space = Callable[[Tensor], Tensor]
+
+
+def pixel_space(images: Tensor) -> Tensor:
+    """Vectors whose distance is the root mean square difference of pixel values in [0, 1]."""
+    return images.flatten(1).float() / (255 * images[0].numel() ** 0.5)
+
+
+def nearest_rows(
+    queries: Tensor, rows: Tensor, count: int, space: Space = lambda x: x, *, skip_self: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Euclidean distances to the nearest rows, and their numbers; each of shape (Q, count), nearest first.
+
+    Args:
+        queries: vectors of shape (Q, D), already in the space.
+        rows: what `space` maps to vectors (N, D), chunk by chunk: a large set never lies in memory as floats.
+        count: neighbours of each, at most N.
+        space: see `rows`.
+        skip_self: query i is row i, which is not its own neighbour.
+    """
+    distances = torch.full((len(queries), 0), 0.0)
+    numbers = torch.full((len(queries), 0), 0)
+    for start in range(0, len(rows), CHUNK):
+        part = space(rows[start : start + CHUNK])
+        # Not through a matrix product, in whose rounding the distance of a copy is lost.
+        found = torch.cdist(queries, part, compute_mode="donot_use_mm_for_euclid_dist")
+        ids = torch.arange(start, start + len(part)).expand_as(found)
+        if skip_self:
+            found = found.masked_fill(ids == torch.arange(len(queries))[:, None], torch.inf)
+        distances, order = torch.cat([distances, found], 1).topk(min(count, start + len(part)), largest=False)
+        numbers = torch.cat([numbers, ids], 1).gather(1, order)
+    return distances, numbers
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Fakes and their nearest train images in several spaces.
+
+    Attributes:
+        distances: of each space, (fakes, count), nearest first.
+        numbers: of each space, rows of the train images, the same shape.
+        unseen: of each space, distances of images that no generator has seen to their nearest train image, (M,).
+        unseen_name: what these are.
+    """
+
+    distances: dict[str, Tensor]
+    numbers: dict[str, Tensor]
+    unseen: dict[str, Tensor]
+    unseen_name: str
+
+    def summary(self) -> dict[str, Any]:
+        """Per space: distances to the nearest train image, of fakes and of unseen images, and how many fakes are
+        nearer than 5 % of the unseen ones are (5 % are expected where nothing is learned by heart)."""
+        found = {}
+        for space, distances in self.distances.items():
+            fakes, unseen = distances[:, 0], self.unseen[space]
+            found[space] = {
+                "fakes": len(fakes),
+                "fakes_median": float(fakes.median()),
+                "fakes_smallest": float(fakes.min()),
+                "unseen": len(unseen),
+                "unseen_are": self.unseen_name,
+                "unseen_median": float(unseen.median()),
+                "unseen_smallest": float(unseen.min()),
+                "share_of_near_fakes": float((fakes < torch.quantile(unseen, NEAR)).float().mean()),
+            }
+        return found
+
+    def lines(self) -> list[str]:
+        """The summary in words, a line a space."""
+        return [
+            f"{space}: distance to the nearest train image {s['fakes_median']:.3g} (median of {s['fakes']} fakes), "
+            f"{s['unseen_median']:.3g} ({s['unseen']} {s['unseen_are']}); {100 * s['share_of_near_fakes']:.0f}% of the "
+            f"fakes are nearer than {100 * NEAR:.0f}% of those"
+            for space, s in self.summary().items()
+        ]
+
+    def write(self, folder: Path, fakes: Tensor, train: Tensor) -> list[Path]:
+        """Write nearest.png (fake, then its neighbours of each space), nearest.csv and nearest.json."""
+        blocks = [fakes.unsqueeze(1), *(train[numbers] for numbers in self.numbers.values())]
+        paths = [folder / f"nearest.{ending}" for ending in ("png", "csv", "json")]
+        save_blocks(blocks, paths[0])
+        with atomic_write(paths[1]) as part, part.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["fake", "space", "rank", "train_image", "distance"])
+            for space, numbers in self.numbers.items():
+                for fake, row in enumerate(numbers.tolist()):
+                    for rank, (image, distance) in enumerate(
+                        zip(row, self.distances[space][fake].tolist(), strict=True)
+                    ):
+                        writer.writerow([fake, space, rank + 1, image, f"{distance:.6g}"])
+        with atomic_write(paths[2]) as part:
+            part.write_text(json.dumps(self.summary(), indent=2) + "\n")
+        return paths
+
+
+def find_neighbours(
+    fakes: Tensor,
+    train: Tensor,
+    unseen: Tensor | None,
+    features: tuple[str, Tensor, Space] | None = None,
+    count: int = 5,
+) -> Neighbours:
+    """The train images nearest to fakes, and how near images are that the generator has not seen.
+
+    Args:
+        fakes: uint8 (n, C, H, W).
+        train: uint8 (N, C, H, W).
+        unseen: the same, of images that were not trained on; as many train images, each compared with the others, when
+            None.
+        features: name of a second space, its vectors of the train images (N, D), and what maps images to it.
+        count: neighbours of each fake.
+    """
+    count = min(count, len(train))
+    others = train[: max(len(fakes), 2)] if unseen is None else unseen
+    name = "train images, each compared with the others" if unseen is None else "held-out images"
+    distances, numbers, far = {}, {}, {}
+    spaces: list[tuple[str, Tensor, Space, Space]] = [("pixels", train, pixel_space, pixel_space)]
+    if features is not None:
+        title, rows, to_features = features
+        spaces.append((title, rows, lambda x: x, to_features))
+    for title, rows, of_rows, of_images in spaces:
+        distances[title], numbers[title] = nearest_rows(of_images(fakes), rows, count, of_rows)
+        far[title] = nearest_rows(of_images(others), rows, 1, of_rows, skip_self=unseen is None)[0][:, 0]
+    return Neighbours(distances, numbers, far, name)

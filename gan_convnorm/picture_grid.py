@@ -1,0 +1,44 @@
+"""Images as picture files, one or many in rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+__all__ = ["picture_grid", "save_blocks", "save_grid", "save_image"]
+
+GREY = 128
+
+
+def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
+    """Images (N, C, H, W) as one picture (3, H', W'), row by row; small ones enlarged to about 64 pixels."""
+    from torchvision.utils import make_grid
+
+    factor = max(1, 64 // images.shape[-1])
+    enlarged = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
+    grid = make_grid(enlarged, nrow=columns, padding=2, pad_value=GREY)
+    return grid.expand(3, -1, -1)
+
+
+def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
+    """Write uint8 images (N, C, H, W) as one picture, see `picture_grid`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(picture_grid(images, columns), path)
+
+
+def save_blocks(blocks: Sequence[Tensor], path: Path) -> None:
+    """Write blocks of uint8 images, each (rows, columns, C, H, W) with as many rows, beside each other."""
+    pictures = [picture_grid(block.flatten(0, 1), block.shape[1]) for block in blocks]
+    gap = torch.full((3, pictures[0].shape[1], 12), GREY, dtype=torch.uint8)
+    parts = [part for picture in pictures for part in (gap, picture)][1:]
+    save_image(torch.cat(parts, dim=2), path)
+
+
+def save_image(image: Tensor, path: Path) -> None:
+    """Write one uint8 image (C, H, W), grey or RGB."""
+    from torchvision.transforms.functional import to_pil_image
+
+    to_pil_image(image).save(path)
