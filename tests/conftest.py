@@ -1,3 +1,8 @@
+import os
+
+# Two workers share the cores; set before torch is imported, and inherited by the processes that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import torch
 
