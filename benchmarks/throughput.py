@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import gc
 import json
 import logging
 import os
@@ -63,13 +62,19 @@ class Turns(pl.Callback):
     """After every window of steps lets the other loop make one, and notes (wall, CPU) seconds per step of both.
 
     The last of the callbacks: from one of its calls to the next is all that Lightning does for a step. The first
-    window of each is not noted.
+    window of each is not noted; `after_first` is called after it.
     """
 
-    def __init__(self, other: Callable[[], object] | None, window: int, device: str) -> None:
-        self.other, self.window, self.device = other, window, device
-        self.ours: list[tuple[float, float]] = []
-        self.others: list[tuple[float, float]] = []
+    def __init__(
+        self,
+        device: str,
+        window: int = 1,
+        other: Callable[[], object] | None = None,
+        after_first: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.device, self.window, self.other, self.after_first = device, window, other, after_first
+        self.ours: list[tuple[float, ...]] = []
+        self.others: list[tuple[float, ...]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.start = now(self.device)
@@ -83,8 +88,11 @@ class Turns(pl.Callback):
             for _ in range(self.window):
                 self.other()
             self._note(self.others, first)
+        if first:
+            self.after_first()
+            self.start = now(self.device)
 
-    def _note(self, times: list[tuple[float, float]], first: bool) -> None:
+    def _note(self, times: list[tuple[float, ...]], first: bool) -> None:
         end = now(self.device)
         if not first:
             times.append(tuple((b - a) / self.window for a, b in zip(self.start, end, strict=True)))
@@ -97,26 +105,27 @@ def now(device: str) -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-def train(
-    norm: str,
-    images: Tensor,
-    arguments: argparse.Namespace,
-    steps: int,
-    callback: pl.Callback,
-    *,
-    patch: Callable[[GAN, ImageData], object] = lambda gan, data: None,
-    precision: str = "32-true",
-    **options: Any,
-) -> None:
-    """Train with the command line's settings; `patch` sees module and data before it starts."""
+def clock_of(device: str) -> int:
+    """The process's time tells what a step costs on a busy CPU, and nothing of what a GPU does."""
+    return 0 if device == "cuda" else 1
+
+
+def sngan(
+    norm: str, images: Tensor, arguments: argparse.Namespace, steps: int, **options: Any
+) -> tuple[GAN, ImageData]:
+    """SNGAN-32 and its data with default settings."""
     torch.manual_seed(0)
     gan = GAN(32, 3, width=arguments.width, disc_norm=norm, n_dis=N_DIS, steps=steps, **options)
-    data = RandomImages(images, arguments.batch)
-    patch(gan, data)
+    return gan, RandomImages(images, arguments.batch)
+
+
+def fit(gan: GAN, data: ImageData, callback: pl.Callback, device: str, precision: str = "32-true") -> None:
+    """Train with the command line's settings, and no evaluation."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
-            **TRAINER_DEFAULTS | {"num_sanity_val_steps": 0, "limit_val_batches": 0},
-            accelerator="gpu" if arguments.device == "cuda" else "cpu",
+            **TRAINER_DEFAULTS,
+            limit_val_batches=0,
+            accelerator="gpu" if device == "cuda" else "cpu",
             precision=precision,
             logger=MetricsFile(Path(folder) / "metrics.csv"),
             enable_checkpointing=False,
@@ -125,22 +134,21 @@ def train(
         trainer.fit(gan, data)
 
 
-def compare(norm: str, images: Tensor, arguments: argparse.Namespace, **options: Any) -> dict[str, Any]:
+def compare(norm: str, images: Tensor, arguments: argparse.Namespace) -> dict[str, Any]:
     """Windows of ours and of mimicry's loop in turns; seconds per generator step and their ratios."""
-    width, workers = arguments.width, arguments.workers
-    reference = MimicryLoop(images, arguments.batch, N_DIS, width, workers, arguments.device)
-    turns = Turns(reference.step, arguments.window, arguments.device)
+    device, window = arguments.device, arguments.window
+    other = MimicryLoop(images, arguments.batch, N_DIS, arguments.width, arguments.workers, device)
+    turns = Turns(device, window, other.step)
     try:
-        train(norm, images, arguments, arguments.steps + arguments.window, turns, **options)
+        fit(*sngan(norm, images, arguments, arguments.steps + window), turns, device)
     finally:
-        reference.close()
-    result: dict[str, Any] = {"norm": norm, **options, "windows": len(turns.ours)}
+        other.close()
+    result: dict[str, Any] = {"norm": norm, "windows": len(turns.ours)}
     for index, clock in enumerate(("wall", "cpu")):
         ours, theirs = ([times[index] for times in both] for both in (turns.ours, turns.others))
         result[f"ours_{clock}_s"] = middle_and_spread(ours)
         result[f"mimicry_{clock}_s"] = middle_and_spread(theirs)
         result[f"ratio_{clock}"] = middle_and_spread([b / a for a, b in zip(ours, theirs, strict=True)])
-    gc.collect()
     return result
 
 
@@ -153,7 +161,7 @@ def middle_and_spread(values: list[float]) -> tuple[float, float]:
 def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float]]:
     """Seconds by part of the step, filled in while the block runs: CPU time on a CPU, the clock's on a GPU."""
     spent: dict[str, float] = defaultdict(float)
-    clock = 0 if device == "cuda" else 1
+    clock = clock_of(device)
     network = ["D"]
 
     def timed(function: Callable[..., Any], name: Callable[[], str]) -> Callable[..., Any]:
@@ -205,36 +213,14 @@ def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float
 
 def profile(norm: str, images: Tensor, arguments: argparse.Namespace, steps: int) -> dict[str, float]:
     """Seconds per generator step by part."""
-    with contextlib.ExitStack() as stack:
-        found: list[dict[str, float]] = []
-        turns = Turns(None, 1, arguments.device)
-
-        def patch(gan: GAN, data: ImageData) -> None:
-            found.append(stack.enter_context(sections(gan, data, arguments.device)))
-
-        class Reset(pl.Callback):
-            def on_train_batch_end(self, trainer: Any, pl_module: Any, *arguments: Any) -> None:
-                if pl_module.g_step == 1:
-                    found[0].clear()
-
-        train(norm, images, arguments, steps + 1, _Both(Reset(), turns), patch=patch)
-        parts = {name: seconds / steps for name, seconds in found[0].items()}
-    total = statistics.mean(times[0 if arguments.device == "cuda" else 1] for times in turns.ours)
+    gan, data = sngan(norm, images, arguments, steps + 1)
+    with sections(gan, data, arguments.device) as spent:
+        turns = Turns(arguments.device, after_first=spent.clear)
+        fit(gan, data, turns, arguments.device)
+        parts = {name: seconds / steps for name, seconds in spent.items()}
+    total = statistics.mean(times[clock_of(arguments.device)] for times in turns.ours)
     # Gradients zeroed, losses logged, weights checked, and Lightning's loop.
     return {**parts, "the rest": total - sum(parts.values()), "all": total}
-
-
-class _Both(pl.Callback):
-    def __init__(self, *callbacks: Any) -> None:
-        self.callbacks = callbacks
-
-    def on_train_start(self, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            callback.on_train_start(*arguments)
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        for callback in self.callbacks:
-            callback.on_train_batch_end(*arguments)
 
 
 def operations(norm: str, images: Tensor, arguments: argparse.Namespace) -> str:
@@ -253,13 +239,13 @@ def operations(norm: str, images: Tensor, arguments: argparse.Namespace) -> str:
             if pl_module.g_step == 2:
                 profiler.stop()
 
-    train(norm, images, arguments, 2, Watch())
-    key = "self_cuda_time_total" if arguments.device == "cuda" else "self_cpu_time_total"
-    rows = sorted(profiler.key_averages(), key=lambda row: -getattr(row, key.replace("cuda", "device")))[:12]
-    total = sum(getattr(row, key.replace("cuda", "device")) for row in profiler.key_averages())
+    fit(*sngan(norm, images, arguments, 2), Watch(), arguments.device)
+    key = "self_device_time_total" if arguments.device == "cuda" else "self_cpu_time_total"
+    spent = {row.key: (getattr(row, key), row.count) for row in profiler.key_averages()}
+    total = sum(spent_us for spent_us, _ in spent.values())
     lines = ["| operation | calls | share of the step |", "|---|---|---|"]
-    for row in rows:
-        lines.append(f"| {row.key} | {row.count} | {getattr(row, key.replace('cuda', 'device')) / total:.1%} |")
+    for name, (spent_us, calls) in sorted(spent.items(), key=lambda row: -row[1][0])[:12]:
+        lines.append(f"| {name} | {calls} | {spent_us / total:.1%} |")
     return "\n".join(lines)
 
 
@@ -314,22 +300,23 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args(words)
     quiet()
-    results: dict[str, Any] = {"environment": environment(arguments.device), "settings": vars(arguments) | {"json": ""}}
+    settings = {name: value for name, value in vars(arguments).items() if name != "json"}
+    results: dict[str, Any] = {"environment": environment(arguments.device), "settings": settings}
     print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
-    print(f"batch {arguments.batch}, width {arguments.width:g}, n_dis {N_DIS}, hinge; {arguments.steps} steps of each\n")
+    sizes = f"batch {arguments.batch}, width {arguments.width:g}, n_dis {N_DIS}"
+    print(f"{sizes}, hinge; {arguments.steps} steps of each in windows of {arguments.window}\n")
     images = random_images(arguments.images)
     print("| discriminator's norm | ours, s per G step | CPU s | mimicry, s per G step | CPU s | ratio | CPU ratio |")
     print("|---|---|---|---|---|---|---|", flush=True)
     results["comparison"] = []
     for norm in arguments.norms:
-        found = compare(norm, images, arguments)
-        results["comparison"].append(found)
+        results["comparison"].append(found := compare(norm, images, arguments))
         names = ("ours_wall_s", "ours_cpu_s", "mimicry_wall_s", "mimicry_cpu_s", "ratio_wall", "ratio_cpu")
         print(f"| {norm} | " + " | ".join("{:.3g} +- {:.2g}".format(*found[name]) for name in names) + " |", flush=True)
     if arguments.profile_steps:
         results["profile"] = report_profiles(images, arguments)
     if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=2, default=str) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def report_profiles(images: Tensor, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
