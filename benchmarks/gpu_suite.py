@@ -40,8 +40,9 @@ from gan_convnorm.fidelity import create_extractor, evaluate
 from gan_convnorm.gan import GAN
 from gan_convnorm.networks.blocks import convolve_and_pool, upsample_and_convolve
 
-#: largest mean difference of the losses of 50 steps to those of float32, over the mean of float32's own absolute values
-TOLERANCES = {"again": 0.02, "compiled": 0.02, "bf16-mixed": 0.1}
+#: largest mean difference of the losses of 50 steps to those of float32, over the mean of float32's own values;
+#: at width 0.1 on a CPU bf16-mixed was 2e-3 (spectral) and 1.1e-2 (convnorm) away, and the same again 0
+TOLERANCES = {"again": 0.02, "compiled": 0.02, "bf16-mixed": 0.05}
 
 Rows = list[dict[str, Any]]
 
@@ -139,7 +140,9 @@ def beside_mimicry(norm: str) -> Callable[[argparse.Namespace], Rows]:
     return part
 
 
-def equality(norm: str) -> Callable[[argparse.Namespace], Rows]:
+def equality(norm: str, *runs: tuple[str, str, bool]) -> Callable[[argparse.Namespace], Rows]:
+    """The losses of runs (name, precision, whether compiled) beside those of float32."""
+
     def part(arguments: argparse.Namespace) -> Rows:
         steps = 3 if arguments.smoke else 50
 
@@ -154,13 +157,7 @@ def equality(norm: str) -> Callable[[argparse.Namespace], Rows]:
 
         expected = losses("32-true", False)
         rows = []
-        for name, precision, compiled in (
-            ("again", "32-true", False),
-            ("compiled", "32-true", True),
-            ("bf16-mixed", "bf16-mixed", False),
-        ):
-            if compiled and arguments.smoke:
-                continue  # a minute of a C++ compiler
+        for name, precision, compiled in runs:
             difference = float((losses(precision, compiled) - expected).abs().mean() / expected.abs().mean())
             good = difference <= TOLERANCES[name]
             result = f"losses differ by {difference:.1e} of their mean, {'within' if good else 'NOT WITHIN'} "
@@ -214,8 +211,11 @@ def parts(smoke: bool) -> dict[str, Callable[[argparse.Namespace], Rows]]:
     for norm in norms:
         found[f"training, {norm}"] = training(norm)
     for norm in norms:
-        found[f"equality, {norm}"] = equality(norm)
-    if not smoke:
+        runs = ("again", "32-true", False), ("bf16-mixed", "bf16-mixed", False)
+        found[f"equality, {norm}"] = equality(norm, *runs)
+    if not smoke:  # compilers take minutes
+        for norm in norms:
+            found[f"equality, {norm}, compiled"] = equality(norm, ("compiled", "32-true", True))
         for norm in norms:
             for precision in ("32-true", "bf16-mixed"):
                 found[f"{norm}, {precision}, compiled"] = speed(norm, precision, True)
