@@ -5,10 +5,18 @@ from __future__ import annotations
 import math
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from gan_convnorm.layers.registry import Norm
 
-__all__ = ["DiscriminatorBlock", "GeneratorBlock", "OptimizedDiscriminatorBlock", "glorot_conv"]
+__all__ = [
+    "DiscriminatorBlock",
+    "GeneratorBlock",
+    "OptimizedDiscriminatorBlock",
+    "convolve_and_pool",
+    "glorot_conv",
+    "upsample_and_convolve",
+]
 
 RESIDUAL_GAIN = math.sqrt(2)
 
@@ -19,6 +27,51 @@ def glorot_conv(in_channels: int, out_channels: int, kernel_size: int, gain: flo
     nn.init.xavier_uniform_(conv.weight, gain)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
+
+
+def upsample_and_convolve(conv: nn.Module, features: Tensor) -> Tensor:
+    """``conv(nearest upsampling of features by 2)``, (B, C_in, H, W) to (B, C_out, 2H, 2W), up to rounding.
+
+    Upsampling is the transposed convolution with 2x2 ones and stride 2, so both together are one with a 4x4 kernel,
+    and a pixel of the result takes 4 products per channel in place of 9.
+    """
+    plain = _plain_3x3(conv)
+    if plain is None:
+        return conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+    kernel = _spread_2x2(plain.weight).flip(2, 3).transpose(0, 1)
+    return F.conv_transpose2d(features, kernel, plain.bias, stride=2, padding=1)
+
+
+def convolve_and_pool(conv: nn.Module, features: Tensor) -> Tensor:
+    """``avg_pool2d(conv(features), 2)``, (B, C_in, H, W) to (B, C_out, H / 2, W / 2), up to rounding.
+
+    Both together are one convolution with a 4x4 kernel and stride 2: 16 products per channel and pixel of the result
+    in place of 36.
+    """
+    plain = _plain_3x3(conv)
+    if plain is None:
+        return F.avg_pool2d(conv(features), 2)
+    return F.conv2d(features, _spread_2x2(plain.weight) / 4, plain.bias, stride=2, padding=1)
+
+
+def _plain_3x3(conv: nn.Module) -> nn.Conv2d | None:
+    """The layer, where a call is torch's convolution by its `weight`, normalized or not, and no hook waits for one."""
+    if not isinstance(conv, nn.Conv2d):
+        return None
+    kind = type(conv)
+    if kind.forward is not nn.Conv2d.forward:
+        return None
+    if kind._conv_forward is not nn.Conv2d._conv_forward or conv.groups > 1 or conv.padding_mode != "zeros":
+        return None
+    if (conv.kernel_size, conv.stride, conv.padding, conv.dilation) != ((3, 3), (1, 1), (1, 1), (1, 1)):
+        return None
+    hooks = (conv._forward_pre_hooks, conv._forward_hooks, conv._backward_pre_hooks, conv._backward_hooks)
+    return None if any(hooks) else conv
+
+
+def _spread_2x2(weight: Tensor) -> Tensor:
+    """Full convolution of kernels (..., 3, 3) with 2x2 ones: (..., 4, 4)."""
+    return sum(F.pad(weight, (x, 1 - x, y, 1 - y)) for x in (0, 1) for y in (0, 1))  # type: ignore[return-value]
 
 
 class GeneratorBlock(nn.Module):
@@ -38,7 +91,7 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, features: Tensor, *labels: Tensor) -> Tensor:
         # The ReLUs are not in place: the shortcut needs what stood before the first.
-        hidden = self.conv1(self.upsample(self.norm1(features, *labels).relu()))
+        hidden = upsample_and_convolve(self.conv1, self.norm1(features, *labels).relu())
         hidden = self.conv2(self.norm2(hidden, *labels).relu())
         # A 1x1 convolution and a nearest upsampling commute, so it runs on a quarter of the pixels.
         return hidden + self.upsample(self.shortcut(features))
@@ -57,15 +110,17 @@ class DiscriminatorBlock(nn.Module):
         self.conv1 = norm.conv(glorot_conv(in_channels, in_channels, 3, RESIDUAL_GAIN))
         self.norm2 = norm.activation(in_channels)
         self.conv2 = norm.conv(glorot_conv(in_channels, out_channels, 3, RESIDUAL_GAIN))
+        self.down = down
         has_conv = down or in_channels != out_channels
         self.shortcut = norm.conv(glorot_conv(in_channels, out_channels, 1)) if has_conv else nn.Identity()
         self.pool = nn.AvgPool2d(2) if down else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         hidden = self.conv1(self.norm1(features).relu())
-        hidden = self.conv2(self.norm2(hidden).relu())
+        hidden = self.norm2(hidden).relu()
+        hidden = convolve_and_pool(self.conv2, hidden) if self.down else self.conv2(hidden)
         # A 1x1 convolution and an average pooling commute, so it runs on a quarter of the pixels.
-        return self.pool(hidden) + self.shortcut(self.pool(features))
+        return hidden + self.shortcut(self.pool(features))
 
 
 class OptimizedDiscriminatorBlock(nn.Module):
@@ -83,5 +138,5 @@ class OptimizedDiscriminatorBlock(nn.Module):
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, images: Tensor) -> Tensor:
-        hidden = self.conv2(self.norm(self.conv1(images)).relu())
-        return self.pool(hidden) + self.shortcut(self.pool(images))
+        hidden = convolve_and_pool(self.conv2, self.norm(self.conv1(images)).relu())
+        return hidden + self.shortcut(self.pool(images))
