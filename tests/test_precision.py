@@ -23,7 +23,7 @@ class Losses(pl.Callback):
 def train(precision="32-true", callbacks=(), **options):
     losses = Losses()
     pl.seed_everything(0, verbose=False)
-    gan = GAN(width=0.1, **{"steps": STEPS, "gen_lr": 2e-4, "disc_lr": 2e-4, **options})
+    gan = GAN(width=0.05, **{"steps": STEPS, "gen_lr": 2e-4, "disc_lr": 2e-4, **options})
     trainer = pl.Trainer(
         max_epochs=-1,
         callbacks=[losses, *callbacks],
@@ -35,7 +35,7 @@ def train(precision="32-true", callbacks=(), **options):
         accelerator="cpu",
         precision=precision,
     )
-    trainer.fit(gan, Digits(batch_size=16))
+    trainer.fit(gan, Digits(batch_size=8))
     return gan, torch.tensor(losses.rows)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from gan_convnorm.cli import main
+from gan_convnorm.compare.__main__ import main as compare
 from gan_convnorm.export import main as export
 from gan_convnorm.fidelity.__main__ import main as score
+from gan_convnorm.robustness.cli import main as classify
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,6 +41,12 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
         if words[:3] == ["python", "-m", "gan_convnorm.export"]:
             export(words[3:])
             continue
+        if words[:3] == ["python", "-m", "gan_convnorm.compare"]:
+            compare(words[3:])
+            continue
+        if words[:3] == ["python", "-m", "gan_convnorm.robustness"]:
+            classify([*words[3:], "--epochs", "1", "--num-images", "12", "--corruptions", "fog", "--attacks", "fgsm"])
+            continue
         assert words[:2] == ["python", "train_gan.py"]
         words = words[2:]
         if not words or words[0].startswith("-"):
@@ -49,6 +57,8 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
             words += ["--num-fake", "20"]
         main(words)
     assert len(list(Path("made/images").glob("*.png"))) == 64
+    assert Path("page.html").is_file()
+    assert list(Path("checkpoints/runs/robustness").glob("*/summary.json"))
     assert Path("exported/generator.safetensors").is_file()
     assert {p.name for p in Path("checkpoints/runs").iterdir()} >= {"digits-convnorm-seed0", "digits-spectral-seed1"}
     capsys.readouterr()
