@@ -338,3 +338,10 @@ def test_measuring_draws_nothing_from_the_global_state():
     state = torch.random.get_rng_state()
     operator_norm(layer, (5, 5))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_weights_with_the_channels_innermost_are_measured_alike():
+    conv = nn.Conv2d(4, 6, 3, padding=1, groups=2).double()
+    expected = operator_norm(conv, (6, 5), tolerance=1e-9)
+    found = operator_norm(conv.to(memory_format=torch.channels_last), (6, 5), tolerance=1e-9)
+    assert found == pytest.approx(expected, rel=1e-7)

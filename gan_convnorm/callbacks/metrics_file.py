@@ -27,7 +27,7 @@ class MetricsFile(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] | None = None  # of the file, read when it is known which of them to keep
 
     @property
     def name(self) -> str:
@@ -44,11 +44,14 @@ class MetricsFile(Logger):
     @rank_zero_only
     def keep(self, last_step: int) -> None:
         """Go on after a step: rows of later ones, of a run that was ended, are dropped."""
-        self.rows = [row for row in read_rows(self.path) if int(row["step"]) <= last_step]
+        self.rows = [row for row in self.rows or read_rows(self.path) if int(row["step"]) <= last_step]
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         assert step is not None
+        if self.rows is None:
+            self.keep(step - 1)
+        assert self.rows is not None
         if not self.rows or int(self.rows[-1]["step"]) != step:
             self.rows.append({"step": step})
         self.rows[-1].update(metrics)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +81,24 @@ class SpectrumLog(pl.Callback):
             )
         if not trainer.is_global_zero:
             return
-        layers = self.watching.enter_context(recording(network))
 
-        def first_forward(*_: Any) -> None:
-            # Here the images' sizes are known, and no weight has been changed yet.
+        def first_forward(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+            # Here the images' sizes are known. The layers are watched in a copy: watched ones are called one by one,
+            # and the training's rounding would not be the same.
+            watched = copy.deepcopy(network)
+            with torch.no_grad(), torch.random.fork_rng(), recording(watched) as layers:
+                watched.forward(*inputs)
+            self.layers = [replace(layer, module=network.get_submodule(layer.name.split("#")[0])) for layer in layers]
+
+        def after_it(*_: Any) -> None:
+            # No weight has been changed yet.
             self.watching.close()
-            self.layers = layers
             if not self.history:
                 self._measure(trainer, 0)
                 self.before = self._spectra()
 
-        self.watching.callback(network.register_forward_hook(first_forward).remove)
+        self.watching.callback(network.register_forward_pre_hook(first_forward).remove)
+        self.watching.callback(network.register_forward_hook(after_it).remove)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
         module: Any = pl_module
