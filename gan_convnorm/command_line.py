@@ -195,6 +195,7 @@ def one_line_errors() -> Iterator[None]:
         "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
     ):
         warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     try:
         yield
     except Exception as error:
