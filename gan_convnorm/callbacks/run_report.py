@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from gan_convnorm import __version__
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.metrics_file import MetricsFile, read_rows
 from gan_convnorm.callbacks.report_page import write_page
 from gan_convnorm.callbacks.score_table import TITLES, cell, score_rows
 from gan_convnorm.fidelity import BETTER, Scores
+from gan_convnorm.provenance import commit, versions
 
 __all__ = ["RunReport"]
 
@@ -94,9 +92,9 @@ class RunReport(pl.Callback):
             "g_steps": module.g_step,
             "seconds": round(self._elapsed(), 1),
             "hyperparameters": dict(pl_module.hparams),
-            "versions": {"gan_convnorm": __version__, **{name: version(name) for name in PACKAGES}},
+            "versions": versions(PACKAGES),
             "python": platform.python_version(),
-            "commit": _commit(),
+            "commit": commit(),
         }
         _write(self.folder / "summary.json", json.dumps(self.summary, indent=2) + "\n")
         write_page(self.folder)
@@ -133,21 +131,3 @@ class RunReport(pl.Callback):
 def _write(path: Path, text: str) -> None:
     with atomic_write(path) as part:
         part.write_text(text)
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with "-dirty" where it was changed; None for an installed package."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
