@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["BadInput", "RunStopped"]
+__all__ = ["NOT_FINITE", "BadInput", "RunStopped"]
+
+#: exit status of a run whose losses or weights are no numbers any more
+NOT_FINITE = 3
 
 
 class BadInput(ValueError):  # noqa: N818 - the input is at fault, and the name says so

@@ -217,7 +217,10 @@ def test_unnamed_runs_never_collide(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--disc-norm foo", f"norm 'foo' is not known; choose one of: {', '.join(NORMS)}, or give your own"),
+        (
+            "--disc-norm foo",
+            f"norm 'foo' is not known; choose one of: {', '.join(NORMS)}, or two as a+b, or give your own",
+        ),
         ("--gen-norm foo", f"choose one of: {', '.join(NORMS)}"),
         ("--disc-norm foo:Bar", "norm 'foo:Bar': importing 'foo' failed"),
         ("--disc-norm convnorm --model.disc_norm_options '{epsilon: 1}'", "no option 'epsilon'"),

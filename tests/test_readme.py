@@ -14,6 +14,7 @@ from gan_convnorm.compare.__main__ import main as compare
 from gan_convnorm.export import main as export
 from gan_convnorm.fidelity.__main__ import main as score
 from gan_convnorm.robustness.cli import main as classify
+from gan_convnorm.study.__main__ import main as study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -43,6 +44,11 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
             continue
         if words[:3] == ["python", "-m", "gan_convnorm.compare"]:
             compare(words[3:])
+            continue
+        if words[:3] == ["python", "-m", "gan_convnorm.study"]:
+            with pytest.raises(SystemExit) as ended:
+                study([*words[3:], "--smoke", "--report"])  # tests/test_study.py runs it
+            assert ended.value.code == 0
             continue
         if words[:3] == ["python", "-m", "gan_convnorm.robustness"]:
             classify([*words[3:], "--epochs", "1", "--num-images", "12", "--corruptions", "fog", "--attacks", "fgsm"])

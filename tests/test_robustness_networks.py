@@ -6,7 +6,7 @@ from torch import nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.robustness.networks import Normalized, build_network, find_classifier_norm
+from gan_convnorm.robustness.networks import Normalized, build_network
 from gan_convnorm.robustness.resnet import PLANS
 
 
@@ -77,7 +77,7 @@ def test_a_plus_b_takes_convolutions_of_one_and_activations_of_the_other():
     assert sigma == pytest.approx(1, abs=1e-3)
     assert not hasattr(spectral.head, "parametrizations")
     with pytest.raises(BadInput, match="'convnorm' normalizes no activations"):
-        find_classifier_norm("spectral+convnorm")
+        build_network("resnet8", 1, 10, "spectral+convnorm")
 
 
 @pytest.mark.parametrize(

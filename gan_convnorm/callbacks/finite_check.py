@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from gan_convnorm.errors import RunStopped
+from gan_convnorm.errors import NOT_FINITE, RunStopped
 
 __all__ = ["FiniteCheck"]
 
@@ -55,5 +55,6 @@ class FiniteCheck(pl.Callback):
         raise RunStopped(
             f"at G step {step} {', '.join(bad[:3]) or 'a loss'}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''} "
             "became NaN or infinite; the checkpoints are of steps before it. --detect-anomaly names the operation; a "
-            "lower learning rate, or float32 in place of a half precision, may help"
+            "lower learning rate, or float32 in place of a half precision, may help",
+            NOT_FINITE,
         )

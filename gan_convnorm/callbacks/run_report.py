@@ -37,8 +37,10 @@ class RunReport(pl.Callback):
     def __init__(self, folder: Path, config: str) -> None:
         self.folder = folder
         self.config = config
-        self.seconds = 0.0  # of earlier sittings of a resumed run
+        self.seconds = self.cpu_seconds = 0.0  # of earlier sittings of a resumed run
+        self.times: list[dict[str, float]] = []
         self.started = self.page_written = time.monotonic()
+        self.cpu_started = time.process_time()
         self.summary: dict[str, Any] | None = None
 
     def on_save_checkpoint(
@@ -47,13 +49,14 @@ class RunReport(pl.Callback):
         checkpoint["config"] = self.config
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self._elapsed()}
+        return {**self._elapsed(), "times": self.times}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.seconds = state_dict["seconds"]
+        self.seconds, self.cpu_seconds = state_dict["seconds"], state_dict["cpu_seconds"]
+        self.times = state_dict["times"]
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.started = time.monotonic()
+        self.started, self.cpu_started = time.monotonic(), time.process_time()
         if trainer.is_global_zero:
             _write(self.folder / "config.yaml", self.config)
 
@@ -63,6 +66,11 @@ class RunReport(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
                 logger.keep(module.g_step)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Before the checkpoint, which holds it; after the scores, whose callback stands before this one.
+        module: Any = pl_module
+        self.times.append({"step": module.g_step, **self._elapsed()})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self.page_written > PAGE_EVERY:
@@ -90,7 +98,8 @@ class RunReport(pl.Callback):
             "protocol": scores.protocol,
             "final": scoring.final.to_dict() if scoring.final else None,
             "g_steps": module.g_step,
-            "seconds": round(self._elapsed(), 1),
+            **self._elapsed(),
+            "times": self.times,
             "hyperparameters": dict(pl_module.hparams),
             "versions": versions(PACKAGES),
             "python": platform.python_version(),
@@ -104,8 +113,12 @@ class RunReport(pl.Callback):
         if self.summary is not None:
             self._print_table(self.summary)
 
-    def _elapsed(self) -> float:
-        return self.seconds + time.monotonic() - self.started
+    def _elapsed(self) -> dict[str, float]:
+        """Of all sittings: seconds on the clock, and of this process's CPU time."""
+        return {
+            "seconds": round(self.seconds + time.monotonic() - self.started, 1),
+            "cpu_seconds": round(self.cpu_seconds + time.process_time() - self.cpu_started, 1),
+        }
 
     def _print_table(self, summary: dict[str, Any]) -> None:
         from rich.console import Console

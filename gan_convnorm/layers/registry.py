@@ -78,18 +78,26 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
     Args:
         name: a key of `NORMS`, or package.module:Name of a normalization of one's own: a `Norm`; something with any of
             its attributes, such as a class with static methods `conv` and `linear`; or else a function of a
-            convolution, or class, that gives the normalized layer, and leaves linear layers as they are.
+            convolution, or class, that gives the normalized layer, and leaves linear layers as they are. Or two of
+            them as a+b, such as convnorm+batch: the layers with weights of a, the layers on activations of b.
         options: keyword options of the normalization, such as ``{"gain": "lipschitz"}`` for convnorm: the keyword-only
-            arguments of its functions.
+            arguments of its functions; of a+b those of a.
 
     Raises:
         BadInput: an unknown name, or an option that nothing in the row takes; both list the choices. A module that
-            cannot be imported, or has no such norm.
+            cannot be imported, or has no such norm; a b that normalizes no activations.
     """
+    first, plus, second = name.partition("+")
+    if plus:
+        weights, activation = find_norm(first, options), find_norm(second).activation
+        if isinstance(activation(1), nn.Identity):
+            raise BadInput(f"norm {name!r}: {second!r} normalizes no activations; after the + one must, such as batch")
+        return Norm(conv=weights.conv, linear=weights.linear, activation=activation)
     row, options = _import_norm(name) if ":" in name else NORMS.get(name), options or {}
     if row is None:
         raise BadInput(
-            f"norm {name!r} is not known; choose one of: {', '.join(NORMS)}, or give your own as package.module:Name"
+            f"norm {name!r} is not known; choose one of: {', '.join(NORMS)}, or two as a+b, or give your own as "
+            "package.module:Name"
         )
     taken = {role: _options_of(getattr(row, role)) for role in ROLES}
     choices = sorted(set().union(*taken.values()))

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import Norm, convert, find_norm
+from gan_convnorm.layers import convert, find_norm
 from gan_convnorm.robustness.resnet import PLANS, ResNet
 
-__all__ = ["Normalized", "build_network", "find_classifier_norm"]
+__all__ = ["Normalized", "build_network"]
 
 TORCHVISION = "torchvision."
 
@@ -60,26 +60,6 @@ class _Colour(nn.Module):
         return self.network(images.expand(-1, 3, -1, -1))
 
 
-def find_classifier_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
-    """A row of `gan_convnorm.layers.NORMS`, or "a+b": the convolutions of a, the layers on activations of b.
-
-    Args:
-        name: such as "convnorm", "batch" or "spectral+batch".
-        options: keyword options, of a.
-
-    Raises:
-        BadInput: unknown names or options, or a b that normalizes no activations.
-    """
-    first, plus, second = name.partition("+")
-    norm = find_norm(first, options)
-    if not plus:
-        return norm
-    activation = find_norm(second).activation
-    if isinstance(activation(1), nn.Identity):
-        raise BadInput(f"norm {name!r}: {second!r} normalizes no activations; what follows the + must, such as batch")
-    return Norm(conv=norm.conv, linear=norm.linear, activation=activation)
-
-
 def build_network(
     arch: str,
     channels: int,
@@ -94,7 +74,7 @@ def build_network(
         arch: a key of `gan_convnorm.robustness.resnet.PLANS`, or "torchvision.NAME" for any classifier of torchvision.
         channels: channels of the images.
         num_classes: number of classes.
-        norm: as in `find_classifier_norm`; a torchvision network is converted (`gan_convnorm.layers.convert`), with
+        norm: as in `gan_convnorm.layers.find_norm`; a torchvision network is converted (`layers.convert`), with
             "+batch" its BatchNorms stay.
         norm_options: options of the normalization.
         width: factor on the channels of a network of `PLANS`.
@@ -104,7 +84,7 @@ def build_network(
     """
     if width <= 0:
         raise BadInput(f"width is {width}, and must be above zero")
-    row = find_classifier_norm(norm, norm_options)
+    row = find_norm(norm, norm_options)
     if arch in PLANS:
         return Normalized(ResNet(PLANS[arch], channels, num_classes, row, width), channels)
     name = arch.removeprefix(TORCHVISION)

@@ -1,0 +1,178 @@
+"""The command line: python -m gan_convnorm.study FILE [flags] [-- more words for every run]."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study.plan import read_plan
+from gan_convnorm.study.results import Result
+
+STUDIES = Path("checkpoints/runs/studies")
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input, 1 where a worker died twice, 130 after
+            Ctrl-C or SIGTERM.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    split = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:split])
+    try:
+        status = _study(arguments, words[split + 1 :])
+    except BadInput as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    raise SystemExit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m gan_convnorm.study",
+        description=(
+            "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
+            "The same command goes on after a kill, and several machines share one storage. "
+            "What follows -- is added to the command line of every run, such as -- --data.path photos."
+        ),
+    )
+    parser.add_argument("study", type=Path, help="the study's YAML file (docs/study.md)")
+    parser.add_argument("--out", type=Path, help=f"folder for runs and report (default {STUDIES}/NAME)")
+    parser.add_argument("--storage", help="database that the machines share, as SQLAlchemy writes it (default: in OUT)")
+    parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: one a core)")
+    parser.add_argument("--threads", type=int, help="CPU threads of a run (default: cores divided by workers)")
+    parser.add_argument("--smoke", action="store_true", help="a few steps of the first and last level of each factor")
+    parser.add_argument("--report", action="store_true", help="write the report of what is there, and run nothing")
+    return parser
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    plan = read_plan(arguments.study)
+    if arguments.smoke:
+        plan = plan.for_smoke()
+    threads = arguments.threads or max(1, _cores() // max(1, arguments.workers))
+    for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
+        if value < 1:
+            raise BadInput(f"{flag} is {value}; expected 1 or more")
+    if importlib.util.find_spec("optuna") is None:
+        raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
+    out: Path = arguments.out or STUDIES / plan.name
+    storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
+    _claim(out, arguments.storage is None)
+    from gan_convnorm.study.queue import Queue
+
+    points = plan.points()
+    display = _Display(len(points))
+    queue = Queue(
+        plan.name,
+        points,
+        storage,
+        out / "runs",
+        workers=arguments.workers,
+        threads=threads,
+        words=words,
+        tell=display.tell,
+    )
+    display.start(done=len(queue.results()))
+    status = 0
+    try:
+        if not arguments.report:
+            queue.run(display.finished)
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        display.close()
+    results = queue.results()
+    if results:
+        from gan_convnorm.study.report import write_report
+
+        floor = queue.study.user_attrs.get("floor")
+        if floor is None and status == 0:
+            floor = _floor(queue.out, [point.name for point in points])
+            if floor is not None:
+                queue.study.set_user_attr("floor", floor)
+        for path in write_report(plan, results, out, floor=floor, failed=queue.failed()):
+            print(path, flush=True)
+    for label in queue.failed():
+        print(f"not there, its worker died twice: {label}", file=sys.stderr)
+        status = status or 1
+    if status == 130 or arguments.report:
+        print(f"{len(results)} of {len(points)} runs are done; the same command without --report goes on", flush=True)
+    return status
+
+
+def _claim(out: Path, embedded: bool) -> None:
+    """Make the folder, unless it is this study's or another machine's already."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        strange = [p.name for p in out.iterdir() if not (out / "study.db").exists() and p.name != "runs"]
+    except OSError as error:
+        raise BadInput(f"the folder {out} cannot be written ({error.strerror}); choose another with --out") from error
+    if embedded and strange:
+        raise BadInput(f"the folder {out} has {strange[0]} and no study.db; choose another with --out")
+
+
+def _floor(runs: Path, names: Sequence[str]) -> dict[str, Any] | None:
+    """What real images score, from a process of its own: this one imports no torch."""
+    folder = next((runs / name for name in names if (runs / name / "config.yaml").exists()), None)
+    if folder is None:
+        return None
+    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        print(f"warning: the floor could not be scored ({lines[-1]})", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+class _Display:
+    """One bar for all runs, and a line for each that ends."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.bar: Any = None
+        self.lock = threading.Lock()
+
+    def start(self, done: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.total, initial=done, unit="run", disable=None)
+        self.tell(f"{done} of {self.total} runs are done")
+
+    def finished(self, result: Result) -> None:
+        fid = f"FID {result.final['fid']:.2f}" if "fid" in result.final else f"stopped, {result.reason}"
+        seconds = f", {result.seconds:.0f} s" if result.seconds is not None else ""
+        rate = f"n_dis {result.n_dis}, learning rate {result.learning_rate:g}"
+        with self.lock:
+            self.bar.update()
+            self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {fid}{seconds}")
+
+    def tell(self, line: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(line)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+if __name__ == "__main__":
+    main()

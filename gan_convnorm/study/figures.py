@@ -1,0 +1,135 @@
+"""Figures of a study: scores over steps and over seconds, norms of layers, sensitivity."""
+
+from __future__ import annotations
+
+import io
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from gan_convnorm.study.comparison import cells
+from gan_convnorm.study.results import NORM_COLUMN, SCORES, Result
+
+__all__ = ["draw_layer_norms", "draw_scores", "draw_sensitivity", "layers"]
+
+AXES = {"step": "G step", "cpu_seconds": "CPU seconds", "seconds": "seconds"}
+
+
+def draw_scores(results: Sequence[Result], axis: str) -> bytes | None:
+    """Mean scores against `axis`, shaded one standard deviation over seeds; PNG, None where nothing is to be drawn.
+
+    Args:
+        results: of one grid.
+        axis: step, cpu_seconds or seconds; of the two times the mean over seeds.
+    """
+    names = [name for name in SCORES if any(name in row for result in results for row in result.rows)]
+    return _curves(results, {name: SCORES[name] for name in names}, axis, columns=3)
+
+
+def draw_layer_norms(results: Sequence[Result]) -> bytes | None:
+    """Operator norms of the discriminator's layers against the step; PNG, None where no run has measured them."""
+    return _curves(results, layers(results), "step", columns=4, height=2.0)
+
+
+def layers(results: Sequence[Result]) -> dict[str, str]:
+    """Columns with a layer's operator norm, and the layers' names."""
+    found = (key for result in results for row in result.rows for key in row if key.startswith(NORM_COLUMN[0]))
+    return {key: key.removeprefix(NORM_COLUMN[0]).removesuffix(NORM_COLUMN[1]) for key in dict.fromkeys(found)}
+
+
+def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
+    """Final FID against the learning rate, a panel for each n_dis; hollow where runs diverged; PNG or None."""
+    groups = cells(results)
+    steps = sorted({n_dis for _, n_dis, _ in groups})
+    if len({rate for _, _, rate in groups}) < 2:
+        return None
+    figure, panels = _panels(len(steps), columns=3, height=3.2)
+    colours = _colours(results)
+    for axes, n_dis in zip(panels, steps, strict=True):
+        for norm, colour in colours.items():
+            points = sorted((rate, runs) for (name, n, rate), runs in groups.items() if (name, n) == (norm, n_dis))
+            drawn = [(rate, [r.final["fid"] for r in runs if "fid" in r.final], runs) for rate, runs in points]
+            means = [(rate, statistics.mean(fids), any(r.diverged for r in runs)) for rate, fids, runs in drawn if fids]
+            axes.plot([m[0] for m in means], [m[1] for m in means], color=colour, linewidth=1.5, label=norm)
+            for rate, fid, diverged in means:
+                axes.plot(rate, fid, "o", color=colour, markerfacecolor="white" if diverged else colour, markersize=6)
+        axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID", xscale="log", yscale="log")
+    _key(figure, panels)
+    return _png(figure)
+
+
+def _curves(
+    results: Sequence[Result], columns_of: dict[str, str], axis: str, *, columns: int, height: float = 2.8
+) -> bytes | None:
+    if not columns_of or not any(axis in row for result in results for row in result.rows):
+        return None
+    figure, panels = _panels(len(columns_of), columns=columns, height=height)
+    colours = _colours(results)
+    for axes, (column, title) in zip(panels, columns_of.items(), strict=True):
+        for norm, colour in colours.items():
+            runs = [result for result in results if result.norm == norm]
+            x, means, deviations = _mean_curve(runs, column, axis)
+            if not x:
+                continue
+            axes.plot(x, means, color=colour, linewidth=1.6, marker="o", markersize=3, label=norm)
+            low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set(title=title, xlabel=AXES[axis])
+        if column == "fid" or column.startswith(NORM_COLUMN[0]):
+            _log_where_wide(axes)
+    _key(figure, panels)
+    return _png(figure)
+
+
+def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[float], list[float], list[float]]:
+    """Over the steps that any run has: mean of `axis`, and mean and deviation of the column, over the runs that do."""
+    steps = sorted({row["step"] for run in runs for row in run.rows if column in row and axis in row})
+    x, means, deviations = [], [], []
+    for step in steps:
+        rows = [row for run in runs for row in run.rows if row["step"] == step and column in row and axis in row]
+        values = [row[column] for row in rows if math.isfinite(row[column])]
+        if values:
+            x.append(statistics.mean(row[axis] for row in rows))
+            means.append(statistics.mean(values))
+            deviations.append(statistics.stdev(values) if len(values) > 1 else 0.0)
+    return x, means, deviations
+
+
+def _log_where_wide(axes: Any) -> None:
+    values = [y for line in axes.get_lines() for y in line.get_ydata()]
+    if values and min(values) > 0 and max(values) > 10 * min(values):
+        axes.set_yscale("log")
+
+
+def _colours(results: Sequence[Result]) -> dict[str, Any]:
+    from matplotlib import colormaps
+
+    table = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    return {norm: table[i % len(table)] for i, norm in enumerate(dict.fromkeys(result.norm for result in results))}
+
+
+def _panels(count: int, *, columns: int, height: float) -> tuple[Any, list[Any]]:
+    from matplotlib.figure import Figure
+
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(4.2 * columns, height * rows + 0.5), layout="constrained")
+    panels = [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        axes.tick_params(labelsize=8)
+    return figure, panels
+
+
+def _key(figure: Any, panels: Sequence[Any]) -> None:
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()

@@ -1,0 +1,192 @@
+"""What a study runs: a file with the norms, the grids, and the configuration that all runs share."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["Grid", "Plan", "Point", "read_plan"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every norm with every seed, n_dis and learning rate.
+
+    Args:
+        seed: seeds of the runs.
+        norm: names of the plan's norms; all when not given.
+        n_dis: discriminator steps per generator step; the configuration's when not given.
+        learning_rate: Adam's, of both networks; the configuration's when not given.
+        config: laid over the plan's configuration.
+    """
+
+    seed: list[int]
+    norm: list[str] | None = None
+    n_dis: list[int] | None = None
+    learning_rate: list[float] | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a study.
+
+    Attributes:
+        grid: name of its grid.
+        norm: name of its norm in the plan.
+        seed: of the run.
+        n_dis: discriminator steps per generator step; None where the grid leaves it to the configuration.
+        learning_rate: of both networks; None likewise.
+        config: the run's configuration, as `train_gan.py --config` reads it.
+    """
+
+    grid: str
+    norm: str
+    seed: int
+    n_dis: int | None
+    learning_rate: float | None
+    config: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """For a person: what sets it apart."""
+        parts = [self.grid, self.norm, f"seed {self.seed}"]
+        parts += [f"n_dis {self.n_dis}"] if self.n_dis is not None else []
+        parts += [f"learning rate {self.learning_rate:g}"] if self.learning_rate is not None else []
+        return ", ".join(parts)
+
+    @property
+    def name(self) -> str:
+        """For a folder. A changed configuration is another run, so its digest is part of it."""
+        words = "".join(c if c.isalnum() or c in ".-" else "-" for c in self.label.replace(", ", "-").replace(" ", ""))
+        return f"{words}-{self.digest}"
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study.
+
+    Args:
+        name: of the study, in its storage and its folder.
+        norms: for each name the configuration that makes it, such as {"model": {"disc_norm": "spectral"}}.
+        grids: the runs, by name of the grid.
+        baseline: the norm with which the others are compared.
+        config: configuration that all runs share.
+        smoke: configuration laid over all runs of a smoke run, which has the first and the last level of each factor.
+    """
+
+    name: str
+    norms: dict[str, dict[str, Any]]
+    grids: dict[str, Grid]
+    baseline: str = "spectral"
+    config: dict[str, Any] = field(default_factory=dict)
+    smoke: dict[str, Any] = field(default_factory=dict)
+
+    def points(self) -> list[Point]:
+        """The runs, seed by seed, so that a study that is ended early has all norms."""
+        found = []
+        for name, grid in self.grids.items():
+            axes: tuple[Sequence[Any], ...] = (
+                grid.seed,
+                grid.learning_rate or [None],
+                grid.n_dis or [None],
+                grid.norm or list(self.norms),
+            )
+            for seed, rate, n_dis, norm in itertools.product(*axes):
+                model: dict[str, Any] = {} if n_dis is None else {"n_dis": n_dis}
+                model |= {} if rate is None else {"gen_lr": rate, "disc_lr": rate}
+                config: dict[str, Any] = {}
+                own = {"seed_everything": seed, **({"model": model} if model else {})}
+                for layer in (self.config, grid.config, self.norms[norm], own):
+                    config = _merge(config, layer)
+                found.append(Point(name, norm, seed, n_dis, rate, config))
+        return found
+
+    def for_smoke(self) -> Plan:
+        """The same study with the first and the last level of each factor and the configuration of a smoke run."""
+
+        def ends(values: list[Any]) -> list[Any]:
+            return list(dict.fromkeys([values[0], values[-1]]))
+
+        grids = {
+            name: replace(
+                grid,
+                seed=ends(grid.seed),
+                norm=ends(grid.norm or list(self.norms)),
+                n_dis=grid.n_dis and ends(grid.n_dis),
+                learning_rate=grid.learning_rate and ends(grid.learning_rate),
+                config=_merge(grid.config, self.smoke),
+            )
+            for name, grid in self.grids.items()
+        }
+        return replace(self, name=f"{self.name}-smoke", grids=grids)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a study's file.
+
+    Raises:
+        BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a grid or baseline that
+            names no norm of the plan, or an empty axis.
+    """
+    from jsonargparse import ArgumentParser
+
+    if not path.is_file():
+        raise BadInput(f"there is no study {path}; expected a YAML file such as configs/studies/digits_norms.yaml")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with name, norms and grids")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--plan", type=Plan)
+    try:
+        plan: Plan = parser.instantiate(parser.parse_object({"plan": content})).plan
+    except Exception as error:  # jsonargparse's own, and those of its types
+        raise BadInput(f"{path}: {' '.join(str(error).split())}") from error
+    _check(path, plan)
+    return plan
+
+
+def _check(path: Path, plan: Plan) -> None:
+    known = f"the norms are: {', '.join(plan.norms)}"
+    if plan.baseline not in plan.norms:
+        raise BadInput(f"{path}: the baseline is {plan.baseline!r}; {known}")
+    if not plan.name or "/" in plan.name:
+        raise BadInput(f"{path}: the name is {plan.name!r}; expected a word that can name a folder")
+    if not plan.grids:
+        raise BadInput(f"{path} has no grid; expected grids with a list of seeds each")
+    for name, grid in plan.grids.items():
+        for norm in grid.norm or []:
+            if norm not in plan.norms:
+                raise BadInput(f"{path}: grid {name} names the norm {norm!r}; {known}")
+        for axis in ("seed", "norm", "n_dis", "learning_rate"):
+            values = getattr(grid, axis)
+            if values is not None and (not values or len(set(values)) < len(values)):
+                raise BadInput(f"{path}: grid {name} has {axis} {values}; expected values, each once")
+
+
+def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    """Nested mappings laid over one another; of two values that are no mappings the upper one.
+
+    Options of a norm belong together: those of another norm must not shine through.
+    """
+    merged = dict(lower)
+    for key, value in upper.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both and not key.endswith("_options") else value
+    return merged

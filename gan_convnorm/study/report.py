@@ -1,0 +1,223 @@
+"""A study's report: tables and figures, as Markdown with pictures beside it and as one HTML file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study.comparison import CONFIDENCE, Spread, against, cells, spread
+from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
+from gan_convnorm.study.plan import Plan
+from gan_convnorm.study.results import DIVERGED, SCORES, Result, write_table
+
+__all__ = ["write_report"]
+
+FORMS = {"fid": ".2f", "isc": ".2f", "kid": ".2e", "precision": ".3f", "recall": ".3f"}
+STYLE = """body { font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; max-width: 1200px;
+margin: 2em auto; padding: 0 1em; } h2 { margin-top: 2em; border-bottom: 1px solid #ddd; } img { max-width: 100%; }
+table { border-collapse: collapse; } th, td { padding: .25em .9em .25em 0; text-align: left; white-space: nowrap; }
+tr + tr td { border-top: 1px solid #eee; } .wide { overflow-x: auto; }"""
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+    level: int
+
+
+@dataclass(frozen=True)
+class Table:
+    head: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    title: str
+    data: bytes
+
+
+Block = str | Heading | Table | Picture
+
+
+def write_report(
+    plan: Plan, results: Sequence[Result], folder: Path, *, floor: dict[str, Any] | None, failed: Sequence[str]
+) -> list[Path]:
+    """Write runs.csv, report.md with its pictures, and report.html.
+
+    Args:
+        plan: the study.
+        results: runs that have ended.
+        folder: to write to; it exists.
+        floor: what real images score, as `floor.floor` gives it; None where it is not known.
+        failed: labels of runs whose worker died twice.
+
+    Returns:
+        The files.
+
+    Raises:
+        BadInput: one cannot be written.
+    """
+    blocks = list(_blocks(plan, results, floor, failed))
+    files = {folder / block.name: block.data for block in blocks if isinstance(block, Picture)}
+    files[folder / "report.md"] = _markdown(blocks).encode()
+    files[folder / "report.html"] = _html(plan.name, blocks).encode()
+    write_table(results, folder / "runs.csv")
+    for path, data in files.items():
+        try:
+            with atomic_write(path) as part:
+                part.write_bytes(data)
+        except OSError as error:
+            raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
+    return [folder / "runs.csv", *files]
+
+
+def _blocks(
+    plan: Plan, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
+) -> Iterator[Block]:
+    yield Heading(f"Study {plan.name}", 1)
+    total = len(plan.points())
+    yield f"{len(results)} of {total} runs. {_made(results)}"
+    if failed:
+        yield f"Not there, because the worker died twice: {'; '.join(failed)}."
+    stopped = [result for result in results if result.outcome == "stopped"]
+    for run in stopped:
+        yield (
+            f"Stopped: {run.grid}, {run.norm}, seed {run.seed}, n_dis {run.n_dis}, learning rate "
+            f"{run.learning_rate:g}: {run.reason}"
+        )
+    yield from _protocols(results, floor)
+    for name in plan.grids:
+        runs = [result for result in results if result.grid == name]
+        if runs:
+            yield Heading(f"Grid {name}", 2)
+            yield from _grid(plan, name, runs)
+
+
+def _made(results: Sequence[Result]) -> str:
+    versions = {f"{k} {v}" for result in results for k, v in result.versions.items()}
+    commits = {result.commit for result in results if result.commit}
+    hosts = {result.host for result in results}
+    parts = [", ".join(sorted(versions)), f"commit {', '.join(sorted(commits))}" if commits else ""]
+    return "; ".join([*(part for part in parts if part), f"{len(hosts)} machine{'s' * (len(hosts) != 1)}"]) + "."
+
+
+def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Iterator[Block]:
+    found = {
+        f"{p.get('name')}: {p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}, "
+        f"{p.get('extractor')} features"
+        for p in (result.protocol for result in results)
+        if p
+    }
+    yield f"Final scores: {'; '.join(sorted(found)) or 'none yet'}. Of the last weights, not of the best."
+    if floor is not None:
+        values = floor["values"]
+        scores = ", ".join(f"{title} {values[name]:{FORMS[name]}}" for name, title in SCORES.items() if name in values)
+        yield f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}."
+
+
+def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
+    groups = cells(runs)
+    names = [score for score in SCORES if any(score in run.final for run in runs)]
+    varied = len({(n_dis, rate) for _, n_dis, rate in groups}) > 1
+    head = ["norm", *(["n_dis", "learning rate"] if varied else []), "n", "G steps", "seconds", "CPU seconds"]
+    head += [SCORES[score] for score in names]
+    head += [f"FID minus {plan.baseline}'s ({CONFIDENCE:.0%} interval)"] if "fid" in names else []
+    rows = []
+    for (norm, n_dis, rate), found in groups.items():
+        row = [norm, *([str(n_dis), f"{rate:g}"] if varied else []), str(len(found))]
+        row += [", ".join(map(str, sorted({run.steps for run in found})))]
+        row += [
+            _cell(spread([getattr(run, clock) or math.nan for run in found]), ".0f")
+            for clock in ("seconds", "cpu_seconds")
+        ]
+        row += [_cell(spread([run.final.get(score, math.nan) for run in found]), FORMS[score]) for score in names]
+        if "fid" in names:
+            other = groups.get((plan.baseline, n_dis, rate), [])
+            difference = None if norm == plan.baseline else against(found, other, "fid")
+            row.append(
+                f"{difference.mean:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}, n = {difference.n})"
+                if difference
+                else "-"
+            )
+        rows.append(row)
+    yield Table(head, rows)
+    yield (
+        "Mean +- standard deviation over the seeds that have a score. The interval is a percentile bootstrap over the "
+        "seeds, paired; of 5 seeds such an interval is too short (it holds the mean in about 83% of cases)."
+    )
+    yield from _divergence(runs)
+    drawings: list[tuple[str, str, bytes | None]] = [
+        ("steps", "Scores during training over steps", draw_scores(runs, "step")),
+        ("seconds", "The same over seconds", draw_scores(runs, "seconds")),
+        ("cpu_seconds", "The same over CPU seconds of the run's process", draw_scores(runs, "cpu_seconds")),
+    ]
+    if varied:
+        drawings = [("sensitivity", "Final FID; hollow: a seed diverged", draw_sensitivity(runs))]
+    if layers(runs):
+        drawings.append(("layer_norms", "Operator norms of the discriminator's layers", draw_layer_norms(runs)))
+    for kind, title, data in drawings:
+        if data is not None:
+            yield Picture(f"{name}_{kind}.png", title, data)
+
+
+def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
+    by_norm: dict[str, list[bool]] = {}
+    for run in runs:
+        by_norm.setdefault(run.norm, []).append(run.diverged)
+    shares = ", ".join(f"{norm} {sum(found)} of {len(found)}" for norm, found in by_norm.items())
+    yield (
+        f"Diverged (losses or weights that are no numbers, or a last FID at least {DIVERGED:g} times the run's best): "
+        f"{shares}."
+    )
+
+
+def _cell(found: Spread | None, form: str) -> str:
+    if found is None:
+        return "-"
+    return f"{found.mean:{form}}" + ("" if math.isnan(found.deviation) else f" +- {found.deviation:{form}}")
+
+
+def _markdown(blocks: Sequence[Block]) -> str:
+    parts = []
+    for block in blocks:
+        if isinstance(block, Heading):
+            parts.append(f"{'#' * block.level} {block.text}")
+        elif isinstance(block, Table):
+            lines = [block.head, ["---"] * len(block.head), *block.rows]
+            parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+        elif isinstance(block, Picture):
+            parts.append(f"{block.title}:\n\n![{block.title}]({block.name})")
+        else:
+            parts.append(block)
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(title: str, blocks: Sequence[Block]) -> str:
+    parts = []
+    for block in blocks:
+        if isinstance(block, Heading):
+            parts.append(f"<h{block.level}>{html.escape(block.text)}</h{block.level}>")
+        elif isinstance(block, Table):
+            head = "".join(f"<th>{html.escape(cell)}</th>" for cell in block.head)
+            rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in block.rows)
+            body = "".join(f"<tr>{row}</tr>" for row in rows)
+            parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
+        elif isinstance(block, Picture):
+            address = "data:image/png;base64," + base64.b64encode(block.data).decode()
+            parts.append(f'<p>{html.escape(block.title)}:</p><img src="{address}" alt="{html.escape(block.title)}">')
+        else:
+            parts.append(f"<p>{html.escape(block)}</p>")
+    body = "\n".join(parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )

@@ -1,0 +1,160 @@
+"""What a run of a study leaves in its storage, and the table of all of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.compare.runs import read_runs
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study.plan import Point
+
+__all__ = ["NORM_COLUMN", "SCORES", "Result", "read_result", "table", "write_table"]
+
+SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
+#: a layer's operator norm in metrics.csv, where the run measured it
+NORM_COLUMN = ("spectrum/", "/operator_norm")
+#: the last FID is this many times the best of the run, or more
+DIVERGED = 2.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run, as plain values.
+
+    Attributes:
+        grid: name of its grid.
+        norm: name of its norm in the plan.
+        seed: of the run.
+        n_dis: discriminator steps per generator step.
+        learning_rate: Adam's, of the discriminator.
+        outcome: finished, or stopped, by numbers that are none.
+        steps: generator steps done.
+        seconds: of the run, evaluations included; None where it was stopped.
+        cpu_seconds: CPU time of its process, likewise.
+        rows: by evaluation: step, seconds, cpu_seconds, scores, operator norms of layers.
+        final: scores by the whole protocol, after the last step.
+        protocol: how they were taken.
+        versions: of packages.
+        commit: of the checkout, None for an installed package.
+        host: name of the machine.
+        reason: why it was stopped.
+    """
+
+    grid: str
+    norm: str
+    seed: int
+    n_dis: int
+    learning_rate: float
+    outcome: str
+    steps: int
+    seconds: float | None
+    cpu_seconds: float | None
+    rows: list[dict[str, float]]
+    final: dict[str, float]
+    protocol: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    host: str
+    reason: str = ""
+
+    @property
+    def diverged(self) -> bool:
+        """It was stopped, or its last FID is `DIVERGED` times its best or more."""
+        fids = [row["fid"] for row in self.rows if "fid" in row]
+        return self.outcome != "finished" or (bool(fids) and not fids[-1] < DIVERGED * min(fids))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
+    """Read a run's folder.
+
+    Args:
+        point: of the study.
+        folder: the run's.
+        host: name of the machine.
+        reason: why it was stopped, for one that was.
+
+    Raises:
+        BadInput: it is no folder of a run.
+    """
+    run = read_runs([folder])[0]
+    summary = run.summary
+    times = {time["step"]: time for time in summary.get("times", [])}
+    kept = {*SCORES, *(f"{name}_std" for name in ("isc", "kid"))}
+    rows: dict[int, dict[str, float]] = {}
+    for column, curve in run.curves.items():
+        if column in kept or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
+            for step, value in curve:
+                rows.setdefault(step, {"step": step, **times.get(step, {})})[column] = value
+    final = summary.get("final") or {}
+    return Result(
+        grid=point.grid,
+        norm=point.norm,
+        seed=point.seed,
+        n_dis=run.config["model.n_dis"],
+        learning_rate=run.config["model.disc_lr"],
+        outcome="stopped" if reason else "finished",
+        steps=summary.get("g_steps", max((s for curve in run.curves.values() for s, _ in curve), default=0)),
+        seconds=summary.get("seconds"),
+        cpu_seconds=summary.get("cpu_seconds"),
+        rows=[rows[step] for step in sorted(rows)],
+        final=final.get("values", {}),
+        protocol=final.get("protocol", {}),
+        versions=summary.get("versions", {}),
+        commit=summary.get("commit"),
+        host=host,
+        reason=reason,
+    )
+
+
+def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
+    """One row for each evaluation of each run, with the scores in training, and one "final" for each run.
+
+    Returns:
+        Columns, and rows with some of them.
+    """
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        run = {key: getattr(result, key) for key in ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome")}
+        made = {"host": result.host, "commit": result.commit, "protocol": json.dumps(result.protocol, sort_keys=True)}
+        made["versions"] = " ".join(f"{name}={version}" for name, version in result.versions.items())
+        rows += [{**run, "kind": "interim", **row, **made} for row in result.rows]
+        last = {"step": result.steps, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
+        rows.append({**run, "kind": "final", **last, **result.final, **made})
+    first = ["grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds"]
+    last_columns = ["host", "commit", "protocol", "versions"]
+    scores = [name for name in (*SCORES, "isc_std", "kid_std") if any(name in row for row in rows)]
+    layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
+    return [*first, *scores, *layers, *last_columns], rows
+
+
+def write_table(results: Sequence[Result], path: Path) -> None:
+    """Write `table` as CSV.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
+    columns, rows = table(results)
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns)
+    writer.writeheader()
+    writer.writerows({k: "" if _absent(v) else v for k, v in row.items()} for row in rows)
+    try:
+        with atomic_write(path) as part:
+            part.write_text(buffer.getvalue())
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

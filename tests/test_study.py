@@ -1,0 +1,434 @@
+"""Studies: which runs there are, what is made of their numbers, and that each is run once whatever dies."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from gan_convnorm.errors import NOT_FINITE, BadInput
+from gan_convnorm.study import Plan, read_plan
+from gan_convnorm.study.__main__ import main
+from gan_convnorm.study.comparison import against, spread
+from gan_convnorm.study.queue import Queue
+from gan_convnorm.study.report import write_report
+from gan_convnorm.study.results import Result, read_result, write_table
+
+ROOT = Path(__file__).parents[1]
+PLAN = {
+    "name": "small",
+    "norms": {
+        "none": {"model": {"disc_norm": "none"}},
+        "spectral": {"model": {"disc_norm": "spectral", "disc_norm_options": {"n_power_iterations": 2}}},
+    },
+    "config": {"model": {"steps": 20, "width": 0.05}, "scores": {"num_fake": 40}},
+    "grids": {
+        "main": {"seed": [0, 1, 2]},
+        "rates": {"seed": [0], "norm": ["spectral"], "n_dis": [1, 2], "learning_rate": [0.001, 0.01]},
+    },
+    "smoke": {"model": {"steps": 2}, "trainer": {"val_check_interval": 2}},
+}
+
+
+def written(folder, **changes):
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump({**PLAN, **changes}))
+    return path
+
+
+def test_points_are_every_combination_with_its_configuration(tmp_path):
+    plan = read_plan(written(tmp_path))
+    points = plan.points()
+    assert [(p.grid, p.norm, p.seed, p.n_dis, p.learning_rate) for p in points] == [
+        *[("main", norm, seed, None, None) for seed in range(3) for norm in ("none", "spectral")],
+        *[("rates", "spectral", 0, n_dis, rate) for rate in (0.001, 0.01) for n_dis in (1, 2)],
+    ]
+    assert points[-1].config == {
+        "seed_everything": 0,
+        "model": {
+            "steps": 20,
+            "width": 0.05,
+            "disc_norm": "spectral",
+            "disc_norm_options": {"n_power_iterations": 2},
+            "n_dis": 2,
+            "gen_lr": 0.01,
+            "disc_lr": 0.01,
+        },
+        "scores": {"num_fake": 40},
+    }
+    assert len({p.name for p in points}) == len(points)
+    changed = read_plan(written(tmp_path, config={"model": {"steps": 21}})).points()
+    assert not {p.name for p in points} & {p.name for p in changed}  # another run
+
+
+def test_a_norm_s_options_do_not_shine_through(tmp_path):
+    grid = {"seed": [0], "config": {"model": {"disc_norm_options": {"eps": 1.0}}}}
+    points = read_plan(written(tmp_path, grids={"main": grid})).points()
+    assert points[1].config["model"]["disc_norm_options"] == {"n_power_iterations": 2}
+
+
+def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
+    plan = read_plan(written(tmp_path)).for_smoke()
+    assert plan.name == "small-smoke"
+    assert [(grid.seed, grid.norm) for grid in plan.grids.values()] == [
+        ([0, 2], ["none", "spectral"]),
+        ([0], ["spectral"]),
+    ]
+    assert {p.config["model"]["steps"] for p in plan.points()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"baseline": "spectrum"}, "the baseline is 'spectrum'; the norms are: none, spectral"),
+        ({"grids": {}}, "has no grid"),
+        ({"grids": {"main": {"seed": [0], "norm": ["nome"]}}}, "grid main names the norm 'nome'; the norms are: none"),
+        ({"grids": {"main": {"seed": []}}}, r"grid main has seed \[\]"),
+        ({"grids": {"main": {"seed": [1, 1]}}}, r"grid main has seed \[1, 1\]; expected values, each once"),
+        ({"grids": {"main": {"seed": ["x"]}}}, "seed"),
+        ({"grids": {"main": {"seeds": [1]}}}, "seeds"),
+        ({"norm": {"none": {"model": {"disc_norm": "none"}}}}, "norm"),
+        ({"name": "a/b"}, "the name is 'a/b'"),
+    ],
+)
+def test_a_bad_plan_is_one_line(tmp_path, changes, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        read_plan(written(tmp_path, **changes))
+    assert "\n" not in str(caught.value) and "plan.yaml" in str(caught.value)
+
+
+def test_a_file_that_is_no_plan_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match="there is no study"):
+        read_plan(tmp_path / "plan.yaml")
+    for text, message in (("- a", "expected a mapping"), ("a: [", "is not YAML")):
+        (tmp_path / "plan.yaml").write_text(text)
+        with pytest.raises(BadInput, match=message):
+            read_plan(tmp_path / "plan.yaml")
+
+
+def result(norm="spectral", seed=0, fids=(5.0, 2.0), **changes):
+    rows = [{"step": 10.0 * (i + 1), "seconds": i + 1.0, "cpu_seconds": i + 2.0, "fid": f} for i, f in enumerate(fids)]
+    rows[0]["spectrum/linear/operator_norm"] = 1.5
+    values = {
+        "grid": "main",
+        "norm": norm,
+        "seed": seed,
+        "n_dis": 1,
+        "learning_rate": 0.002,
+        "outcome": "finished",
+        "steps": 20,
+        "seconds": 3.0,
+        "cpu_seconds": 4.0,
+        "rows": rows,
+        "final": {"fid": fids[-1], "isc": 2.0},
+        "protocol": {"name": "quick", "n_fake": 40},
+        "versions": {"torch": "9.9"},
+        "commit": "abc",
+        "host": "one",
+    }
+    return Result(**{**values, **changes})
+
+
+def test_differences_are_paired_by_seed_and_their_interval_is_the_bootstrap_s():
+    random = np.random.default_rng(1)
+    base = random.normal(2, 1, 6)
+    shift = random.normal(0.5, 0.2, 6)
+    ours = [result("none", seed, (9.0, base[seed] + shift[seed])) for seed in (3, 1, 5, 0, 4)]  # seed 2 is not there
+    theirs = [result("spectral", seed, (9.0, base[seed])) for seed in range(6)]
+    found = against(ours, theirs, "fid")
+    pairs = shift[[3, 1, 5, 0, 4]]
+    assert found.n == 5 and found.mean == pytest.approx(pairs.mean(), abs=1e-12)
+    # All 5^5 resamples, in place of some drawn by chance.
+    every = np.stack(np.meshgrid(*[pairs] * 5), axis=-1).reshape(-1, 5).mean(axis=1)
+    low, high = np.quantile(every, [0.025, 0.975])
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    assert against(ours[:1], theirs, "fid") is None
+    assert against(ours, theirs, "kid") is None
+
+
+def test_a_spread_leaves_out_what_is_no_number():
+    found = spread([1.0, math.nan, 3.0, math.inf])
+    assert (found.mean, found.deviation, found.n) == (2.0, pytest.approx(math.sqrt(2)), 2)
+    assert spread([math.nan]) is None and math.isnan(spread([1.0]).deviation)
+
+
+def test_which_runs_have_diverged():
+    assert not result(fids=(5.0, 2.0)).diverged
+    assert not result(fids=(2.0, 3.9)).diverged
+    assert result(fids=(2.0, 4.0)).diverged
+    assert result(fids=(2.0, math.nan)).diverged
+    assert result(outcome="stopped").diverged
+
+
+def test_the_table_has_a_row_for_each_evaluation(tmp_path):
+    write_table([result(), result("none", 1, (7.0,), outcome="stopped", seconds=None)], tmp_path / "runs.csv")
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["norm"], r["kind"], r["step"], r["fid"]) for r in rows] == [
+        ("spectral", "interim", "10.0", "5.0"),
+        ("spectral", "interim", "20.0", "2.0"),
+        ("spectral", "final", "20", "2.0"),
+        ("none", "interim", "10.0", "7.0"),
+        ("none", "final", "20", "7.0"),
+    ]
+    assert [r["seconds"] for r in rows] == ["1.0", "2.0", "3.0", "1.0", ""]
+    assert rows[0]["spectrum/linear/operator_norm"] == "1.5" and rows[1]["spectrum/linear/operator_norm"] == ""
+    assert json.loads(rows[0]["protocol"])["n_fake"] == 40
+    assert (rows[0]["versions"], rows[0]["commit"], rows[0]["host"]) == ("torch=9.9", "abc", "one")
+
+
+def test_a_report_says_what_the_numbers_are(tmp_path):
+    plan = read_plan(written(tmp_path))
+    runs = [result("none", seed, (6.0, 3.0 + seed)) for seed in range(3)]
+    runs += [result("spectral", seed, (5.0, 2.0 + seed)) for seed in range(3)]
+    rates = [
+        result("spectral", 0, (4.0, 2.0 if rate < 0.01 else 9.0), grid="rates", n_dis=n, learning_rate=rate)
+        for n in (1, 2)
+        for rate in (0.001, 0.01)
+    ]
+    stopped = result("spectral", 1, (4.0,), grid="rates", outcome="stopped", reason="became NaN", final={})
+    floor = {"values": {"fid": 0.987}, "n": 30, "split": "train", "reference": "test"}
+    paths = write_report(plan, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
+    text = (tmp_path / "report.md").read_text()
+    assert "| none | 3 | 20 | 3 +- 0 | 4 +- 0 | 4.00 +- 1.00 | 2.00 +- 0.00 | +1.00 (+1.00 to +1.00, n = 3) |" in text
+    assert "| spectral | 3 | 20 | 3 +- 0 | 4 +- 0 | 3.00 +- 1.00 | 2.00 +- 0.00 | - |" in text
+    assert "none 0 of 3, spectral 0 of 3." in text and "spectral 3 of 5." in text
+    assert "30 real train images in place of fakes: FID 0.99." in text
+    assert "twice: main, none, seed 9." in text and "became NaN" in text
+    pictures = {path.name for path in paths if path.suffix == ".png"}
+    assert pictures == {
+        *(f"main_{kind}.png" for kind in ("steps", "seconds", "cpu_seconds", "layer_norms")),
+        *(f"rates_{kind}.png" for kind in ("sensitivity", "layer_norms")),
+    }
+    assert all(f"]({name})" in text for name in pictures)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == len(pictures) and "4.00 +- 1.00" in page
+
+
+# --- each run once
+
+
+FAKE_RUN = """
+import json, os, sys, time
+from pathlib import Path
+folder, config = Path(sys.argv[1]), json.loads(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+with (folder.parent / "started.txt").open("a") as file:
+    print(folder.name, file=file)
+model = {"n_dis": 1, "disc_lr": 0.002, **config["model"]}
+(folder / "config.yaml").write_text(json.dumps({"seed_everything": 0, "model": model}))
+(folder / "metrics.csv").write_text("step,fid\\n10,4.0\\n20,3.0\\n")
+behave(folder)
+times = [{"step": 20, "seconds": 1.0, "cpu_seconds": 2.0}]
+final = {"values": {"fid": 3.0}, "protocol": {"name": "quick"}}
+(folder / "summary.json").write_text(json.dumps({"g_steps": 20, "seconds": 1.0, "times": times, "final": final}))
+"""
+
+
+def queue_of(tmp_path, behave="", *, plan=None, workers=2, told=None):
+    """A queue whose runs are a script in place of a training."""
+    points = (plan or read_plan(written(tmp_path))).points()
+
+    class Scripted(Queue):
+        def _command(self, point, folder):
+            script = f"def behave(folder):\n    import os, signal, sys, time\n    {behave or 'pass'}\n{FAKE_RUN}"
+            return [sys.executable, "-c", script, str(folder), json.dumps(point.config)]
+
+    tell = (lambda line: None) if told is None else told.append
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    return Scripted("small", points, storage, tmp_path / "runs", workers=workers, tell=tell)
+
+
+def started(tmp_path):
+    return sorted((tmp_path / "runs/started.txt").read_text().split())
+
+
+def test_every_point_is_run_once_and_started_again_none(tmp_path):
+    queue = queue_of(tmp_path)
+    finished = []
+    queue.run(finished.append)
+    names = sorted(queue.points)
+    assert started(tmp_path) == names and len(finished) == len(names)
+    found = queue.results()
+    assert [(r.grid, r.norm, r.seed) for r in found] == [(p.grid, p.norm, p.seed) for p in queue.points.values()]
+    assert found[0].rows == [
+        {"step": 10, "fid": 4.0},
+        {"step": 20, "seconds": 1.0, "cpu_seconds": 2.0, "fid": 3.0},
+    ]
+    again = queue_of(tmp_path)
+    again.run(finished.append)
+    assert started(tmp_path) == names and len(finished) == len(names) and again.results() == found
+
+
+def test_two_studies_at_one_storage_share_the_runs(tmp_path):
+    queues = [queue_of(tmp_path, "time.sleep(0.2)", workers=2) for _ in range(2)]
+    assert len(queues[0].study.get_trials()) == len(queues[0].points)
+    other = subprocess.Popen([sys.executable, "-c", SECOND_STUDY, str(tmp_path), str(Path(__file__))])
+    queues[0].run(lambda _: None)
+    assert other.wait(timeout=60) == 0
+    assert started(tmp_path) == sorted(queues[0].points)
+    assert len(queues[0].results()) == len(queues[0].points)
+
+
+SECOND_STUDY = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("test_study", sys.argv[2])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.queue_of(Path(sys.argv[1]), "time.sleep(0.2)").run(lambda _: None)
+"""
+
+
+def test_points_queued_by_two_at_once_are_run_once(tmp_path):
+    queue = queue_of(tmp_path)
+    for name in queue.points:
+        queue._add(name)
+    queue.run(lambda _: None)
+    assert started(tmp_path) == sorted(queue.points)
+
+
+ONE = {"main": {"seed": [0], "norm": ["none"]}}
+
+
+def one_point(tmp_path):
+    return read_plan(written(tmp_path, grids=ONE))
+
+
+def test_a_dead_worker_is_named_and_tried_once_more(tmp_path):
+    told = []
+    dies_once = "(folder / 'was').exists() or ((folder / 'was').touch(), os.kill(os.getpid(), 9))"
+    queue = queue_of(tmp_path, dies_once, plan=one_point(tmp_path), told=told)
+    queue.run(lambda _: None)
+    assert len(started(tmp_path)) == 2 and len(queue.results()) == 1 and queue.failed() == []
+    (line,) = told
+    assert line.startswith("main, none, seed 0: its worker died by SIGKILL") and line.endswith("once more")
+
+
+def test_a_worker_that_dies_twice_is_reported_and_tried_when_started_again(tmp_path):
+    told = []
+    queue = queue_of(tmp_path, "sys.exit('out of memory')", plan=one_point(tmp_path), told=told)
+    queue.run(lambda _: None)
+    assert len(started(tmp_path)) == 2 and queue.results() == [] and queue.failed() == ["main, none, seed 0"]
+    assert "with status 1 (out of memory)" in told[-1] and "given up" in told[-1]
+    again = queue_of(tmp_path, plan=one_point(tmp_path))
+    again.run(lambda _: None)
+    assert len(again.results()) == 1 and again.failed() == []
+
+
+def test_a_run_that_diverges_is_a_result(tmp_path):
+    behave = f"print('error: at G step 7 d_loss became NaN', file=sys.stderr), sys.exit({NOT_FINITE})"
+    queue = queue_of(tmp_path, behave, plan=one_point(tmp_path))
+    queue.run(lambda _: None)
+    (found,) = queue.results()
+    assert found.outcome == "stopped" and found.reason == "at G step 7 d_loss became NaN" and found.diverged
+    assert len(started(tmp_path)) == 1
+
+
+def test_a_refused_configuration_ends_the_study(tmp_path):
+    queue = queue_of(tmp_path, "print('error: steps is -1', file=sys.stderr), sys.exit(2)", workers=1)
+    with pytest.raises(BadInput, match="main, none, seed 0: steps is -1"):
+        queue.run(lambda _: None)
+    assert len(started(tmp_path)) == 1
+
+
+def test_a_signal_ends_the_runs_and_the_study_goes_on_later(tmp_path):
+    queue = queue_of(tmp_path, "time.sleep(60)")
+    threading.Timer(2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        queue.run(lambda _: None)
+    assert time.monotonic() - start < 30 and queue.results() == [] and queue.failed() == []
+    queue_of(tmp_path).run(lambda _: None)
+    assert len(queue.results()) == len(queue.points)
+
+
+def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match="the storage nonsense cannot be used"):
+        Queue("small", [], "nonsense", tmp_path)
+
+
+def test_a_changed_plan_keeps_what_is_done(tmp_path):
+    queue_of(tmp_path, plan=one_point(tmp_path)).run(lambda _: None)
+    more = {"main": {"seed": [0, 1], "norm": ["none"]}}
+    queue = queue_of(tmp_path, plan=read_plan(written(tmp_path, grids=more)))
+    queue.run(lambda _: None)
+    assert len(started(tmp_path)) == 2 and len(queue.results()) == 2
+
+
+# --- the whole command
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nothing.yaml", "there is no study nothing.yaml"),
+        ("plan.yaml --workers 0", "--workers is 0; expected 1 or more"),
+        ("plan.yaml --out full", "the folder full has something and no study.db"),
+        ("plan.yaml --storage nonsense", "the storage nonsense cannot be used"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/something").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"error: {message}")
+
+
+def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path):
+    """The real command with real runs; a killed study leaves no run behind that goes on by itself."""
+    file = str(ROOT / "configs/studies/digits_norms.yaml")
+    command = [sys.executable, "-m", "gan_convnorm.study", file, "--smoke", "--out", "out", "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/runs/*/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "its study on" in done.stdout and "is gone; queued again" in done.stdout
+    with (tmp_path / "out/runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    norms = list(read_plan(ROOT / "configs/studies/digits_norms.yaml").norms)
+    runs = [(norm, seed) for seed in ("0", "4") for norm in (norms[0], norms[-1])]
+    finals = [row for row in rows if row["kind"] == "final"]
+    assert [(row["norm"], row["seed"]) for row in finals] == runs
+    interim = [(row["norm"], row["seed"], row["step"]) for row in rows if row["kind"] == "interim" and row["fid"]]
+    assert interim == [(*run, step) for run in runs for step in ("2", "4")]
+    assert all(float(row["cpu_seconds"]) > 0 and row["kid"] and row["recall"] for row in finals)
+    text = (tmp_path / "out/report.md").read_text()
+    assert "4 of 4 runs." in text and "The floor, 1437 real train images in place of fakes: FID 0.9" in text
+    assert (tmp_path / "out/report.html").exists()
+    assert len(list(tmp_path.glob("out/*_layer_norms.png"))) == 1
+    again = subprocess.run([*command, "--report"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0 and "4 of 4 runs are done" in again.stdout
+
+
+def test_reading_a_run_that_is_none_is_one_line(tmp_path):
+    point = one_point(tmp_path).points()[0]
+    with pytest.raises(BadInput, match="there is no run folder"):
+        read_result(point, tmp_path / "nothing", "one")
+
+
+def test_the_shipped_studies_are_plans():
+    for path in (ROOT / "configs/studies").glob("*.yaml"):
+        plan = read_plan(path)
+        assert isinstance(plan, Plan) and plan.points() and plan.for_smoke().points()
+        assert replace(plan) == plan
