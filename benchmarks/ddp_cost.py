@@ -183,6 +183,9 @@ def _work(rank: int, port: int, result: Path, function: Callable[..., Any], argu
     found = function(*arguments)
     if rank == 0:
         result.write_text(json.dumps(found))
+    # A process that ends while the other still listens is aborted at times.
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 def report(case: Case, found: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from torch.nn import functional as F
 
 from gan_convnorm.data import Digits
@@ -80,13 +81,17 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
             windows = [[statistics.mean(c[end - WINDOW : end]) for c in curves] for end in ends]
             clock = [statistics.mean(t[end - 1] for t in times) for end in ends]
             for axes, x in zip(line, (list(ends), clock), strict=True):
-                (drawn,) = axes.plot(x, [statistics.mean(w) for w in windows], label=norm)
+                style = "--" if norm == "none" else "-"  # seen where another line lies on it
+                (drawn,) = axes.plot(x, [statistics.mean(w) for w in windows], style, label=norm, zorder=3)
                 low, high = [min(w) for w in windows], [max(w) for w in windows]
                 axes.fill_between(x, low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
         for axes, label in zip(line, ("step", "CPU seconds"), strict=True):
             axes.set(title=arch, xlabel=label, ylabel="training loss", ylim=(0, 2.6))
             axes.grid(alpha=0.3)
         line[1].set_xscale("log")
+        line[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        line[1].xaxis.set_major_formatter("{x:g}")
+        line[1].xaxis.set_minor_locator(NullLocator())
     line[0].legend()
     figure.savefig(path, dpi=110)
 
