@@ -1,10 +1,11 @@
-"""Does ConvNorm ease training, also at depth? Training loss against steps and seconds of plain nets without shortcuts.
+"""Does ConvNorm ease training, also at depth? Loss against steps and seconds, of nets with and without shortcuts.
 
     python benchmarks/robustness_convergence.py --cells checkpoints/runs/robustness/convergence.csv \
         --figure docs/results/robustness_convergence.png
 
 Digits at 8x8, half the channels, SGD 0.1 at a constant rate, momentum 0.9, weight decay 1e-4, batch 64. Seconds are CPU
-seconds of one thread, of the training steps alone. A finished training is not repeated.
+seconds of one thread, of the training steps alone. A finished training is not repeated. Lines are means over seeds,
+shades span them.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from torch.nn import functional as F
 
 from gan_convnorm.data import Digits
 from gan_convnorm.robustness.networks import build_network
 from gan_convnorm.robustness.training_data import EpochBatches
 
-ARCHES = ("plain20", "plain56")
+ARCHES = ("resnet8", "plain20", "plain56")
 NORMS = ("none", "batch", "spectral+batch", "convnorm", "convnorm+batch")
 #: losses in the figure and table are means over so many steps
 WINDOW = 10
@@ -66,7 +68,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def draw(rows: list[dict[str, str]], path: Path) -> None:
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(9, 3 * len(ARCHES)), layout="constrained")
     for line, arch in zip(figure.subplots(len(ARCHES), 2), ARCHES, strict=True):
         for norm in NORMS:
             found = [r for r in rows if (r["arch"], r["norm"]) == (arch, norm)]
@@ -76,14 +78,20 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
             if not curves:
                 continue
             ends = range(WINDOW, len(curves[0]) + 1, WINDOW)
-            loss = [statistics.mean(v for c in curves for v in c[end - WINDOW : end]) for end in ends]
+            windows = [[statistics.mean(c[end - WINDOW : end]) for c in curves] for end in ends]
             clock = [statistics.mean(t[end - 1] for t in times) for end in ends]
             for axes, x in zip(line, (list(ends), clock), strict=True):
-                axes.plot(x, loss, label=norm)
+                style = "--" if norm == "none" else "-"  # seen where another line lies on it
+                (drawn,) = axes.plot(x, [statistics.mean(w) for w in windows], style, label=norm, zorder=3)
+                low, high = [min(w) for w in windows], [max(w) for w in windows]
+                axes.fill_between(x, low, high, color=drawn.get_color(), alpha=0.15, linewidth=0)
         for axes, label in zip(line, ("step", "CPU seconds"), strict=True):
             axes.set(title=arch, xlabel=label, ylabel="training loss", ylim=(0, 2.6))
             axes.grid(alpha=0.3)
         line[1].set_xscale("log")
+        line[1].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        line[1].xaxis.set_major_formatter("{x:g}")
+        line[1].xaxis.set_minor_locator(NullLocator())
     line[0].legend()
     figure.savefig(path, dpi=110)
 

@@ -39,13 +39,15 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "10% of the data": {"split": {"fraction": 0.1}, "epochs": 10 * EPOCHS},
     "free adversarial": {"model": {"adversarial": "free", "replays": 4}, "epochs": EPOCHS // 4},
 }
+#: what is compared, and with what
+COMPARED, REFERENCES = ("convnorm", "convnorm+batch"), ("batch", "spectral+batch")
 #: column -> title
 MEASURES = {
-    "clean": "clean accuracy",
+    "clean": "clean",
     "gaussian_noise": "Gaussian noise, mean of 5 severities",
     "gaussian_noise_5": "Gaussian noise, severity 5",
-    "fgsm": "FGSM, eps 8/255",
-    "pgd": "PGD-20, eps 8/255",
+    "fgsm": "FGSM",
+    "pgd": "PGD-20",
 }
 
 
@@ -99,27 +101,43 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
     part.replace(path)
 
 
-def table(rows: list[dict[str, str]], column: str, condition: str, norms: list[str]) -> None:
-    """Mean and deviation of each norm, difference to batch and the two-sided paired t test over the seeds of both."""
-    values = {
-        norm: {r["seed"]: 100 * float(r[column]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)}
-        for norm in norms
-    }
-    for norm in norms:
-        found = list(values[norm].values())
-        if not found:
-            continue
-        deviation = statistics.stdev(found) if len(found) > 1 else math.nan
-        cells = [condition, norm, f"{statistics.mean(found):.1f} +- {deviation:.1f}", str(len(found))]
-        seeds = sorted(values[norm].keys() & values["batch"].keys())
-        differences = [values[norm][s] - values["batch"][s] for s in seeds]
-        if norm == "batch" or len(seeds) < 2:
-            cells += ["", ""]
-        else:
-            same = len(set(differences)) == 1
-            p = math.nan if same else stats.ttest_rel(*([values[n][s] for s in seeds] for n in (norm, "batch"))).pvalue
-            cells += [f"{statistics.mean(differences):+.1f}", f"{p:.3f}"]
-        print("| " + " | ".join(cells) + " |")
+def accuracies(rows: list[dict[str, str]], norm: str, condition: str, column: str) -> dict[str, float]:
+    """Seed -> accuracy in %."""
+    return {r["seed"]: 100 * float(r[column]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)}
+
+
+def print_means(rows: list[dict[str, str]], norms: list[str]) -> None:
+    print("\nAccuracy in %, mean +- standard deviation over seeds:\n")
+    print("| trained on | measured | " + " | ".join(norms) + " | seeds |\n" + "|---" * (len(norms) + 3) + "|")
+    for condition, (column, title) in itertools.product(CONDITIONS, MEASURES.items()):
+        values = [list(accuracies(rows, norm, condition, column).values()) for norm in norms]
+        cells = [f"{statistics.mean(v):.1f} +- {deviation(v):.1f}" if v else "" for v in values]
+        seeds = ", ".join(dict.fromkeys(str(len(v)) for v in values))
+        print(f"| {condition} | {title} | " + " | ".join(cells) + f" | {seeds} |")
+
+
+def deviation(values: list[float]) -> float:
+    return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
+    """ConvNorm with and without BatchNorm against the others, with the two-sided paired t test over seeds."""
+    pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
+    print("\nDifferences in points, p of the two-sided paired t test over the seeds of both:\n")
+    titles = " | ".join(f"{norm} against {reference} | p" for norm, reference in pairs)
+    print(f"| trained on | measured | {titles} |\n" + "|---" * (2 * len(pairs) + 2) + "|")
+    for condition, (column, title) in itertools.product(CONDITIONS, MEASURES.items()):
+        cells = []
+        for pair in pairs:
+            one, other = (accuracies(rows, norm, condition, column) for norm in pair)
+            seeds = sorted(one.keys() & other.keys())
+            differences = [round(one[s] - other[s], 9) for s in seeds]
+            if len(set(differences)) < 2:  # too few, or all the same
+                cells += ["", ""]
+                continue
+            p = stats.ttest_rel([one[s] for s in seeds], [other[s] for s in seeds]).pvalue
+            cells += [f"{statistics.mean(differences):+.1f}", f"{p:.2g}"]
+        print(f"| {condition} | {title} | " + " | ".join(cells) + " |")
 
 
 def main() -> None:
@@ -144,12 +162,10 @@ def main() -> None:
         write(arguments.cells, rows)
     rows = read(arguments.cells)
     norms = [norm for norm in NORMS if any(r["norm"] == norm for r in rows)]
-    for column, title in MEASURES.items():
-        print(f"\n{title}, accuracy in %\n")
-        print("| trained on | norm | mean +- standard deviation | seeds | against batch | p |\n" + "|---" * 6 + "|")
-        for condition in CONDITIONS:
-            table(rows, column, condition, norms)
+    print_means(rows, norms)
+    print_differences(rows, norms)
     print("\n| CPU seconds of a training and its evaluation | " + " | ".join(norms) + " |")
+    print("|---" * (len(norms) + 1) + "|")
     for condition in CONDITIONS:
         seconds = [
             [float(r["cpu_seconds"]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)]
