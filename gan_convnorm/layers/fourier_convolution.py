@@ -16,15 +16,14 @@ from gan_convnorm.layers.circular_grid import (
     bias_gradient,
     complex_dtype,
     differentiable_gradients,
-    embed,
     half_grid_weights,
     memory_format_of,
     part_elements,
     parts,
     read,
     spatial,
-    write,
 )
+from gan_convnorm.layers.matrix_transform import pixels_to_spectra, spectra_to_pixels
 
 __all__ = ["convolve_in_fourier", "convolve_reference"]
 
@@ -103,7 +102,9 @@ class _ConvolveInFourier(torch.autograd.Function):
         shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
         output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format_of(image))
         for rows in parts(filtered, dim=1):
-            write(output[rows], _from_frequencies(filtered[:, rows], grid), crop, bias)
+            output[rows] = _read_pixels(filtered[:, rows], grid, crop)
+        if bias is not None:
+            output += bias.view(-1, *[1] * len(crop))
         return output
 
     @staticmethod
@@ -115,7 +116,9 @@ class _ConvolveInFourier(torch.autograd.Function):
             found = differentiable_gradients(convolve_reference, inputs, (grid, fold, crop), gradient)
             return *found, None, None, None
         needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
-        incoming = _to_frequencies(gradient, grid, crop=crop)
+        incoming = image.new_empty(responses.shape[1], *gradient.shape[:2], dtype=responses.dtype)
+        for rows in parts(gradient):
+            _write_spectra(incoming[:, rows], gradient[rows], grid, crop)
         spectra = _to_frequencies(image, grid, fold, conjugate=True)
         weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
         conjugate = responses.conj().resolve_conj()
@@ -138,8 +141,12 @@ class _ConvolveInFourier(torch.autograd.Function):
         to_image = None
         if needs_image:
             to_image = torch.empty_like(image)
+            each = spectra.unflatten(2, (-1, image.shape[1]))
             for rows in parts(spectra, dim=1):
-                _interlace(to_image[rows], _from_frequencies(spectra[:, rows], grid), fold)
+                for index, start in enumerate(_starts(fold)):
+                    pixels = to_image[rows][_every(start, fold)]
+                    inside = [(0, n, 1) for n in pixels.shape[2:]]
+                    pixels.copy_(_read_pixels(each[:, rows, index], grid, inside))
         to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
         return to_image, to_weight, to_responses, to_bias, None, None, None
@@ -159,44 +166,25 @@ def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, 
         yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
 
 
-def _to_frequencies(
-    image: Tensor, grid: Sequence[int], fold: Sequence[int] = (), crop: Crop | None = None, conjugate: bool = False
-) -> Tensor:
-    """Spectra of zero-padded images, (frequencies, B, parts * C): matrices over batch and channel."""
+def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
+    """Spectra of an image's interleaved parts, (frequencies, B, parts * C): matrices over batch and channel."""
     count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
-    shape = (count, image.shape[0], math.prod(fold) * image.shape[1])
-    spectra = image.new_empty(shape, dtype=complex_dtype(image))
-    for part in parts(image):
-        placed = _interleave(image[part], grid, fold) if crop is None else embed(image[part], grid, crop)
-        found = torch.fft.rfftn(placed, s=tuple(grid), dim=spatial(len(grid))).flatten(2)
-        spectra[:, part] = (found.conj_physical_() if conjugate else found).permute(2, 0, 1)
-    return spectra
+    spectra = image.new_empty(count, image.shape[0], math.prod(fold), image.shape[1], dtype=complex_dtype(image))
+    for rows in parts(image):
+        for index, start in enumerate(_starts(fold)):
+            pixels = image[rows][_every(start, fold)]
+            _write_spectra(spectra[:, rows, index], pixels, grid, [(0, n, 1) for n in pixels.shape[2:]], conjugate)
+    return spectra.flatten(2)
 
 
-def _from_frequencies(spectra: Tensor, grid: Sequence[int]) -> Tensor:
-    half = (*grid[:-1], grid[-1] // 2 + 1)
-    return torch.fft.irfftn(
-        spectra.permute(1, 2, 0).contiguous().unflatten(2, half), s=tuple(grid), dim=spatial(len(grid))
-    )
+def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
+    found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
+    torch.view_as_real(spectra).copy_(found.permute(2, 0, 3, 1))
 
 
-def _interleave(image: Tensor, grid: Sequence[int], fold: Sequence[int]) -> Tensor:
-    """The parts of an image that start at each pixel of a fold, zero-padded to the grid: (B, parts * C, *grid)."""
-    if all(s == 1 for s in fold):
-        return image
-    placed = image.new_zeros(image.shape[0], len(_starts(fold)), image.shape[1], *grid)
-    for index, start in enumerate(_starts(fold)):
-        pixels = image[_every(start, fold)]
-        placed[(slice(None), index, slice(None), *map(slice, pixels.shape[2:]))] = pixels
-    return placed.flatten(1, 2)
-
-
-def _interlace(image: Tensor, interleaved: Tensor, fold: Sequence[int]) -> None:
-    """The inverse of `_interleave`, into the image."""
-    each = interleaved.unflatten(1, (-1, image.shape[1]))
-    for index, start in enumerate(_starts(fold)):
-        pixels = image[_every(start, fold)]
-        pixels.copy_(each[(slice(None), index, slice(None), *map(slice, pixels.shape[2:]))])
+def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
+    split = torch.view_as_real(spectra).permute(1, 3, 0, 2).contiguous()
+    return spectra_to_pixels(split, grid, crop)
 
 
 def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
