@@ -179,7 +179,9 @@ def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, 
 
 def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
     found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
-    torch.view_as_real(spectra).copy_(found.permute(2, 0, 3, 1))
+    # Each by itself, so that the inner loop is over the channels.
+    for index, own in enumerate((spectra.real, spectra.imag)):
+        own.copy_(found[:, index].transpose(0, 1))
 
 
 def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
