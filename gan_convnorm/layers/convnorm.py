@@ -7,11 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.layers.circular_grid import memory_format_of
-from gan_convnorm.layers.fourier_convolution import convolve_in_fourier, tap_phases
+from gan_convnorm.layers.fourier_convolution import convolve_in_fourier
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, convolution_geometry
 from gan_convnorm.layers.preconditioned import Preconditioned, traced
+from gan_convnorm.layers.tap_responses import tap_responses
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d"]
 
@@ -47,17 +47,18 @@ class _ConvNorm(Preconditioned):
         super().__init__(*arguments, padding_mode, device, dtype)  # type: ignore[call-arg]
         self._set_options(eps, gain, affine, gradient, strided, tolerance, boundary, max_radius, max_gain)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor, pool: int = 1) -> Tensor:
+        """The layer's output, and with `pool` its averages over boxes of that side, which cost less than itself."""
         if input.dim() == len(self.kernel_size) + 1:
-            return self.forward(input.unsqueeze(0)).squeeze(0)
+            return self.forward(input.unsqueeze(0), pool).squeeze(0)
         if self.is_pointwise():
-            return self._conv_forward(input, self.pointwise_weight(), self.bias)
+            return self._pool(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
         input, geometry = self._pad(input)
         spectrum = self.spectrum(geometry.grid)
         truncated = self._truncate(spectrum, geometry.grid)
         if truncated is None and self._fourier_pays(input, geometry):
-            return self._forward_in_fourier(input, spectrum, geometry)
-        return self._filter(self._convolve(input, geometry), spectrum, truncated, geometry)
+            return self._forward_in_fourier(input, spectrum, geometry, pool)
+        return self._pool(self._filter(self._convolve(input, geometry), spectrum, truncated, geometry), pool)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
         input, geometry = self._pad(input)
@@ -111,11 +112,26 @@ class _ConvNorm(Preconditioned):
             return self.in_channels <= 4
         return self.in_channels * self.out_channels <= 2 * input.shape[0] * (self.in_channels + self.out_channels)
 
-    def _forward_in_fourier(self, input: Tensor, spectrum: Tensor, geometry: Geometry) -> Tensor:
-        transfer = self._transfer(spectrum, geometry.grid)
-        phases = tap_phases(self.kernel_size, geometry.grid, self.dilation, geometry.padding, input)
-        output = convolve_in_fourier(input, self.weight, transfer, self.bias, phases, geometry.grid, geometry.crop)
-        return output.contiguous(memory_format=memory_format_of(input))
+    def _forward_in_fourier(self, input: Tensor, spectrum: Tensor, geometry: Geometry, pool: int) -> Tensor:
+        grid, steps = geometry.grid, [step for _, _, step in geometry.crop]
+        if pool > 1 and any(step > 1 for step in steps):
+            return self._pool(self._forward_in_fourier(input, spectrum, geometry, 1), pool)
+        steps = [step * pool for step in steps]
+        # The output starts at the grid's first pixel, so that a fold's pixels are the wanted ones.
+        offset = [p - first for p, (first, _, _) in zip(geometry.padding, geometry.crop, strict=True)]
+        fold = tuple(s if n % s == 0 else 1 for n, s in zip(grid, steps, strict=True))
+        counts = [count // pool for _, count, _ in geometry.crop]
+        crop = tuple((0, count, s // f) for count, s, f in zip(counts, steps, fold, strict=True))
+        folded = tuple(n // f for n, f in zip(grid, fold, strict=True))
+        transfer = self._transfer(spectrum, grid)
+        responses = tap_responses(transfer, self.kernel_size, grid, self.dilation, offset, fold, pool)
+        return convolve_in_fourier(input, self.weight, responses, self.bias, folded, fold, crop)
+
+    def _pool(self, output: Tensor, pool: int) -> Tensor:
+        if pool == 1:
+            return output
+        average = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
+        return average[len(self.kernel_size) - 1](output, pool)
 
     def _padding_pairs(self) -> list[tuple[int, int]]:
         """Padding before and after, for every dimension."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -12,80 +13,71 @@ from torch import Tensor
 from gan_convnorm.layers.circular_grid import (
     Crop,
     add_bias,
-    as_real_as,
     bias_gradient,
     complex_dtype,
     differentiable_gradients,
-    embed,
     half_grid_weights,
+    memory_format_of,
     part_elements,
     parts,
     read,
     spatial,
-    write,
 )
+from gan_convnorm.layers.matrix_transform import pixels_to_spectra, spectra_to_pixels
 
-__all__ = ["convolve_in_fourier", "convolve_reference", "tap_phases"]
+__all__ = ["convolve_in_fourier", "convolve_reference"]
 
 
 def convolve_in_fourier(
     image: Tensor,
     weight: Tensor,
-    transfer: Tensor,
+    responses: Tensor,
     bias: Tensor | None,
-    phases: Tensor,
     grid: Sequence[int],
+    fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
-    """The convolution with every kernel and the filter T_k on a circular grid, cropped, plus the bias.
+    """The convolution with every kernel and a filter per channel on a circular grid, cropped, plus the bias.
 
     A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
-    kernel's spectra are no larger than the images'.
+    kernel's spectra are no larger than the images'. Of every `fold` pixels one is computed: the interleaved parts of an
+    image are so many images on the folded grid, and the output's transforms are as much smaller.
 
     Args:
-        image: shape (B, C_in, *size), size at most the grid's; float32 or float64.
+        image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.
         weight: shape (C_out, C_in, *kernel_size).
-        transfer: as in `filter_response`.
+        responses: what each tap adds to the output's spectrum, shape (C_out, frequencies, interleaved parts, taps),
+            from `tap_responses`.
         bias: shape (C_out), or None.
-        phases: exp(i w d (t - offset)) of every frequency and tap, shape (frequencies, taps), from `tap_phases`.
-        grid: size of the circular grid.
-        crop: the pixels of the grid that are wanted.
-    """
-    return _ConvolveInFourier.apply(image, weight, transfer, bias, phases, tuple(grid), crop)
-
-
-def tap_phases(
-    kernel_size: Sequence[int], grid: Sequence[int], dilation: Sequence[int], offset: Sequence[int], like: Tensor
-) -> Tensor:
-    """exp(2 pi i n (d t - offset) / N): what tap t of a correlation adds to the spectrum at frequency n.
+        grid: size of the folded grid.
+        fold: pixels of the image to one of the grid, a number per dimension.
+        crop: the pixels of the folded grid that are wanted.
 
     Returns:
-        Complex, shape (frequencies of the half grid, taps of the kernel), both in row-major order.
+        Shape (B, C_out, *counts of the crop), in the memory format of `image`.
     """
-    phases = torch.ones(1, 1, dtype=torch.complex128, device=like.device)
-    for axis, (k, n, d, o) in enumerate(zip(kernel_size, grid, dilation, offset, strict=True)):
-        frequency = torch.arange(n // 2 + 1 if axis == len(grid) - 1 else n, device=like.device)
-        shift = torch.arange(k, device=like.device) * d - o
-        angle = (2 * math.pi / n) * (frequency[:, None] * shift[None, :] % n).double()
-        phases = torch.kron(phases, torch.complex(angle.cos(), angle.sin()))
-    return phases.to(complex_dtype(like))
+    return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
 
 
 def convolve_reference(
     image: Tensor,
     weight: Tensor,
-    transfer: Tensor,
+    responses: Tensor,
     bias: Tensor | None,
-    phases: Tensor,
     grid: Sequence[int],
+    fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
     """`convolve_in_fourier` in plain operations."""
     axes = spatial(len(grid))
-    spectra = torch.fft.rfftn(image, s=tuple(grid), dim=axes).flatten(2)
-    kernels = torch.einsum("ft,kjt->kjf", phases, weight.flatten(2).to(phases.dtype)) * transfer.flatten(1)[:, None]
-    product = torch.einsum("bjf,kjf->bkf", spectra, kernels).unflatten(2, transfer.shape[1:])
-    return add_bias(read(torch.fft.irfftn(product, s=tuple(grid), dim=axes), crop), bias)
+    padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
+    padded = torch.nn.functional.pad(image, padding[::-1])
+    interleaved = torch.stack([padded[_every(start, fold)] for start in _starts(fold)], dim=1)
+    spectra = torch.fft.rfftn(interleaved, dim=axes).flatten(3)
+    kernels = torch.einsum("kfpt,kjt->kfpj", responses, weight.flatten(2).to(responses.dtype))
+    half = (*grid[:-1], grid[-1] // 2 + 1)
+    filtered = torch.einsum("bpjf,kfpj->bkf", spectra, kernels).unflatten(2, half)
+    return add_bias(read(torch.fft.irfftn(filtered, s=tuple(grid), dim=axes), crop), bias)
 
 
 class _ConvolveInFourier(torch.autograd.Function):
@@ -94,88 +86,112 @@ class _ConvolveInFourier(torch.autograd.Function):
         ctx: Any,
         image: Tensor,
         weight: Tensor,
-        transfer: Tensor,
+        responses: Tensor,
         bias: Tensor | None,
-        phases: Tensor,
         grid: tuple[int, ...],
+        fold: tuple[int, ...],
         crop: Crop,
     ) -> Tensor:
-        ctx.save_for_backward(image, weight, transfer, bias, phases)
-        ctx.grid, ctx.crop = grid, crop
-        spectra = _to_frequencies(image, grid)
-        product = spectra.new_empty(spectra.shape[0], image.shape[0], weight.shape[0])
-        for part, kernels in _kernel_spectra(weight, phases):
-            kernels.mul_(transfer.flatten(1).T[part, None])
-            torch.bmm(spectra[part], kernels, out=product[part])
-        output = image.new_empty(image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
-        for part in parts(product, dim=1):
-            write(output[part], _from_frequencies(product[:, part], grid), crop, bias)
+        ctx.save_for_backward(image, weight, responses, bias)
+        ctx.grid, ctx.fold, ctx.crop = grid, fold, crop
+        spectra = _to_frequencies(image, grid, fold)
+        filtered = spectra.new_empty(*spectra.shape[:2], weight.shape[0])
+        for part, kernels in _kernel_spectra(weight, responses):
+            torch.bmm(spectra[part], kernels.mT, out=filtered[part])
+        del spectra
+        shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
+        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format_of(image))
+        for rows in parts(filtered, dim=1):
+            output[rows] = _read_pixels(filtered[:, rows], grid, crop)
+        if bias is not None:
+            output += bias.view(-1, *[1] * len(crop))
         return output
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        image, weight, transfer, bias, phases = ctx.saved_tensors
-        grid, crop = ctx.grid, ctx.crop
+        image, weight, responses, bias = ctx.saved_tensors
+        grid, fold, crop = ctx.grid, ctx.fold, ctx.crop
         if torch.is_grad_enabled():
-            inputs = (image, weight, transfer, bias)
-            found = differentiable_gradients(convolve_reference, inputs, (phases, grid, crop), gradient)
+            inputs = (image, weight, responses, bias)
+            found = differentiable_gradients(convolve_reference, inputs, (grid, fold, crop), gradient)
             return *found, None, None, None
-        spectra = _to_frequencies(image, grid)
-        incoming = _to_frequencies(gradient, grid, crop)
-        response = transfer.flatten(1).T
-        weights = half_grid_weights(grid, image).expand(transfer.shape[1:]).flatten()
-        needs_image, needs_weight, needs_transfer = ctx.needs_input_grad[:3]
-        cross = response.new_zeros(response.shape, dtype=phases.dtype) if needs_transfer else None
-        to_taps = weight.new_zeros(phases.shape[1], weight.shape[1] * weight.shape[0]) if needs_weight else None
-        for part, kernels in _kernel_spectra(weight, phases):
-            if needs_weight or needs_transfer:
-                to_kernels = torch.bmm(spectra[part].mH, incoming[part])
-                if cross is not None:
-                    cross[part] = torch.linalg.vecdot(kernels, to_kernels, dim=1)
+        needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
+        incoming = image.new_empty(responses.shape[1], *gradient.shape[:2], dtype=responses.dtype)
+        for rows in parts(gradient):
+            _write_spectra(incoming[:, rows], gradient[rows], grid, crop)
+        spectra = _to_frequencies(image, grid, fold, conjugate=True)
+        weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
+        conjugate = responses.conj().resolve_conj()
+        taps = weight.flatten(2).to(responses.dtype)
+        to_taps = torch.zeros_like(taps.mT) if needs_weight else None
+        to_responses = torch.empty_like(responses) if needs_responses else None
+        for part, kernels in _kernel_spectra(weight, conjugate):
+            if needs_weight or needs_responses:
+                # (frequencies, C_out, parts, C_in): of conj(a) b, b's gradient.
+                to_kernels = torch.bmm(incoming[part].mT, spectra[part]).mul_(weights[part, None, None])
+                to_kernels = to_kernels.transpose(0, 1).reshape(weight.shape[0], -1, weight.shape[1])
+                if to_responses is not None:
+                    to_responses[:, part] = torch.bmm(to_kernels, taps).view(to_responses[:, part].shape)
                 if to_taps is not None:
-                    to_kernels.mul_(response[part].conj()[:, None] * weights[part, None, None])
-                    to_taps += torch.mm(phases[part].mH, to_kernels.flatten(1)).real
+                    to_taps.baddbmm_(conjugate[:, part].flatten(1, 2).mT, to_kernels)
             if needs_image:
                 # The image's spectrum has served: its gradient takes its place.
-                torch.bmm(incoming[part].mul_(response[part].conj()[:, None]), kernels.mH, out=spectra[part])
+                torch.bmm(incoming[part], kernels, out=spectra[part])
         del incoming
         to_image = None
         if needs_image:
             to_image = torch.empty_like(image)
-            inside = [(0, n, 1) for n in image.shape[2:]]
+            each = spectra.unflatten(2, (-1, image.shape[1]))
             for rows in parts(spectra, dim=1):
-                write(to_image[rows], _from_frequencies(spectra[:, rows], grid), inside, None)
-        to_weight = None
-        if to_taps is not None:
-            to_weight = to_taps.view(-1, weight.shape[1], weight.shape[0]).permute(2, 1, 0).reshape(weight.shape)
-        to_transfer = None
-        if cross is not None:
-            to_transfer = as_real_as((cross * weights[:, None]).T.reshape(transfer.shape), transfer)
-        return to_image, to_weight, to_transfer, bias_gradient(ctx.needs_input_grad[3], gradient), None, None, None
+                for index, start in enumerate(_starts(fold)):
+                    pixels = to_image[rows][_every(start, fold)]
+                    inside = [(0, n, 1) for n in pixels.shape[2:]]
+                    pixels.copy_(_read_pixels(each[:, rows, index], grid, inside))
+        to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
+        to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
+        return to_image, to_weight, to_responses, to_bias, None, None, None
 
 
-def _kernel_spectra(weight: Tensor, phases: Tensor) -> Any:
-    """Blocks of frequencies and the kernels' spectra there, (frequencies, C_in, C_out): all at once would not fit."""
-    taps = weight.flatten(2).permute(2, 1, 0).reshape(phases.shape[1], -1).to(phases.dtype)
-    size = max(1, part_elements(weight) // (4 * taps.shape[1]))
-    for first in range(0, phases.shape[0], size):
+def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of frequencies and the filtered kernels' spectra there: all at once would not fit.
+
+    Of shape (frequencies, C_out, parts * C_in).
+    """
+    taps = weight.flatten(2).mT.to(responses.dtype)
+    _, frequencies, interleaved, _ = responses.shape
+    size = max(1, part_elements(weight) // (4 * interleaved * weight.shape[0] * weight.shape[1]))
+    for first in range(0, frequencies, size):
         part = slice(first, first + size)
-        yield part, (phases[part] @ taps).view(-1, weight.shape[1], weight.shape[0])
+        kernels = torch.bmm(responses[:, part].flatten(1, 2), taps)
+        yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
 
 
-def _to_frequencies(image: Tensor, grid: Sequence[int], crop: Crop | None = None) -> Tensor:
-    """Spectra of zero-padded images, (frequencies, B, C): matrices over batch and channel."""
-    axes = spatial(len(grid))
+def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
+    """Spectra of an image's interleaved parts, (frequencies, B, parts * C): matrices over batch and channel."""
     count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
-    spectra = image.new_empty(count, *image.shape[:2], dtype=complex_dtype(image))
-    for part in parts(image):
-        embedded = image[part] if crop is None else embed(image[part], grid, crop)
-        spectra[:, part] = torch.fft.rfftn(embedded, s=tuple(grid), dim=axes).flatten(2).permute(2, 0, 1)
-    return spectra
+    spectra = image.new_empty(count, image.shape[0], math.prod(fold), image.shape[1], dtype=complex_dtype(image))
+    for rows in parts(image):
+        for index, start in enumerate(_starts(fold)):
+            pixels = image[rows][_every(start, fold)]
+            _write_spectra(spectra[:, rows, index], pixels, grid, [(0, n, 1) for n in pixels.shape[2:]], conjugate)
+    return spectra.flatten(2)
 
 
-def _from_frequencies(spectra: Tensor, grid: Sequence[int]) -> Tensor:
-    half = (*grid[:-1], grid[-1] // 2 + 1)
-    return torch.fft.irfftn(
-        spectra.permute(1, 2, 0).contiguous().unflatten(2, half), s=tuple(grid), dim=spatial(len(grid))
-    )
+def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
+    found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
+    # Each by itself, so that the inner loop is over the channels.
+    for index, own in enumerate((spectra.real, spectra.imag)):
+        own.copy_(found[:, index].transpose(0, 1))
+
+
+def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
+    split = torch.view_as_real(spectra).permute(1, 3, 0, 2).contiguous()
+    return spectra_to_pixels(split, grid, crop)
+
+
+def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
+    return list(product(*map(range, fold)))
+
+
+def _every(start: Sequence[int], fold: Sequence[int]) -> tuple[slice, ...]:
+    return (slice(None), slice(None), *(slice(first, None, step) for first, step in zip(start, fold, strict=True)))

@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan_convnorm.layers.convnorm import ConvNorm2d
 from gan_convnorm.layers.registry import Norm
 
 __all__ = [
@@ -46,10 +47,12 @@ def convolve_and_pool(conv: nn.Module, features: Tensor) -> Tensor:
     """``avg_pool2d(conv(features), 2)``, (B, C_in, H, W) to (B, C_out, H / 2, W / 2), up to rounding.
 
     Both together are one convolution with a 4x4 kernel and stride 2: 16 products per channel and pixel of the result
-    in place of 36.
+    in place of 36. ConvNorm pools by itself.
     """
     plain = _plain_3x3(conv)
     if plain is None:
+        if isinstance(conv, ConvNorm2d) and type(conv).forward is ConvNorm2d.forward and not _has_hooks(conv):
+            return conv(features, pool=2)
         return F.avg_pool2d(conv(features), 2)
     return F.conv2d(features, _spread_2x2(plain.weight) / 4, plain.bias, stride=2, padding=1)
 
@@ -65,8 +68,11 @@ def _plain_3x3(conv: nn.Module) -> nn.Conv2d | None:
         return None
     if (conv.kernel_size, conv.stride, conv.padding, conv.dilation) != ((3, 3), (1, 1), (1, 1), (1, 1)):
         return None
-    hooks = (conv._forward_pre_hooks, conv._forward_hooks, conv._backward_pre_hooks, conv._backward_hooks)
-    return None if any(hooks) else conv
+    return None if _has_hooks(conv) else conv
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return any((module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks))
 
 
 def _spread_2x2(weight: Tensor) -> Tensor:
