@@ -8,7 +8,6 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-import ddp_cost
 import gpu_suite
 import mimicry_loop
 import throughput
@@ -107,18 +106,3 @@ def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "| broken | FAILED: TimeoutError: no time was left |" in printed
     assert "| fine | FAILED: TimeoutError: no time was left |" in printed
-
-
-def test_ddp_cost_compares_strategies_that_train_alike(capsys):
-    ddp_cost.main(["--cases", "1", "--rounds", "1", "--steps", "2"])
-    printed = capsys.readouterr().out
-    case = str(ddp_cost.CASES[0])
-    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in printed.splitlines() if case in line]
-    assert [row[0] for row in rows[:3]] == list(ddp_cost.STRATEGIES)
-    assert rows[3][-1].endswith("after 4 steps")
-    assert float(rows[3][-1].split()[0]) <= 1e-6  # one optimizer step is 2e-3 long
-    unlike = {name: (int(weights), int(buffers)) for name, weights, buffers in rows[4:]}
-    assert unlike["NetworksDDP"] == (0, 0)
-    assert unlike["ddp_find_unused_parameters_true"][0] == 0
-    assert unlike["no averaging"][0] > 0  # so the count can find something
-    assert printed.count(" RuntimeError: ") == len(ddp_cost.OTHERS)

@@ -72,12 +72,28 @@ def test_options_reach_the_layer():
     assert find_norm("batch", {"momentum": 0.5}).activation(4).momentum == 0.5
 
 
+def test_convnorm_can_leave_layers_with_one_input_channel_to_spectral_norm():
+    def made(channels, one_input="spectral", **options):
+        options |= {"one_input": one_input}
+        return find_norm("convnorm", options).conv(nn.Conv2d(channels, 6, 3, groups=channels if channels == 2 else 1))
+
+    grey = made(1)
+    for _ in range(50):
+        grey(torch.randn(1, 1, 5, 5))
+    sigma = torch.linalg.matrix_norm(grey.weight.detach().flatten(1).double(), 2).item()
+    assert sigma == pytest.approx(1, abs=1e-5) and type(made(3)) is ConvNorm2d
+    assert type(made(2)) is ConvNorm2d  # one input channel per group of several
+    assert type(find_norm("convnorm").conv(nn.Conv2d(1, 6, 3))) is ConvNorm2d
+    assert type(made(1, gain="lipschitz")) is ConvNorm2d  # a certificate that spectral norm does not give
+    with pytest.raises(BadInput, match="one_input is 'sn', and must be 'spectral' or 'convnorm'"):
+        made(1, one_input="sn")
+
+
 def test_unknown_names_and_options_list_the_choices():
-    with pytest.raises(BadInput, match=r"choose one of: none, batch, sync_batch, .*, cayley, or give your own"):
+    with pytest.raises(BadInput, match=r"none, batch, sync_batch, .*, cayley, or two as a\+b, or give your own"):
         find_norm("convnrom")
-    with pytest.raises(
-        BadInput, match="affine, boundary, eps, gain, gradient, max_gain, max_radius, original, strided, tolerance"
-    ):
+    options = "affine, boundary, eps, gain, gradient, max_gain, max_radius, one_input, original, strided, tolerance"
+    with pytest.raises(BadInput, match=options):
         find_norm("convnorm", {"epsilon": 1})
     with pytest.raises(BadInput, match="takes: none"):
         find_norm("none", {"eps": 1})

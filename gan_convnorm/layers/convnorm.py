@@ -15,6 +15,9 @@ from gan_convnorm.layers.tap_responses import tap_responses
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d"]
 
+#: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
+LARGEST_GRID = 192
+
 
 class _ConvNorm(Preconditioned):
     """The layers that convolve, as opposed to the transposed one."""
@@ -100,7 +103,8 @@ class _ConvNorm(Preconditioned):
     def _fourier_pays(self, input: Tensor, geometry: Geometry) -> bool:
         """Whether the kernels' spectra are few beside the images' (docs/results/convnorm_cost.md).
 
-        On a GPU a convolution is so much faster than a complex matrix product that only images of few channels gain.
+        On a GPU a convolution is so much faster than a complex matrix product that nothing is to be gained, and there
+        the products of the transforms would be as exact as float32_matmul_precision lets them be.
         """
         if self.groups > 1 or any(s > 1 for s in geometry.stride):
             return False
@@ -108,8 +112,8 @@ class _ConvNorm(Preconditioned):
             return False
         if torch.is_autocast_enabled(input.device.type) or input.shape[1] != self.in_channels or traced():
             return False
-        if input.device.type != "cpu":
-            return self.in_channels <= 4
+        if input.device.type != "cpu" or max(geometry.grid) > LARGEST_GRID:
+            return False
         return self.in_channels * self.out_channels <= 2 * input.shape[0] * (self.in_channels + self.out_channels)
 
     def _forward_in_fourier(self, input: Tensor, spectrum: Tensor, geometry: Geometry, pool: int) -> Tensor:

@@ -16,6 +16,9 @@ from gan_convnorm.networks.rows import Row, find_row, scale_channels
 
 __all__ = ["Discriminator"]
 
+#: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md)
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"one_input": "spectral"}}
+
 
 class Discriminator(nn.Module, ABC):
     """Images, and labels where there are classes, to scores.
@@ -28,7 +31,7 @@ class Discriminator(nn.Module, ABC):
         width: factor on every hidden channel count; 1 is the published network.
         norm: name of a normalization in `gan_convnorm.layers.NORMS`, on every layer, shortcuts, head and embedding
             included.
-        norm_options: its options.
+        norm_options: its options; those of `OPTIONS` where they are not given.
         num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
         attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
@@ -57,7 +60,8 @@ class Discriminator(nn.Module, ABC):
         head_bias: bool = False,
     ) -> None:
         super().__init__()
-        found, chosen = find_row(self.name, self.rows, resolution, row), find_norm(norm, norm_options)
+        found = find_row(self.name, self.rows, resolution, row)
+        chosen = find_norm(norm, OPTIONS.get(norm.partition("+")[0], {}) | (norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
