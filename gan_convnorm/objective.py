@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_convnorm.augmentation import augment, parse_policy
 from gan_convnorm.errors import BadInput
@@ -70,10 +71,16 @@ class Objective:
             A scalar, float32 or wider.
         """
         real, fake = augment(real, self.policy, random), augment(fake, self.policy, random)
-        labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
-        # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
-        scores = self._scores(discriminator, torch.cat([real, fake]), labels)
-        loss = self.loss.discriminator(*scores.split([len(real), len(fake)]))
+        if _mixes_images(discriminator):
+            # The generator's step shows it fakes alone, so it must not learn from statistics of both.
+            real_scores = self._scores(discriminator, real, real_labels)
+            fake_scores = self._scores(discriminator, fake, fake_labels)
+        else:
+            # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
+            labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
+            scores = self._scores(discriminator, torch.cat([real, fake]), labels)
+            real_scores, fake_scores = scores.split([len(real), len(fake)])
+        loss = self.loss.discriminator(real_scores, fake_scores)
         if self.penalty is not None and self.weight > 0:
             critic = self._critic(discriminator, real_labels)
             loss = loss + self.weight * self.penalty.function(critic, real, fake, random=random)
@@ -107,3 +114,8 @@ class Objective:
     def _critic(discriminator: nn.Module, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
         # Not through a compiled call, whose backward cannot be differentiated again.
         return lambda images: discriminator.forward(images, labels)
+
+
+def _mixes_images(network: nn.Module) -> bool:
+    """Whether an image's scores depend on the other images of its batch."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())

@@ -223,3 +223,20 @@ def test_truncation_narrows_the_noise():
 def test_unknown_choices_list_the_known(options, message):
     with pytest.raises(BadInput, match=message):
         GAN(**options)
+
+
+@pytest.mark.parametrize("norm", ["batch", "convnorm+batch", "spectral"])
+def test_a_discriminator_with_batch_norm_sees_real_and_fake_images_apart(norm):
+    """In the generator's step it sees fakes alone, so its statistics must be of one kind of image in its own."""
+    torch.manual_seed(0)
+    module = GAN(width=0.05, disc_norm=norm).double()
+    real, fake = torch.randn(6, 1, 16, 16).double(), torch.randn(6, 1, 16, 16).double() + 1
+    seen = []
+    hook = module.discriminator.register_forward_pre_hook(lambda _, arguments: seen.append(len(arguments[0])))
+    found = module.objective.discriminator_loss(module.discriminator, real, fake, None, None, torch.Generator())
+    hook.remove()
+    assert seen == ([12] if norm == "spectral" else [6, 6])
+    if norm == "batch":
+        scores = [module.discriminator(images, None) for images in (real, fake)]
+        expected = (1 - scores[0]).relu().mean() + (1 + scores[1]).relu().mean()
+        assert found.item() == pytest.approx(expected.item(), rel=1e-12)
