@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import NORMS, ConvNorm2d, LinearRowNorm
+from gan_convnorm.layers import NORMS, ConvNorm2d, LinearRowNorm, OriginalConvNorm2d
 from gan_convnorm.networks import (
     NETWORKS,
     DCGANDiscriminator,
@@ -231,3 +232,19 @@ def test_unknown_resolution_width_and_name_say_what_there_is():
         SNGANDiscriminator(32, width=0)
     with pytest.raises(BadInput, match=r"network 'biggan' .*: sngan, dcgan"):
         find_networks("biggan")
+
+
+def test_a_discriminator_s_convnorm_has_options_of_its_own():
+    def first_two(**options):
+        network = SNGANDiscriminator(16, 1, 0.1, "convnorm", options)
+        return network.blocks[0].conv1, network.blocks[0].conv2
+
+    grey, conv = first_two()
+    assert parametrize.is_parametrized(grey, "weight") and type(conv) is ConvNorm2d and conv.affine is None
+    grey, conv = first_two(affine="channel", one_input="convnorm")
+    assert type(grey) is type(conv) is ConvNorm2d and conv.affine == "channel"
+    assert all(
+        type(layer) is OriginalConvNorm2d and not isinstance(layer.affine, nn.Identity)
+        for layer in first_two(original=True)
+    )
+    assert type(SNGANDiscriminator(32, 3, 0.1, "convnorm").blocks[0].conv1) is ConvNorm2d

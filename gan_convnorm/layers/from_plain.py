@@ -38,8 +38,8 @@ def convnorm(
     frequency alike: of such a layer, as the first one of grey images, only phases are left to learn. `one_input` can
     have spectral normalization stand in.
 
-    The options are those of `ConvNorm2d`; the defaults are the setting that trains a discriminator best
-    (docs/results/convnorm_defaults.md).
+    The options are those of `ConvNorm2d`; the default is the paper's layer, its learned filter included. In a
+    discriminator the defaults are others (`gan_convnorm.networks.discriminator.OPTIONS`).
 
     Args:
         conv: `nn.Conv1d`, `nn.Conv2d`, `nn.Conv3d` or `nn.ConvTranspose2d`.

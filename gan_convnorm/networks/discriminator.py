@@ -17,7 +17,7 @@ from gan_convnorm.networks.rows import Row, find_row, scale_channels
 __all__ = ["Discriminator"]
 
 #: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md)
-OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"one_input": "spectral"}}
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "one_input": "spectral"}}
 
 
 class Discriminator(nn.Module, ABC):
@@ -61,7 +61,7 @@ class Discriminator(nn.Module, ABC):
     ) -> None:
         super().__init__()
         found = find_row(self.name, self.rows, resolution, row)
-        chosen = find_norm(norm, OPTIONS.get(norm.partition("+")[0], {}) | (norm_options or {}))
+        chosen = find_norm(norm, _with_own(norm, norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
@@ -122,3 +122,8 @@ class Discriminator(nn.Module, ABC):
         for own in following:
             scores = scores + self.embedding(vectors).gather(1, own.unsqueeze(1))
         return scores.squeeze(1)
+
+
+def _with_own(norm: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A discriminator's options beneath those that are given; the layer of 2021 has its own."""
+    return options if options.get("original") else OPTIONS.get(norm.partition("+")[0], {}) | options

@@ -76,7 +76,7 @@ def _curves(
             low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
-        if column == "fid" or column.startswith(NORM_COLUMN[0]):
+        if column in ("fid", "kid") or column.startswith(NORM_COLUMN[0]):
             _log_where_wide(axes)
     _key(figure, panels)
     return _png(figure)
@@ -97,9 +97,16 @@ def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[fl
 
 
 def _log_where_wide(axes: Any) -> None:
+    from matplotlib.ticker import ScalarFormatter
+
     values = [y for line in axes.get_lines() for y in line.get_ydata()]
     if values and min(values) > 0 and max(values) > 10 * min(values):
         axes.set_yscale("log")
+        decades = math.log10(max(values) / min(values))
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        if decades < 2:
+            axes.yaxis.set_minor_formatter(ScalarFormatter())
+            axes.tick_params(axis="y", which="minor", labelsize=7)
 
 
 def _colours(results: Sequence[Result]) -> dict[str, Any]:
