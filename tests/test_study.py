@@ -78,7 +78,8 @@ def test_a_norm_s_options_do_not_shine_through(tmp_path):
 
 
 def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
-    plan = read_plan(written(tmp_path)).for_smoke()
+    long = {"model": {"disc_norm": "spectral", "steps": 30}}
+    plan = read_plan(written(tmp_path, norms={**PLAN["norms"], "spectral": long})).for_smoke()
     assert plan.name == "small-smoke"
     assert [(grid.seed, grid.norm) for grid in plan.grids.values()] == [
         ([0, 2], ["none", "spectral"]),

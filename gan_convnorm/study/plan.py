@@ -128,11 +128,11 @@ class Plan:
                 norm=ends(grid.norm or list(self.norms)),
                 n_dis=grid.n_dis and ends(grid.n_dis),
                 learning_rate=grid.learning_rate and ends(grid.learning_rate),
-                config=_merge(grid.config, self.smoke),
             )
             for name, grid in self.grids.items()
         }
-        return replace(self, name=f"{self.name}-smoke", grids=grids)
+        norms = {name: _merge(config, self.smoke) for name, config in self.norms.items()}
+        return replace(self, name=f"{self.name}-smoke", norms=norms, grids=grids)
 
 
 def read_plan(path: Path) -> Plan:
