@@ -97,7 +97,7 @@ def differences(one: Path, two: Path) -> list[str]:
     for name in found[0].keys() & found[1].keys():
         a, b = found[0][name], found[1][name]
         # Lightning restores the best score, and not what the last improvement was, which nothing reads.
-        told = name == ".config" or name.endswith((".seconds", "_path", ".dirpath", ".current_score"))
+        told = name == ".config" or name.endswith((".seconds", ".cpu_seconds", "_path", ".dirpath", ".current_score"))
         if not told and not same(a, b):
             differing.append(name)
     if (one / "metrics.csv").read_bytes() != (two / "metrics.csv").read_bytes():

@@ -80,7 +80,7 @@ def test_snippets_run(snippet):
 def test_files_and_norms_named_are_there():
     from gan_convnorm.layers import NORMS
 
-    for path in re.findall(r"configs/[\w.]+", README):
+    for path in re.findall(r"configs/[\w./]+", README):
         assert (ROOT / path).is_file(), path
     for path in re.findall(r"\]\((?!https)([^)]+)\)", README):
         assert (ROOT / path).exists(), path
