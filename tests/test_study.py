@@ -392,7 +392,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
 
 
 def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path):
-    """The real command with real runs; a killed study leaves no run behind that goes on by itself."""
+    """The real command with real runs."""
     file = str(ROOT / "configs/studies/digits_norms.yaml")
     command = [sys.executable, "-m", "gan_convnorm.study", file, "--smoke", "--out", "out", "--workers", "2"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -420,6 +420,14 @@ def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path):
     assert len(list(tmp_path.glob("out/*_layer_norms.png"))) == 1
     again = subprocess.run([*command, "--report"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert again.returncode == 0 and "4 of 4 runs are done" in again.stdout
+
+
+def test_a_run_ends_when_its_study_is_gone(tmp_path):
+    started_by = "1"  # which is not this process
+    command = [sys.executable, "-m", "gan_convnorm.study.worker", started_by, "fit", "--steps", "100000"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=60)
+    assert done.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 def test_reading_a_run_that_is_none_is_one_line(tmp_path):

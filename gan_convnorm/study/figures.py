@@ -8,8 +8,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.study.comparison import cells
-from gan_convnorm.study.results import NORM_COLUMN, SCORES, Result
+from gan_convnorm.study.results import NORM_COLUMN, Result
 
 __all__ = ["draw_layer_norms", "draw_scores", "draw_sensitivity", "layers"]
 

@@ -204,7 +204,6 @@ class Queue:
                 raise Stopping
             if status == 2:
                 self.bad_input = f"{point.label}: {last}"
-                self.stopping.set()
                 self._stop(signal.SIGTERM, None)
                 raise Stopping
             how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"

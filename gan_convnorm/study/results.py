@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.compare.runs import read_runs
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study.plan import Point
 
-__all__ = ["NORM_COLUMN", "SCORES", "Result", "read_result", "table", "write_table"]
+__all__ = ["NORM_COLUMN", "Result", "read_result", "table", "write_table"]
 
-SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
 #: a layer's operator norm in metrics.csv, where the run measured it
 NORM_COLUMN = ("spectrum/", "/operator_norm")
 #: the last FID is this many times the best of the run, or more
