@@ -174,3 +174,23 @@ def test_the_discriminator_s_pooled_layers_have_small_transforms(monkeypatch):
     for module in network.modules():
         module.register_forward_hook(lambda *_: None)  # every layer's whole output is computed
     torch.testing.assert_close(network(images), scores, rtol=1e-4, atol=1e-4 * math.sqrt(len(scores)))
+
+
+def test_outputs_and_gradients_outlive_the_memory_that_layers_share():
+    """What a call returns is not overwritten by the next one, and what inference mode leaves serves training."""
+    torch.manual_seed(0)
+    layers = [ConvNorm2d(3, 4, 3, padding=1).double(), ConvNorm2d(4, 2, 3, padding=1).double()]
+    image = torch.randn(2, 3, 14, 9, dtype=torch.float64)
+    with torch.inference_mode():
+        first = layers[0](image, pool=2)
+        kept = first.clone()
+        layers[1](torch.randn(2, 4, 14, 9, dtype=torch.float64), pool=2)
+        assert torch.equal(first, kept)
+    image.requires_grad_()
+    output = layers[1](layers[0](image))
+    expected = torch.nn.functional.avg_pool2d(layers[0](image), 2)
+    torch.testing.assert_close(layers[0](image, pool=2), expected, rtol=1e-12, atol=1e-12)
+    gradient = torch.autograd.grad(output.square().sum(), image)[0]
+    again = torch.autograd.grad(layers[1](layers[0](image)).square().sum(), image)[0]
+    assert torch.equal(gradient, again)
+    assert torch.autograd.gradcheck(lambda x: layers[1](layers[0](x)), image[:1, :, :4, :5].detach().requires_grad_())

@@ -23,7 +23,7 @@ from gan_convnorm.layers.circular_grid import (
     read,
     spatial,
 )
-from gan_convnorm.layers.matrix_transform import pixels_to_spectra, spectra_to_pixels
+from gan_convnorm.layers.matrix_transform import memory, pixels_to_spectra, spectra_to_pixels
 
 __all__ = ["convolve_in_fourier", "convolve_reference"]
 
@@ -72,7 +72,7 @@ def convolve_reference(
     axes = spatial(len(grid))
     padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
     padded = torch.nn.functional.pad(image, padding[::-1])
-    interleaved = torch.stack([padded[_every(start, fold)] for start in _starts(fold)], dim=1)
+    interleaved = torch.stack([padded[:, *_every(start, fold)] for start in _starts(fold)], dim=1)
     spectra = torch.fft.rfftn(interleaved, dim=axes).flatten(3)
     kernels = torch.einsum("kfpt,kjt->kfpj", responses, weight.flatten(2).to(responses.dtype))
     half = (*grid[:-1], grid[-1] // 2 + 1)
@@ -95,14 +95,13 @@ class _ConvolveInFourier(torch.autograd.Function):
         ctx.save_for_backward(image, weight, responses, bias)
         ctx.grid, ctx.fold, ctx.crop = grid, fold, crop
         spectra = _to_frequencies(image, grid, fold)
-        filtered = spectra.new_empty(*spectra.shape[:2], weight.shape[0])
+        filtered = memory.take("filtered", spectra, (*spectra.shape[:2], weight.shape[0]))
         for part, kernels in _kernel_spectra(weight, responses):
             torch.bmm(spectra[part], kernels.mT, out=filtered[part])
-        del spectra
         shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
         output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format_of(image))
         for rows in parts(filtered, dim=1):
-            output[rows] = _read_pixels(filtered[:, rows], grid, crop)
+            _read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
         if bias is not None:
             output += bias.view(-1, *[1] * len(crop))
         return output
@@ -116,9 +115,9 @@ class _ConvolveInFourier(torch.autograd.Function):
             found = differentiable_gradients(convolve_reference, inputs, (grid, fold, crop), gradient)
             return *found, None, None, None
         needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
-        incoming = image.new_empty(responses.shape[1], *gradient.shape[:2], dtype=responses.dtype)
+        incoming = memory.take("filtered", responses, (responses.shape[1], *gradient.shape[:2]))
         for rows in parts(gradient):
-            _write_spectra(incoming[:, rows], gradient[rows], grid, crop)
+            _write_spectra(incoming[:, rows].unsqueeze(2), gradient[rows].movedim(1, -1), grid, crop)
         spectra = _to_frequencies(image, grid, fold, conjugate=True)
         weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
         conjugate = responses.conj().resolve_conj()
@@ -137,16 +136,7 @@ class _ConvolveInFourier(torch.autograd.Function):
             if needs_image:
                 # The image's spectrum has served: its gradient takes its place.
                 torch.bmm(incoming[part], kernels, out=spectra[part])
-        del incoming
-        to_image = None
-        if needs_image:
-            to_image = torch.empty_like(image)
-            each = spectra.unflatten(2, (-1, image.shape[1]))
-            for rows in parts(spectra, dim=1):
-                for index, start in enumerate(_starts(fold)):
-                    pixels = to_image[rows][_every(start, fold)]
-                    inside = [(0, n, 1) for n in pixels.shape[2:]]
-                    pixels.copy_(_read_pixels(each[:, rows, index], grid, inside))
+        to_image = _to_images(image, spectra, grid, fold) if needs_image else None
         to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
         return to_image, to_weight, to_responses, to_bias, None, None, None
@@ -162,31 +152,72 @@ def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, 
     size = max(1, part_elements(weight) // (4 * interleaved * weight.shape[0] * weight.shape[1]))
     for first in range(0, frequencies, size):
         part = slice(first, first + size)
-        kernels = torch.bmm(responses[:, part].flatten(1, 2), taps)
+        own = responses[:, part].flatten(1, 2)
+        kernels = memory.take("kernels", own, (*own.shape[:2], taps.shape[2]))
+        torch.bmm(own, taps, out=kernels)
         yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
 
 
 def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
     """Spectra of an image's interleaved parts, (frequencies, B, parts * C): matrices over batch and channel."""
     count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
-    spectra = image.new_empty(count, image.shape[0], math.prod(fold), image.shape[1], dtype=complex_dtype(image))
+    shape = (count, image.shape[0], math.prod(fold), image.shape[1])
+    spectra = memory.take("spectra", image, shape, complex_dtype(image))
+    counts = _largest_part(image, fold)
     for rows in parts(image):
-        for index, start in enumerate(_starts(fold)):
-            pixels = image[rows][_every(start, fold)]
-            _write_spectra(spectra[:, rows, index], pixels, grid, [(0, n, 1) for n in pixels.shape[2:]], conjugate)
+        pixels = image[rows].movedim(1, -1)
+        if math.prod(fold) > 1:
+            interleaved = memory.take("interleaved", pixels, (len(pixels), math.prod(fold), *counts, image.shape[1]))
+            for index, start in enumerate(_starts(fold)):
+                own = pixels[_every(start, fold)]
+                if own.shape[1:-1] != counts:
+                    interleaved[:, index] = 0
+                interleaved[:, index][tuple(map(slice, own.shape))] = own
+            pixels = interleaved.flatten(0, 1)
+        _write_spectra(spectra[:, rows], pixels, grid, [(0, n, 1) for n in counts], conjugate)
     return spectra.flatten(2)
 
 
+def _to_images(image: Tensor, spectra: Tensor, grid: Sequence[int], fold: Sequence[int]) -> Tensor:
+    """The transpose of `_to_frequencies`, up to the half grid's weights: images such as `image`."""
+    found = torch.empty_like(image)
+    inside = [(0, n, 1) for n in _largest_part(image, fold)]
+    for rows in parts(image):
+        pixels = found[rows].movedim(1, -1)
+        own = spectra[:, rows].unflatten(2, (-1, image.shape[1]))
+        if math.prod(fold) == 1:
+            _read_pixels(own, grid, inside, pixels)
+            continue
+        interleaved = _read_pixels(own, grid, inside).unflatten(0, (len(pixels), -1))
+        for index, start in enumerate(_starts(fold)):
+            part = pixels[_every(start, fold)]
+            part.copy_(interleaved[:, index][tuple(map(slice, part.shape))])
+    return found
+
+
+def _largest_part(image: Tensor, fold: Sequence[int]) -> torch.Size:
+    """Size of the first of the interleaved parts; another may be a pixel smaller."""
+    return torch.Size(-(-n // s) for n, s in zip(image.shape[2:], fold, strict=True))
+
+
 def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
+    """Into (frequencies, B, parts, C) the spectra of pixels, (B * parts, *counts, C)."""
     found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
-    # Each by itself, so that the inner loop is over the channels.
-    for index, own in enumerate((spectra.real, spectra.imag)):
-        own.copy_(found[:, index].transpose(0, 1))
+    real, imaginary = found.unflatten(0, spectra.shape[1:3]).permute(2, 3, 0, 1, 4)
+    torch.complex(real, imaginary, out=spectra)
 
 
-def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
-    split = torch.view_as_real(spectra).permute(1, 3, 0, 2).contiguous()
-    return spectra_to_pixels(split, grid, crop)
+def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
+    """Of (frequencies, B, parts, C) the pixels, (B * parts, *counts, C); `out`, of that shape, with any strides."""
+    _, images, interleaved, channels = spectra.shape
+    parts_first = torch.view_as_real(spectra).permute(1, 2, 4, 0, 3)
+    split = memory.take("split", parts_first, parts_first.shape).copy_(parts_first)
+    half = (*grid[:-1], grid[-1] // 2 + 1)
+    split = split.view(images * interleaved, 2, *half, channels)
+    if out is None or not out.is_contiguous():
+        found = spectra_to_pixels(split, grid, crop)
+        return found if out is None else out.copy_(found)
+    return spectra_to_pixels(split, grid, crop, out)
 
 
 def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
@@ -194,4 +225,4 @@ def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 def _every(start: Sequence[int], fold: Sequence[int]) -> tuple[slice, ...]:
-    return (slice(None), slice(None), *(slice(first, None, step) for first, step in zip(start, fold, strict=True)))
+    return (slice(None), *(slice(first, None, step) for first, step in zip(start, fold, strict=True)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -41,33 +42,49 @@ def tap_responses(
     Returns:
         Complex, shape (C_out, frequencies of the folded half grid, product of fold, taps), each in row-major order.
     """
-    responses = torch.ones(1, 1, 1, 1, dtype=torch.complex128, device=transfer.device)
-    wanted = torch.zeros(1, 1, dtype=torch.int64, device=transfer.device)
+    key = (tuple(kernel_size), tuple(grid), tuple(dilation), tuple(offset), tuple(fold), pool)
+    at = _frequencies(tuple(grid), tuple(fold), transfer.device)
+    at_frequencies = _read(transfer, *at).to(complex_dtype(transfer.real))
+    return torch.einsum("kfl,flpt->kfpt", at_frequencies, _all_pass(*key, at_frequencies.dtype, transfer.device))
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _all_pass(
+    kernel_size: tuple[int, ...],
+    grid: tuple[int, ...],
+    dilation: tuple[int, ...],
+    offset: tuple[int, ...],
+    fold: tuple[int, ...],
+    pool: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """The responses with T_k = 1, (frequencies, aliases l, interleaved parts, taps)."""
+    responses = torch.ones(1, 1, 1, 1, dtype=torch.complex128, device="cpu")
     for axis, (k, n, d, o, s) in enumerate(zip(kernel_size, grid, dilation, offset, fold, strict=True)):
-        numbers = torch.arange(max(k, n, pool), device=transfer.device)
-        coarse = n // s
-        last = axis == len(grid) - 1
-        frequency = numbers[: coarse // 2 + 1 if last else coarse, None] + coarse * numbers[:s]
+        numbers = torch.arange(max(k, n, pool), device="cpu")
+        frequency = _aliases(n, s, half=axis == len(grid) - 1)
         taps = _phase(frequency, numbers[:k] * d - o, n)
         box = _phase(frequency, numbers[:pool], n).mean(-1)
         parts = _phase(frequency, -numbers[:s], n) / s
         own = taps[:, :, None, :] * parts[..., None] * box[..., None, None]
         sizes = [a * b for a, b in zip(responses.shape, own.shape, strict=True)]
         responses = torch.einsum("flpt,gmqu->fglmpqtu", responses, own).reshape(sizes)
+    return responses.to(device, dtype)
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _frequencies(grid: tuple[int, ...], fold: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Which values of the half grid, in row-major order, the frequencies and their aliases have, and which mirrored.
+
+    Both of shape (frequencies, aliases).
+    """
+    wanted = torch.zeros(1, 1, dtype=torch.int64, device="cpu")
+    for axis, (n, s) in enumerate(zip(grid, fold, strict=True)):
+        frequency = _aliases(n, s, half=axis == len(grid) - 1)
         wanted = (wanted[:, None, :, None] * n + frequency[:, None, :]).flatten(2).flatten(0, 1)
-    at_frequencies = _read(transfer, wanted, grid).to(complex_dtype(transfer.real))
-    return torch.einsum("kfl,flpt->kfpt", at_frequencies, responses.to(at_frequencies.dtype))
-
-
-def _phase(frequency: Tensor, shift: Tensor, n: int) -> Tensor:
-    angle = (2 * math.pi / n) * (frequency[..., None] * shift % n).double()
-    return torch.complex(angle.cos(), angle.sin())
-
-
-def _read(transfer: Tensor, wanted: Tensor, grid: Sequence[int]) -> Tensor:
-    """A half grid's values at frequencies of the whole one, (C, *wanted), given by their row-major index."""
-    if wanted.shape[1] == 1:
-        return transfer.flatten(1)[..., None]
     position = torch.zeros_like(wanted)
     mirrored = wanted % grid[-1] > grid[-1] // 2
     places = math.prod(grid)
@@ -76,5 +93,24 @@ def _read(transfer: Tensor, wanted: Tensor, grid: Sequence[int]) -> Tensor:
         frequency = wanted // places % n
         frequency = torch.where(mirrored, -frequency % n, frequency)
         position = position * (n // 2 + 1 if axis == len(grid) - 1 else n) + frequency
+    return position.to(device), mirrored.to(device)
+
+
+def _aliases(n: int, fold: int, half: bool) -> Tensor:
+    """Frequencies of an axis of the whole grid that are one on the folded grid: w = c + l N / s, by c and l."""
+    coarse = n // fold
+    steps = torch.arange(max(coarse, fold), device="cpu")
+    return steps[: coarse // 2 + 1 if half else coarse, None] + coarse * steps[:fold]
+
+
+def _phase(frequency: Tensor, shift: Tensor, n: int) -> Tensor:
+    angle = (2 * math.pi / n) * (frequency[..., None] * shift % n).double()
+    return torch.complex(angle.cos(), angle.sin())
+
+
+def _read(transfer: Tensor, position: Tensor, mirrored: Tensor) -> Tensor:
+    """A half grid's values at frequencies of the whole one, (C, frequencies, aliases)."""
+    if position.shape[1] == 1:
+        return transfer.flatten(1)[..., None]
     found = transfer.flatten(1)[:, position]
     return torch.where(mirrored, found.conj(), found) if transfer.is_complex() else found

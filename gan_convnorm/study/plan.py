@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentParser, Namespace
 
 from gan_convnorm.errors import BadInput
 
@@ -142,8 +143,6 @@ def read_plan(path: Path) -> Plan:
         BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a grid or baseline that
             names no norm of the plan, or an empty axis.
     """
-    from jsonargparse import ArgumentParser
-
     if not path.is_file():
         raise BadInput(f"there is no study {path}; expected a YAML file such as configs/studies/digits_norms.yaml")
     try:
@@ -159,7 +158,14 @@ def read_plan(path: Path) -> Plan:
     except Exception as error:  # jsonargparse's own, and those of its types
         raise BadInput(f"{path}: {' '.join(str(error).split())}") from error
     _check(path, plan)
-    return plan
+    grids = {name: replace(grid, config=_plain(grid.config)) for name, grid in plan.grids.items()}
+    return replace(plan, norms=_plain(plan.norms), config=_plain(plan.config), smoke=_plain(plan.smoke), grids=grids)
+
+
+def _plain(value: Any) -> Any:
+    """Mappings as they are in the file: of those with a class_path jsonargparse makes a type of its own."""
+    mapping = vars(value) if isinstance(value, Namespace) else value
+    return {key: _plain(own) for key, own in mapping.items()} if isinstance(mapping, dict) else value
 
 
 def _check(path: Path, plan: Plan) -> None:
