@@ -72,9 +72,9 @@ def test_options_reach_the_layer():
     assert find_norm("batch", {"momentum": 0.5}).activation(4).momentum == 0.5
 
 
-def test_convnorm_can_leave_layers_with_one_input_channel_to_spectral_norm():
-    def made(channels, one_input="spectral", **options):
-        options |= {"one_input": one_input}
+def test_convnorm_can_leave_layers_with_few_input_channels_to_spectral_norm():
+    def made(channels, min_inputs=2, **options):
+        options |= {"min_inputs": min_inputs}
         return find_norm("convnorm", options).conv(nn.Conv2d(channels, 6, 3, groups=channels if channels == 2 else 1))
 
     grey = made(1)
@@ -85,14 +85,15 @@ def test_convnorm_can_leave_layers_with_one_input_channel_to_spectral_norm():
     assert type(made(2)) is ConvNorm2d  # one input channel per group of several
     assert type(find_norm("convnorm").conv(nn.Conv2d(1, 6, 3))) is ConvNorm2d
     assert type(made(1, gain="lipschitz")) is ConvNorm2d  # a certificate that spectral norm does not give
-    with pytest.raises(BadInput, match="one_input is 'sn', and must be 'spectral' or 'convnorm'"):
-        made(1, one_input="sn")
+    assert type(made(3, min_inputs=4)) is not ConvNorm2d and type(made(4, min_inputs=4)) is ConvNorm2d
+    with pytest.raises(BadInput, match="min_inputs is 0, and must be one input channel or more"):
+        made(1, min_inputs=0)
 
 
 def test_unknown_names_and_options_list_the_choices():
     with pytest.raises(BadInput, match=r"none, batch, sync_batch, .*, cayley, or two as a\+b, or give your own"):
         find_norm("convnrom")
-    options = "affine, boundary, eps, gain, gradient, max_gain, max_radius, one_input, original, strided, tolerance"
+    options = "affine, boundary, eps, gain, gradient, max_gain, max_radius, min_inputs, original, strided, tolerance"
     with pytest.raises(BadInput, match=options):
         find_norm("convnorm", {"epsilon": 1})
     with pytest.raises(BadInput, match="takes: none"):

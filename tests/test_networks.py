@@ -119,7 +119,9 @@ def test_every_layer_of_the_discriminator_is_normalized():
     network = SNGANDiscriminator(32, norm="convnorm", num_classes=10, attention=8)
     convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert len(convs) == 10 + 4
-    assert all(isinstance(m, ConvNorm2d) for m in convs)
+    image_layers = [m for m in convs if m.in_channels == 3]
+    assert len(image_layers) == 2 and all(parametrize.is_parametrized(m, "weight") for m in image_layers)
+    assert all(isinstance(m, ConvNorm2d) for m in convs if m not in image_layers)
     assert isinstance(network.linear, LinearRowNorm)
     assert isinstance(network.embedding, LinearRowNorm)
     spectral = SNGANDiscriminator(32, norm="spectral", num_classes=10, attention=8)
@@ -241,10 +243,11 @@ def test_a_discriminator_s_convnorm_has_options_of_its_own():
 
     grey, conv = first_two()
     assert parametrize.is_parametrized(grey, "weight") and type(conv) is ConvNorm2d and conv.affine is None
-    grey, conv = first_two(affine="channel", one_input="convnorm")
+    grey, conv = first_two(affine="channel", min_inputs=1)
     assert type(grey) is type(conv) is ConvNorm2d and conv.affine == "channel"
     assert all(
         type(layer) is OriginalConvNorm2d and not isinstance(layer.affine, nn.Identity)
         for layer in first_two(original=True)
     )
-    assert type(SNGANDiscriminator(32, 3, 0.1, "convnorm").blocks[0].conv1) is ConvNorm2d
+    colour = SNGANDiscriminator(32, 3, 0.1, "convnorm").blocks[0]
+    assert parametrize.is_parametrized(colour.conv1, "weight") and type(colour.conv2) is ConvNorm2d

@@ -30,13 +30,13 @@ def convnorm(
     max_radius: int | None = None,
     max_gain: float | None = None,
     original: bool = False,
-    one_input: Literal["convnorm", "spectral"] = "convnorm",
+    min_inputs: int = 1,
 ) -> nn.Module:
     """Bounds ||Q_k|| <= 1 in a network's convolution: the ConvNorm layer that takes over its weights and geometry.
 
     A kernel with a single input channel has |F a_k|^2 for its power spectrum, and divided by its root it passes every
-    frequency alike: of such a layer, as the first one of grey images, only phases are left to learn. `one_input` can
-    have spectral normalization stand in.
+    frequency alike: of such a layer, as the first one of grey images, only phases are left to learn; of colours, which
+    are much alike, little more. `min_inputs` can have spectral normalization stand in.
 
     The options are those of `ConvNorm2d`; the default is the paper's layer, its learned filter included. In a
     discriminator the defaults are others (`gan_convnorm.networks.discriminator.OPTIONS`).
@@ -54,8 +54,8 @@ def convnorm(
         max_gain: as in `ConvNorm2d`.
         original: the layer of 2021 (`OriginalConvNorm2d`, with its affine and its BatchNorm), of which only `eps` and
             `affine` (any, or None for neither scale nor filter) can be chosen.
-        one_input: what layers with one input channel get: "convnorm" like all others, or "spectral", the spectral
-            normalization of their weights, but for a certified gain ("lipschitz" or "learned") and for `original`.
+        min_inputs: layers with fewer input channels get the spectral normalization of their weights instead, but for a
+            certified gain ("lipschitz" or "learned") and for `original`; 4 for those that see an image.
 
     Raises:
         BadInput: another module.
@@ -63,13 +63,11 @@ def convnorm(
     options: dict[str, Any] = {"eps": eps, "gain": gain, "affine": affine, "gradient": gradient, "strided": strided}
     options |= {"tolerance": tolerance, "boundary": boundary, "max_radius": max_radius, "max_gain": max_gain}
     certified = gain in ("lipschitz", "learned")
-    if one_input not in ("spectral", "convnorm"):
-        raise BadInput(f"convnorm: one_input is {one_input!r}, and must be 'spectral' or 'convnorm'")
-    convolves = isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-    if one_input == "spectral" and convolves and not certified and not original:
-        assert isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-        if conv.in_channels == 1:
-            return spectral(conv)
+    if min_inputs < 1:
+        raise BadInput(f"convnorm: min_inputs is {min_inputs}, and must be one input channel or more")
+    stands_in = not certified and not original
+    if stands_in and isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) and conv.in_channels < min_inputs:
+        return spectral(conv)
     geometry: dict[str, Any] = {
         name: getattr(conv, name, None)
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")

@@ -16,8 +16,8 @@ from gan_convnorm.networks.rows import Row, find_row, scale_channels
 
 __all__ = ["Discriminator"]
 
-#: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md)
-OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "one_input": "spectral"}}
+#: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md, study_cifar10.md)
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "min_inputs": 4}}
 
 
 class Discriminator(nn.Module, ABC):
