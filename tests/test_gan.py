@@ -5,8 +5,8 @@ import itertools
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_training import fit
 
-from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
 from gan_convnorm.networks import SNGANGenerator
@@ -30,19 +30,7 @@ class Record(pl.Callback):
 
 def train(**options):
     record = Record()
-    pl.seed_everything(0)
-    gan = GAN(width=0.05, **options)
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        callbacks=[record],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        accelerator="cpu",
-    )
-    trainer.fit(gan, Digits(batch_size=8))
+    gan, trainer = fit(record, **options)
     return gan, record, trainer
 
 

@@ -3,11 +3,10 @@
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_training import fit
 
 from gan_convnorm.callbacks import FiniteCheck
-from gan_convnorm.data import Digits
 from gan_convnorm.errors import RunStopped
-from gan_convnorm.gan import GAN
 
 STEPS = 50
 
@@ -22,20 +21,8 @@ class Losses(pl.Callback):
 
 def train(precision="32-true", callbacks=(), **options):
     losses = Losses()
-    pl.seed_everything(0, verbose=False)
-    gan = GAN(width=0.05, **{"steps": STEPS, "gen_lr": 2e-4, "disc_lr": 2e-4, **options})
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        callbacks=[losses, *callbacks],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        accelerator="cpu",
-        precision=precision,
-    )
-    trainer.fit(gan, Digits(batch_size=8))
+    options = {"steps": STEPS, "gen_lr": 2e-4, "disc_lr": 2e-4, **options}
+    gan, _ = fit(losses, *callbacks, precision=precision, **options)
     return gan, torch.tensor(losses.rows)
 
 
