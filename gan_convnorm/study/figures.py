@@ -55,7 +55,9 @@ def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
             axes.plot([m[0] for m in means], [m[1] for m in means], color=colour, linewidth=1.5, label=norm)
             for rate, fid, diverged in means:
                 axes.plot(rate, fid, "o", color=colour, markerfacecolor="white" if diverged else colour, markersize=6)
-        axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID", xscale="log", yscale="log")
+        axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID")
+        _log(axes.xaxis)
+        _log(axes.yaxis)
     _key(figure, panels)
     return _png(figure)
 
@@ -98,16 +100,19 @@ def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[fl
 
 
 def _log_where_wide(axes: Any) -> None:
-    from matplotlib.ticker import ScalarFormatter
-
     values = [y for line in axes.get_lines() for y in line.get_ydata()]
     if values and min(values) > 0 and max(values) > 10 * min(values):
-        axes.set_yscale("log")
-        decades = math.log10(max(values) / min(values))
-        axes.yaxis.set_major_formatter(ScalarFormatter())
-        if decades < 2:
-            axes.yaxis.set_minor_formatter(ScalarFormatter())
-            axes.tick_params(axis="y", which="minor", labelsize=7)
+        _log(axes.yaxis)
+
+
+def _log(axis: Any) -> None:
+    """A logarithmic axis with ticks that can be read, also within a decade."""
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def _colours(results: Sequence[Result]) -> dict[str, Any]:
