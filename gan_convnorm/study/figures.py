@@ -58,6 +58,9 @@ def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
         axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID")
         _log(axes.xaxis)
         _log(axes.yaxis)
+    limits = [limit for axes in panels for limit in axes.get_ylim()]
+    for axes in panels:
+        axes.set_ylim(min(limits), max(limits))
     _key(figure, panels)
     return _png(figure)
 
