@@ -42,10 +42,11 @@ def tap_responses(
     Returns:
         Complex, shape (C_out, frequencies of the folded half grid, product of fold, taps), each in row-major order.
     """
-    key = (tuple(kernel_size), tuple(grid), tuple(dilation), tuple(offset), tuple(fold), pool)
-    at = _frequencies(tuple(grid), tuple(fold), transfer.device)
-    at_frequencies = _read(transfer, *at).to(complex_dtype(transfer.real))
-    return torch.einsum("kfl,flpt->kfpt", at_frequencies, _all_pass(*key, at_frequencies.dtype, transfer.device))
+    position, mirrored = _frequencies(tuple(grid), tuple(fold), transfer.device)
+    at_frequencies = _read(transfer, position, mirrored).to(complex_dtype(transfer.real))
+    geometry = (tuple(values) for values in (kernel_size, grid, dilation, offset, fold))
+    all_pass = _all_pass(*geometry, pool, at_frequencies.dtype, transfer.device)
+    return torch.einsum("kfl,flpt->kfpt", at_frequencies, all_pass)
 
 
 @lru_cache(maxsize=64)
