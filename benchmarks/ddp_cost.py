@@ -32,10 +32,11 @@ from pytorch_lightning.strategies import DDPStrategy
 from throughput import environment, middle_and_spread, now, quiet
 from torch import Tensor
 
-from gan_convnorm.callbacks import FiniteCheck, MetricsFile
+from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.cli import TRAINER_DEFAULTS
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import MetricsFile
 from gan_convnorm.strategies import NetworksDDP
 
 PROCESSES = 2

@@ -29,8 +29,8 @@ from typing import Any
 import torch
 
 from gan_convnorm import fidelity
-from gan_convnorm.checkpoint_files import last_checkpoint
 from gan_convnorm.cli import main as command
+from gan_convnorm.run_folder import last_checkpoint
 
 WORDS = ["--steps", "24", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "256", "--trainer.log_every_n_steps", "2", "--disc-norm", "convnorm"]

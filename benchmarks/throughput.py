@@ -40,10 +40,11 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 import gan_convnorm.gan
-from gan_convnorm.callbacks import FiniteCheck, MetricsFile, StepProgressBar
+from gan_convnorm.callbacks import FiniteCheck, StepProgressBar
 from gan_convnorm.cli import TRAINER_DEFAULTS
 from gan_convnorm.data import ImageData
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import MetricsFile
 
 N_DIS = 5
 

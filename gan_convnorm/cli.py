@@ -9,8 +9,9 @@ from typing import Any
 
 from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from gan_convnorm.callbacks import (
@@ -18,21 +19,18 @@ from gan_convnorm.callbacks import (
     FiniteCheck,
     ImageWriter,
     Interruption,
-    MetricsFile,
     RunReport,
     SampleGrids,
     SpectrumLog,
     StepProgressBar,
     TensorBoardCurves,
 )
-from gan_convnorm.checkpoint_files import LAST, CheckpointFiles
-from gan_convnorm.command_line import Parser, RunCommand, is_first_process, one_line_errors
-from gan_convnorm.data import ImageData
+from gan_convnorm.command_line import RunCommand
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import BETTER
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
-from gan_convnorm.run_folder import RUNS, claim_folder
+from gan_convnorm.run_folder import LAST, CheckpointFiles, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
@@ -69,8 +67,6 @@ FLAGS = {
 SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume', '--spectrum-every'])}"
-DESCRIPTION = f"Train and score GANs. The first word may be left out, fit is meant then; {SHORT_FLAGS}; see fit --help."
 
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
@@ -91,6 +87,9 @@ class Command(RunCommand):
     flags = FLAGS
     data_flags = DATA_FLAGS
     switches = SWITCHES
+    more_flags = ("--spectrum-every",)
+    default_trainer = TRAINER_DEFAULTS
+    description = "Train and score GANs."
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_lightning_class_args(FidelityScores, "scores")
@@ -131,11 +130,7 @@ class Command(RunCommand):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            chosen = self._get(self.config_init, "trainer")["logger"]
-            others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
-            if chosen is None and find_spec("tensorboard") is not None:
-                others = [TensorBoardCurves(folder)]
-            kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
+            kwargs["logger"] = self._loggers(folder)
             callbacks = self._fit_callbacks(folder)
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -159,33 +154,20 @@ class Command(RunCommand):
         settings = {name: config[name] for name in ("accelerator", "devices", "num_nodes")}
         return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
-    def _fit_folder(self, config: Any) -> Path:
+    def default_loggers(self, folder: Path) -> list[Logger]:
+        return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
+
+    def run_name(self, config: Any) -> str:
         norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
-        name = f"{self.datamodule.name}-{norm}-seed{config.seed_everything}"
-        folder = self.run_folder or RUNS / name
-        resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
-        if not is_first_process():
-            return folder  # the first process writes, and tells the others where
-        if not resumed:
-            folder = claim_folder(folder, rename=not self.run_folder)
-        print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
-        return folder
+        return f"{self.datamodule.name}-{norm}"
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         best = self._get(self.config, "scores").best
-        kept: dict[str, Any] = {
-            "dirpath": folder,
-            "auto_insert_metric_name": False,
-            "save_on_train_epoch_end": False,
-            "enable_version_counter": False,
-        }
         return [
             StepProgressBar(),
             FiniteCheck(),
             SampleGrids(folder / "samples"),
-            ModelCheckpoint(filename="best", monitor=best, mode=BETTER[best], **kept),
-            # Lightning's own save_last follows the best checkpoint, not the newest.
-            ModelCheckpoint(filename=Path(LAST).stem, **kept),
+            *self._checkpoints(folder, best, BETTER[best], save_on_train_epoch_end=False),
             Interruption(folder / LAST),
             *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
             RunReport(folder, self._config_text()),
@@ -212,23 +194,4 @@ def main(args: list[str] | None = None) -> None:
         SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
             line for a run that had to stop.
     """
-    with one_line_errors():
-        Command(
-            GAN,
-            ImageData,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            trainer_defaults=dict(TRAINER_DEFAULTS),
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_class=Parser,
-            parser_kwargs={
-                "description": DESCRIPTION,
-                **{
-                    name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"}
-                    for name in Command.subcommands()
-                },
-            },
-            args=args,
-        )
+    Command.main(GAN, args)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import logging
 import sys
 import warnings
@@ -13,17 +12,19 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import yaml
+from pytorch_lightning import LightningModule
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from gan_convnorm.checkpoint_files import last_checkpoint, read_checkpoint
-from gan_convnorm.data import DATA, Digits
-from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.data import DATA, Digits, ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.one_line_errors import fail, status_and_line
+from gan_convnorm.run_folder import LAST, RUNS, MetricsFile, claim_folder, last_checkpoint, read_checkpoint
 from gan_convnorm.strategies import is_lost_process
 
-__all__ = ["Parser", "RunCommand", "fail", "is_first_process", "one_line_errors"]
-
-FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+__all__ = ["Parser", "RunCommand", "is_first_process"]
 
 
 class Parser(LightningArgumentParser):
@@ -32,7 +33,9 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
             super().error(message, ex)
-        fail(" ".join(message.split()))
+        if not is_first_process():
+            raise SystemExit(2)
+        fail(message)
 
 
 class DataFlag(argparse.Action):
@@ -53,13 +56,52 @@ class RunCommand(LightningCLI):
         flags: short flag -> the nested argument that it is another name of.
         data_flags: short flag -> argument of the chosen data module.
         switches: those of the flags that need no value.
+        more_flags: those that a subclass adds itself, for the help.
         default_data: the data module when none is chosen.
+        default_trainer: the Trainer's settings where they are not Lightning's.
+        description: of the program, for its help.
+        runs: where run folders are made.
     """
 
     flags: ClassVar[dict[str, str]]
     data_flags: ClassVar[dict[str, str]]
     switches: ClassVar[tuple[str, ...]] = ()
+    more_flags: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
+    default_trainer: ClassVar[dict[str, Any]]
+    description: ClassVar[str]
+    runs: ClassVar[Path] = RUNS
+
+    @classmethod
+    def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
+        """Run the command line for a module; bad input and a run that has to stop end the program in one line."""
+        flags = " ".join([*cls.flags, *cls.data_flags, "--data", "--resume", *cls.more_flags])
+        usage = f"%(prog)s [--config FILE] [flags]\nshort flags: {flags}"
+        description = (
+            f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
+            "see fit --help."
+        )
+        with run_errors():
+            cls(
+                module,
+                ImageData,
+                subclass_mode_data=True,
+                save_config_callback=None,
+                trainer_defaults=dict(cls.default_trainer),
+                seed_everything_default=0,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,
+                parser_class=Parser,
+                parser_kwargs={
+                    "description": description,
+                    **{name: {"usage": usage} for name in cls.subcommands()},
+                },
+                args=args,
+            )
+
+    def run_name(self, config: Any) -> str:
+        """The name of a new run's folder, without the seed, of its configuration."""
+        raise NotImplementedError
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -125,17 +167,47 @@ class RunCommand(LightningCLI):
                 )
             return out, None
         resume_last = command == "fit" and config.ckpt_path == "last"
-        checkpoint = self._last_checkpoint(out) if resume_last else Path(config.ckpt_path)
+        checkpoint = last_checkpoint(out, self.runs) if resume_last else Path(config.ckpt_path)
         return out or (checkpoint.parent if command == "fit" else None), checkpoint
-
-    def _last_checkpoint(self, folder: Path | None) -> Path:
-        return last_checkpoint(folder)
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
         # Run again, it starts anew.
         config["ckpt_path"] = None
         return self._parser(self.subcommand).dump(config, skip_unset=False)
+
+    def _fit_folder(self, config: Any) -> Path:
+        folder = self.run_folder or self.runs / f"{self.run_name(config)}-seed{config.seed_everything}"
+        resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
+        if not is_first_process():
+            return folder  # the first process writes, and tells the others where
+        if not resumed:
+            folder = claim_folder(folder, rename=not self.run_folder)
+        print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
+        return folder
+
+    def default_loggers(self, folder: Path) -> list[Logger]:
+        """Beside metrics.csv, where the configuration says nothing of loggers."""
+        return []
+
+    def _loggers(self, folder: Path) -> list[Logger]:
+        """metrics.csv, and what the configuration names."""
+        chosen = self._get(self.config_init, "trainer")["logger"]
+        if chosen is None:
+            others = self.default_loggers(folder)
+        else:
+            others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) else [chosen]
+        return [MetricsFile(folder / "metrics.csv"), *others]
+
+    @staticmethod
+    def _checkpoints(folder: Path, monitor: str, mode: str, **kept: Any) -> list[ModelCheckpoint]:
+        """The best and the last."""
+        kept |= {"dirpath": folder, "auto_insert_metric_name": False, "enable_version_counter": False}
+        return [
+            ModelCheckpoint(filename="best", monitor=monitor, mode=mode, **kept),
+            # Lightning's own save_last follows the best checkpoint, not the newest.
+            ModelCheckpoint(filename=Path(LAST).stem, **kept),
+        ]
 
     def fit(self, **kwargs: Any) -> None:
         try:
@@ -173,16 +245,9 @@ def is_first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def fail(message: str, status: int = 2, *, every: bool = False) -> NoReturn:
-    """One line on standard error, of the first process or of every one, and the exit status."""
-    if every or is_first_process():
-        print(f"error: {message}", file=sys.stderr, flush=True)
-    raise SystemExit(status)
-
-
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Bad input, a run that has to stop and a full disk end the program by `fail`.
+def run_errors() -> Iterator[None]:
+    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
 
     What Lightning says beside the results is held back.
     """
@@ -199,17 +264,15 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # jsonargparse wraps what a constructor raises in an error of its own.
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, (BadInput, RunStopped)):
-            cause = cause.__cause__
-        if cause is not None:
-            fail(" ".join(str(cause).split()), cause.status if isinstance(cause, RunStopped) else 2)
-        if is_lost_process(error):
+        found = status_and_line(error)
+        if found is None and is_lost_process(error):
             reason = " ".join(str(error).split())[-160:]
-            message = f"another process has ended or does not answer ({reason}); go on with --resume last on all"
-            fail(message, 1, every=True)
-        if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
-            what = f"{error.filename or 'a file'} cannot be written ({error.strerror})"
-            fail(f"{what}; checkpoints are intact, and a run can go on with --resume last when there is room", 1)
-        raise
+            fail(f"another process has ended or does not answer ({reason}); go on with --resume last on all", 1)
+        if found is None:
+            raise
+        status, line = found
+        if not is_first_process():
+            raise SystemExit(status) from error
+        if isinstance(error, OSError):
+            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
+        fail(line, status)

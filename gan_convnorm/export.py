@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from torch import Tensor, nn
 
 from gan_convnorm import __version__
 from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.checkpoint_files import read_checkpoint
 from gan_convnorm.errors import BadInput
 from gan_convnorm.exported import write_generator
+from gan_convnorm.one_line_errors import one_line_errors
 from gan_convnorm.pretrained import read_gan
-from gan_convnorm.run_folder import claim_folder
+from gan_convnorm.run_folder import claim_folder, read_checkpoint
 
 __all__ = ["export", "export_program"]
 
@@ -135,11 +134,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--raw", action="store_true", help="the current weights in place of the averaged ones")
     parser.add_argument("--no-program", action="store_true", help="no generator.pt2")
     arguments = parser.parse_args(words)
-    try:
+    with one_line_errors():
         files = export(arguments.checkpoint, arguments.folder, ema=not arguments.raw, program=not arguments.no_program)
-    except BadInput as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
     for file in files:
         print(f"{file}  {file.stat().st_size / 1e3:.0f} kB")
 

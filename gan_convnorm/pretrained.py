@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from gan_convnorm.checkpoint_files import read_checkpoint
 from gan_convnorm.exported import TrainedGenerator, read_generator
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import read_checkpoint
 from gan_convnorm.weights import check_weights
 
 __all__ = ["load", "read_gan"]

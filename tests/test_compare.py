@@ -12,10 +12,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan_convnorm.callbacks import MetricsFile
 from gan_convnorm.compare.__main__ import main
 from gan_convnorm.compare.figures import mean_curve
 from gan_convnorm.compare.runs import group_runs, read_runs
+from gan_convnorm.run_folder import MetricsFile
 
 LAYERS = ("blocks.0.conv1", "linear")
 

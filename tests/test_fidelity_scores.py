@@ -9,11 +9,11 @@ import torch
 
 import gan_convnorm
 from gan_convnorm.callbacks import FidelityScores
-from gan_convnorm.callbacks.metrics_file import read_rows
 from gan_convnorm.cli import main
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import read_rows
 
 SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4"]
 

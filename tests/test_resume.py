@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_convnorm.checkpoint_files import CheckpointFiles, last_checkpoint, read_checkpoint
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
+from gan_convnorm.run_folder import CheckpointFiles, last_checkpoint, read_checkpoint
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -25,7 +25,7 @@ WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm",
 KILLED = """
 import os, signal, sys
 import torch
-from gan_convnorm import checkpoint_files, cli, fidelity
+from gan_convnorm import cli, fidelity
 from gan_convnorm.gan import GAN
 
 moment, step, words = sys.argv[1], int(sys.argv[2]), sys.argv[3:]

@@ -10,10 +10,11 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_convnorm.callbacks import MetricsFile, SpectrumLog
+from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import MetricsFile
 from gan_convnorm.spectrum import circular_size, singular_values
 from gan_convnorm.spectrum.dense import convolution_matrix
 

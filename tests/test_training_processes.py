@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_convnorm.checkpoint_files import read_checkpoint
 from gan_convnorm.cli import main
+from gan_convnorm.run_folder import read_checkpoint
 
 ROOT = Path(__file__).parents[1]
 WORDS = ["--accelerator", "cpu", "--eval-every", "20", "--num-fake", "20", "--metrics", "fid", "--width", "0.05"]

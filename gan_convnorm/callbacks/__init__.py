@@ -4,7 +4,6 @@ from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
 from gan_convnorm.callbacks.interruption import Interruption
-from gan_convnorm.callbacks.metrics_file import MetricsFile
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
@@ -16,7 +15,6 @@ __all__ = [
     "FiniteCheck",
     "ImageWriter",
     "Interruption",
-    "MetricsFile",
     "RunReport",
     "SampleGrids",
     "SpectrumLog",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from gan_convnorm.compare.page import write_page
 from gan_convnorm.compare.runs import read_runs
 from gan_convnorm.errors import BadInput
+from gan_convnorm.one_line_errors import one_line_errors
 
 
 def main(words: list[str] | None = None) -> None:
@@ -24,14 +24,11 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; seeds are taken together")
     parser.add_argument("--out", type=Path, default=Path("compare.html"), help="page to write (default compare.html)")
     arguments = parser.parse_args(words)
-    try:
+    with one_line_errors():
         out: Path = arguments.out
         if out.is_dir() or not out.absolute().parent.is_dir():
             raise BadInput(f"--out {out} is a folder, or in none that exists; expected a file such as compare.html")
         write_page(read_runs(arguments.runs), out)
-    except BadInput as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
     print(out)
 
 

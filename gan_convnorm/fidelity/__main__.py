@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.one_line_errors import one_line_errors
 
 
 def main(words: list[str] | None = None) -> None:
@@ -21,11 +22,8 @@ def main(words: list[str] | None = None) -> None:
     """
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     arguments = _parser().parse_args(words)
-    try:
+    with one_line_errors():
         _run(arguments)
-    except BadInput as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 
-from gan_convnorm.callbacks.metrics_file import MetricsFile
-from gan_convnorm.checkpoint_files import CheckpointFiles, last_checkpoint
-from gan_convnorm.command_line import Parser, RunCommand, is_first_process, one_line_errors
-from gan_convnorm.data import ImageData
+from gan_convnorm.command_line import RunCommand
 from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-from gan_convnorm.run_folder import RUNS, claim_folder
+from gan_convnorm.run_folder import RUNS, CheckpointFiles
 
 __all__ = ["main"]
 
@@ -45,13 +42,6 @@ FLAGS = {
 }
 #: short flag -> argument of the chosen data module
 DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-SHORT_FLAGS = f"short flags: {' '.join([*FLAGS, *DATA_FLAGS, '--data', '--resume'])}"
-DESCRIPTION = (
-    "Train classifiers and measure their robustness. The first word may be left out, fit is meant then; "
-    f"{SHORT_FLAGS}; see fit --help."
-)
-#: a folder of their own, so that --resume last of the GANs does not find a classifier
-CLASSIFIER_RUNS = RUNS / "robustness"
 
 TRAINER_DEFAULTS = {
     "max_epochs": 12,
@@ -68,6 +58,9 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    default_trainer = TRAINER_DEFAULTS
+    description = "Train classifiers and measure their robustness."
+    runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
 
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
@@ -81,12 +74,6 @@ class Command(RunCommand):
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         for seeded in ("model.seed", "split.seed", "evaluation.seed", "data.init_args.seed"):
             parser.link_arguments("seed_everything", seeded)
-
-    def _last_checkpoint(self, folder: Path | None) -> Path:
-        if folder is None:
-            found = sorted(CLASSIFIER_RUNS.glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime)
-            folder = found[-1].parent if found else CLASSIFIER_RUNS
-        return last_checkpoint(folder)
 
     def before_instantiate_classes(self) -> None:
         epochs = self.config[self.subcommand].trainer.max_epochs
@@ -102,9 +89,7 @@ class Command(RunCommand):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            chosen = self._get(self.config_init, "trainer")["logger"]
-            others = chosen if isinstance(chosen, list) else [] if isinstance(chosen, bool) or not chosen else [chosen]
-            kwargs["logger"] = [MetricsFile(folder / "metrics.csv"), *others]
+            kwargs["logger"] = self._loggers(folder)
             callbacks = self._fit_callbacks(folder)
             if config.trainer.enable_progress_bar is not False:
                 callbacks.append(RichProgressBar())
@@ -115,31 +100,16 @@ class Command(RunCommand):
         kwargs["plugins"] = [CheckpointFiles()]
         return super().instantiate_trainer(**kwargs)
 
-    def _fit_folder(self, config: Any) -> Path:
+    def run_name(self, config: Any) -> str:
         model, split = config.model, config.split
         name = f"{self.datamodule.name}-{model.arch}-{model.norm}"
         name += f"-{model.adversarial}" * (model.adversarial != "none")
         name += f"-noise{split.label_noise:g}" * (split.label_noise > 0)
-        name += f"-fraction{split.fraction:g}" * (split.fraction < 1)
-        folder = self.run_folder or CLASSIFIER_RUNS / f"{name}-seed{config.seed_everything}"
-        resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
-        if is_first_process():  # the one process that writes
-            if not resumed:
-                folder = claim_folder(folder, rename=not self.run_folder)
-            print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
-        return folder
+        return name + f"-fraction{split.fraction:g}" * (split.fraction < 1)
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
-        kept: dict[str, Any] = {
-            "dirpath": folder,
-            "auto_insert_metric_name": False,
-            "save_on_train_epoch_end": True,
-            "enable_version_counter": False,
-        }
         return [
-            ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max", **kept),
-            # Lightning's own save_last follows the best checkpoint, not the newest.
-            ModelCheckpoint(filename="last", **kept),
+            *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
             ClassifierReport(folder, self._config_text()),
         ]
 
@@ -181,23 +151,4 @@ def main(args: list[str] | None = None) -> None:
         "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
     ):
         warnings.filterwarnings("ignore", message)
-    with one_line_errors():
-        Command(
-            Classifier,
-            ImageData,
-            subclass_mode_data=True,
-            save_config_callback=None,
-            trainer_defaults=dict(TRAINER_DEFAULTS),
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,
-            parser_class=Parser,
-            parser_kwargs={
-                "description": DESCRIPTION,
-                **{
-                    name: {"usage": f"%(prog)s [--config FILE] [flags]\n{SHORT_FLAGS}"}
-                    for name in Command.subcommands()
-                },
-            },
-            args=args,
-        )
+    Command.main(Classifier, args)

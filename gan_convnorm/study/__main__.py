@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.one_line_errors import one_line_errors
 from gan_convnorm.study.plan import read_plan
 from gan_convnorm.study.results import Result
 
@@ -30,11 +31,8 @@ def main(words: list[str] | None = None) -> None:
     words = list(sys.argv[1:] if words is None else words)
     split = words.index("--") if "--" in words else len(words)
     arguments = _parser().parse_args(words[:split])
-    try:
+    with one_line_errors():
         status = _study(arguments, words[split + 1 :])
-    except BadInput as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
     raise SystemExit(status)
 
 

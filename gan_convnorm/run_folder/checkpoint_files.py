@@ -14,7 +14,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
-from gan_convnorm.run_folder import RUNS
+from gan_convnorm.run_folder.claim import RUNS
 
 __all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "last_checkpoint", "read_checkpoint"]
 
@@ -65,16 +65,16 @@ def _keep(path: Path, previous: Path) -> None:
     os.replace(link, previous)
 
 
-def last_checkpoint(folder: Path | None) -> Path:
-    """The newest whole checkpoint of a run folder, or of the run under `RUNS` that was saved last when none is given.
+def last_checkpoint(folder: Path | None, runs: Path = RUNS) -> Path:
+    """The newest whole checkpoint of a run folder, or of the run under `runs` that was saved last when none is given.
 
     A damaged last.ckpt is passed over, with a warning, for previous.ckpt.
 
     Raises:
         BadInput: there is none.
     """
-    where = folder if folder is not None else RUNS
-    folders = [folder] if folder is not None else [path.parent for path in RUNS.glob(f"*/{LAST}")]
+    where = folder if folder is not None else runs
+    folders = [folder] if folder is not None else [path.parent for path in runs.glob(f"*/{LAST}")]
     found = [path for each in folders for path in (each / LAST, each / PREVIOUS) if path.is_file()]
     if not found:
         raise BadInput(f"there is no {LAST} under {where} to resume; give a checkpoint with --resume PATH")

@@ -1,0 +1,50 @@
+"""How a program ends on what it cannot use: one line on standard error and an exit status, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+from gan_convnorm.errors import BadInput, RunStopped
+
+__all__ = ["fail", "one_line_errors", "status_and_line"]
+
+FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """One line on standard error, and the exit status."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    raise SystemExit(status)
+
+
+def status_and_line(error: BaseException) -> tuple[int, str] | None:
+    """The exit status and the line for an error that is a person's to mend; None for a defect of ours.
+
+    Bad input is 2, a run that has to stop has its own, and a file that cannot be written is 1.
+    """
+    cause: BaseException | None = error
+    while cause is not None:  # jsonargparse wraps what a constructor raises in an error of its own
+        if isinstance(cause, BadInput):
+            return 2, str(cause)
+        if isinstance(cause, RunStopped):
+            return cause.status, str(cause)
+        cause = cause.__cause__
+    if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
+        return 1, f"{error.filename or 'a file'} cannot be written ({error.strerror})"
+    return None
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """What is a person's to mend ends the program by `fail`; the rest keeps its traceback."""
+    try:
+        yield
+    except Exception as error:
+        if (found := status_and_line(error)) is not None:
+            status, line = found
+            fail(line, status)
+        raise

@@ -1,0 +1,19 @@
+"""What a run leaves on disk, and how it is never lost or overwritten: the folder, checkpoints, metrics, the record."""
+
+from gan_convnorm.run_folder.checkpoint_files import LAST, PREVIOUS, CheckpointFiles, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder.claim import RUNS, claim_folder
+from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
+from gan_convnorm.run_folder.record import RunRecord
+
+__all__ = [
+    "LAST",
+    "PREVIOUS",
+    "RUNS",
+    "CheckpointFiles",
+    "MetricsFile",
+    "RunRecord",
+    "claim_folder",
+    "last_checkpoint",
+    "read_checkpoint",
+    "read_rows",
+]

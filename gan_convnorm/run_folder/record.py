@@ -1,0 +1,96 @@
+"""What a run was made with and how long it took."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+
+from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.provenance import commit, versions
+from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
+
+__all__ = ["RunRecord"]
+
+
+class RunRecord(pl.Callback):
+    """Writes config.yaml at the start, summary.json when a subclass asks; a resumed run goes on with its metrics.csv.
+
+    Seconds are of all sittings of a resumed run, on the clock and of this process's CPU time.
+
+    Args:
+        folder: the run's folder; it exists.
+        config: the complete configuration, YAML; also kept in every checkpoint.
+
+    Attributes:
+        packages: those whose versions the summary names.
+    """
+
+    packages: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pytorch-lightning", "numpy")
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self.folder = folder
+        self.config = config
+        self.seconds = self.cpu_seconds = 0.0  # of earlier sittings
+        self.started, self.cpu_started = time.monotonic(), time.process_time()
+
+    @staticmethod
+    def step(trainer: pl.Trainer, pl_module: pl.LightningModule) -> int:
+        """The number that rows of metrics.csv have."""
+        return trainer.global_step
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["config"] = self.config
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(self.elapsed())
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds, self.cpu_seconds = state_dict["seconds"], state_dict["cpu_seconds"]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.started, self.cpu_started = time.monotonic(), time.process_time()
+        if trainer.is_global_zero:
+            self._write("config.yaml", self.config)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Only now a checkpoint has been read, and the step is known.
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsFile):
+                logger.keep(self.step(trainer, pl_module))
+
+    def elapsed(self) -> dict[str, float]:
+        """The "seconds" and "cpu_seconds", of all sittings."""
+        return {
+            "seconds": round(self.seconds + time.monotonic() - self.started, 1),
+            "cpu_seconds": round(self.cpu_seconds + time.process_time() - self.cpu_started, 1),
+        }
+
+    def rows(self, trainer: pl.Trainer) -> list[dict[str, str]]:
+        """metrics.csv, with all that was logged so far."""
+        for logger in trainer.loggers:
+            logger.save()
+        return read_rows(self.folder / "metrics.csv")
+
+    def write_summary(self, pl_module: pl.LightningModule, results: dict[str, Any]) -> dict[str, Any]:
+        """summary.json: the results, the time they took, and what they were made with."""
+        summary = {
+            **results,
+            **self.elapsed(),
+            "hyperparameters": dict(pl_module.hparams),
+            "versions": versions(self.packages),
+            "python": platform.python_version(),
+            "commit": commit(),
+        }
+        self._write("summary.json", json.dumps(summary, indent=2) + "\n")
+        return summary
+
+    def _write(self, name: str, text: str) -> None:
+        with atomic_write(self.folder / name) as part:
+            part.write_text(text)

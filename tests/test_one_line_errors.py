@@ -1,0 +1,47 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from gan_convnorm.compare.__main__ import main
+from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.one_line_errors import one_line_errors
+
+
+def wrapped() -> Exception:
+    try:
+        raise TypeError("from the parser") from BadInput("--width is 0;\n expected 1 or more")
+    except TypeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (BadInput("there is no a.png"), 2, "there is no a.png"),
+        (wrapped(), 2, "--width is 0; expected 1 or more"),
+        (RunStopped("SIGTERM at step 3", 143), 143, "SIGTERM at step 3"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "a.png"),
+            1,
+            "a.png cannot be written (No space left on device)",
+        ),
+    ],
+)
+def test_what_a_person_can_mend_is_a_line(error, status, line, capsys):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        raise error
+    assert ended.value.code == status
+    assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_a_defect_keeps_its_traceback():
+    with pytest.raises(FileNotFoundError), one_line_errors():
+        Path("nowhere/a.png").read_bytes()
+
+
+def test_programs_end_so(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "nowhere")])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: there is no run folder")
