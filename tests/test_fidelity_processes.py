@@ -72,7 +72,8 @@ def failing_process(rank, size, rendezvous, weights, real, tmp_path, results):
 
 def run(target, size, weights, real, tmp_path):
     """What every process put into the queue; a hang fails after two minutes."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gan_convnorm.fidelity"])  # imported once for all of them
     results = context.Queue()
     arguments = (size, tmp_path / "rendezvous", weights, real, tmp_path, results)
     workers = [context.Process(target=target, args=(rank, *arguments)) for rank in range(size)]
