@@ -3,8 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -36,8 +34,10 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
     for command in COMMANDS[:-1]:
         words = shlex.split(command.partition("&&")[2] or command)
         if words[:3] == ["python", "-m", "gan_convnorm.fidelity"]:
-            shutil.copytree("made/images", "photos")
-            score([*words[3:], "--extractor-weights", str(inception_weights), "--isc-splits", "2"])
+            Path("photos").mkdir()
+            for image in sorted(Path("made/images").glob("*.png"))[:8]:
+                shutil.copy(image, "photos")
+            score([*words[3:], "--extractor-weights", str(inception_weights), "--isc-splits", "2", "--metrics", "isc"])
             continue
         if words[:3] == ["python", "-m", "gan_convnorm.export"]:
             export(words[3:])
@@ -73,8 +73,9 @@ def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_we
 
 
 @pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_snippets_run(snippet):
-    subprocess.run([sys.executable, "-c", snippet], check=True)
+def test_snippets_run(snippet, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    exec(compile(snippet, "README.md", "exec"), {})
 
 
 def test_files_and_norms_named_are_there():
