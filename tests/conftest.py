@@ -9,15 +9,6 @@ import torch
 from gan_convnorm.data import Digits
 
 
-#: files of whole commands and several processes, a minute and more each: a worker that met one last would work alone
-LONGEST = ("training_processes", "study", "readme", "precision", "resume", "norms", "fidelity", "robustness_cli")
-
-
-def pytest_collection_modifyitems(items):
-    names = [f"test_{name}" for name in LONGEST]
-    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else len(names))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory):
     """The user's cache stays untouched, and the classifier is trained once for all tests."""
