@@ -93,6 +93,7 @@ class RunCommand(LightningCLI):
                 load_from_checkpoint_support=False,
                 parser_class=Parser,
                 parser_kwargs={
+                    "prog": _program(),
                     "description": description,
                     **{name: {"usage": usage} for name in cls.subcommands()},
                 },
@@ -216,6 +217,12 @@ class RunCommand(LightningCLI):
             with contextlib.suppress(OSError):  # which a folder with files raises
                 Path(self.trainer.default_root_dir).rmdir()
             raise
+
+
+def _program() -> str | None:
+    """How the program was started, where argparse would say __main__.py."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.parent}" if spec is not None and spec.name == f"{spec.parent}.__main__" else None
 
 
 def _data_class_path(flag: str, word: str) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -404,3 +405,11 @@ def test_learning_beats_chance_by_far():
     evaluation = RobustnessEvaluation("none", attacks="none")
     trainer(max_epochs=3, callbacks=[evaluation]).fit(module, data)
     assert evaluation.last.clean > 0.7
+
+
+def test_help_names_the_program(monkeypatch, capsys):
+    spec = SimpleNamespace(name="gan_convnorm.robustness.__main__", parent="gan_convnorm.robustness")
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec, raising=False)
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    assert capsys.readouterr().out.startswith("usage: python -m gan_convnorm.robustness [")
