@@ -310,3 +310,10 @@ def test_programs_are_the_same_command(command):
     assert done.stderr.startswith("error: norm 'foo' is not known; choose one of: none, batch, ")
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_help_lists_the_short_flags(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    (listed,) = re.findall(r"short flags: (.*?);", " ".join(capsys.readouterr().out.split()))
+    assert set(listed.split()) == {*FLAGS, *DATA_FLAGS, "--data", "--resume", "--spectrum-every"}
