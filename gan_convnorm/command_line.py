@@ -21,7 +21,18 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import fail, status_and_line
-from gan_convnorm.run_folder import LAST, RUNS, MetricsFile, claim_folder, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import (
+    LAST,
+    RUNS,
+    MetricsFile,
+    claim_folder,
+    folder_locks,
+    last_checkpoint,
+    lock_folder,
+    read_checkpoint,
+    restarted_folder,
+)
+from gan_convnorm.stop_signals import stop_signals
 from gan_convnorm.strategies import is_lost_process
 
 __all__ = ["Parser", "RunCommand", "is_first_process"]
@@ -81,7 +92,7 @@ class RunCommand(LightningCLI):
             f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
             "see fit --help."
         )
-        with run_errors():
+        with run_errors(), folder_locks(), stop_signals(_tell):
             cls(
                 module,
                 ImageData,
@@ -161,6 +172,8 @@ class RunCommand(LightningCLI):
         command = self.config.subcommand
         config = self.config[command]
         out = Path(config.trainer.default_root_dir) if config.trainer.default_root_dir else None
+        if command == "fit" and not config.ckpt_path and (own := restarted_folder(out, self.runs)) is not None:
+            return own, last_checkpoint(own)
         if not config.ckpt_path:
             if command != "fit":
                 raise BadInput(
@@ -182,8 +195,10 @@ class RunCommand(LightningCLI):
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not is_first_process():
             return folder  # the first process writes, and tells the others where
-        if not resumed:
-            folder = claim_folder(folder, rename=not self.run_folder)
+        if resumed:
+            lock_folder(folder)
+        else:
+            folder = claim_folder(folder, rename=not self.run_folder, lock=True)
         print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
@@ -209,14 +224,6 @@ class RunCommand(LightningCLI):
             # Lightning's own save_last follows the best checkpoint, not the newest.
             ModelCheckpoint(filename=Path(LAST).stem, **kept),
         ]
-
-    def fit(self, **kwargs: Any) -> None:
-        try:
-            self.trainer.fit(**kwargs)
-        except BadInput:
-            with contextlib.suppress(OSError):  # which a folder with files raises
-                Path(self.trainer.default_root_dir).rmdir()
-            raise
 
 
 def _program() -> str | None:
@@ -245,6 +252,12 @@ def _check_config(path: Path) -> None:
         raise BadInput(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
+
+
+def _tell(line: str) -> None:
+    if is_first_process():
+        with contextlib.suppress(OSError):
+            print(f"error: {line}", file=sys.stderr, flush=True)
 
 
 def is_first_process() -> bool:

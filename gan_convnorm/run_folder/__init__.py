@@ -2,18 +2,27 @@
 
 from gan_convnorm.run_folder.checkpoint_files import LAST, PREVIOUS, CheckpointFiles, last_checkpoint, read_checkpoint
 from gan_convnorm.run_folder.claim import RUNS, claim_folder
+from gan_convnorm.run_folder.lock import LOCK, folder_locks, lock_folder
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.record import RunRecord
+from gan_convnorm.run_folder.restarted_run import restarted_folder
+from gan_convnorm.run_folder.slurm_job import requeue_job, slurm_job
 
 __all__ = [
     "LAST",
+    "LOCK",
     "PREVIOUS",
     "RUNS",
     "CheckpointFiles",
     "MetricsFile",
     "RunRecord",
     "claim_folder",
+    "folder_locks",
     "last_checkpoint",
+    "lock_folder",
     "read_checkpoint",
     "read_rows",
+    "requeue_job",
+    "restarted_folder",
+    "slurm_job",
 ]
