@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.nn import functional as F
 from torch_fidelity import register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from gan_convnorm.cache_folder import temporary_folder
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
 
 __all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
@@ -95,7 +95,7 @@ def trained_weights(images: Tensor, labels: Tensor) -> Path:
         network = train_classifier(images, labels)
         content = {"shape": network.shape, "state_dict": network.state_dict()}
         if not write_cached(path, content):
-            path = Path(tempfile.mkdtemp(prefix="gan_convnorm-")) / path.name
+            path = temporary_folder() / path.name
             torch.save(content, path)
     return path
 

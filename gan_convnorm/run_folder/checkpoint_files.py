@@ -15,6 +15,7 @@ from pytorch_lightning.plugins import TorchCheckpointIO
 
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.part_files import part_path
 from gan_convnorm.run_folder.claim import RUNS
 from gan_convnorm.run_folder.run_settings import RUN
 
@@ -67,7 +68,7 @@ class CheckpointFiles(TorchCheckpointIO):
 
 def _keep(path: Path, previous: Path) -> None:
     """A second name for a file that is about to be replaced; there is no moment without one or the other."""
-    link = previous.with_name(f".{previous.name}.{os.getpid()}.part")
+    link = part_path(previous)
     link.unlink(missing_ok=True)
     try:
         os.link(path, link)
