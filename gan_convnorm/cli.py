@@ -13,7 +13,6 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.strategies import DDPStrategy
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -34,6 +33,7 @@ from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
+from gan_convnorm.trainer_settings import check_gan_settings, has_processes
 
 __all__ = ["main"]
 
@@ -150,9 +150,7 @@ class Command(RunCommand):
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        interval = config.trainer.val_check_interval
-        if not isinstance(interval, int) or interval < 1:
-            raise BadInput(f"--eval-every is {interval}; expected a number of generator steps, 1 or more")
+        check_gan_settings(config.trainer)
         if self.subcommand == "predict" and not config.nearest:
             # The shapes are known, and no image is looked at: the data may be gone.
             shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
@@ -178,15 +176,11 @@ class Command(RunCommand):
         self.trainer_defaults["callbacks"] = callbacks
         plugins = self._get(self.config_init, "trainer")["plugins"] or []
         kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
-        if config.trainer.strategy in ("auto", "ddp") and self._has_processes(config.trainer):
+        # The data repeat the batches themselves: Lightning would end the epoch and leave out the evaluations.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
+        if config.trainer.strategy in ("auto", "ddp") and has_processes(config.trainer):
             kwargs["strategy"] = NetworksDDP()
         return super().instantiate_trainer(**kwargs)
-
-    @staticmethod
-    def _has_processes(config: Any) -> bool:
-        """Whether Lightning would train on several processes with these settings and in this environment."""
-        settings = {name: config[name] for name in ("accelerator", "devices", "num_nodes")}
-        return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
     def default_loggers(self, folder: Path) -> list[Logger]:
         return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []

@@ -189,6 +189,11 @@ class GAN(Sampler, FromCheckpoint):
         """
         images, labels = _images_and_labels(batch, self.num_classes)
         gen_optimizer, disc_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        if len(images) < self.batches_per_step:
+            raise BadInput(
+                f"a batch has {len(images)} images, fewer than the {self.batches_per_step} discriminator steps (n_dis) "
+                "that share it; drop the data's last, smaller batch (drop_last)"
+            )
         generator = random_for("train", self.seed, self.g_step, device=self.device)
         random = SharedRandom(generator, self.global_rank, self.trainer.world_size)
         # What is drawn for an image alone; a process's own.

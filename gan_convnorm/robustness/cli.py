@@ -17,6 +17,7 @@ from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
 from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
+from gan_convnorm.trainer_settings import check_trainer_settings
 
 __all__ = ["main"]
 
@@ -95,9 +96,11 @@ class Command(RunCommand):
         super().check_resumed(checkpoint)
 
     def before_instantiate_classes(self) -> None:
-        epochs = self.config[self.subcommand].trainer.max_epochs
+        settings = self.config[self.subcommand].trainer
+        epochs = settings.max_epochs
         if not isinstance(epochs, int) or epochs < 1:
             raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+        check_trainer_settings(settings)
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
