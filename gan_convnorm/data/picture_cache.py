@@ -27,7 +27,7 @@ from gan_convnorm.image_files import BadImage, listed
 
 __all__ = ["Decoded", "decode_once"]
 
-VERSION = 1  # of the files and of how pixels are made; a change makes new files
+VERSION = 2  # of the files and of how pixels are made; a change makes new files
 BLOCK = 64  # pictures a thread decodes at a time
 THREADS = min(16, os.cpu_count() or 1)
 
