@@ -53,7 +53,7 @@ def looks_like(head: bytes) -> str:
     for pattern, kind in KINDS:
         if re.match(pattern, head[:512], re.DOTALL | re.IGNORECASE):
             return kind
-    return "no image file that is known"
+    return "no file of a known kind"
 
 
 def bits_per_channel(file: BinaryIO) -> int:
