@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
 from gan_convnorm.image_files import ENDINGS, BadImage, decode, file_stamp, listed, shown, to_square
 from gan_convnorm.image_folder import list_images
 from gan_convnorm.noise import BLOCK, numbered_noise
@@ -68,7 +69,8 @@ class TensorImages:
         return len(self.images)
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
-        yield from self.images[start:stop].split(batch_size) if stop > start else ()
+        for part in self.images[start:stop].split(batch_size) if stop > start else ():
+            yield part.contiguous()  # other strides may round differently
 
     def digest(self) -> str:
         content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
@@ -232,8 +234,8 @@ def as_images(
     """Images from whatever holds or makes them.
 
     Args:
-        source: uint8 images (N, C, H, W); a folder; a checkpoint file of a run; a module with
-            `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
+        source: uint8 images (N, C, H, W); a folder; an .npz or .npy file of uint8 images; a checkpoint file of a run; a
+            module with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
             (n, latent_dim) to uint8 images; or an object that has the methods of `Images` already.
         name: what they are, for the protocol.
         num_fake: how many to generate, where they are generated.
@@ -241,7 +243,7 @@ def as_images(
         ema: from the averaged weights, else from the current ones.
         latent_dim: length of a callable's noise vectors.
         device: where a checkpoint's generator runs and where a callable's noise lies.
-        resize: for folders, see `FolderImages`.
+        resize: for folders and arrays, see `FolderImages`.
         skip_bad: for folders, see `FolderImages`.
 
     Raises:
@@ -251,6 +253,8 @@ def as_images(
         return TensorImages(source, name or "images")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
+        if path.suffix.lower() in (".npz", ".npy"):
+            return _array_images(path, resize)
         if path.is_file():
             import gan_convnorm
 
@@ -277,8 +281,8 @@ def as_images(
     if all(hasattr(source, method) for method in ("batches", "digest", "__len__")):
         return source
     raise BadInput(
-        f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, a checkpoint, a module "
-        "with sample(), or a function from noise to uint8 images"
+        f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
+        "a checkpoint, a module with sample(), or a function from noise to uint8 images"
     )
 
 
@@ -294,6 +298,32 @@ def _check_batch(images: Any, name: str) -> None:
         )
     if images.dim() != 4 or shape[1] not in (1, 3):
         raise BadInput(f"{name} have the shape {shape}; expected (N, C, H, W) with 1 or 3 channels")
+
+
+def _array_images(path: Path, resize: int | None) -> TensorImages:
+    """Return the images of an .npz or .npy file; in an .npz file, those in the array that training takes.
+
+    Raises:
+        BadInput: no file, a damaged one, or no uint8 images in it.
+    """
+    content = ArrayFile(path)
+    name = content.find(IMAGE_NAMES)
+    if name is None:
+        expected = ", ".join(IMAGE_NAMES)
+        raise BadInput(f"{content.name} holds {content.summary()}; expected images in one of the arrays {expected}")
+    images = content.images(name)
+    if unused := content.ignored():
+        warnings.warn(unused, stacklevel=3)
+    if resize is not None:
+        # Through PIL, as files are: a tensor's resizing rounds differently.
+        images = torch.stack([_resized(image, resize) for image in images])
+    return TensorImages(images, f"images of {content.name}")
+
+
+def _resized(image: Tensor, side: int) -> Tensor:
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+    return pil_to_tensor(to_square(to_pil_image(image), side))
 
 
 def _image_files(folder: Path) -> list[str]:
