@@ -87,7 +87,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         # A batch that has started is what tells a resumed trainer that the evaluation is not done.
-        progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+        progress: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress
         for count in (progress.total, progress.current):
             count.started += 1
         try:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gan_convnorm.atomic_write import remove_dead_parts
 from gan_convnorm.errors import BadInput
 from gan_convnorm.run_folder.slurm_job import slurm_job
 
@@ -72,6 +73,7 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job()}).encode() + b"\n")
     _held[path] = descriptor
+    remove_dead_parts(folder)
 
 
 @contextlib.contextmanager
