@@ -19,10 +19,11 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.command_words import suggestion, values_of, with_known_spelling
-from gan_convnorm.configuration_errors import in_plain_words, is_foreign
+from gan_convnorm.configuration_errors import foreign_errors, in_plain_words, restoring_errors
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import fail, status_and_line
+from gan_convnorm.plain_yaml import read_yaml
 from gan_convnorm.run_folder import (
     LAST,
     RUNS,
@@ -34,10 +35,13 @@ from gan_convnorm.run_folder import (
     read_checkpoint,
 )
 from gan_convnorm.strategies import is_lost_process
+from gan_convnorm.text_files import read_text
 from gan_convnorm.trust import TRUST_HELP, check_trusted, parse_trust
 
 __all__ = ["Parser", "RunCommand", "is_first_process"]
 
+#: parts of a configuration
+SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 #: class paths of the package's own data modules
 DATA_PATHS = {f"{each.__module__}.{each.__qualname__}" for each in DATA.values()}
 
@@ -98,6 +102,8 @@ class RunCommand(LightningCLI):
     default_trainer: ClassVar[dict[str, Any]]
     description: ClassVar[str]
     runs: ClassVar[Path] = RUNS
+    #: the folder that this process has made
+    claimed: Path | None = None
 
     @classmethod
     def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
@@ -161,12 +167,16 @@ class RunCommand(LightningCLI):
             words = with_known_spelling(words, commands[words[0]]._option_string_actions)
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
         files = [_read_config(Path(name)) for name in values_of(words, "-c", "--config")]
+        for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
+            if Path(name).exists():  # jsonargparse reads a section from a file of its own
+                _read_config(Path(name), sections=False)
         self.run_folder, checkpoint = self._checkpoint(words, files)
         if checkpoint is None:
             # Not a parser's default: its arguments would stay when --data or a file names another class.
             path = f"{self.default_data.__module__}.{self.default_data.__qualname__}"
             default = [] if words[0] in ("-h", "--help") else [f"--data={path}"]
-            self.config = parser.parse_args([words[0], *default, *words[1:]])
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], *default, *words[1:]])
         else:
             # The command line is read on top of the settings that the checkpoint was trained with.
             saved = read_checkpoint(checkpoint)
@@ -174,7 +184,8 @@ class RunCommand(LightningCLI):
             self.settings = module.settings_in(saved, checkpoint)
             self._check_code(words, files, checkpoint)
             text = yaml.safe_dump(self.trained_config(words[0]))
-            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
             if words[0] == "fit":
                 check_resumable(saved, checkpoint)
@@ -244,11 +255,10 @@ class RunCommand(LightningCLI):
 
     def instantiate_classes(self) -> None:
         try:
-            super().instantiate_classes()
-        except Exception as error:
-            if status_and_line(error) is None and is_foreign(error):
-                reason = " ".join(str(error).split())[:200]
-                raise BadInput(f"the settings cannot be used: {reason or type(error).__name__}") from error
+            with foreign_errors("the settings cannot be used"):
+                super().instantiate_classes()
+        except Exception:
+            self._leave_no_empty_folder()
             raise
 
     def _config_text(self) -> str:
@@ -269,7 +279,7 @@ class RunCommand(LightningCLI):
         if not is_first_process():
             return folder  # the first process writes, and tells the others where
         if not resumed:
-            folder = claim_folder(folder, rename=not self.run_folder)
+            self.claimed = folder = claim_folder(folder, rename=not self.run_folder)
         print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
@@ -298,11 +308,16 @@ class RunCommand(LightningCLI):
 
     def fit(self, **kwargs: Any) -> None:
         try:
-            self.trainer.fit(**kwargs)
+            with restoring_errors(kwargs.get("ckpt_path")):
+                self.trainer.fit(**kwargs)
         except BadInput:
-            with contextlib.suppress(OSError):  # which a folder with files raises
-                Path(self.trainer.default_root_dir).rmdir()
+            self._leave_no_empty_folder()
             raise
+
+    def _leave_no_empty_folder(self) -> None:
+        if self.claimed is not None:
+            with contextlib.suppress(OSError):  # which a folder with files raises
+                self.claimed.rmdir()
 
 
 def _program() -> str | None:
@@ -321,17 +336,12 @@ def _data_class_path(flag: str, word: str) -> str:
     return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, sections: bool = True) -> dict[str, Any]:
     """Return a configuration file's content; its own errors name the file, which jsonargparse's do not."""
-    if not path.is_file():
-        raise BadInput(f"there is no configuration file {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML: {error}") from error
+    content = read_yaml(read_text(path, "a configuration file"), str(path))
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
-    for name in ("model", "data", "trainer", "scores", "split", "evaluation"):
+    for name in SECTIONS if sections else ():
         if name in content and not isinstance(content[name], dict):
             raise BadInput(f"{path} has {name}: {content[name]!r:.60}; expected a mapping with the settings of {name}")
     return content

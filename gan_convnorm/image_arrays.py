@@ -68,7 +68,9 @@ class ArrayFile:
         try:
             if path.suffix.lower() == ".npy":
                 mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-                self.arrays["images"] = Array(mapped.shape, mapped.dtype.name, lambda: torch.from_numpy(np.array(mapped)))
+                self.arrays["images"] = Array(
+                    mapped.shape, mapped.dtype.name, lambda: torch.from_numpy(np.array(mapped))
+                )
             else:
                 self._npz()
         except Exception as error:  # zip and NumPy raise whatever the damage provokes
