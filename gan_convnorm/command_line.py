@@ -85,6 +85,7 @@ class RunCommand(LightningCLI):
         linked: the module's arguments that follow from the data and the seed.
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
         options: options of the command that a checkpoint keeps.
+        needed: callbacks without whose state a run cannot go on.
         default_data: the data module when none is chosen.
         default_trainer: the Trainer's settings where they are not Lightning's.
         description: of the program, for its help.
@@ -98,6 +99,7 @@ class RunCommand(LightningCLI):
     linked: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
     default_trainer: ClassVar[dict[str, Any]]
     description: ClassVar[str]
@@ -188,7 +190,7 @@ class RunCommand(LightningCLI):
                 self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
             if words[0] == "fit":
-                check_resumable(saved, checkpoint)
+                check_resumable(saved, checkpoint, module.optimizer_count, self.needed)
                 self.check_resumed(saved)
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:

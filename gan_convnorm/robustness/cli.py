@@ -61,6 +61,7 @@ class Command(RunCommand):
     data_flags = DATA_FLAGS
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
+    needed = ("ClassifierReport", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
