@@ -137,7 +137,7 @@ class Command(RunCommand):
         ]
 
     def fit(self, **kwargs: Any) -> None:
-        super().fit(**kwargs)
+        self.trainer.fit(**kwargs)
         self._print_evaluation()
         if self.trainer.is_global_zero:
             for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):
