@@ -81,13 +81,12 @@ class ImageFolder:
                 raise BadInput(
                     f"{shown(self.path)} holds {' and '.join(map(shown, kind))}, which name the same split; keep one"
                 )
-        train, *held_out = kinds
-        held_out = [name for kind in held_out for name in kind]
+        train, held_out = kinds[0], [name for kind in kinds[1:] for name in kind]
         others = [name for name in names if name not in (*train, *held_out)]
         if others and (train or held_out) and not (train and held_out):
             raise BadInput(
-                f"{shown(self.path)} holds {listed([*train, *held_out])}, by its name a split, beside folders of images "
-                f"({listed(others)}), which may be classes; name a class differently, or give the split's folder itself"
+                f"{shown(self.path)} holds {listed([*train, *held_out])}, by its name a split, beside folders of "
+                f"images ({listed(others)}), which may be classes; name a class differently, or give the split's folder"
             )
         if not train and not held_out:
             return {}
