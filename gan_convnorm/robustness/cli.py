@@ -37,6 +37,7 @@ FLAGS = {
     "--eps": "evaluation.attack_eps",
     "--num-images": "evaluation.num_images",
     "--json": "evaluation.json",
+    "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
 }
@@ -58,6 +59,7 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    switches = ("--overwrite",)
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
