@@ -38,6 +38,7 @@ FLAGS = {
     "--eps": "evaluation.attack_eps",
     "--num-images": "evaluation.num_images",
     "--json": "evaluation.json",
+    "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
 }
@@ -59,6 +60,7 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    switches = ("--overwrite",)
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
     needed = ("ClassifierReport", "ModelCheckpoint")
