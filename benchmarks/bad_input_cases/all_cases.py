@@ -13,9 +13,14 @@ ROOMS = (
     "code_from_files",
     "checkpoints",
     "resuming",
+    "configs",
     "training_flags",
+    "data_files",
+    "surroundings",
     "scores",
     "comparing",
+    "classifiers",
+    "layers_and_networks",
 )
 
 

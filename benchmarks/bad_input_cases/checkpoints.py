@@ -99,9 +99,10 @@ def keys_and_types() -> list[Case]:
         for value in values:
             needed = "clear" if key in NEEDED else "clear accepted"
             what = f"whose {key} is {value!r}"
-            found.append(
-                command("validate", VALIDATE, f"checkpoint {what}", prepare=replaced(key, value), expect=needed)
-            )
+            if key in NEEDED or value == 5:
+                found.append(
+                    command("validate", VALIDATE, f"checkpoint {what}", prepare=replaced(key, value), expect=needed)
+                )
             if key in NEEDED_TO_RESUME:
                 found.append(command("fit", RESUME, f"resumed from a checkpoint {what}", prepare=replaced(key, value)))
     return found

@@ -63,6 +63,8 @@ def in_checkpoints() -> list[Case]:
     found = []
     for kind in HOW_TO_RUN:
         for reader, words in READERS.items():
+            if reader == "test" and kind not in ("callback", "norm"):
+                continue
             if reader in ("fidelity", "export") and kind not in (*NEEDS_TRUST, "YAML tag"):
                 continue
             says = "canary.*--trust|--trust.*canary" if kind in NEEDS_TRUST else ""
@@ -132,9 +134,14 @@ def corruption_folder() -> None:
     np.save("corrupted/labels.npy", np.zeros(20, dtype=np.int64))
 
 
-TRUSTED = "canary:norm"
+def link_out() -> None:
+    touch("secret.png", "secretsecretsecretsecret")
+    for path in Path("trained/samples").iterdir():
+        path.unlink()
+        path.symlink_to(Path("secret.png").resolve())
+
+
 YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
-RUN_WITHOUT = "trained/config.yaml"
 
 CASES = [
     *in_checkpoints(),
@@ -265,6 +272,7 @@ CASES = [
         )
         for reader, words in READERS.items()
         for legacy in (False, True)
+        if not legacy or reader in ("validate", "fit")
     ),
     call(
         "load",
@@ -331,7 +339,7 @@ CASES = [
         "trained",
         "run whose config has a YAML tag",
         "config.yaml",
-        prepare=lambda: touch(RUN_WITHOUT, YAML_TAG),
+        prepare=lambda: touch("trained/config.yaml", YAML_TAG),
     ),
     command(
         "fit",
@@ -408,7 +416,7 @@ CASES = [
         "trained",
         "sample grid that is a link out of the run",
         "step-|link",
-        prepare=lambda: link_out(),
+        prepare=link_out,
         needs="plan.yaml",
         expect="clear accepted",
         hides="secret",
@@ -416,10 +424,3 @@ CASES = [
         holds=lambda: "c2VjcmV0" not in Path("compare.html").read_text(),
     ),
 ]
-
-
-def link_out() -> None:
-    touch("secret.png", "secretsecretsecretsecret")
-    for path in Path("trained/samples").iterdir():
-        path.unlink()
-        path.symlink_to(Path("secret.png").resolve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -59,9 +60,9 @@ def run_case(case: Case, assets: Path, limit: float) -> Seen | None:
         work = root / "work"
         for name in ("work", "tmp", "cache"):
             (root / name).mkdir()
-        named = {word for asset in assets.iterdir() for word in case.words if asset.name in word}
+        named = {word.split("/")[0] for word in case.words}
         for asset in assets.iterdir():
-            if asset.name in case.needs or asset.name == "canary.py" or any(asset.name in word for word in named):
+            if asset.name in case.needs or asset.name == "canary.py" or asset.name in named:
                 target = root / "code" / asset.name if asset.name == "canary.py" else work / asset.name
                 target.parent.mkdir(exist_ok=True)
                 shutil.copytree(asset, target, symlinks=True) if asset.is_dir() else shutil.copy(asset, target)
@@ -187,7 +188,7 @@ def _child(case: Case, root: Path, action: object, stage: str) -> NoReturn:
         traceback.print_exc() if not ours else print(f"wrong value: {error!r:.300}", file=sys.stderr)
         status = WRONG_VALUE if ours else 1
     except BaseException as error:
-        status = _report(error, function=case.command not in MODULES)
+        status = _report(error, case)
     finally:
         with contextlib.suppress(BaseException):
             sys.stdout.flush()
@@ -208,13 +209,19 @@ def _innermost(error: BaseException) -> str:
     return traceback.extract_tb(error.__traceback__)[-1].filename
 
 
-def _report(error: BaseException, *, function: bool) -> int:
-    """Print what a program of a person would: the line of a `BadInput` that a function raised, else the traceback."""
+def _report(error: BaseException, case: Case) -> int:
+    """Print the traceback, or the line of a refusal where a function was called.
+
+    torch's own exceptions are as good as a `BadInput` there when they name what is wrong: a layer is torch's drop-in.
+    """
     from gan_convnorm.errors import BadInput, RunStopped
 
-    if function and isinstance(error, (BadInput, RunStopped)):
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if case.command not in MODULES:
+        named = bool(case.says and re.search(case.says, str(error), re.IGNORECASE))
+        torchs = isinstance(error, (ValueError, TypeError, RuntimeError, IndexError)) and named
+        if isinstance(error, (BadInput, RunStopped)) or torchs:
+            print(f"error: {error}", file=sys.stderr)
+            return getattr(error, "status", 2)
     traceback.print_exc()
     return 1
 

@@ -16,7 +16,7 @@ LONGEST = 300
 #: words of the libraries below, which say nothing to a person
 FOREIGN = re.compile(
     r"Traceback|weights_only|\bUnion\b|jsonargparse|subtypes|Does not validate|ParserError|class_path given by|"
-    r"Namespace\(|object at 0x|site-packages|NoneType|not subscriptable|has no attribute|unexpected keyword|"
+    r"Namespace\(|object at 0x|site-packages|'NoneType' object|not subscriptable|has no attribute|unexpected keyword|"
     r"PytorchStreamReader|UnpicklingError|KeyError|TypeError:|AttributeError"
 )
 
@@ -65,7 +65,9 @@ def _refused(case: Case, seen: Seen) -> tuple[str, str]:
     expected = case.status
     if seen.status != expected:
         return "unclear", f"exit status {seen.status}, expected {expected}"
+    ours = "" if case.command in MODULES else "error: "  # torch warns of what a function is given
     lines = [line for line in seen.err.splitlines() if line.strip() and not line.startswith("warning: ")]
+    lines = [line for line in lines if line.startswith(ours)]
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return "unclear", f"{len(lines)} lines on standard error, expected one that begins with error:"
     (line,) = lines
