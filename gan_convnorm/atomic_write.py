@@ -1,23 +1,26 @@
-"""Files that are whole or not there."""
+"""Files that are written whole or not at all, and never in place of a file of another kind."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["atomic_write"]
+from gan_convnorm.errors import BadInput
+from gan_convnorm.part_files import part_path, remove_dead_parts
+
+__all__ = ["atomic_write", "check_replaceable", "remove_dead_parts"]
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to, and renames it when the block ends without an error.
+    """Give a path beside `path` to write to, and rename it when the block ends without an error.
 
-    Whoever reads `path` sees the old file or the new one, also when this process is killed or the disk is full, and
+    Readers of `path` see the old file or the new one, also when this process is killed or the disk is full, and
     when two processes write at once.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_path(path)
     try:
         yield part
         with part.open("rb") as file:
@@ -29,3 +32,31 @@ def atomic_write(path: Path) -> Iterator[Path]:
         if isinstance(error, OSError) and error.filename is None:
             raise type(error)(error.errno, error.strerror, str(path)) from error  # a full disk names no file
         raise
+
+
+def check_replaceable(path: Path, is_ours: Callable[[Path], bool], overwrite: bool) -> None:
+    """Refuse to write to a file that this command has not made.
+
+    Args:
+        path: the file to be written.
+        is_ours: tells whether this command has written a file; an OSError or ValueError means no.
+        overwrite: replace any file.
+
+    Raises:
+        BadInput: there is such a file and `overwrite` is false, or something that is not a file.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise BadInput(f"{path} is {kind}; give the name of a file to write")
+    if overwrite:
+        return
+    try:
+        ours = is_ours(path)
+    except (OSError, ValueError, RecursionError):
+        ours = False
+    if not ours:
+        raise BadInput(
+            f"{path} exists and was not written by this command; give another name, or --overwrite to replace it"
+        )

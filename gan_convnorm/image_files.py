@@ -1,72 +1,160 @@
-"""What an image file may be, and how its pixels become bytes; the same for training and for scoring."""
+"""One image file: the kinds that are read, and how its pixels become bytes; the same in training and in scoring."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import contextlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from PIL import features
+
+from gan_convnorm.image_headers import HEAD, bits_per_channel, looks_like
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["EXTENSIONS", "BadImage", "decode", "is_image", "listed", "to_square"]
+__all__ = ["ENDINGS", "FORMATS", "BadImage", "decode", "file_stamp", "kind_of_file", "listed", "shown", "to_square"]
 
-EXTENSIONS = ("png", "jpg", "jpeg", "webp", "bmp")
-#: PIL's modes with more than a byte to a value, which a conversion to RGB would clip
-DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-NAMED = 5  # bad files in one message
+#: Pillow's formats that are read -> endings of their files' names. Formats that start other programs (EPS), that hold
+#: no pixels (PDF, HDF5) or that any bytes may pass for (TGA) are not read
+FORMATS = {
+    "PNG": ("png", "apng"),
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
+    "WEBP": ("webp",),
+    "BMP": ("bmp", "dib"),
+    "GIF": ("gif",),
+    "TIFF": ("tif", "tiff"),
+    "PPM": ("ppm", "pgm", "pbm", "pnm"),
+    "QOI": ("qoi",),
+    **({"AVIF": ("avif",)} if features.check("avif") else {}),
+    **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
+}
+ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
+#: EXIF's values for images that are not upright
+TURNED = range(2, 9)
+ORIENTATION = 0x0112
+NAMED = 5  # items in one message
 
 
 class BadImage(Exception):  # noqa: N818 - the file is at fault
-    """Why a file cannot be used, in a few words without its name."""
+    """The reason, in a few words without the file's name, why it cannot be used."""
 
 
-def is_image(path: Path) -> bool:
-    """Whether the name ends as an image file's does."""
-    return path.suffix[1:].lower() in EXTENSIONS
+def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
+    """Return the first picture of a file, with 8 bits a channel, upright.
 
-
-def decode(file: Any, mode: str = "RGB", upright: bool = False) -> tuple[Image, str]:
-    """The first picture of a file, with 8 bits a channel.
-
-    As torch-fidelity does it: an alpha channel is dropped, grey repeated to three channels.
+    As torch-fidelity does it, an alpha channel is dropped, grey repeated to three channels and CMYK converted without
+    its colour profile. Unlike it, this turns the picture as its EXIF orientation says.
 
     Args:
         file: a path, or an open binary file.
         mode: "RGB" or "L".
-        upright: turn it as its EXIF orientation says, which torch-fidelity does not.
 
     Returns:
-        The picture, and what was converted as a predicate of "3 images ...", or "".
+        The picture, and all that was converted, each as a predicate of "3 images ...".
 
     Raises:
         BadImage: it cannot be decoded, or has more than 8 bits a channel.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
+    head = b""
     try:
-        with Image.open(file) as image:
-            if image.mode in DEEP_MODES:
-                raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
-            note = _conversion(image, mode)
-            if upright:
-                ImageOps.exif_transpose(image, in_place=True)
-            return image.convert(mode), note
+        with _opened(file) as stream:
+            if (bits := bits_per_channel(stream)) > 8:
+                raise BadImage(f"more than 8 bits a channel, {bits} by its header; convert it to 8 bits")
+            stream.seek(0)
+            head = stream.read(HEAD)
+            stream.seek(0)
+            with Image.open(stream, formats=tuple(FORMATS)) as image:
+                if image.mode[0] in "IF":
+                    raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
+                notes = _notes(image, mode)
+                if _orientation(image) in TURNED:
+                    notes.append("are turned upright, as their EXIF orientation says (torch-fidelity does not)")
+                    image = ImageOps.exif_transpose(image)
+                # Pillow warns of what the notes say already.
+                image.info.pop("transparency", None)
+                return image.convert(mode), notes
     except BadImage:
         raise
-    except Exception as error:  # decoders raise as the damage has it
+    except UnidentifiedImageError as error:
+        kind = looks_like(head)
+        known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
+        raise BadImage(f"looks like {kind}{', damaged or of a rare kind' if known else ''}") from error
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
+    except Exception as error:  # decoders raise whatever the damage provokes
         reason = " ".join((str(error) or type(error).__name__).split())[:100]
-        raise BadImage(reason.replace(str(file), "file")) from error
+        raise BadImage(f"damaged: {reason}") from error
 
 
-def _conversion(image: Image, mode: str) -> str:
-    if "A" in image.mode or "transparency" in image.info:
-        return "have an alpha channel, which is dropped"
-    if image.mode == "1":
-        return "are black and white"
-    if mode == "RGB":
-        return "are grey, repeated to three channels" if image.mode == "L" else ""
-    return "" if image.mode == "L" else "are coloured, made grey"
+@contextlib.contextmanager
+def _opened(file: Any) -> Iterator[BinaryIO]:
+    """Open a path if it is a regular file: a named pipe would be waited for without end."""
+    if not isinstance(file, (str, os.PathLike)):
+        yield file
+        return
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116 - a million of them
+        if not stat.S_ISREG(mode):
+            raise BadImage(f"{kind_of_file(mode)}, not a regular file")
+        stream = open(file, "rb")  # noqa: PTH123, SIM115
+    except FileNotFoundError as error:
+        raise BadImage("the file is gone, or is a link to nothing") from error
+    except OSError as error:
+        raise BadImage(f"cannot be opened: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def kind_of_file(mode: int) -> str:
+    """Return the kind of a file that is not regular, by its mode."""
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((name for test, name in kinds if test(mode)), "a special file")
+
+
+def _notes(image: Image, mode: str) -> list[str]:
+    notes = []
+    if getattr(image, "is_animated", False):
+        notes.append("have several pictures (frames or pages), of which the first is taken")
+    if image.mode == "CMYK":
+        notes.append("are CMYK, converted to RGB without a colour profile")
+    if "A" in image.mode.upper().replace("LAB", "") or "transparency" in image.info:
+        notes.append("have an alpha channel, which is dropped")
+    elif image.mode == "1":
+        notes.append("are black and white")
+    elif mode == "RGB" and image.mode == "L":
+        notes.append("are grey, repeated to three channels")
+    elif mode == "L" and image.mode != "L":
+        notes.append("are coloured, made grey")
+    return notes
+
+
+def _orientation(image: Image) -> int:
+    """Return the EXIF orientation, 1 where there is none that can be read."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF data is no reason to lose the picture
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def file_stamp(path: str) -> str:
+    """Return what changes with the file: its size and its time."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+        return f"{status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        return "missing"  # decoding names it
 
 
 def to_square(image: Any, side: int) -> Any:
@@ -77,6 +165,11 @@ def to_square(image: Any, side: int) -> Any:
 
 
 def listed(items: Sequence[str]) -> str:
-    """The first few, and how many more there are."""
+    """Return the first few, and how many more there are."""
     more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return ", ".join(items[:NAMED]) + more
+    return ", ".join(map(shown, items[:NAMED])) + more
+
+
+def shown(path: Any) -> str:
+    r"""Return a file name that any UTF-8 stream can print: a byte that is not UTF-8 as \xff."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

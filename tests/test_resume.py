@@ -16,7 +16,7 @@ import torch
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
-from gan_convnorm.run_folder import CheckpointFiles, RunRecord, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import CheckpointFiles, RunRecord, RunSettings, last_checkpoint, read_checkpoint
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -171,7 +171,7 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
 
 
 def test_seconds_are_those_of_all_sittings(tmp_path):
-    record = RunRecord(tmp_path, "seed_everything: 0")
+    record = RunRecord(tmp_path, "seed_everything: 0", RunSettings("gan", {}))
     record.load_state_dict({"seconds": 1e6, "cpu_seconds": 2e6})
     state = record.state_dict()
     assert 1e6 <= state["seconds"] < 1.1e6 and 2e6 <= state["cpu_seconds"] < 2.1e6

@@ -131,8 +131,37 @@ def test_zoom_is_scipys(image):
         trim = (zoomed.shape[0] - side) // 2
         expected = zoomed[trim : trim + side, trim : trim + side]
         assert abs(clipped_zoom(part, factor) - expected).max() < 1e-12
-    expected = (image + image + clipped_zoom(image, 1.01) + clipped_zoom(image, 1.02)) / 4
-    assert abs(zoom_blur(image, (3, 0.01), None) - expected).max() < 1e-12
+    expected = (image + image + clipped_zoom(image, 1.5) + clipped_zoom(image, 2.0)) / 4
+    assert abs(zoom_blur(image, (1, 2.5, 0.5), None) - expected).max() < 1e-12
+
+
+#: the arguments of np.arange in the authors' scripts for CIFAR-10-C, Tiny-ImageNet-C and ImageNet-C
+ZOOMS = {
+    32: [(1, 1.06, 0.01), (1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.01), (1, 1.26, 0.01)],
+    64: [(1, 1.06, 0.01), (1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.01), (1, 1.26, 0.01)],
+    224: [(1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.02), (1, 1.26, 0.02), (1, 1.31, 0.03)],
+}
+
+
+def published_zoom(image, factor):
+    """The definition: scipy's zoom of a centre of ceil(side / factor) pixels, trimmed to the side."""
+    side = len(image)
+    cut = int(np.ceil(side / factor))
+    top = (side - cut) // 2
+    zoomed = ndimage.zoom(image[top : top + cut, top : top + cut], (factor, factor, 1), order=1)
+    trim = (len(zoomed) - side) // 2
+    return zoomed[trim : trim + side, trim : trim + side]
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("side", ZOOMS)
+def test_zoom_blur_is_the_published_mean(side, severity):
+    images = torch.randint(0, 256, (1, 1, side, side), dtype=torch.uint8)
+    image = images[0].permute(1, 2, 0).double().numpy()
+    factors = np.arange(*ZOOMS[side][severity - 1])
+    expected = (image + sum(published_zoom(image, factor) for factor in factors)) / (len(factors) + 1)
+    found = corrupt(images, "zoom_blur", severity)[0, 0].numpy()
+    assert abs(found - expected[..., 0]).max() < 0.5 + 1e-9  # rounded to bytes
 
 
 def test_glass_shows_near_pixels(image, random):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.data.picture_cache import Decoded, decode_once
 from gan_convnorm.data.pictures import Files, Form
 from gan_convnorm.errors import BadInput
+from gan_convnorm.image_files import shown
 
 __all__ = ["Folder"]
 
@@ -60,7 +62,7 @@ class Folder(ImageData):
         if not 0 <= test_fraction < 1:
             raise BadInput(f"test_fraction is {test_fraction:g}; expected a share from 0 to below 1")
         self.folder = Path(path)
-        train, test = find_splits(self.folder)
+        train, test, self.passed_over = find_splits(self.folder)
         self.train_files, self.test_files = (
             (train, test) if test is not None else hold_out(train, test_fraction, split_seed)
         )
@@ -77,16 +79,19 @@ class Folder(ImageData):
             self._decode(self.test_files)
 
     def setup(self, stage: str | None = None) -> None:
+        """Read both splits, with a warning of what was passed over."""
+        if self.passed_over:
+            warnings.warn(self.passed_over, stacklevel=2)
         self.train_set = self._read(self.train_files)
         self.test_set = None if self.test_files is None else self._read(self.test_files)
 
     def _decode(self, files: Listing) -> Decoded:
-        return decode_once(Files(self.folder, files.paths, str(self.folder)), self.form)
+        return decode_once(Files(self.folder, files.paths, shown(self.folder)), self.form)
 
     def _read(self, files: Listing) -> TensorDataset:
         found = self._decode(files)
         advice = "remove them, or leave them out with skip_bad=True (--data.skip_bad true)"
-        found.check(str(self.folder), skip_bad=self.skip_bad, advice=advice)
+        found.check(shown(self.folder), skip_bad=self.skip_bad, advice=advice)
         if not files.classes:
             return TensorDataset(found.images)
         return TensorDataset(found.images, torch.tensor(files.labels)[found.kept])

@@ -27,14 +27,14 @@ from gan_convnorm.image_files import BadImage, listed
 
 __all__ = ["Decoded", "decode_once"]
 
-VERSION = 1  # of the files and of how pixels are made; a change makes new files
+VERSION = 2  # of the files and of how pixels are made; a change makes new files
 BLOCK = 64  # pictures a thread decodes at a time
 THREADS = min(16, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of the pictures.
+    """The pictures as one tensor, and what became of each.
 
     Attributes:
         images: uint8 (N, C, H, W), memory-mapped and read-only.
@@ -65,40 +65,64 @@ class Decoded:
 
 
 def decode_once(pictures: Pictures, form: Form) -> Decoded:
-    """The pictures as one tensor, from the file an earlier call has written or, decoded now, from the files.
+    """Return the pictures as one tensor, from the file that an earlier call has written, or decoded now.
 
     The file lies in the cache folder under a hash of the pictures' names, sizes and times, of `form` and of Pillow's
     version. It appears whole or not at all; two processes that write it at once write the same.
 
     Raises:
-        BadInput: no space for it.
+        BadInput: no space for it, or a folder in its place.
     """
     parts = (VERSION, PIL.__version__, form, pictures.key())
     digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
     path = cache_folder() / f"images-{digest[:20]}.raw"
-    found = _read(path, form)
+    found = _read(path, pictures, form)
     if found is None:
+        for file in (path, path.with_suffix(".json")):
+            if file.is_dir():
+                raise BadInput(f"{file} is a folder, in the place of a file of the cache; remove it")
         _write(path, pictures, form)
-        found = _read(path, form)
-        assert found is not None
+        found = _read(path, pictures, form)
+        if found is None:
+            raise BadInput(f"{path} was changed while it was written; start again, or set XDG_CACHE_HOME elsewhere")
     return found
 
 
-def _read(path: Path, form: Form) -> Decoded | None:
-    """None where there is none or, with a warning, a damaged one. The list is written last: with it, all is there."""
+def _read(path: Path, pictures: Pictures, form: Form) -> Decoded | None:
+    """Return the cached pictures; None where there are none or, with a warning, something else.
+
+    The list is written last: with it, all is there.
+    """
     about = path.with_suffix(".json")
-    if not about.exists():
+    if not os.path.lexists(about):
         return None
     try:
-        content = json.loads(about.read_text())
-        kept = torch.tensor(content["kept"], dtype=torch.int64)
+        if not about.is_file() or not path.is_file():
+            raise ValueError("no regular file")
+        content = json.loads(about.read_text(encoding="utf-8"))
+        kept, bad, notes = content["kept"], content["bad"], content["notes"]
+        if content["of"] != path.name or content["list"] != _list_hash(kept, bad, notes):
+            raise ValueError("the list is another one")
         shape = (len(kept), form.channels, form.resolution, form.resolution)
-        if path.stat().st_size != prod(shape):
-            raise ValueError(f"{path.stat().st_size} bytes, expected {prod(shape)}")
-        return Decoded(_mapped(path, shape), kept, content["bad"], content["notes"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        status = path.stat()
+        if len(kept) + len(bad) != len(pictures) or status.st_size != prod(shape):
+            raise ValueError(f"{status.st_size} bytes, expected {prod(shape)}")
+        # Hashing gigabytes takes longer than training's start should: a file that nobody has touched is not hashed.
+        if content["time"] != status.st_mtime_ns and content["sha256"] != _file_hash(path):
+            raise ValueError("the pixels are others")
+        return Decoded(_mapped(path, shape), torch.tensor(kept, dtype=torch.int64), bad, notes)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         warnings.warn(f"{path} is damaged ({type(error).__name__}: {error}); it is made again", stacklevel=3)
         return None
+
+
+def _list_hash(kept: list[int], bad: list[str], notes: dict[str, int]) -> str:
+    return hashlib.sha256(json.dumps([kept, bad, notes]).encode()).hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> Tensor:
@@ -121,6 +145,7 @@ def _write(path: Path, pictures: Pictures, form: Form) -> None:
     kept: list[int] = []
     bad: list[str] = []
     notes: Counter[str] = Counter()
+    content = hashlib.sha256()
 
     def block(start: int) -> list[tuple[np.ndarray, list[str]] | str]:
         return [_one(pictures, index, form) for index in range(start, min(start + BLOCK, len(pictures)))]
@@ -139,12 +164,16 @@ def _write(path: Path, pictures: Pictures, form: Form) -> None:
                     if isinstance(result, str):
                         bad.append(f"{pictures.label(index)} ({result})")
                         continue
-                    file.write(result[0].tobytes())
+                    pixels = result[0].tobytes()
+                    file.write(pixels)
+                    content.update(pixels)
                     kept.append(index)
                     notes.update(result[1])
                 bar.update(len(results))
+        about = {"of": path.name, "time": path.stat().st_mtime_ns, "sha256": content.hexdigest()}
+        about |= {"list": _list_hash(kept, bad, notes), "kept": kept, "bad": bad, "notes": notes}
         with atomic_write(path.with_suffix(".json")) as part:
-            part.write_text(json.dumps({"kept": kept, "bad": bad, "notes": notes}))
+            part.write_text(json.dumps(about), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{room}: {error.strerror}") from error
     finally:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gan_convnorm.image_files import decode, to_square
+from gan_convnorm.image_files import decode, file_stamp, shown, to_square
 
 __all__ = ["Files", "Form", "Pictures"]
 
@@ -57,8 +57,7 @@ class Form:
         """uint8 of shape (C, H, W), and what was done to it beyond resizing."""
         from torchvision.transforms import functional as tv
 
-        image, note = decode(file, "RGB" if self.channels == 3 else "L", upright=True)
-        notes = [note] if note else []
+        image, notes = decode(file, "RGB" if self.channels == 3 else "L")
         if self.crop_first is not None:
             image = tv.center_crop(image, self.crop_first)
         if min(image.size) < self.resolution:
@@ -89,19 +88,12 @@ class Files:
         return self.root / self.paths[index]
 
     def label(self, index: int) -> str:
-        return str(self.root / self.paths[index])
+        return shown(self.root / self.paths[index])
 
     def key(self) -> str:
         root = os.path.realpath(self.root)
-        content = hashlib.sha256(root.encode())
+        content = hashlib.sha256(os.fsencode(root))
         for path in self.paths:
-            content.update(f"\0{path} {_stamp(os.path.join(root, path))}".encode())  # noqa: PTH118 - a million of them
+            stamp = file_stamp(os.path.join(root, path))  # noqa: PTH118 - a million of them
+            content.update(os.fsencode(f"\0{path} {stamp}"))
         return content.hexdigest()
-
-
-def _stamp(path: str) -> str:
-    try:
-        status = os.stat(path)  # noqa: PTH116
-        return f"{status.st_size} {status.st_mtime_ns}"
-    except OSError:
-        return "missing"  # decoding names it

@@ -1,43 +1,79 @@
-"""What is costly to compute, kept in the user's cache folder under a hash of all it depends on."""
+"""Results that are costly to compute, kept in the user's cache folder under a hash of all they depend on."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.cache_folder import cache_folder
 
 __all__ = ["cache_path", "read_cached", "write_cached"]
 
+VERSION = 2  # of the files
+#: entry of a file that says what it is and hashes the others
+SEAL = "seal"
+
 
 def cache_path(kind: str, *parts: Any) -> Path:
-    """The file for something that depends on the parts alone."""
-    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
+    """Return the file for something that depends on the parts alone."""
+    digest = hashlib.sha256("\n".join(map(str, (VERSION, *parts))).encode()).hexdigest()
     return cache_folder() / f"{kind}-{digest[:20]}.pt"
 
 
-def read_cached(path: Path) -> Any:
-    """The content, or None where there is no file or, with a warning, a damaged one."""
-    if not path.exists():
+def read_cached(path: Path) -> dict[str, Any] | None:
+    """Return what `write_cached` wrote to this path; None where there is no file or, with a warning, another one."""
+    if not os.path.lexists(path):
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged file provokes, computing again mends it
-        warnings.warn(f"{path} cannot be read ({type(error).__name__}); it is computed again", stacklevel=2)
+        if not path.is_file():
+            raise ValueError("it is no regular file")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or content.pop(SEAL, None) != _seal(path, content):
+            raise ValueError("it holds something else")
+        return content
+    except Exception as error:  # whatever a foreign file provokes, computing again mends it
+        reason = str(error) if type(error) is ValueError else type(error).__name__
+        warnings.warn(f"{path} cannot be read ({reason}); it is computed again", stacklevel=2)
         return None
 
 
-def write_cached(path: Path, content: Any) -> bool:
-    """Keep tensors and plain values; whether that worked. A full disk costs a warning, not the scores."""
+def write_cached(path: Path, content: dict[str, Any]) -> bool:
+    """Keep tensors and plain values by name; return whether that worked.
+
+    A full disk costs a warning, not the scores.
+    """
     try:
         with atomic_write(path) as part:
-            torch.save(content, part)
+            torch.save({**content, SEAL: _seal(path, content)}, part)
         return True
     except (OSError, RuntimeError) as error:
         warnings.warn(f"{path} cannot be written ({error}); it will be computed again next time", stacklevel=2)
         return False
+
+
+def _seal(path: Path, content: dict[str, Any]) -> str:
+    """Return a hash of the file's name, which stands for what the content depends on, and of the content."""
+    found = hashlib.sha256(path.name.encode())
+    for name, value in _leaves("", content):
+        if isinstance(value, Tensor):
+            found.update(f"\n{name} {value.dtype} {tuple(value.shape)} ".encode())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        else:
+            found.update(f"\n{name} {value!r}".encode())
+    return found.hexdigest()
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key in value:
+        yield from _leaves(f"{name}/{key}", value[key])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,10 @@ from torch.nn import functional as F
 from torch_fidelity import register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from gan_convnorm.cache_folder import temporary_folder
+from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
+from gan_convnorm.tensor_files import load_tensors
 
 __all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
 
@@ -22,6 +24,8 @@ VERSION = 1  # of the network and its training; a change makes new features, and
 EPOCHS = 12
 BATCH_SIZE = 64
 SEED = 0
+#: pixels a side, channels and classes that a weights file may ask for
+MOST = 65536
 
 
 class SmallClassifier(nn.Module):
@@ -91,11 +95,12 @@ def trained_weights(images: Tensor, labels: Tensor) -> Path:
     digest = hashlib.sha256(images.contiguous().numpy().data)
     digest.update(labels.contiguous().numpy().data)
     path = cache_path("classifier", VERSION, tuple(images.shape), EPOCHS, BATCH_SIZE, SEED, digest.hexdigest())
-    if read_cached(path) is None:
+    found = read_cached(path)
+    if found is None or not {"shape", "state_dict"} <= set(found):
         network = train_classifier(images, labels)
         content = {"shape": network.shape, "state_dict": network.state_dict()}
         if not write_cached(path, content):
-            path = Path(tempfile.mkdtemp(prefix="gan_convnorm-")) / path.name
+            path = temporary_folder() / path.name
             torch.save(content, path)
     return path
 
@@ -115,8 +120,14 @@ class ClassifierFeatures(FeatureExtractorBase):
         super().__init__(name, features_list)
         if feature_extractor_weights_path is None:
             raise ValueError(f"feature extractor {name!r} needs feature_extractor_weights_path")
-        saved = torch.load(feature_extractor_weights_path, map_location="cpu", weights_only=True)
-        self.network = SmallClassifier(**saved["shape"])
+        saved = load_tensors(Path(feature_extractor_weights_path))
+        names = ("resolution", "channels", "num_classes")
+        shape = saved.get("shape") if isinstance(saved, dict) else None
+        if not isinstance(shape, dict) or not all(
+            type(shape.get(name)) is int and 0 < shape[name] <= MOST for name in names
+        ):
+            raise BadInput(f"{feature_extractor_weights_path} does not hold a trained classifier: it has no shape")
+        self.network = SmallClassifier(**{name: shape[name] for name in names})
         self.network.load_state_dict(saved["state_dict"])
         self.eval()
 

@@ -18,6 +18,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import classifier
 from gan_convnorm.fidelity.metrics import METRICS
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.tensor_files import load_tensors
 
 __all__ = ["EXTRACTORS", "create_extractor", "layer_for", "registered_name", "weights_digest"]
 
@@ -131,7 +132,10 @@ def _check_weights(registered: str, path: Path) -> None:
         raise BadInput(f"there is no weights file {path}; expected the file that {_origin(registered)}")
     if not registered.startswith("clip"):
         # torch-fidelity would run code from a pickle; CLIP's files are TorchScript archives.
-        torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            load_tensors(path)
+        except BadInput as error:
+            raise BadInput(f"{error}; expected the file that {_origin(registered)}") from error
 
 
 def _origin(registered: str) -> str:

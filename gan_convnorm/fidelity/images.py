@@ -6,20 +6,25 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import PIL
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import EXTENSIONS, BadImage, decode, is_image, listed, to_square
+from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
+from gan_convnorm.image_files import ENDINGS, BadImage, decode, file_stamp, listed, shown, to_square
+from gan_convnorm.image_folder import list_images
 from gan_convnorm.noise import BLOCK, numbered_noise
 
 __all__ = ["FolderImages", "GeneratedImages", "Images", "TensorImages", "as_images"]
+
+READING = 2  # of how files become pixels; a change makes new features of cached folders
 
 
 class Images(Protocol):
@@ -64,7 +69,8 @@ class TensorImages:
         return len(self.images)
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
-        yield from self.images[start:stop].split(batch_size) if stop > start else ()
+        for part in self.images[start:stop].split(batch_size) if stop > start else ():
+            yield part.contiguous()  # other strides may round differently
 
     def digest(self) -> str:
         content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
@@ -113,12 +119,13 @@ class GeneratedImages:
 
 
 class FolderImages:
-    """The image files in a folder, sorted by path; in the folders below it where it has none itself.
+    """The image files in a folder, or in the folders below it, sorted by their real paths as torch-fidelity does.
 
-    Read as torch-fidelity does: to RGB, an alpha channel dropped, grey repeated. Each conversion is warned of once.
+    They are found and read as training finds and reads them, see `gan_convnorm.image_folder` and
+    `gan_convnorm.image_files.decode`; warnings say what was passed over and what was converted.
 
     Args:
-        folder: where they lie: png, jpg, jpeg, webp, bmp.
+        folder: the folder; not one that holds a train and a test split.
         resize: side in pixels to resize the shorter side to (antialiased bilinear) and to crop the centre of; files of
             different sizes are refused without it.
         skip_bad: leave out files that cannot be read, with a warning, in place of refusing the folder.
@@ -136,7 +143,7 @@ class FolderImages:
         self.resize = resize
         self.skip_bad = skip_bad
         self.files = _image_files(folder)
-        self.name = f"images of {folder}"
+        self.name = f"images of {shown(folder)}"
         self.bad: list[str] = []
 
     def __len__(self) -> int:
@@ -158,44 +165,41 @@ class FolderImages:
         size_of = ""
         for batch in loader:
             kept = []
-            for path, image, note in batch:
+            for path, image, notes in batch:
                 if image is None:
-                    self.bad.append(f"{path} ({note})")
+                    self.bad.append(f"{shown(path)} ({notes[0]})")
                     continue
-                converted[note] += 1
+                converted.update(notes)
                 size, size_of = (size, size_of) if size else (image.shape, path)
                 if image.shape != size:
                     found, expected = (f"{s[1]}x{s[0]}" for s in (image.shape, size))
                     raise BadInput(
-                        f"{path} is {found} pixels and {size_of} is {expected}; expected one size: "
+                        f"{shown(path)} is {found} pixels and {shown(size_of)} is {expected}; expected one size: "
                         f"resize={min(size[:2])} (--resize {min(size[:2])}) brings them to it"
                     )
                 kept.append(image)
             if kept:
                 yield torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
         for note, number in converted.items():
-            if note:
-                warnings.warn(f"{number} images of {self.folder} {note}", stacklevel=2)
+            warnings.warn(f"{number} {self.name} {note}", stacklevel=2)
         if self.bad and not self.skip_bad:
             raise BadInput(
-                f"{len(self.bad)} of {count} files of {self.folder} cannot be read: {listed(self.bad)}; remove them, "
+                f"{len(self.bad)} of {count} files of {shown(self.folder)} cannot be read: {listed(self.bad)}; remove them, "
                 "or leave them out with skip_bad=True (--skip-bad)"
             )
         if self.bad:
-            warnings.warn(
-                f"{len(self.bad)} of {count} files of {self.folder} left out: {listed(self.bad)}", stacklevel=2
-            )
+            message = f"{len(self.bad)} of {count} files of {shown(self.folder)} left out: {listed(self.bad)}"
+            warnings.warn(message, stacklevel=2)
 
     def digest(self) -> str:
-        content = hashlib.sha256(f"{self.resize} {self.skip_bad}".encode())
+        content = hashlib.sha256(f"{READING} {PIL.__version__} {self.resize} {self.skip_bad}".encode())
         for path in self.files:
-            status = Path(path).stat()
-            content.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+            content.update(os.fsencode(f"{path}\0{file_stamp(path)}\n"))
         return content.hexdigest()
 
 
 class _Files(Dataset):
-    """(path, bytes of shape (H, W, 3) or None, what was converted or why it cannot be read) of every file."""
+    """Of every file: its path, bytes of shape (H, W, 3) or None, and what was converted or why it cannot be read."""
 
     def __init__(self, files: list[str], resize: int | None) -> None:
         self.files = files
@@ -204,15 +208,15 @@ class _Files(Dataset):
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, str]:
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, list[str]]:
         path = self.files[index]
         try:
-            image, note = decode(path)
+            image, notes = decode(path)
         except BadImage as error:
-            return path, None, str(error)
+            return path, None, [str(error)]
         if self.resize is not None:
             image = to_square(image, self.resize)
-        return path, np.asarray(image), note
+        return path, np.asarray(image), notes
 
 
 def as_images(
@@ -226,12 +230,13 @@ def as_images(
     device: torch.device | str = "cpu",
     resize: int | None = None,
     skip_bad: bool = False,
+    trust: Sequence[str] = (),
 ) -> Images:
     """Images from whatever holds or makes them.
 
     Args:
-        source: uint8 images (N, C, H, W); a folder; a checkpoint file of a run; a module with
-            `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
+        source: uint8 images (N, C, H, W); a folder; an .npz or .npy file of uint8 images; a checkpoint file of a run; a
+            module with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
             (n, latent_dim) to uint8 images; or an object that has the methods of `Images` already.
         name: what they are, for the protocol.
         num_fake: how many to generate, where they are generated.
@@ -239,8 +244,9 @@ def as_images(
         ema: from the averaged weights, else from the current ones.
         latent_dim: length of a callable's noise vectors.
         device: where a checkpoint's generator runs and where a callable's noise lies.
-        resize: for folders, see `FolderImages`.
+        resize: for folders and arrays, see `FolderImages`.
         skip_bad: for folders, see `FolderImages`.
+        trust: for checkpoints, see `gan_convnorm.load`.
 
     Raises:
         BadInput: nothing of these, or something wrong with it.
@@ -249,10 +255,12 @@ def as_images(
         return TensorImages(source, name or "images")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
+        if path.suffix.lower() in (".npz", ".npy"):
+            return _array_images(path, resize)
         if path.is_file():
             import gan_convnorm
 
-            source = gan_convnorm.load(path).to(device)
+            source = gan_convnorm.load(path, device, trust=trust)
         else:
             return FolderImages(path, resize, skip_bad)
     if isinstance(source, (TensorImages, FolderImages, GeneratedImages)):
@@ -275,8 +283,8 @@ def as_images(
     if all(hasattr(source, method) for method in ("batches", "digest", "__len__")):
         return source
     raise BadInput(
-        f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, a checkpoint, a module "
-        "with sample(), or a function from noise to uint8 images"
+        f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
+        "a checkpoint, a module with sample(), or a function from noise to uint8 images"
     )
 
 
@@ -294,17 +302,44 @@ def _check_batch(images: Any, name: str) -> None:
         raise BadInput(f"{name} have the shape {shape}; expected (N, C, H, W) with 1 or 3 channels")
 
 
+def _array_images(path: Path, resize: int | None) -> TensorImages:
+    """Return the images of an .npz or .npy file; in an .npz file, those in the array that training takes.
+
+    Raises:
+        BadInput: no file, a damaged one, or no uint8 images in it.
+    """
+    content = ArrayFile(path)
+    name = content.find(IMAGE_NAMES)
+    if name is None:
+        expected = ", ".join(IMAGE_NAMES)
+        raise BadInput(f"{content.name} holds {content.summary()}; expected images in one of the arrays {expected}")
+    images = content.images(name)
+    if unused := content.ignored():
+        warnings.warn(unused, stacklevel=3)
+    if resize is not None:
+        # Through PIL, as files are: a tensor's resizing rounds differently.
+        images = torch.stack([_resized(image, resize) for image in images])
+    return TensorImages(images, f"images of {content.name}")
+
+
+def _resized(image: Tensor, side: int) -> Tensor:
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+    return pil_to_tensor(to_square(to_pil_image(image), side))
+
+
 def _image_files(folder: Path) -> list[str]:
-    if not folder.exists():
-        raise BadInput(f"there is no folder or checkpoint {folder}")
-    if not folder.is_dir():
-        raise BadInput(f"{folder} is no folder of images")
-
-    def found(paths: Iterator[Path]) -> list[str]:
-        # Real paths, sorted: torch-fidelity's order.
-        return sorted(os.path.realpath(p) for p in paths if is_image(p))
-
-    files = found(folder.iterdir()) or found(folder.rglob("*"))
-    if not files:
-        raise BadInput(f"there are no images in {folder} or below it; expected files ending in {', '.join(EXTENSIONS)}")
+    if not os.path.lexists(folder):
+        raise BadInput(f"there is no folder or checkpoint {shown(folder)}")
+    found = list_images(folder, f"files ending in {', '.join(ENDINGS)}")
+    splits = found.splits()
+    if len(splits) > 1:
+        one = shown(folder / splits["train"])
+        raise BadInput(
+            f"{shown(folder)} holds the splits {' and '.join(map(shown, splits.values()))}; give one, such as {one}"
+        )
+    chosen = found.group(*splits.values()) if splits else found
+    files = sorted(real for _, real in chosen.files())
+    if message := found.passed_over():
+        warnings.warn(message, stacklevel=4)
     return files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,14 +14,12 @@ from gan_convnorm.noise import random_for
 from gan_convnorm.robustness.attacks import pgd
 from gan_convnorm.robustness.augmentation import crop_and_flip
 from gan_convnorm.robustness.networks import build_network
+from gan_convnorm.run_folder import FromCheckpoint
 
 __all__ = ["Classifier"]
 
-#: hyperparameters that decide which weights there are
-ARCHITECTURE = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
 
-
-class Classifier(pl.LightningModule):
+class Classifier(FromCheckpoint):
     """Cross entropy by SGD; the learning rate is divided by ten at the milestones.
 
     The defaults are those of the digits run of a minute; the published settings are in configs/robustness/. Automatic
@@ -49,6 +46,10 @@ class Classifier(pl.LightningModule):
         replays: how often free training uses a batch in a row.
         seed: seeds weights, augmentation and attacks; the run's seed.
     """
+
+    program = "classifier"
+    named = ("norm",)
+    architecture = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
 
     def __init__(
         self,
@@ -188,12 +189,6 @@ class Classifier(pl.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: the evaluation is a callback's work."""
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        for name in ARCHITECTURE:
-            found, expected = checkpoint["hyper_parameters"].get(name), self.hparams[name]
-            if found != expected:
-                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
 
 
 def bytes_to_unit(images: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-from gan_convnorm.run_folder import RUNS, CheckpointFiles
+from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
+from gan_convnorm.trainer_settings import check_trainer_settings
 
 __all__ = ["main"]
 
@@ -58,6 +59,8 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    linked = ("channels", "num_classes", "seed")
+    sections = ("split", "evaluation")
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
@@ -75,10 +78,29 @@ class Command(RunCommand):
         for seeded in ("model.seed", "split.seed", "evaluation.seed", "data.init_args.seed"):
             parser.link_arguments("seed_everything", seeded)
 
+    def _settings(self) -> RunSettings:
+        settings = super()._settings()
+        settings.sections["evaluation"].pop("json", None)  # a file to write is a person's to name
+        return settings
+
+    def trained_config(self, command: str) -> dict[str, Any]:
+        config = super().trained_config(command)
+        if config.get("evaluation", {}).get("json"):
+            raise BadInput("the checkpoint names a file for evaluation.json to write, which a checkpoint must not do")
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        epochs, done = self.config.fit.trainer.max_epochs, checkpoint["epoch"] + 1
+        if isinstance(epochs, int) and epochs < done:
+            raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
+        super().check_resumed(checkpoint)
+
     def before_instantiate_classes(self) -> None:
-        epochs = self.config[self.subcommand].trainer.max_epochs
+        settings = self.config[self.subcommand].trainer
+        epochs = settings.max_epochs
         if not isinstance(epochs, int) or epochs < 1:
             raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+        check_trainer_settings(settings)
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -110,7 +132,7 @@ class Command(RunCommand):
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
             *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
-            ClassifierReport(folder, self._config_text()),
+            ClassifierReport(folder, self._config_text(), self._settings()),
         ]
 
     def fit(self, **kwargs: Any) -> None:
