@@ -36,17 +36,21 @@ def edited(change: Callable[[dict[str, Any]], Any], path: Path = LAST) -> Callab
 
 
 def lay_over(changes: dict[str, Any], path: Path = LAST) -> Callable[[], None]:
-    """Return what lays values over the configuration in a checkpoint, as nested mappings, and over its YAML file."""
+    """Return what lays a configuration's values over the settings of its run that a checkpoint holds.
+
+    The same values are also put where Lightning, and an earlier version of this program, looked for them.
+    """
 
     def change(checkpoint: dict[str, Any]) -> None:
-        config = checkpoint.get("config")
-        if config is None:
-            raise NotThisVersion("its configuration is elsewhere")
-        mapping = yaml.safe_load(config) if isinstance(config, str) else config
-        _merge(mapping, changes)
-        checkpoint["config"] = yaml.safe_dump(mapping) if isinstance(config, str) else mapping
-        for key, value in changes.get("model", {}).items():
-            checkpoint["hyper_parameters"][key] = value
+        run = checkpoint["run"]
+        for name, values in changes.items():
+            if name == "data":
+                run["data"], run["data_arguments"] = values["class_path"], values.get("init_args", {})
+            else:
+                place = run if name in ("model", "trainer") else run["sections"]
+                place[name] = {**place.get(name, {}), **values}
+        checkpoint["config"] = yaml.safe_dump(changes)
+        checkpoint.get("hyper_parameters", {}).update(changes.get("model", {}))
 
     return edited(change, path)
 
@@ -114,11 +118,3 @@ def zipped(path: str, names: dict[str, bytes]) -> Callable[[], None]:
                 archive.writestr(name, content)
 
     return prepare
-
-
-def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> None:
-    for key, value in upper.items():
-        if isinstance(value, dict) and isinstance(lower.get(key), dict) and "class_path" not in value:
-            _merge(lower[key], value)
-        else:
-            lower[key] = value

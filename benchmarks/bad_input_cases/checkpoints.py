@@ -21,8 +21,7 @@ KEYS = (
     "state_dict",
     "hyper_parameters",
     "g_step",
-    "config",
-    "record",
+    "run",
     "epoch",
     "global_step",
     "pytorch-lightning_version",
@@ -33,14 +32,14 @@ KEYS = (
     "hparams_name",
 )
 #: without them there is no generator
-NEEDED = ("state_dict", "hyper_parameters", "g_step", "config", "record")
+NEEDED = ("state_dict", "g_step", "run")
 #: without them a run cannot go on as it was
 NEEDED_TO_RESUME = (*NEEDED, "global_step", "loops", "callbacks", "optimizer_states")
 WRONG: dict[str, tuple[Any, ...]] = {
     "state_dict": (5, [], {"generator.linear.weight": 3}, {}),
     "hyper_parameters": (None, "text", {"resolution": "sixteen"}, {}),
     "g_step": ("four", -1, None, 2.5, [1]),
-    "config": (5, "", "- 1", "model: [", "model: 5", None),
+    "run": (5, "text", [], {}, {"version": 1}, {"version": 99}, None),
     "optimizer_states": ([], "text", [{}, {}], None),
     "callbacks": (5, {"nonsense": {}}, None),
     "loops": (None, {}, {"fit_loop": 5}),
@@ -91,10 +90,7 @@ def keys_and_types() -> list[Case]:
             ),
         ]
         if key in NEEDED:
-            expect = "clear accepted" if key in ("config", "record") else "clear"
-            found.append(
-                call("load", f"without {key}", load, "last.ckpt", prepare=without(key), needs="trained", expect=expect)
-            )
+            found.append(call("load", f"without {key}", load, "last.ckpt", prepare=without(key), needs="trained"))
     for key, values in WRONG.items():
         for value in values:
             needed = "clear" if key in NEEDED else "clear accepted"
@@ -106,6 +102,49 @@ def keys_and_types() -> list[Case]:
             if key in NEEDED_TO_RESUME:
                 found.append(command("fit", RESUME, f"resumed from a checkpoint {what}", prepare=replaced(key, value)))
     return found
+
+
+def settings(change: Any) -> Any:
+    """What changes the settings of its run that a checkpoint holds."""
+    return edited(lambda checkpoint: change(checkpoint["run"]))
+
+
+SETTINGS: list[tuple[str, Any]] = [
+    ("of another version", lambda run: run.update(version=99)),
+    ("of a version that is true", lambda run: run.update(version=True)),
+    ("of another program", lambda run: run.update(program="classifier")),
+    ("of no program", lambda run: run.pop("program") and None),
+    ("of a program that is a number", lambda run: run.update(program=5)),
+    ("without a model", lambda run: run.pop("model") and None),
+    ("whose model is a list", lambda run: run.update(model=[1])),
+    ("whose model has an unknown argument", lambda run: run["model"].update(nonsense=1)),
+    ("whose model has a number for a name", lambda run: run["model"].update({5: 1})),
+    ("with an unknown key", lambda run: run.update(nonsense=1)),
+    ("whose seed is a word", lambda run: run.update(seed="one")),
+    ("whose seed is below zero", lambda run: run.update(seed=-1)),
+    ("whose data are a number", lambda run: run.update(data=5)),
+    ("whose data are a function", lambda run: run.update(data="os.getcwd")),
+    ("whose data are the system's", lambda run: run.update(data="subprocess.Popen", data_arguments={"args": "true"})),
+    ("whose data's arguments are a list", lambda run: run.update(data_arguments=[1])),
+    ("whose data have an unknown argument", lambda run: run.update(data_arguments={"nonsense": 1})),
+    ("whose trainer is a list", lambda run: run.update(trainer=[1])),
+    ("whose trainer has an unknown setting", lambda run: run["trainer"].update(nonsense=1)),
+    ("whose trainer names a folder", lambda run: run["trainer"].update(default_root_dir="elsewhere")),
+    ("whose trainer has precision 7", lambda run: run["trainer"].update(precision="7")),
+    ("whose trainer has devices of words", lambda run: run["trainer"].update(devices="many")),
+    ("whose trainer has 100,000 devices", lambda run: run["trainer"].update(devices=100_000)),
+    ("whose sections are a list", lambda run: run.update(sections=[1])),
+    ("with an unknown section", lambda run: run["sections"].update(nonsense={})),
+    ("whose scores are a number", lambda run: run["sections"].update(scores=5)),
+    ("whose scores have an unknown argument", lambda run: run["sections"]["scores"].update(nonsense=1)),
+    ("whose extractor is a path", lambda run: run["sections"]["scores"].update(extractor_weights="/etc/passwd")),
+    ("whose options are a list", lambda run: run.update(options=[1])),
+    ("with an unknown option", lambda run: run["options"].update(nonsense=1)),
+    ("with a checkpoint in its options", lambda run: run["options"].update(ckpt_path="elsewhere.ckpt")),
+    ("with an output folder in its options", lambda run: run["options"].update(out="elsewhere", resume="x")),
+    ("whose omitted settings are a number", lambda run: run.update(omitted=5)),
+]
+PASSED_OVER = ("100,000", "a folder", "in its options", "unknown section", "devices of words", "is a path")
 
 
 def fifo(path: str) -> None:
@@ -129,6 +168,21 @@ def more_keys(checkpoint: dict[str, Any]) -> None:
 
 CASES = [
     *keys_and_types(),
+    *(
+        command(
+            reader,
+            words,
+            f"run settings {what}",
+            prepare=settings(change),
+            # What a command does not read it may pass over.
+            expect="clear accepted" if reader == "validate" and any(each in what for each in PASSED_OVER) else "clear",
+            writes="again*",
+            quick=what == "whose data are the system's",
+        )
+        for what, change in SETTINGS
+        for reader, words in (("validate", VALIDATE), ("fit", RESUME))
+        if reader == "validate" or "run" not in what
+    ),
     *(
         command(
             reader, words, f"weights that are {value}", "NaN|infinite", prepare=not_finite(value), quick=value != value

@@ -234,7 +234,7 @@ CASES = [
     robustness(TEST, "damaged checkpoint", "last.ckpt", prepare=bytes_changed(LAST)),
     *(
         robustness(TEST, f"checkpoint without {key}", "last.ckpt", prepare=without(key, LAST))
-        for key in ("state_dict", "hyper_parameters", "config", "record")
+        for key in ("state_dict", "run")
     ),
     robustness(
         TEST,

@@ -48,15 +48,14 @@ READERS = {
     "fidelity": "trained/last.ckpt flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
     "export": "trained/last.ckpt out --no-program",
 }
-TAG = "!!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [%s]]"
+YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
 
 
 def names(kind: str) -> Any:
     """What makes the checkpoint name that."""
     if kind != "YAML tag":
         return lay_over(HOW_TO_RUN[kind])
-    tag = "model: !!python/object/apply:canary.norm [1]\n"
-    return edited(lambda checkpoint: checkpoint.update(config=tag))
+    return edited(lambda checkpoint: checkpoint.update(run=YAML_TAG, config=YAML_TAG))
 
 
 def in_checkpoints() -> list[Case]:
@@ -140,8 +139,6 @@ def link_out() -> None:
         path.unlink()
         path.symlink_to(Path("secret.png").resolve())
 
-
-YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
 
 CASES = [
     *in_checkpoints(),
