@@ -93,6 +93,7 @@ class Command(RunCommand):
     linked = ("resolution", "channels", "num_classes", "seed")
     sections = ("scores",)
     options = ("spectrum_every",)
+    needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train and score GANs."
 

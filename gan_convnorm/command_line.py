@@ -22,10 +22,11 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.command_words import suggestion, values_of, with_known_spelling
-from gan_convnorm.configuration_errors import in_plain_words, is_foreign
+from gan_convnorm.configuration_errors import foreign_errors, in_plain_words, restoring_errors
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import fail, status_and_line
+from gan_convnorm.plain_yaml import read_yaml
 from gan_convnorm.run_folder import (
     LAST,
     RUNS,
@@ -41,10 +42,13 @@ from gan_convnorm.run_folder import (
 )
 from gan_convnorm.stop_signals import stop_signals
 from gan_convnorm.strategies import is_lost_process
+from gan_convnorm.text_files import read_text
 from gan_convnorm.trust import TRUST_HELP, check_trusted, parse_trust
 
 __all__ = ["Parser", "RunCommand", "is_first_process"]
 
+#: parts of a configuration
+SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 #: class paths of the package's own data modules
 DATA_PATHS = {f"{each.__module__}.{each.__qualname__}" for each in DATA.values()}
 
@@ -88,6 +92,7 @@ class RunCommand(LightningCLI):
         linked: the module's arguments that follow from the data and the seed.
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
         options: options of the command that a checkpoint keeps.
+        needed: callbacks without whose state a run cannot go on.
         default_data: the data module when none is chosen.
         default_trainer: the Trainer's settings where they are not Lightning's.
         description: of the program, for its help.
@@ -101,6 +106,7 @@ class RunCommand(LightningCLI):
     linked: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
     default_trainer: ClassVar[dict[str, Any]]
     description: ClassVar[str]
@@ -174,12 +180,16 @@ class RunCommand(LightningCLI):
             words = with_known_spelling(words, commands[words[0]]._option_string_actions)
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
         files = [_read_config(Path(name)) for name in values_of(words, "-c", "--config")]
+        for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
+            if Path(name).exists():  # jsonargparse reads a section from a file of its own
+                _read_config(Path(name), sections=False)
         self.run_folder, checkpoint = self._checkpoint(words, files)
         if checkpoint is None:
             # Not a parser's default: its arguments would stay when --data or a file names another class.
             path = f"{self.default_data.__module__}.{self.default_data.__qualname__}"
             default = [] if words[0] in ("-h", "--help") else [f"--data={path}"]
-            self.config = parser.parse_args([words[0], *default, *words[1:]])
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], *default, *words[1:]])
         else:
             # The command line is read on top of the settings that the checkpoint was trained with.
             saved = read_checkpoint(checkpoint)
@@ -187,10 +197,11 @@ class RunCommand(LightningCLI):
             self.settings = module.settings_in(saved, checkpoint)
             self._check_code(words, files, checkpoint)
             text = yaml.safe_dump(self.trained_config(words[0]))
-            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
             if words[0] == "fit":
-                check_resumable(saved, checkpoint)
+                check_resumable(saved, checkpoint, module.optimizer_count, self.needed)
                 self.check_resumed(saved)
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
@@ -259,13 +270,8 @@ class RunCommand(LightningCLI):
 
     def instantiate_classes(self) -> None:
         _set_threads(self.config[self.subcommand].threads)
-        try:
+        with foreign_errors("the settings cannot be used"):
             super().instantiate_classes()
-        except Exception as error:
-            if status_and_line(error) is None and is_foreign(error):
-                reason = " ".join(str(error).split())[:200]
-                raise BadInput(f"the settings cannot be used: {reason or type(error).__name__}") from error
-            raise
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
@@ -314,6 +320,10 @@ class RunCommand(LightningCLI):
             ModelCheckpoint(filename=Path(LAST).stem, **kept),
         ]
 
+    def fit(self, **kwargs: Any) -> None:
+        with restoring_errors(kwargs.get("ckpt_path")):
+            self.trainer.fit(**kwargs)
+
 
 def _program() -> str | None:
     """How the program was started, where argparse would say __main__.py."""
@@ -331,17 +341,12 @@ def _data_class_path(flag: str, word: str) -> str:
     return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path, sections: bool = True) -> dict[str, Any]:
     """Return a configuration file's content; its own errors name the file, which jsonargparse's do not."""
-    if not path.is_file():
-        raise BadInput(f"there is no configuration file {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML: {error}") from error
+    content = read_yaml(read_text(path, "a configuration file"), str(path))
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
-    for name in ("model", "data", "trainer", "scores", "split", "evaluation"):
+    for name in SECTIONS if sections else ():
         if name in content and not isinstance(content[name], dict):
             raise BadInput(f"{path} has {name}: {content[name]!r:.60}; expected a mapping with the settings of {name}")
     return content
@@ -406,6 +411,4 @@ def run_errors() -> Iterator[None]:
         status, line = found
         if not is_first_process():
             raise SystemExit(status) from error
-        if isinstance(error, OSError):
-            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
         fail(line, status)

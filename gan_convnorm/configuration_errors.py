@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-__all__ = ["in_plain_words", "is_foreign"]
+from gan_convnorm.errors import BadInput
+from gan_convnorm.one_line_errors import status_and_line
+
+__all__ = ["foreign_errors", "in_plain_words", "restoring_errors"]
+
+#: the file in which Lightning restores a checkpoint
+RESTORING = "checkpoint_connector.py"
 
 PACKAGE = str(Path(__file__).parent)
 KEY = re.compile(r'Parser key "([^"]+)":\s*(.*)', re.DOTALL)
@@ -74,7 +81,52 @@ def _expected(text: str) -> str:
     return " or ".join(words) or "another value"
 
 
-def is_foreign(error: BaseException) -> bool:
-    """Return whether an error was raised by a library that was given a person's settings, not by this package."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and not frames[-1].filename.startswith(PACKAGE)
+@contextlib.contextmanager
+def foreign_errors(what: str) -> Iterator[None]:
+    """Make an error that a library raises for a person's settings one line; a defect of this package stays as it is.
+
+    Args:
+        what: the line's beginning, such as "the settings cannot be used".
+
+    Raises:
+        BadInput: in place of a library's error.
+    """
+    try:
+        yield
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = bool(frames) and frames[-1].filename.startswith(PACKAGE)
+        if ours or status_and_line(error) is not None:
+            raise
+        raise BadInput(f"{what}: {_reason(error)}") from error
+
+
+@contextlib.contextmanager
+def restoring_errors(checkpoint: object) -> Iterator[None]:
+    """Make an error within Lightning's restoring of a checkpoint one line.
+
+    Args:
+        checkpoint: the file, for the message.
+
+    Raises:
+        BadInput: in place of the error.
+    """
+    try:
+        yield
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if status_and_line(error) is not None or not any(f.filename.endswith(RESTORING) for f in frames):
+            raise
+        raise BadInput(
+            f"{checkpoint} cannot be resumed: its state is not a run of this version ({_reason(error)}); resume "
+            "from another checkpoint of the run"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())[:200]
+    return (
+        f"{type(error).__name__}: {text}"
+        if isinstance(error, (KeyError, AttributeError))
+        else text or type(error).__name__
+    )

@@ -14,8 +14,10 @@ from torch import nn
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput
 from gan_convnorm.networks.registry import find_networks
+from gan_convnorm.plain_json import read_json
 from gan_convnorm.plain_values import check_arguments
 from gan_convnorm.sampling import Sampler
+from gan_convnorm.text_files import read_text
 from gan_convnorm.trust import check_trusted, code_names
 from gan_convnorm.weights import check_weights
 
@@ -118,19 +120,13 @@ def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
 
 
 def _read_description(path: Path, trust: Sequence[str]) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError, OSError) as error:
-        raise BadInput(f"{path} is not JSON ({error})") from error
-    known = (
-        {key: found[key] for key in inspect.signature(_description).parameters if key in found}
-        if isinstance(found, dict)
-        else found
-    )
+    found = read_json(read_text(path, "what python -m gan_convnorm.export writes"), str(path))
+    entries = inspect.signature(_description).parameters
+    known = {name: found[name] for name in entries if name in found} if isinstance(found, dict) else found
     description = check_arguments(_description, known, path)
     arguments = description["arguments"]
-    names = [description["network"], *(arguments.get(name) for name in ("norm",))]
-    check_trusted([part for name in names if isinstance(name, str) for part in code_names(name)], trust, path)
+    names = code_names(description["network"]) + code_names(str(arguments.get("norm")))
+    check_trusted(names, trust, path)
     generator = find_networks(description["network"]).generator
     check_arguments(generator, arguments, f"the generator's arguments in {path}")
     if description["weights"] not in ("ema", "raw") or description["g_step"] < 0:

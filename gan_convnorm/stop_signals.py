@@ -81,7 +81,7 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
     restore = listen(receive)
     output = sys.stdout
     if output is not None:
-        sys.stdout = _Output(output)  # type: ignore[assignment]
+        sys.stdout = _Output(output)
     try:
         yield
     finally:

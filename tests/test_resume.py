@@ -16,7 +16,14 @@ import torch
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
-from gan_convnorm.run_folder import CheckpointFiles, RunRecord, RunSettings, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import (
+    CheckpointFiles,
+    MetricsFile,
+    RunRecord,
+    RunSettings,
+    last_checkpoint,
+    read_checkpoint,
+)
 from gan_convnorm.stop_signals import listen
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
@@ -339,6 +346,45 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.parametrize("where", ["torch.save", "metrics"])
+def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none(where, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        if where == "metrics":
+            patch.setattr(MetricsFile, "save", full)
+        else:
+            patch.setattr(torch, "save", full)
+        main([*WORDS, "--out", "run"])
+    assert stop.value.code == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err and "no checkpoint has been saved in" in err and "intact" not in err
+
+
+@pytest.mark.parametrize("gone", ["run", "."])
+def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, capsys, monkeypatch):
+    from gan_convnorm.gan import GAN
+
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir("work")
+    step = GAN.training_step
+
+    def deleting(self, *args):
+        if self.g_step == 5:
+            shutil.rmtree(Path(gone).resolve())
+        return step(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(GAN, "training_step", deleting)
+        main([*WORDS, "--out", "run"])
+    monkeypatch.chdir(tmp_path)
+    assert stop.value.code == 1
+    err = capsys.readouterr().err
+    assert "is gone, or another is in its place" in err and "Traceback" not in err
+    assert not (tmp_path / "work/run").exists()
+
+
 def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     """A reader beside a writer never sees anything but one of the two."""
     path, files = tmp_path / "last.ckpt", CheckpointFiles()
@@ -367,7 +413,7 @@ def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
 
 def test_non_finite_weights_end_the_run_at_their_step(capsys):
     with pytest.raises(SystemExit) as stop:
-        main([*WORDS, "--steps", "20000000", "--model.disc_lr", "1e30", "--out", "run"])
+        main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.disc_lr", "1e30", "--out", "run"])
     assert stop.value.code == NOT_FINITE == 3
     err = capsys.readouterr().err.splitlines()[-1]
     assert (

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from gan_convnorm.picture_grid import picture_grid, save_image
+from gan_convnorm.run_folder import check_folder
 
 __all__ = ["SampleGrids"]
 
@@ -30,6 +31,7 @@ class SampleGrids(pl.Callback):
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module: Any = pl_module
+        check_folder(self.folder.parent)
         picture = picture_grid(module.sample(self.count))
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(picture, self.folder / f"step-{module.g_step:06d}.png")

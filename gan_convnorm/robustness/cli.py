@@ -38,6 +38,7 @@ FLAGS = {
     "--eps": "evaluation.attack_eps",
     "--num-images": "evaluation.num_images",
     "--json": "evaluation.json",
+    "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
 }
@@ -59,8 +60,10 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    switches = ("--overwrite",)
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
+    needed = ("ClassifierReport", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier

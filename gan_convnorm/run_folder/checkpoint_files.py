@@ -17,14 +17,16 @@ from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.part_files import part_path
 from gan_convnorm.run_folder.claim import RUNS
+from gan_convnorm.run_folder.lock import check_folder
 from gan_convnorm.run_folder.run_settings import RUN
+from gan_convnorm.run_folder.what_is_left import what_is_left
 
 __all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "check_resumable", "last_checkpoint", "read_checkpoint"]
 
 LAST = "last.ckpt"
 #: the one before the last, for when the last is damaged
 PREVIOUS = "previous.ckpt"
-#: entries that a run needs to go on, and their types; the containers must not be empty
+#: entries that a run needs to go on, and their types
 RESUMED = {
     "epoch": int,
     "global_step": int,
@@ -46,6 +48,7 @@ class CheckpointFiles(TorchCheckpointIO):
         import torch
 
         path = Path(path)
+        check_folder(path.parent)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as part:
@@ -56,8 +59,8 @@ class CheckpointFiles(TorchCheckpointIO):
             free = shutil.disk_usage(path.parent).free / 2**20 if path.parent.is_dir() else 0
             reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0][:120]
             raise RunStopped(
-                f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); earlier ones are "
-                "intact, and the run can go on with --resume last when there is room"
+                f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); "
+                + what_is_left(path.parent)
             ) from error
 
     def load_checkpoint(
@@ -149,17 +152,29 @@ def _check_entries(checkpoint: Any, path: Path) -> None:
         raise BadInput(f"{path} has no 'state_dict' of weights by name; another program saved it, or it was changed")
 
 
-def check_resumable(checkpoint: dict[str, Any], path: Path) -> None:
+def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, callbacks: tuple[str, ...]) -> None:
     """Raise unless a run can go on exactly from a checkpoint: weights alone are not enough.
 
+    Args:
+        checkpoint: what `read_checkpoint` gave.
+        path: the file, for messages.
+        optimizers: how many the run has, each with a schedule of its learning rate unless the run has none.
+        callbacks: names of those whose state the run needs.
+
     Raises:
-        BadInput: names the first entry that is missing or of another type.
+        BadInput: names the first entry that is missing, empty or of another type.
     """
+    advice = f"without which a run cannot go on exactly; resume from another checkpoint of the run, such as {PREVIOUS}"
     for name, kind in RESUMED.items():
         value = checkpoint.get(name)
-        if isinstance(value, bool) or not isinstance(value, kind) or (kind is not int and not value):
+        if isinstance(value, bool) or not isinstance(value, kind):
             found = "has no" if name not in checkpoint else f"holds {type(value).__name__} {value!r:.40} as its"
-            raise BadInput(
-                f"{path} {found} {name!r}, without which a run cannot go on exactly; resume from another checkpoint of "
-                f"the run, such as {PREVIOUS}"
-            )
+            raise BadInput(f"{path} {found} {name!r}, {advice}")
+    if len(checkpoint["optimizer_states"]) != optimizers:
+        raise BadInput(
+            f"{path} has the state of {len(checkpoint['optimizer_states'])} optimizers; expected {optimizers}, {advice}"
+        )
+    states = checkpoint["callbacks"]
+    for name in callbacks:
+        if not any(isinstance(states[key], dict) and states[key] for key in states if str(key).startswith(name)):
+            raise BadInput(f"{path} has no state of the callback {name}, {advice}")

@@ -60,11 +60,11 @@ class RunRecord(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started, self.cpu_started = time.monotonic(), time.process_time()
-        if trainer.is_global_zero:
-            self._write("config.yaml", self.config)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Only now a checkpoint has been read, and the step is known.
+        # Only now a checkpoint has been restored: the step is known, and nothing refuses the run any more.
+        if trainer.is_global_zero:
+            self._write("config.yaml", self.config)
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
                 logger.keep(self.step(trainer, pl_module))
