@@ -286,9 +286,7 @@ def test_a_cache_of_other_content_is_made_again(tmp_path, cache, kind):
     expected = values(loaded(tmp_path / "images", test_fraction=0).train_set)
     ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("raw", "json"))
     loaded(tmp_path / "others", test_fraction=0)
-    ((other_raw,), (other_about,)) = (
-        set(cache.glob(f"*.{ending}")) - {raw, about} for ending in ("raw", "json")
-    )
+    ((other_raw,), (other_about,)) = (set(cache.glob(f"*.{ending}")) - {raw, about} for ending in ("raw", "json"))
     if "pixels" in kind or "both" in kind:
         shutil.copy2(other_raw, raw)
     if "list of" in kind or "both" in kind:
