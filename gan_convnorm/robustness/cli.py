@@ -97,6 +97,12 @@ class Command(RunCommand):
             raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
         super().check_resumed(checkpoint)
 
+    def trained_config(self, command: str) -> dict[str, Any]:
+        """Return the checkpoint's configuration without the file for results: a file does not choose what is written."""
+        config = super().trained_config(command)
+        config["evaluation"] |= {"json": None, "overwrite": False}
+        return config
+
     def before_instantiate_classes(self) -> None:
         settings = self.config[self.subcommand].trainer
         epochs = settings.max_epochs
