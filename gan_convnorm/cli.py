@@ -93,6 +93,7 @@ class Command(RunCommand):
     linked = ("resolution", "channels", "num_classes", "seed")
     sections = ("scores",)
     options = ("spectrum_every",)
+    needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train and score GANs."
 
@@ -171,7 +172,7 @@ class Command(RunCommand):
                 self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
                 self.prediction.check(self.model.num_classes)
                 default = Path(config.ckpt_path).parent / "predict"
-                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder)
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, lock=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
         plugins = self._get(self.config_init, "trainer")["plugins"] or []

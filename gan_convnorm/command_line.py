@@ -31,9 +31,13 @@ from gan_convnorm.run_folder import (
     RunSettings,
     check_resumable,
     claim_folder,
+    folder_locks,
     last_checkpoint,
+    lock_folder,
     read_checkpoint,
+    restarted_folder,
 )
+from gan_convnorm.stop_signals import stop_signals
 from gan_convnorm.strategies import is_lost_process
 from gan_convnorm.text_files import read_text
 from gan_convnorm.trust import TRUST_HELP, check_trusted, parse_trust
@@ -85,6 +89,7 @@ class RunCommand(LightningCLI):
         linked: the module's arguments that follow from the data and the seed.
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
         options: options of the command that a checkpoint keeps.
+        needed: callbacks without whose state a run cannot go on.
         default_data: the data module when none is chosen.
         default_trainer: the Trainer's settings where they are not Lightning's.
         description: of the program, for its help.
@@ -98,12 +103,11 @@ class RunCommand(LightningCLI):
     linked: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
     default_trainer: ClassVar[dict[str, Any]]
     description: ClassVar[str]
     runs: ClassVar[Path] = RUNS
-    #: the folder that this process has made
-    claimed: Path | None = None
 
     @classmethod
     def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
@@ -114,7 +118,7 @@ class RunCommand(LightningCLI):
             f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
             "see fit --help."
         )
-        with run_errors():
+        with run_errors(), folder_locks(), stop_signals(_tell):
             cls(
                 module,
                 ImageData,
@@ -188,7 +192,7 @@ class RunCommand(LightningCLI):
                 self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
             self.config[words[0]]["ckpt_path"] = str(checkpoint)
             if words[0] == "fit":
-                check_resumable(saved, checkpoint)
+                check_resumable(saved, checkpoint, module.optimizer_count, self.needed)
                 self.check_resumed(saved)
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
@@ -241,6 +245,8 @@ class RunCommand(LightningCLI):
         out = Path(outs[-1]) if outs and outs[-1] not in ("", "null") else None
         paths = [str(file["ckpt_path"]) for file in files if file.get("ckpt_path")]
         paths += values_of(words, "--ckpt_path", "--resume")
+        if not paths and command == "fit" and (own := restarted_folder(out, self.runs)) is not None:
+            return own, last_checkpoint(own)
         if not paths or paths[-1] == "null":
             if command != "fit":
                 raise BadInput(
@@ -254,12 +260,8 @@ class RunCommand(LightningCLI):
         return out or (checkpoint.parent if command == "fit" else None), checkpoint
 
     def instantiate_classes(self) -> None:
-        try:
-            with foreign_errors("the settings cannot be used"):
-                super().instantiate_classes()
-        except Exception:
-            self._leave_no_empty_folder()
-            raise
+        with foreign_errors("the settings cannot be used"):
+            super().instantiate_classes()
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
@@ -278,8 +280,10 @@ class RunCommand(LightningCLI):
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not is_first_process():
             return folder  # the first process writes, and tells the others where
-        if not resumed:
-            self.claimed = folder = claim_folder(folder, rename=not self.run_folder)
+        if resumed:
+            lock_folder(folder)
+        else:
+            folder = claim_folder(folder, rename=not self.run_folder, lock=True)
         print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
@@ -307,17 +311,8 @@ class RunCommand(LightningCLI):
         ]
 
     def fit(self, **kwargs: Any) -> None:
-        try:
-            with restoring_errors(kwargs.get("ckpt_path")):
-                self.trainer.fit(**kwargs)
-        except BadInput:
-            self._leave_no_empty_folder()
-            raise
-
-    def _leave_no_empty_folder(self) -> None:
-        if self.claimed is not None:
-            with contextlib.suppress(OSError):  # which a folder with files raises
-                self.claimed.rmdir()
+        with restoring_errors(kwargs.get("ckpt_path")):
+            self.trainer.fit(**kwargs)
 
 
 def _program() -> str | None:
@@ -354,6 +349,12 @@ def _settings_by_name(config: dict[str, Any]) -> dict[str, Any]:
     named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
     named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
     return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}
+
+
+def _tell(line: str) -> None:
+    if is_first_process():
+        with contextlib.suppress(OSError):
+            print(f"error: {line}", file=sys.stderr, flush=True)
 
 
 def is_first_process() -> bool:

@@ -73,6 +73,7 @@ class GAN(Sampler, FromCheckpoint):
         seed: seeds the noise; the run's seed.
     """
 
+    optimizer_count = 2
     program = "gan"
     named = ("network", "disc_norm", "gen_norm")
     architecture = (

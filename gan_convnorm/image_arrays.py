@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -151,7 +152,7 @@ class ArrayFile:
                         (2, 0): np.lib.format.read_array_header_2_0,
                     }[version]
                     shape, _, dtype = read(file)
-                self.arrays[name] = Array(shape, dtype.name, lambda name=name: self._npz_array(name))
+                self.arrays[name] = Array(shape, dtype.name, partial(self._npz_array, name))
 
     def _npz_array(self, name: str) -> Tensor:
         with np.load(self.path, allow_pickle=False) as archive:
@@ -174,7 +175,7 @@ class ArrayFile:
                 value = torch.tensor(value)
             if isinstance(value, Tensor):
                 kind = str(value.dtype).removeprefix("torch.")
-                self.arrays[name] = Array(tuple(value.shape), kind, lambda value=value: value)
+                self.arrays[name] = Array(tuple(value.shape), kind, partial(torch.as_tensor, value))
             elif value is not None and name in ("images", "labels"):
                 raise BadInput(
                     f"{name} of {self.name} is a {type(value).__name__}; expected a tensor, or a list of whole numbers "

@@ -68,7 +68,8 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
             stream.seek(0)
             head = stream.read(HEAD)
             stream.seek(0)
-            with Image.open(stream, formats=tuple(FORMATS)) as image:
+            with Image.open(stream, formats=tuple(FORMATS)) as opened:
+                image: Image.Image = opened
                 if image.mode[0] in "IF":
                     raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
                 notes = _notes(image, mode)

@@ -81,13 +81,12 @@ class ImageFolder:
                 raise BadInput(
                     f"{shown(self.path)} holds {' and '.join(map(shown, kind))}, which name the same split; keep one"
                 )
-        train, *held_out = kinds
-        held_out = [name for kind in held_out for name in kind]
+        train, held_out = kinds[0], [name for kind in kinds[1:] for name in kind]
         others = [name for name in names if name not in (*train, *held_out)]
         if others and (train or held_out) and not (train and held_out):
             raise BadInput(
-                f"{shown(self.path)} holds {listed([*train, *held_out])}, by its name a split, beside folders of images "
-                f"({listed(others)}), which may be classes; name a class differently, or give the split's folder itself"
+                f"{shown(self.path)} holds {listed([*train, *held_out])}, by its name a split, beside folders of "
+                f"images ({listed(others)}), which may be classes; name a class differently, or give the split's folder"
             )
         if not train and not held_out:
             return {}
@@ -96,17 +95,20 @@ class ImageFolder:
             self.remarks.append(f"folders that belong to no split are not read: {listed(unread)}")
         return {split: names[0] for split, names in (("train", train), ("test", held_out)) if names}
 
-    def passed_over(self) -> str:
-        """Return what was passed over, in one line; "" for nothing."""
+    def passed_over(self, remark: str = "") -> str:
+        """Return what was passed over and a remark, in one line; "" for nothing."""
         found = list(self.remarks)
         if self.endings:
             found.insert(0, f"{_files(self.endings.total())} passed over ({self._kinds()})")
         if self.empty:
             found.append(f"there are no images in {listed(self.empty)}")
+        if remark:
+            found.append(remark)
         return f"{shown(self.path)}: {'; '.join(found)}" if found else ""
 
     def _kinds(self) -> str:
-        return listed([f"{ending} {count}" for ending, count in self.endings.most_common()])
+        ordered = sorted(self.endings.items(), key=lambda item: (-item[1], item[0]))
+        return listed([f"{ending} {count}" for ending, count in ordered])
 
 
 def list_images(folder: Path, expected: str) -> ImageFolder:

@@ -17,7 +17,8 @@ FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, err
 
 def fail(message: str, status: int = 2) -> NoReturn:
     """One line on standard error, and the exit status."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
 

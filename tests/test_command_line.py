@@ -166,13 +166,16 @@ def test_resuming_says_what_differs_and_when_nothing_is_left(run, capsys):
 
 def test_a_state_that_lightning_cannot_restore_is_one_line(run, capsys):
     checkpoint = torch.load(run / "last.ckpt", weights_only=True)
-    for change in (
-        {"optimizer_states": [{"nonsense": 1}]},
-        {"loops": {"fit_loop": 5}},
-        {"callbacks": {key: {} for key in checkpoint["callbacks"]}},
-        {"lr_schedulers": [{}, {}]},
+    callbacks = checkpoint["callbacks"]
+    for change, message in (
+        ({"optimizer_states": [{"nonsense": 1}] * 2}, "changed.ckpt cannot be resumed: "),
+        ({"loops": {"fit_loop": 5}}, "changed.ckpt cannot be resumed: "),
+        ({"lr_schedulers": [{}, {}]}, "changed.ckpt cannot be resumed: "),
+        ({"optimizer_states": checkpoint["optimizer_states"][:1]}, "has the state of 1 optimizers; expected 2"),
+        ({"callbacks": {key: {} for key in callbacks}}, "no state of the callback RunReport"),
+        ({"callbacks": {"RunReport": callbacks["RunReport"]}}, "no state of the callback FidelityScores"),
     ):
         torch.save(checkpoint | change, "changed.ckpt")
         err = refused(capsys, "--resume", "changed.ckpt", "--steps", "4", "--out", "made")
-        assert "changed.ckpt cannot be resumed" in err, err
+        assert message in err, err
         assert not Path("made").exists()

@@ -106,7 +106,7 @@ def _listing(folder: ImageFolder) -> Listing:
 def _passed_over(found: ImageFolder, train: ImageFolder) -> str:
     names = [name for name in train.groups if name]
     if len(names) == 1 and found.empty:
-        found.remarks.append(f"{shown(names[0])} is the only folder of images, and a single one gives no labels")
+        return found.passed_over(f"{shown(names[0])} is the only folder of images, and a single one gives no labels")
     return found.passed_over()
 
 

@@ -8,11 +8,17 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.errors import BadInput
-from gan_convnorm.one_line_errors import one_line_errors
+from gan_convnorm.one_line_errors import fail, one_line_errors
 from gan_convnorm.trust import TRUST_HELP, parse_trust
+
+#: entries of the file that --json writes
+KEYS = {"values", "protocol", "ranks"}
+#: variables that torchrun sets, without which a process waits for the others without end
+TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def main(words: list[str] | None = None) -> None:
@@ -22,19 +28,25 @@ def main(words: list[str] | None = None) -> None:
         SystemExit: status 2 with one line on standard error for bad input.
     """
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
-    arguments = _parser().parse_args(words)
     with one_line_errors():
+        arguments = _parser().parse_args(words)
         _run(arguments)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """End in one line, without the usage."""
+        fail(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m gan_convnorm.fidelity",
         description="IS, FID, KID, precision and recall of images against real ones, by torch-fidelity.",
         epilog="On several processes: torchrun --nproc-per-node 2 -m gan_convnorm.fidelity FAKES REAL",
     )
-    parser.add_argument("fakes", help="folder of images, or a checkpoint")
-    parser.add_argument("real", help="folder of images")
+    parser.add_argument("fakes", help="folder of images, .npz or .npy file of uint8 images, or a checkpoint")
+    parser.add_argument("real", help="folder of images, or a file as above")
     parser.add_argument("--metrics", default="isc,fid", help="of isc, fid, kid, prc, comma-separated (default isc,fid)")
     parser.add_argument("--extractor", default="inception", help="inception, dinov2, clip, vgg16 or classifier")
     parser.add_argument("--extractor-weights", type=Path, help="its weights file, in place of a download")
@@ -48,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--json", type=Path, help="file to write values and protocol to, - for standard output")
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help=TRUST_HELP)
+    parser.add_argument("--overwrite", action="store_true", help="let --json replace a file of any other kind")
     return parser
 
 
@@ -57,13 +70,19 @@ def _run(arguments: argparse.Namespace) -> None:
     output: Path | None = options.pop("json")
     if output is not None and str(output) != "-" and not output.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {output.absolute().parent} for --json {output}")
+    overwrite = options.pop("overwrite")
+    if output is not None and str(output) != "-":
+        check_replaceable(output, _is_ours, overwrite)
+    for name, least in (("num_fake", 1), ("seed", 0)):
+        if options[name] < least:
+            raise BadInput(f"--{name.replace('_', '-')} is {options[name]}, and must be {least} or more")
+    several = _several_processes()
     import torch
     import torch.distributed as dist
     from tqdm import tqdm
 
     from gan_convnorm.fidelity.evaluate import evaluate
 
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if several:
         dist.init_process_group("gloo")
         if options["device"] is None and torch.cuda.is_available():
@@ -91,10 +110,34 @@ def _run(arguments: argparse.Namespace) -> None:
     print(scores.line())
     print(scores.meaning())
     if output is not None:
-        from gan_convnorm.atomic_write import atomic_write
-
         with atomic_write(output) as part:
-            part.write_text(json.dumps(found, indent=2) + "\n")
+            part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether this command wrote a file."""
+    if path.stat().st_size > 1_000_000:  # a checkpoint, say
+        return False
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return isinstance(content, dict) and set(content) == KEYS
+
+
+def _several_processes() -> bool:
+    """Return whether torchrun started several processes, this one among them.
+
+    Raises:
+        BadInput: some of torchrun's variables are set, perhaps by another job, and others are not.
+    """
+    size = os.environ.get("WORLD_SIZE", "1")
+    if not size.isdecimal() or int(size) < 1:
+        raise BadInput(f"the environment has WORLD_SIZE={size}; expected a number of processes, as torchrun sets it")
+    missing = [name for name in TORCHRUN if name not in os.environ]
+    if int(size) > 1 and missing:
+        raise BadInput(
+            f"the environment has WORLD_SIZE={size} and no {', '.join(missing)}: another job has left it; run it as "
+            "'env -u WORLD_SIZE ...', or start the processes with torchrun"
+        )
+    return int(size) > 1
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _seal(path: Path, content: dict[str, Any]) -> str:
     for name, value in _leaves("", content):
         if isinstance(value, Tensor):
             found.update(f"\n{name} {value.dtype} {tuple(value.shape)} ".encode())
-            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+            found.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         else:
             found.update(f"\n{name} {value!r}".encode())
     return found.hexdigest()

@@ -113,8 +113,7 @@ class Evaluator:
         batch_size: int = 64,
         progress: Progress | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
+        _check_sizes(batch_size, kid_subset_size)
         self.extractor = extractor
         self.metrics = parse_metrics(metrics)
         self.layer = {metric: extractor.get_default_feature_layer_for_metric(metric) for metric in self.metrics}
@@ -230,13 +229,21 @@ class Evaluator:
             values |= frechet_distance(found, self.real_statistics)
             ranks = {"fake": effective_rank(found), "real": effective_rank(self.real_statistics)}
         if "kid" in self.metrics:
-            size = self.kid_subset_size or min(KID_SUBSET_SIZE, count, self.num_reference)
+            size = self.kid_subset_size
+            if size is None:
+                size = min(KID_SUBSET_SIZE, count, self.num_reference)
             if size > min(count, self.num_reference):
                 raise BadInput(
                     f"kid_subset_size is {size}, and there are {count} fakes and {self.num_reference} real images"
                 )
             layer = self.layer["kid"]
             values |= kernel_distance(features[layer], self.real[layer], KID_SUBSETS, size)
+            if size == count == self.num_reference:
+                warnings.warn(
+                    f"KID's deviation says nothing: each of its {KID_SUBSETS} subsets is all {size} images; a smaller "
+                    "kid_subset_size (--kid-subset-size) gives one",
+                    stacklevel=2,
+                )
             protocol |= {"kid_subsets": KID_SUBSETS, "kid_subset_size": size}
         if "prc" in self.metrics:
             if min(count, self.num_reference) < 4:
@@ -269,9 +276,12 @@ def evaluate(
 ) -> Scores:
     """Score images against real ones; every value equals `torch_fidelity.calculate_metrics`'s on the same images.
 
+    FID alone may differ: below 0 by no more than its arithmetic's error, it is 0 here.
+
     Args:
-        source: uint8 images (N, C, H, W); a folder of images; a checkpoint file of a run; a LightningModule with
-            `sample(n, seed=, ema=, first=)`; or a callable from normal noise (n, latent_dim) to uint8 images.
+        source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a checkpoint file
+            of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal noise
+            (n, latent_dim) to uint8 images.
         reference: real images, in the same ways.
         metrics: of isc, fid, kid, prc.
         extractor: a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
@@ -284,7 +294,7 @@ def evaluate(
         seed: seeds the noise; images do not depend on the number of processes.
         ema: from the averaged weights, else from the current ones.
         latent_dim: length of a callable's noise vectors.
-        resize: side in pixels to which the images of folders are brought.
+        resize: side in pixels to which the images of folders and arrays are brought.
         skip_bad: leave out unreadable files in place of refusing the folder.
         device: where extractor and generator run; a GPU where there is one.
         trust: modules that a checkpoint may name, see `gan_convnorm.load`.
@@ -294,6 +304,7 @@ def evaluate(
         BadInput: images, weights or numbers that cannot be used.
     """
     metrics = parse_metrics(metrics)
+    _check_sizes(batch_size, kid_subset_size)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
     options |= {"device": device, "resize": resize, "skip_bad": skip_bad, "trust": trust}
@@ -321,15 +332,25 @@ def evaluate(
     return evaluator(images)
 
 
+def _check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
+    if batch_size < 1:
+        raise BadInput(f"batch_size is {batch_size}, and must be 1 or more (--batch-size)")
+    if kid_subset_size is not None and kid_subset_size < 2:
+        raise BadInput(
+            f"kid_subset_size is {kid_subset_size}, and must be 2 or more (--kid-subset-size): KID compares the images "
+            "of a subset with each other"
+        )
+
+
 def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
-    """Whether so many fakes can be scored.
+    """Refuse numbers of fakes that cannot be scored.
 
     Raises:
         BadInput: fewer than two in every split of the Inception Score (one gives 1), fewer than the two of a
             covariance, or no split.
     """
     if isc_splits < 1:
-        raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more")
+        raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more (--isc-splits)")
     needed = 2 * isc_splits if "isc" in metrics else 2
     if num_fake < needed:
         what = f"IS over {isc_splits} splits needs" if "isc" in metrics else "scores need"

@@ -41,7 +41,7 @@ def extract(
         smaller than len(images) by the unreadable files that are left out; None on the others.
 
     Raises:
-        BadInput: bad images, on any process.
+        BadInput: bad images, on any process, or features that are NaN or infinite.
     """
     processes = processes or Processes.current()
     share = _Share(extractor, images, batch_size, processes, progress)
@@ -83,6 +83,11 @@ class _Share:
             for batch in self.images.batches(self.start, self.stop, self.batch_size):
                 found = self.extractor(_fit_channels(batch, self.extractor).to(device))
                 for name, rows in self.extractor.convert_features_tuple_to_dict(found).items():
+                    if not rows.isfinite().all():
+                        raise BadInput(
+                            f"{self.extractor.get_name()} gives features of {self.images.name} that are NaN or "
+                            "infinite; its weights are damaged, or those of another network"
+                        )
                     if name not in self.features:
                         # One block for all rows: joining parts at the end would need them twice.
                         self.features[name] = torch.empty(self.stop - self.start, *rows.shape[1:], dtype=rows.dtype)

@@ -137,8 +137,7 @@ class FolderImages:
     block = 0
 
     def __init__(self, folder: Path, resize: int | None = None, skip_bad: bool = False) -> None:
-        if resize is not None and resize < 1:
-            raise BadInput(f"resize is {resize}, and must be 1 pixel or more")
+        _check_resize(resize)
         self.folder = folder
         self.resize = resize
         self.skip_bad = skip_bad
@@ -184,8 +183,8 @@ class FolderImages:
             warnings.warn(f"{number} {self.name} {note}", stacklevel=2)
         if self.bad and not self.skip_bad:
             raise BadInput(
-                f"{len(self.bad)} of {count} files of {shown(self.folder)} cannot be read: {listed(self.bad)}; remove them, "
-                "or leave them out with skip_bad=True (--skip-bad)"
+                f"{len(self.bad)} of {count} files of {shown(self.folder)} cannot be read: {listed(self.bad)}; remove "
+                "them, or leave them out with skip_bad=True (--skip-bad)"
             )
         if self.bad:
             message = f"{len(self.bad)} of {count} files of {shown(self.folder)} left out: {listed(self.bad)}"
@@ -255,7 +254,7 @@ def as_images(
         return TensorImages(source, name or "images")
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        if path.suffix.lower() in (".npz", ".npy"):
+        if path.suffix.lower() in (".npz", ".npy") and not path.is_dir():
             return _array_images(path, resize)
         if path.is_file():
             import gan_convnorm
@@ -308,6 +307,7 @@ def _array_images(path: Path, resize: int | None) -> TensorImages:
     Raises:
         BadInput: no file, a damaged one, or no uint8 images in it.
     """
+    _check_resize(resize)
     content = ArrayFile(path)
     name = content.find(IMAGE_NAMES)
     if name is None:
@@ -320,6 +320,11 @@ def _array_images(path: Path, resize: int | None) -> TensorImages:
         # Through PIL, as files are: a tensor's resizing rounds differently.
         images = torch.stack([_resized(image, resize) for image in images])
     return TensorImages(images, f"images of {content.name}")
+
+
+def _check_resize(resize: int | None) -> None:
+    if resize is not None and resize < 1:
+        raise BadInput(f"resize is {resize}, and must be 1 pixel or more (--resize)")
 
 
 def _resized(image: Tensor, side: int) -> Tensor:

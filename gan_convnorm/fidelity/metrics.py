@@ -82,11 +82,18 @@ def statistics(features: Tensor) -> dict[str, Tensor]:
 
 
 def frechet_distance(fakes: dict[str, Tensor], reference: dict[str, Tensor]) -> dict[str, float]:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Heusel et al., 2017), from `statistics`."""
+    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Heusel et al., 2017), from `statistics`.
+
+    It is never negative, but its arithmetic may be. An eigenvalue 0 of C1 C2 is found as about eps |C1| |C2|, and the
+    root of that adds up over D eigenvalues: a value within D (eps |C1| |C2|)^(1/2) below 0 is 0.
+    """
     both = [{name: value.numpy() for name, value in found.items()} for found in (fakes, reference)]
     # Eigenvalues with many threads on busy cores take ten times as long.
     with threadpool_limits(1):
-        return {"fid": fid_statistics_to_metric(*both, verbose=False)[KEY_METRIC_FID]}
+        found = fid_statistics_to_metric(*both, verbose=False)[KEY_METRIC_FID]
+    sizes = [np.linalg.norm(one["sigma"]) for one in both]
+    error = len(both[0]["sigma"]) * float(np.sqrt(np.finfo(np.float64).eps * sizes[0] * sizes[1]))
+    return {"fid": 0.0 if -error <= found <= 0 else found}
 
 
 def effective_rank(found: dict[str, Tensor]) -> float:

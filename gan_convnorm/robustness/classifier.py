@@ -49,6 +49,7 @@ class Classifier(FromCheckpoint):
         seed: seeds weights, augmentation and attacks; the run's seed.
     """
 
+    optimizer_count = 1
     program = "classifier"
     named = ("norm",)
     architecture = ("arch", "channels", "num_classes", "norm", "norm_options", "width")

@@ -63,6 +63,7 @@ class Command(RunCommand):
     switches = ("--overwrite",)
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
+    needed = ("ClassifierReport", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
@@ -144,7 +145,7 @@ class Command(RunCommand):
         ]
 
     def fit(self, **kwargs: Any) -> None:
-        super().fit(**kwargs)
+        self.trainer.fit(**kwargs)
         self._print_evaluation()
         if self.trainer.is_global_zero:
             for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):

@@ -24,7 +24,7 @@ __all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "check_resumable", "last_check
 LAST = "last.ckpt"
 #: the one before the last, for when the last is damaged
 PREVIOUS = "previous.ckpt"
-#: entries that a run needs to go on, and their types; the containers must not be empty
+#: entries that a run needs to go on, and their types
 RESUMED = {
     "epoch": int,
     "global_step": int,
@@ -149,17 +149,29 @@ def _check_entries(checkpoint: Any, path: Path) -> None:
         raise BadInput(f"{path} has no 'state_dict' of weights by name; another program saved it, or it was changed")
 
 
-def check_resumable(checkpoint: dict[str, Any], path: Path) -> None:
+def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, callbacks: tuple[str, ...]) -> None:
     """Raise unless a run can go on exactly from a checkpoint: weights alone are not enough.
 
+    Args:
+        checkpoint: what `read_checkpoint` gave.
+        path: the file, for messages.
+        optimizers: how many the run has, each with a schedule of its learning rate unless the run has none.
+        callbacks: names of those whose state the run needs.
+
     Raises:
-        BadInput: names the first entry that is missing or of another type.
+        BadInput: names the first entry that is missing, empty or of another type.
     """
+    advice = f"without which a run cannot go on exactly; resume from another checkpoint of the run, such as {PREVIOUS}"
     for name, kind in RESUMED.items():
         value = checkpoint.get(name)
-        if isinstance(value, bool) or not isinstance(value, kind) or (kind is not int and not value):
+        if isinstance(value, bool) or not isinstance(value, kind):
             found = "has no" if name not in checkpoint else f"holds {type(value).__name__} {value!r:.40} as its"
-            raise BadInput(
-                f"{path} {found} {name!r}, without which a run cannot go on exactly; resume from another checkpoint of "
-                f"the run, such as {PREVIOUS}"
-            )
+            raise BadInput(f"{path} {found} {name!r}, {advice}")
+    if len(checkpoint["optimizer_states"]) != optimizers:
+        raise BadInput(
+            f"{path} has the state of {len(checkpoint['optimizer_states'])} optimizers; expected {optimizers}, {advice}"
+        )
+    states = checkpoint["callbacks"]
+    for name in callbacks:
+        if not any(isinstance(states[key], dict) and states[key] for key in states if str(key).startswith(name)):
+            raise BadInput(f"{path} has no state of the callback {name}, {advice}")

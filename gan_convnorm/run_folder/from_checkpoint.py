@@ -24,11 +24,13 @@ class FromCheckpoint(pl.LightningModule):
 
     Attributes:
         program: the module's name in checkpoints.
+        optimizer_count: how many optimizers it has.
         named: constructor's arguments that may name code outside this package.
         architecture: constructor's arguments that decide which weights there are.
     """
 
     program: ClassVar[str]
+    optimizer_count: ClassVar[int]
     named: ClassVar[tuple[str, ...]]
     architecture: ClassVar[tuple[str, ...]]
 
