@@ -83,13 +83,15 @@ class Command(RunCommand):
 
     def _settings(self) -> RunSettings:
         settings = super()._settings()
-        settings.sections["evaluation"].pop("json", None)  # a file to write is a person's to name
+        for name in ("json", "overwrite"):  # a file to write, and to replace, is a person's to name
+            settings.sections["evaluation"].pop(name, None)
         return settings
 
     def trained_config(self, command: str) -> dict[str, Any]:
         config = super().trained_config(command)
         if config.get("evaluation", {}).get("json"):
             raise BadInput("the checkpoint names a file for evaluation.json to write, which a checkpoint must not do")
+        config.get("evaluation", {}).pop("overwrite", None)
         return config
 
     def check_resumed(self, checkpoint: dict[str, Any]) -> None:
@@ -97,12 +99,6 @@ class Command(RunCommand):
         if isinstance(epochs, int) and epochs < done:
             raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
         super().check_resumed(checkpoint)
-
-    def trained_config(self, command: str) -> dict[str, Any]:
-        """Return the checkpoint's configuration without the file for results: a file does not choose what is written."""
-        config = super().trained_config(command)
-        config["evaluation"] |= {"json": None, "overwrite": False}
-        return config
 
     def before_instantiate_classes(self) -> None:
         settings = self.config[self.subcommand].trainer
