@@ -12,6 +12,8 @@ __all__ = ["all_cases"]
 ROOMS = (
     "code_from_files",
     "checkpoints",
+    "run_settings",
+    "reading_runs",
     "resuming",
     "configs",
     "training_flags",
@@ -20,7 +22,10 @@ ROOMS = (
     "scores",
     "comparing",
     "classifiers",
-    "layers_and_networks",
+    "layers",
+    "conversion",
+    "networks_and_gan",
+    "spectra",
 )
 
 
