@@ -160,6 +160,15 @@ def test_validate_and_test_measure_the_checkpoint(trained, capsys):
         assert f"{name}: accuracy {100 * expected:.2f}% (L-infinity, eps 0/255)" in out
 
 
+def test_a_checkpoint_does_not_choose_the_file_for_results(folder):
+    """One of a stranger's could name any file, and have it replaced."""
+    words = ["--epochs", "1", "--fraction", "0.05", "--out", "run", *SMALL]
+    main([*words, "--json", "mine.json", "--overwrite"])
+    Path("mine.json").write_text("precious")
+    main(["test", "--ckpt_path", "run/last.ckpt"])
+    assert Path("mine.json").read_text() == "precious"
+
+
 def test_an_evaluation_replaces_its_own_file_and_no_other(trained, capsys):
     words = ["test", "--ckpt_path", str(trained / "last.ckpt"), *SMALL[-2:], "--corruptions", "none"]
     main([*words, "--json", "scores.json"])

@@ -83,13 +83,15 @@ class Command(RunCommand):
 
     def _settings(self) -> RunSettings:
         settings = super()._settings()
-        settings.sections["evaluation"].pop("json", None)  # a file to write is a person's to name
+        for name in ("json", "overwrite"):  # a file to write, and to replace, is a person's to name
+            settings.sections["evaluation"].pop(name, None)
         return settings
 
     def trained_config(self, command: str) -> dict[str, Any]:
         config = super().trained_config(command)
         if config.get("evaluation", {}).get("json"):
             raise BadInput("the checkpoint names a file for evaluation.json to write, which a checkpoint must not do")
+        config.get("evaluation", {}).pop("overwrite", None)
         return config
 
     def check_resumed(self, checkpoint: dict[str, Any]) -> None:
