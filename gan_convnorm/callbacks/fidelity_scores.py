@@ -268,8 +268,8 @@ def _check_finite(module: Any, ema: bool) -> None:
     for name, value in network.named_parameters():
         if not value.isfinite().all():
             raise BadInput(
-                f"the {'averaged ' if ema else ''}weights {name} are NaN or infinite; their images mean nothing, and are "
-                "not scored"
+                f"the {'averaged ' if ema else ''}weights {name} are NaN or infinite; their images mean nothing, and "
+                "are not scored"
             )
 
 

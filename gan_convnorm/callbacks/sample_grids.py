@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,12 @@ class SampleGrids(pl.Callback):
         module: Any = pl_module
         check_folder(self.folder.parent)
         picture = picture_grid(module.sample(self.count))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(picture, self.folder / f"step-{module.g_step:06d}.png")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_image(picture, self.folder / f"step-{module.g_step:06d}.png")
+        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+            # Not worth a run.
+            warnings.warn(f"samples of G step {module.g_step} are not written: {error}", stacklevel=2)
         for logger in trainer.loggers:
             _show(logger, picture, module.g_step)
 
