@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of
 
 __all__ = ["TINY", "ExactParametrization", "least_power"]
 
@@ -26,7 +26,8 @@ class ExactParametrization(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         with autocast_off(weight.device):
-            return self.normalize(exact_dtype(weight)).to(weight.dtype)
+            found = self.normalize(exact_dtype(weight)).to(weight.dtype)
+        return found.contiguous(memory_format=memory_format_of(weight))
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """A weight that is assigned is stored as it is."""
