@@ -76,7 +76,8 @@ def convolution_geometry(
             reach = before + conv_stride * first
             size = (n + 2 * reach - span - 1) // conv_stride + 1
         found.append((reach, conv_stride, size, 2 * size if linear else size, (first, count, step)))
-    return Geometry(*zip(*found, strict=True), circular)
+    paddings, strides, sizes, grids, crop = zip(*found, strict=True)
+    return Geometry(paddings, strides, sizes, grids, crop, circular)
 
 
 def transposed_geometry(
@@ -96,4 +97,5 @@ def transposed_geometry(
         count = size - 2 * p + extra
         size = max(size, p + count)
         found.append((p, s, size, 2 * size if linear else size, (p, count, 1)))
-    return Geometry(*zip(*found, strict=True), False)
+    paddings, strides, sizes, grids, crop = zip(*found, strict=True)
+    return Geometry(paddings, strides, sizes, grids, crop, circular=False)
