@@ -7,10 +7,15 @@ from torch import Tensor, nn
 
 from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of
 
-__all__ = ["TINY", "ExactParametrization", "least_power"]
+__all__ = ["ExactParametrization", "inverse_root", "least_power"]
 
-#: squared weights below are taken for zero, which no norm enlarges
+#: squared weights below are not enlarged to 1
 TINY = 1e-12
+
+
+def inverse_root(square: Tensor) -> Tensor:
+    """Return the (-1/2)th power of squared weights, 1 where they are zero: their gradient is not made huge."""
+    return torch.where(square == 0, 1, square.clamp_min(TINY)).rsqrt()
 
 
 def least_power(dtype: torch.dtype) -> float:

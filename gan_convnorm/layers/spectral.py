@@ -25,7 +25,7 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
     Args:
         layer: a layer with a `weight`, parametrized in place.
         n_power_iterations: iterations per forward in training.
-        eps: guards the vectors' normalization, and a norm, against division by zero.
+        eps: guards the vectors' normalization against division by zero. Weights of zeros stay as they are.
 
     Raises:
         BadInput: a module without a weight, no iteration, or an eps that is not above zero.
@@ -55,9 +55,8 @@ class _SpectralNorm(parametrizations._SpectralNorm):
             # Copies, for a second forward before this one's backward.
             left, right = (vector.clone(memory_format=torch.contiguous_format) for vector in (self._u, self._v))
             sigma = torch.vdot(left, torch.mv(matrix, right))
-            # Zero weights are left at zero; vectors of other weights can have a negative product, as in torch's.
-            least = max(self.eps, torch.finfo(weight.dtype).tiny)
-            return weight / torch.where(sigma == 0, least, sigma)
+            # Zero weights are left as they are, so that their gradient is neither NaN nor huge.
+            return weight / torch.where(sigma == 0, 1, sigma)
 
     @torch.no_grad()
     def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
