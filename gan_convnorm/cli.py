@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.strategies import DDPStrategy
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -26,12 +26,15 @@ from gan_convnorm.callbacks import (
     TensorBoardCurves,
 )
 from gan_convnorm.command_line import RunCommand
+from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import BETTER
+from gan_convnorm.fidelity import BETTER, EXTRACTORS
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
-from gan_convnorm.run_folder import LAST, CheckpointFiles, claim_folder
+from gan_convnorm.run_errors import is_first_process
+from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
+from gan_convnorm.trainer_settings import check_gan_settings, has_processes
 
 __all__ = ["main"]
 
@@ -88,6 +91,10 @@ class Command(RunCommand):
     data_flags = DATA_FLAGS
     switches = SWITCHES
     more_flags = ("--spectrum-every",)
+    linked = ("resolution", "channels", "num_classes", "seed")
+    sections = ("scores",)
+    options = ("spectrum_every",)
+    needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train and score GANs."
 
@@ -101,29 +108,62 @@ class Command(RunCommand):
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        if subcommand == "fit":
-            parser.add_argument(
-                "--spectrum-every",
-                type=NonNegativeInt,
-                default=0,
-                help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
-            )
+        # Of every command, so that a run's config.yaml works with each.
+        parser.add_argument(
+            "--spectrum-every",
+            type=NonNegativeInt,
+            default=0,
+            help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
+        )
         if subcommand == "predict":
             parser.add_class_arguments(Prediction, help="Images and pictures")
         return parser
 
-    def trained_config(self, command: str, trained: dict[str, Any]) -> dict[str, Any]:
-        if command != "fit":
-            trained.pop("spectrum_every", None)
-            # Trained on many, scored or sampled on this one.
-            trained["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
-        return trained
+    def _settings(self) -> RunSettings:
+        settings = super()._settings()
+        scores = settings.sections["scores"]
+        # A file of weights, or an extractor that your own code has registered, is yours to give.
+        own = ["scores.extractor_weights"] if scores.pop("extractor_weights", None) else []
+        own += ["scores.extractor"] if scores["extractor"] not in EXTRACTORS else []
+        if "scores.extractor" in own:
+            del scores["extractor"]
+        return replace(settings, omitted=[*settings.omitted, *own])
+
+    def trained_config(self, command: str) -> dict[str, Any]:
+        config = super().trained_config(command)
+        scores = config.get("scores", {})
+        if scores.get("extractor_weights") or scores.get("extractor", "classifier") not in EXTRACTORS:
+            raise BadInput(
+                f"the checkpoint names the extractor {str(scores.get('extractor'))[:60]!r} with weights "
+                f"{str(scores.get('extractor_weights'))[:60]!r}, which a checkpoint must not choose"
+            )
+        if command == "predict":
+            config.setdefault("data", self._shapes())
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        config, step = self.config.fit, checkpoint["g_step"]
+        if config.model.steps < step:
+            raise BadInput(
+                f"--steps is {config.model.steps}, and the run has {step} G steps already; give {step} or more, or a "
+                "new run with --out"
+            )
+        super().check_resumed(checkpoint)
+        if config.model.steps == step and is_first_process():
+            print(f"nothing is left to train: the run has all its {step} G steps; more with --steps", flush=True)
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
-        interval = config.trainer.val_check_interval
-        if not isinstance(interval, int) or interval < 1:
-            raise BadInput(f"--eval-every is {interval}; expected a number of generator steps, 1 or more")
+        check_gan_settings(config.trainer)
+        if self.subcommand == "predict" and not config.nearest:
+            shapes = self._shapes()
+            config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
+
+    def _shapes(self) -> dict[str, Any]:
+        """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
+        shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
+        path = f"{ImageData.__module__}.{ImageData.__qualname__}"
+        return {"class_path": path, "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
@@ -139,20 +179,16 @@ class Command(RunCommand):
                 self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
                 self.prediction.check(self.model.num_classes)
                 default = Path(config.ckpt_path).parent / "predict"
-                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder)
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, lock=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
         plugins = self._get(self.config_init, "trainer")["plugins"] or []
         kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
-        if config.trainer.strategy in ("auto", "ddp") and self._has_processes(config.trainer):
+        # The data repeat the batches themselves: Lightning would end the epoch and leave out the evaluations.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
+        if config.trainer.strategy in ("auto", "ddp") and has_processes(config.trainer):
             kwargs["strategy"] = NetworksDDP()
         return super().instantiate_trainer(**kwargs)
-
-    @staticmethod
-    def _has_processes(config: Any) -> bool:
-        """Whether Lightning would train on several processes with these settings and in this environment."""
-        settings = {name: config[name] for name in ("accelerator", "devices", "num_nodes")}
-        return isinstance(Trainer(**settings, logger=False, enable_model_summary=False).strategy, DDPStrategy)
 
     def default_loggers(self, folder: Path) -> list[Logger]:
         return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
@@ -170,7 +206,7 @@ class Command(RunCommand):
             *self._checkpoints(folder, best, BETTER[best], save_on_train_epoch_end=False),
             Interruption(folder / LAST),
             *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
-            RunReport(folder, self._config_text()),
+            RunReport(folder, self._config_text(), self._settings()),
         ]
 
     def predict(self, **kwargs: Any) -> None:

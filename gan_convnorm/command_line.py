@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -16,26 +14,51 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from gan_convnorm.command_words import suggestion, with_known_spelling
+from gan_convnorm.configuration_errors import foreign_errors, in_plain_words, restoring_errors
+from gan_convnorm.configuration_files import given_values, read_configurations
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.one_line_errors import fail, status_and_line
-from gan_convnorm.run_folder import LAST, RUNS, MetricsFile, claim_folder, last_checkpoint, read_checkpoint
-from gan_convnorm.strategies import is_lost_process
+from gan_convnorm.one_line_errors import fail
+from gan_convnorm.run_errors import is_first_process, run_errors
+from gan_convnorm.run_folder import (
+    LAST,
+    RUNS,
+    MetricsFile,
+    RunSettings,
+    check_resumable,
+    claim_folder,
+    folder_locks,
+    last_checkpoint,
+    lock_folder,
+    read_checkpoint,
+    restarted_folder,
+)
+from gan_convnorm.stop_signals import stop_signals
+from gan_convnorm.trust import TRUST_HELP, check_trusted, code_names, parse_trust
 
-__all__ = ["Parser", "RunCommand", "is_first_process"]
+__all__ = ["Parser", "RunCommand"]
+
+#: class paths of the package's own data modules
+DATA_PATHS = {f"{each.__module__}.{each.__qualname__}" for each in DATA.values()}
 
 
 class Parser(LightningArgumentParser):
-    """Errors are one line: what was found, what was expected."""
+    """A parser whose errors are one line: the value that was found, the values that were expected."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
             super().error(message, ex)
         if not is_first_process():
             raise SystemExit(2)
-        fail(message)
+        actions: dict[str, Any] = self._option_string_actions
+        short = {
+            action.dest: flag
+            for flag, action in actions.items()
+            if flag != f"--{action.dest}" and flag.startswith("--") and "." not in flag
+        }
+        fail(in_plain_words(message, short) + suggestion(message, actions))
 
 
 class DataFlag(argparse.Action):
@@ -57,6 +80,10 @@ class RunCommand(LightningCLI):
         data_flags: short flag -> argument of the chosen data module.
         switches: those of the flags that need no value.
         more_flags: those that a subclass adds itself, for the help.
+        linked: the module's arguments that follow from the data and the seed.
+        sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
+        options: options of the command that a checkpoint keeps.
+        needed: callbacks without whose state a run cannot go on.
         default_data: the data module when none is chosen.
         default_trainer: the Trainer's settings where they are not Lightning's.
         description: of the program, for its help.
@@ -67,6 +94,10 @@ class RunCommand(LightningCLI):
     data_flags: ClassVar[dict[str, str]]
     switches: ClassVar[tuple[str, ...]] = ()
     more_flags: ClassVar[tuple[str, ...]] = ()
+    linked: ClassVar[tuple[str, ...]] = ()
+    sections: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    needed: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
     default_trainer: ClassVar[dict[str, Any]]
     description: ClassVar[str]
@@ -81,7 +112,7 @@ class RunCommand(LightningCLI):
             f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
             "see fit --help."
         )
-        with run_errors():
+        with run_errors(), folder_locks(), stop_signals(_tell):
             cls(
                 module,
                 ImageData,
@@ -114,6 +145,7 @@ class RunCommand(LightningCLI):
             parser._option_string_actions[flag] = action
             if flag in self.switches:
                 action.nargs, action.const = "?", True
+        parser.add_argument("--trust", type=str, default="", metavar="MODULE", help=TRUST_HELP)
         data: Any = parser._option_string_actions["--data"]
         data.help = f"Data set: {', '.join(DATA)}, or module.Class with the arguments of its constructor."
         for flag, argument in self.data_flags.items():
@@ -128,62 +160,125 @@ class RunCommand(LightningCLI):
         words = list(sys.argv[1:] if args is None else args)
         if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
             words.insert(0, "fit")
+        commands: Any = parser._subcommands_action.choices if parser._subcommands_action else {}
+        if words[0] in commands:
+            words = with_known_spelling(words, commands[words[0]]._option_string_actions)
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
-        for flag, word in zip(words, [*words[1:], ""], strict=True):
-            name, _, value = flag.partition("=")
-            if name in ("-c", "--config"):
-                _check_config(Path(value or word))
-        # Not a parser's default: its arguments would stay when --data or a file names another class.
-        path = f"{self.default_data.__module__}.{self.default_data.__qualname__}"
-        default = [] if words[0] in ("-h", "--help") else [f"--data={path}"]
-        self.config = parser.parse_args([words[0], *default, *words[1:]])
+        files = read_configurations(words)
+        self.run_folder, checkpoint = self._checkpoint(words, files)
+        if checkpoint is None:
+            # Not a parser's default: its arguments would stay when --data or a file names another class.
+            path = f"{self.default_data.__module__}.{self.default_data.__qualname__}"
+            default = [] if words[0] in ("-h", "--help") else [f"--data={path}"]
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], *default, *words[1:]])
+        else:
+            # The command line is read on top of the settings that the checkpoint was trained with.
+            saved = read_checkpoint(checkpoint)
+            module: Any = self._model_class
+            self.settings = module.settings_in(saved, checkpoint)
+            self._check_code(words, files, checkpoint)
+            text = yaml.safe_dump(self.trained_config(words[0]))
+            with foreign_errors("the settings cannot be used"):
+                self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
+            self.config[words[0]]["ckpt_path"] = str(checkpoint)
+            if words[0] == "fit":
+                check_resumable(saved, checkpoint, module.optimizer_count, self.needed)
+                self.check_resumed(saved)
         seed = self.config[self.config.subcommand].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
             raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
-        self.run_folder, checkpoint = self._checkpoint()
-        if checkpoint is not None:
-            # The command line is read again on top of the configuration that the checkpoint was trained with.
-            trained = yaml.safe_load(read_checkpoint(checkpoint)["config"])
-            trained["trainer"]["default_root_dir"] = None
-            text = yaml.safe_dump(self.trained_config(words[0], trained))
-            self.config = parser.parse_args([words[0], "--config", text, *words[1:]])
-            self.config[words[0]]["ckpt_path"] = str(checkpoint)
 
-    def trained_config(self, command: str, trained: dict[str, Any]) -> dict[str, Any]:
-        """What a command takes over of the configuration that its checkpoint was trained with."""
-        return trained
+    def trained_config(self, command: str) -> dict[str, Any]:
+        """Return the configuration that a command takes from its checkpoint."""
+        config = self.settings.to_config(self.linked)
+        if command != "fit":
+            # Trained on many, scored or sampled on this one.
+            config["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        """Raise when the checkpoint cannot go on with this configuration; say in one line what differs from its run."""
+        if not is_first_process():
+            return
+        before, now = (_settings_by_name(each) for each in (self.trained_config("fit"), self.config.fit.as_dict()))
+        changed = [f"{name} {before[name]} -> {now[name]}" for name in before if before[name] != now.get(name)]
+        if changed:
+            print(f"other settings than the run so far: {', '.join(changed)}", flush=True)
+        if self.settings.omitted:
+            warnings.warn(
+                f"a checkpoint does not bring back {', '.join(self.settings.omitted)}, which the run had; give them "
+                "again, or --config with its config.yaml",
+                stacklevel=2,
+            )
+
+    def _check_code(self, words: list[str], files: list[dict[str, Any]], checkpoint: Path) -> None:
+        """Raise for code that the checkpoint names and that neither the person nor --trust does."""
+        module: Any = self._model_class
+        short = {nested: flag for flag, nested in self.flags.items()}
+        data = given_values(words, files, "data", "class_path", "--data")
+        values = list(data)
+        for name in module.named:
+            nested = f"model.{name}"
+            values += given_values(words, files, "model", name, *([short[nested]] if nested in short else []))
+        given = {part for value in values for part in (value, *code_names(value))}
+        names = module.code_in(self.settings)
+        names += [self.settings.data] if self.settings.data not in DATA_PATHS and self.settings.data else []
+        trust = parse_trust(given_values(words, files, "", "trust"))
+        check_trusted([name for name in names if name not in given], trust, checkpoint)
+        if not self.settings.data and not data and words[0] != "predict":
+            raise BadInput(f"{checkpoint} does not name the data it was trained on; give them with --data")
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: `parse_arguments` has done it, and lets the command line win."""
 
-    def _checkpoint(self) -> tuple[Path | None, Path | None]:
-        """The folder to write to as far as the command line tells, and the checkpoint to read."""
-        command = self.config.subcommand
-        config = self.config[command]
-        out = Path(config.trainer.default_root_dir) if config.trainer.default_root_dir else None
-        if not config.ckpt_path:
+    def _checkpoint(self, words: list[str], files: list[dict[str, Any]]) -> tuple[Path | None, Path | None]:
+        """Return the folder to write to as far as the command line tells, and the checkpoint to read."""
+        command = words[0]
+        if command not in self.subcommands() or "-h" in words or "--help" in words:
+            return None, None
+        outs = given_values(words, files, "trainer", "default_root_dir", "--out")
+        out = Path(outs[-1]) if outs and outs[-1] not in ("", "null") else None
+        paths = given_values(words, files, "", "ckpt_path", "--resume")
+        if not paths and command == "fit" and (own := restarted_folder(out, self.runs)) is not None:
+            return own, last_checkpoint(own)
+        if not paths or paths[-1] == "null":
             if command != "fit":
                 raise BadInput(
                     f"{command} needs a checkpoint: --ckpt_path PATH, such as checkpoints/runs/NAME/best.ckpt"
                 )
             return out, None
-        resume_last = command == "fit" and config.ckpt_path == "last"
-        checkpoint = last_checkpoint(out, self.runs) if resume_last else Path(config.ckpt_path)
+        if not paths[-1]:
+            raise BadInput("--resume is empty; give the path of a checkpoint, or last for the newest run's")
+        resume_last = command == "fit" and paths[-1] == "last"
+        checkpoint = last_checkpoint(out, self.runs) if resume_last else Path(paths[-1])
         return out or (checkpoint.parent if command == "fit" else None), checkpoint
+
+    def instantiate_classes(self) -> None:
+        with foreign_errors("the settings cannot be used"):
+            super().instantiate_classes()
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
-        # Run again, it starts anew.
-        config["ckpt_path"] = None
+        # Run again, it starts anew, and trusts no file's code.
+        config["ckpt_path"], config["trust"] = None, ""
         return self._parser(self.subcommand).dump(config, skip_unset=False)
+
+    def _settings(self) -> RunSettings:
+        """Return the record of the configuration that every checkpoint keeps."""
+        config = yaml.safe_load(self._config_text())
+        module: Any = self._model_class
+        return RunSettings.of_configuration(module.program, config, self.sections, self.options)
 
     def _fit_folder(self, config: Any) -> Path:
         folder = self.run_folder or self.runs / f"{self.run_name(config)}-seed{config.seed_everything}"
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not is_first_process():
             return folder  # the first process writes, and tells the others where
-        if not resumed:
-            folder = claim_folder(folder, rename=not self.run_folder)
+        if resumed:
+            lock_folder(folder)
+        else:
+            folder = claim_folder(folder, rename=not self.run_folder, lock=True)
         print(f"run {folder}" + (f", from {config.ckpt_path}" if config.ckpt_path else ""), flush=True)
         return folder
 
@@ -211,12 +306,8 @@ class RunCommand(LightningCLI):
         ]
 
     def fit(self, **kwargs: Any) -> None:
-        try:
+        with restoring_errors(kwargs.get("ckpt_path")):
             self.trainer.fit(**kwargs)
-        except BadInput:
-            with contextlib.suppress(OSError):  # which a folder with files raises
-                Path(self.trainer.default_root_dir).rmdir()
-            raise
 
 
 def _program() -> str | None:
@@ -235,51 +326,16 @@ def _data_class_path(flag: str, word: str) -> str:
     return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
 
 
-def _check_config(path: Path) -> None:
-    """Name the file, which jsonargparse's own messages do not."""
-    if not path.is_file():
-        raise BadInput(f"there is no configuration file {path}")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
+def _settings_by_name(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a run's steps depend on: the model, the data, the seed and the number of processes."""
+    data = config.get("data") or {}
+    named = {f"model.{name}": value for name, value in config["model"].items()}
+    named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
+    named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
+    return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}
 
 
-def is_first_process() -> bool:
-    """Of several that Lightning, torchrun or SLURM started; true for one alone."""
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-@contextlib.contextmanager
-def run_errors() -> Iterator[None]:
-    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
-
-    What Lightning says beside the results is held back.
-    """
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*LeafSpec.* is deprecated",  # between pytorch-lightning 2.6.6 and torch 2.14
-        "Checkpoint directory .* exists and is not empty",  # a resumed run's own
-        "The dirpath has changed from",  # a resumed run with --out, whose best score counts anew
-        "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
-    ):
-        warnings.filterwarnings("ignore", message)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    try:
-        yield
-    except Exception as error:
-        found = status_and_line(error)
-        if found is None and is_lost_process(error):
-            reason = " ".join(str(error).split())[-160:]
-            fail(f"another process has ended or does not answer ({reason}); go on with --resume last on all", 1)
-        if found is None:
-            raise
-        status, line = found
-        if not is_first_process():
-            raise SystemExit(status) from error
-        if isinstance(error, OSError):
-            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
-        fail(line, status)
+def _tell(line: str) -> None:
+    if is_first_process():
+        with contextlib.suppress(OSError):
+            print(f"error: {line}", file=sys.stderr, flush=True)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor, nn
 
 from gan_convnorm import __version__
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput
 from gan_convnorm.exported import write_generator
+from gan_convnorm.gan import GAN
 from gan_convnorm.one_line_errors import one_line_errors
-from gan_convnorm.pretrained import read_gan
-from gan_convnorm.run_folder import claim_folder, read_checkpoint
+from gan_convnorm.run_folder import RUN, claim_folder, read_checkpoint
+from gan_convnorm.trust import TRUST_HELP, parse_trust
 
 __all__ = ["export", "export_program"]
 
@@ -26,7 +27,9 @@ PROGRAM = "generator.pt2"
 TOLERANCE = 1e-5
 
 
-def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = True) -> list[Path]:
+def export(
+    checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = True, trust: Sequence[str] = ()
+) -> list[Path]:
     """Write a checkpoint's generator as generator.safetensors, generator.json and generator.pt2.
 
     Args:
@@ -34,6 +37,7 @@ def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = 
         folder: where to write; made, and empty.
         ema: the averaged weights, else the current ones.
         program: also write generator.pt2, see `export_program`.
+        trust: modules that the checkpoint may name.
 
     Returns:
         The files.
@@ -41,9 +45,9 @@ def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = 
     Raises:
         BadInput: no such checkpoint; a folder with files; a network that `torch.export` cannot take.
     """
-    gan = read_gan(checkpoint)
+    gan = GAN.load_from_checkpoint(checkpoint, trust=trust)
     h: Any = gan.hparams
-    run = yaml.safe_load(read_checkpoint(checkpoint)["config"])
+    settings = read_checkpoint(checkpoint)[RUN]
     description = {
         "network": h.network,
         "arguments": {
@@ -61,7 +65,10 @@ def export(checkpoint: Path, folder: Path, *, ema: bool = True, program: bool = 
         "g_step": gan.g_step,
         "weights": "ema" if ema else "raw",
         "gan_convnorm": __version__,
-        "run": {key: run[key] for key in ("seed_everything", "model", "data", "scores")},
+        # For a reader: what the generator was trained with. `load` reads none of it.
+        "run": {
+            key: settings[key] for key in ("seed", "model", "data", "data_arguments", "sections") if key in settings
+        },
     }
     network = gan.generator_with(ema=ema)
     folder = claim_folder(folder)
@@ -133,9 +140,16 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path, help="where to write; a new or an empty one")
     parser.add_argument("--raw", action="store_true", help="the current weights in place of the averaged ones")
     parser.add_argument("--no-program", action="store_true", help="no generator.pt2")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help=TRUST_HELP)
     arguments = parser.parse_args(words)
     with one_line_errors():
-        files = export(arguments.checkpoint, arguments.folder, ema=not arguments.raw, program=not arguments.no_program)
+        files = export(
+            arguments.checkpoint,
+            arguments.folder,
+            ema=not arguments.raw,
+            program=not arguments.no_program,
+            trust=parse_trust(arguments.trust),
+        )
     for file in files:
         print(f"{file}  {file.stat().st_size / 1e3:.0f} kB")
 

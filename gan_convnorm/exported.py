@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,16 @@ from torch import nn
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput
 from gan_convnorm.networks.registry import find_networks
+from gan_convnorm.plain_json import read_json
+from gan_convnorm.plain_values import check_arguments
 from gan_convnorm.sampling import Sampler
+from gan_convnorm.text_files import read_text
+from gan_convnorm.trust import check_trusted, code_names
 from gan_convnorm.weights import check_weights
 
 __all__ = ["WEIGHTS", "TrainedGenerator", "read_generator", "write_generator"]
 
 WEIGHTS = "generator.safetensors"
-#: what the JSON file must have
-KEYS = ("network", "arguments", "seed", "g_step", "weights")
 
 
 class TrainedGenerator(Sampler, nn.Module):
@@ -78,14 +82,15 @@ def write_generator(network: nn.Module, description: dict[str, Any], folder: Pat
     return [path, path.with_suffix(".json")]
 
 
-def read_generator(path: Path) -> TrainedGenerator:
-    """The generator that `write_generator` wrote.
+def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
+    """Return the generator that `write_generator` wrote.
 
     Args:
         path: the folder, or its .safetensors file; the JSON file lies beside it.
+        trust: modules that the JSON file may name.
 
     Raises:
-        BadInput: a missing, damaged or foreign file.
+        BadInput: a missing, damaged or foreign file; code that is not trusted; NaN weights.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -98,17 +103,13 @@ def read_generator(path: Path) -> TrainedGenerator:
                 f"there is no {file}; expected a folder with {WEIGHTS} and {beside.name}, as "
                 "python -m gan_convnorm.export writes it"
             )
-    try:
-        description = json.loads(beside.read_text())
-    except ValueError as error:
-        raise BadInput(f"{beside} is not JSON ({error})") from error
-    missing = [key for key in KEYS if not isinstance(description, dict) or key not in description]
-    if missing:
-        raise BadInput(f"{beside} has no {', '.join(missing)}; expected what python -m gan_convnorm.export writes")
+    description = _read_description(beside, trust)
     try:
         module = TrainedGenerator(description)
-    except TypeError as error:
-        raise BadInput(f"{beside} does not describe a generator of this version ({error})") from error
+    except BadInput:
+        raise
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise BadInput(f"{beside} does not describe a generator of this version ({str(error)[:200]})") from error
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
@@ -116,3 +117,25 @@ def read_generator(path: Path) -> TrainedGenerator:
     check_weights(module.generator, tensors)
     module.generator.load_state_dict(tensors)
     return module.eval()
+
+
+def _read_description(path: Path, trust: Sequence[str]) -> dict[str, Any]:
+    found = read_json(read_text(path, "what python -m gan_convnorm.export writes"), str(path))
+    entries = inspect.signature(_description).parameters
+    known = {name: found[name] for name in entries if name in found} if isinstance(found, dict) else found
+    description = check_arguments(_description, known, path)
+    arguments = description["arguments"]
+    names = code_names(description["network"]) + code_names(str(arguments.get("norm")))
+    check_trusted(names, trust, path)
+    generator = find_networks(description["network"]).generator
+    check_arguments(generator, arguments, f"the generator's arguments in {path}")
+    if description["weights"] not in ("ema", "raw") or description["g_step"] < 0:
+        raise BadInput(
+            f"{path} says weights {description['weights']!r:.20} of step {description['g_step']}; expected ema or raw, "
+            "of step 0 or later"
+        )
+    return {**found, **description}
+
+
+def _description(network: str, arguments: dict[str, Any], seed: int, g_step: int, weights: str) -> None:
+    """Name the entries that the JSON file must have, and their types, for `check_arguments`."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
+from collections.abc import Callable
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -15,31 +16,23 @@ from gan_convnorm.networks.registry import find_networks
 from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objective import Objective
 from gan_convnorm.pixels import bytes_to_images
+from gan_convnorm.run_folder import FromCheckpoint
 from gan_convnorm.sampling import Sampler
-from gan_convnorm.weights import check_weights
 
 __all__ = ["GAN"]
 
-#: hyperparameters that decide which weights there are
-ARCHITECTURE = (
-    "resolution",
-    "channels",
-    "num_classes",
-    "network",
-    "row",
-    "attention",
-    "conditional",
-    "head_bias",
-    "width",
-    "latent_dim",
-    "disc_norm",
-    "disc_norm_options",
-    "gen_norm",
-    "gen_norm_options",
+#: names of arguments, the test that each must pass (NaN passes none), and the test in words
+RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("steps", "n_dis", "latent_dim", "resolution", "channels", "gen_batch_size"), lambda x: x >= 1, "1 or more"),
+    (("num_classes", "attention"), lambda x: x >= 1, "1 or more"),
+    (("width", "gen_lr", "disc_lr"), lambda x: 0 < x < math.inf, "above 0, and finite"),
+    (("beta1", "beta2"), lambda x: 0 <= x < 1, "from 0 to below 1"),
+    (("ema_decay",), lambda x: 0 <= x <= 1, "from 0 to 1"),
+    (("penalty_weight",), lambda x: 0 <= x < math.inf, "0 or more, and finite"),
 )
 
 
-class GAN(Sampler, pl.LightningModule):
+class GAN(Sampler, FromCheckpoint):
     """A GAN with an exchangeable discriminator normalization.
 
     A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step
@@ -80,6 +73,25 @@ class GAN(Sampler, pl.LightningModule):
         seed: seeds the noise; the run's seed.
     """
 
+    optimizer_count = 2
+    program = "gan"
+    named = ("network", "disc_norm", "gen_norm")
+    architecture = (
+        "resolution",
+        "channels",
+        "network",
+        "row",
+        "attention",
+        "conditional",
+        "head_bias",
+        "width",
+        "latent_dim",
+        "disc_norm",
+        "disc_norm_options",
+        "gen_norm",
+        "gen_norm_options",
+    )
+
     def __init__(
         self,
         resolution: int = 16,
@@ -113,11 +125,7 @@ class GAN(Sampler, pl.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("steps", steps), ("n_dis", n_dis), ("latent_dim", latent_dim)):
-            if value < 1:
-                raise BadInput(f"{name} is {value}, and must be 1 or more")
-        if gen_batch_size is not None and gen_batch_size < 1:
-            raise BadInput(f"gen_batch_size is {gen_batch_size}, and must be 1 or more")
+        _check_numbers(locals())
         self.save_hyperparameters()
         # Two networks step in turn, which Lightning leaves to manual optimization.
         self.automatic_optimization = False
@@ -181,6 +189,11 @@ class GAN(Sampler, pl.LightningModule):
         """
         images, labels = _images_and_labels(batch, self.num_classes)
         gen_optimizer, disc_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        if len(images) < self.batches_per_step:
+            raise BadInput(
+                f"a batch has {len(images)} images, fewer than the {self.batches_per_step} discriminator steps (n_dis) "
+                "that share it; drop the data's last, smaller batch (drop_last)"
+            )
         generator = random_for("train", self.seed, self.g_step, device=self.device)
         random = SharedRandom(generator, self.global_rank, self.trainer.world_size)
         # What is drawn for an image alone; a process's own.
@@ -258,15 +271,23 @@ class GAN(Sampler, pl.LightningModule):
     test_step = validation_step
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(checkpoint)
         checkpoint["g_step"] = self.g_step
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        for name in ARCHITECTURE:
-            found, expected = checkpoint["hyper_parameters"].get(name), self.hparams[name]
-            if found != expected:
-                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
-        check_weights(self, checkpoint["state_dict"])
-        self.g_step = checkpoint["g_step"]
+        super().on_load_checkpoint(checkpoint)
+        step = checkpoint.get("g_step")
+        if isinstance(step, bool) or not isinstance(step, int) or step < 0:
+            raise BadInput(f"the checkpoint's g_step is {step!r:.40}; expected the number of steps so far")
+        self.g_step = step
+
+
+def _check_numbers(given: dict[str, Any]) -> None:
+    for names, bounds, right in RANGES:
+        for name in names:
+            value = given[name]
+            if value is not None and not bounds(value):
+                raise BadInput(f"{name} is {value}, and must be {right}")
 
 
 def _images_and_labels(batch: Any, num_classes: int | None) -> tuple[Tensor, Tensor | None]:

@@ -17,7 +17,8 @@ FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, err
 
 def fail(message: str, status: int = 2) -> NoReturn:
     """One line on standard error, and the exit status."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
 
@@ -32,6 +33,8 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
             return 2, str(cause)
         if isinstance(cause, RunStopped):
             return cause.status, str(cause)
+        if type(cause).__name__ == "MisconfigurationException":  # Lightning's; to import it here would take seconds
+            return 2, f"the settings cannot be used: {cause}"
         cause = cause.__cause__
     if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
         return 1, f"{error.filename or 'a file'} cannot be written ({error.strerror})"

@@ -1,7 +1,8 @@
-"""Whether saved weights are those of a module."""
+"""Saved weights compared with the module that they are for."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
@@ -10,18 +11,28 @@ __all__ = ["check_weights"]
 
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Whether saved weights are a module's.
+    """Raise unless saved weights are a module's, and finite.
 
     Raises:
-        BadInput: names the first key that differs, and how.
+        BadInput: names the first weight that differs, and how, or that has NaN or infinite values.
     """
     own = module.state_dict()
     for name, value in own.items():
         if name not in saved:
             raise BadInput(f"the checkpoint has no {name!r}; it was saved by another version of this program")
-        if saved[name].shape != value.shape:
-            found, expected = tuple(saved[name].shape), tuple(value.shape)
-            raise BadInput(f"the checkpoint's {name!r} has the shape {found}, and {expected} is expected")
+        found = saved[name]
+        if not isinstance(found, Tensor) or found.is_floating_point() != value.is_floating_point():
+            kind = str(found.dtype) if isinstance(found, Tensor) else type(found).__name__
+            raise BadInput(f"the checkpoint's {name!r} is a {kind}; expected a tensor of {value.dtype}")
+        if found.shape != value.shape:
+            raise BadInput(
+                f"the checkpoint's {name!r} has the shape {tuple(found.shape)}, and {tuple(value.shape)} is expected"
+            )
+        if found.is_floating_point() and not torch.isfinite(found).all():
+            raise BadInput(
+                f"the checkpoint's {name!r} holds NaN or infinite values, so nothing can be made of it; use an earlier "
+                "checkpoint"
+            )
     for name in saved:
         if name not in own:
             raise BadInput(f"the checkpoint has {name!r}, which is not known; another version of this program saved it")

@@ -253,7 +253,7 @@ def test_unnamed_runs_never_collide(capsys):
         ("validate", "--ckpt_path PATH"),
         ("validate --ckpt_path none.ckpt", "there is no checkpoint none.ckpt"),
         ("test --ckpt_path text.ckpt", "damaged or no checkpoint"),
-        ("test --ckpt_path foreign.ckpt", "holds no run configuration"),
+        ("test --ckpt_path foreign.ckpt", "holds no run settings"),
         ("test --ckpt_path code.ckpt", "cannot be read as a checkpoint"),
         ("predict --ckpt_path none.ckpt", "there is no checkpoint"),
     ],
@@ -261,7 +261,7 @@ def test_unnamed_runs_never_collide(capsys):
 def test_bad_input_is_one_line_before_any_training(words, message, capsys):
     Path("text.ckpt").write_text("text")
     torch.save({"weights": torch.zeros(2)}, "foreign.ckpt")
-    torch.save({"config": Path()}, "code.ckpt")  # an object, which a checkpoint must not hold
+    torch.save({"run": Path()}, "code.ckpt")  # an object, which a checkpoint must not hold
     Path("full").mkdir()
     Path("full/file").write_text("precious")
     Path("list.yaml").write_text("- 1\n")

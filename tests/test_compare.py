@@ -3,8 +3,11 @@
 import base64
 import io
 import json
+import os
 import re
 import statistics
+import struct
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,9 +15,12 @@ import pytest
 import yaml
 from PIL import Image
 
+from gan_convnorm.compare import page as page_module
 from gan_convnorm.compare.__main__ import main
 from gan_convnorm.compare.figures import mean_curve
+from gan_convnorm.compare.page import write_page
 from gan_convnorm.compare.runs import group_runs, read_runs
+from gan_convnorm.errors import BadInput
 from gan_convnorm.run_folder import MetricsFile
 
 LAYERS = ("blocks.0.conv1", "linear")
@@ -163,20 +169,66 @@ def damage(name, content):
     return apply
 
 
+def summary(**changed):
+    def apply(run):
+        content = json.loads((run / "summary.json").read_text())
+        (run / "summary.json").write_text(json.dumps(content | changed))
+
+    return apply
+
+
+def link(run, name, target):
+    (run / name).unlink()
+    (run / name).symlink_to(target)
+
+
+BOMB = "a0: &a0 [x]\n" + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40))
+
 BAD = {
     "there is no run folder .*missing; expected one such as checkpoints/runs/NAME": lambda run: run.rename(
         run.with_name("moved")
     ),
     "has no metrics.csv, so it is no folder of a run": lambda run: (run / "metrics.csv").unlink(),
     "has no config.yaml, so it is no folder of a run": lambda run: (run / "config.yaml").unlink(),
-    r"config.yaml holds \[1\]; expected what a run has written": damage("config.yaml", b"[1]"),
-    "config.yaml cannot be read ": damage("config.yaml", b"a: [\n"),
+    "config.yaml holds a list; expected the configuration of a run": damage("config.yaml", b"[1]"),
+    "config.yaml is not YAML: line 2: ": damage("config.yaml", b"a: [\n"),
     "metrics.csv has no column step": damage("metrics.csv", b""),
-    r"metrics.csv cannot be read \(.*utf-8": damage("metrics.csv", b"step,fid\n1,\xff\n"),
+    r"metrics.csv is not text in UTF-8 \(byte 11\); expected the metrics.csv of a run": damage(
+        "metrics.csv", b"step,fid\n1,\xff\n"
+    ),
     "line 3 of .*metrics.csv is no row of numbers": damage("metrics.csv", b"step,fid\n1,2\n2,good\n"),
     "line 2 of .*metrics.csv is no row of numbers;": damage("metrics.csv", b"step,fid\n1,2,3,4\n"),
-    "summary.json cannot be read": damage("summary.json", b"{"),
+    "summary.json is not JSON: line 1": damage("summary.json", b"{"),
     "spectrum.json holds 3; ": damage("spectrum.json", b"3"),
+    "config.yaml repeats 1000000000 values by aliases": damage("config.yaml", BOMB.encode()),
+    "config.yaml has the key 1, which is no text": damage("config.yaml", b"model: {1: 2}"),
+    "config.yaml has more than 1 MiB": damage("config.yaml", b"#" * (2**20 + 1)),
+    "line 2 of .*metrics.csv is no row": damage("metrics.csv", b"step,fid\n-1,2\n"),
+    "line 3 of .*metrics.csv is no row": damage("metrics.csv", b"step,fid\n1,2\n" + b"9" * 400 + b",2\n"),
+    "metrics.csv cannot be read .*field larger": damage("metrics.csv", b"step,fid\n1," + b"2" * 200_000 + b"\n"),
+    "summary.json is nested too deeply": damage("summary.json", b"[" * 100_000),
+    "summary.json holds a list": damage("summary.json", b"[]"),
+    "summary.json: seconds is 'fast'; expected a number": summary(seconds="fast"),
+    "summary.json: seconds is nan;": summary(seconds=float("nan")),
+    "summary.json: seconds is True;": summary(seconds=True),
+    "summary.json: g_steps is a list;": summary(g_steps=[1]),
+    "summary.json: g_steps is -5;": summary(g_steps=-5),
+    "summary.json: g_steps is 1000000": summary(g_steps=10**400),
+    "summary.json: g_steps is 1.5; expected a whole number": summary(g_steps=1.5),
+    "summary.json: protocol is 'mine'; expected a mapping": summary(protocol="mine"),
+    "summary.json: protocol.n_fake is a list;": summary(protocol={"n_fake": [1]}),
+    "summary.json: final is a list; expected a mapping": summary(final=[1]),
+    "summary.json: final.values.fid is 'low'; expected a number": summary(final={"values": {"fid": "low"}}),
+    "summary.json: times is a mapping; expected numbers": summary(times=[{"step": "1"}]),
+    "summary.json: commit is 5; expected text": summary(commit=5),
+    "spectrum.json: layers is a list": damage("spectrum.json", b'{"layers": []}'),
+    "spectrum.json: layers.a is 3": damage("spectrum.json", b'{"layers": {"a": 3}}'),
+    "spectrum.json: layers.a.after is a list;": damage("spectrum.json", b'{"layers": {"a": {"after": ["x", 1]}}}'),
+    "summary.json is a link out of the run folder": lambda run: link(run, "summary.json", "/etc/hostname"),
+    "config.yaml is a link out of the run folder": lambda run: link(run, "config.yaml", "/etc/hostname"),
+    "summary.json is a link out of the run folder; put": lambda run: link(run, "summary.json", "nowhere/../../x"),
+    "summary.json is no regular file": lambda run: ((run / "summary.json").unlink(), os.mkfifo(run / "summary.json")),
+    "has no metrics.csv, so": lambda run: ((run / "metrics.csv").unlink(), os.mkfifo(run / "metrics.csv")),
 }
 
 
@@ -196,6 +248,111 @@ def test_an_impossible_page_and_a_run_twice(tmp_path, capsys, monkeypatch):
         refused(capsys, f"--out {out} is a folder, or in none that exists", str(run), "--out", out)
     main([str(run)])
     assert Path("compare.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 a checkpoint", b"<!DOCTYPE html><title>mine</title>", b""])
+def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
+    run = write_run(tmp_path / "run", measured=False)
+    out = tmp_path / "best.ckpt"
+    out.write_bytes(content)
+    refused(capsys, "exists and was not written by this command; give another name", str(run), "--out", str(out))
+    assert out.read_bytes() == content
+    with pytest.raises(BadInput, match="was not written by this command"):
+        write_page(read_runs([run]), out)
+    main([str(run), "--out", str(out), "--overwrite"])
+    page = out.read_bytes()
+    main([str(run), "--out", str(out)])  # its own it knows again
+    assert out.read_bytes() == page
+
+
+HOSTILE = "<script>alert('x')</script>\"&$x^{"
+
+
+def test_text_from_files_is_text(tmp_path):
+    """Names of folders and layers, values of the configuration and of the protocol."""
+    first, second = write_run(tmp_path / HOSTILE.replace("/", "")), write_run(tmp_path / "other", norm=HOSTILE)
+    config = yaml.safe_load((first / "config.yaml").read_text())
+    config["seed_everything"] = HOSTILE
+    config[HOSTILE] = [HOSTILE]
+    (first / "config.yaml").write_text(yaml.safe_dump(config))
+    for run in (first, second):
+        summary(protocol={"extractor": HOSTILE, "fake": HOSTILE})(run)
+        for name in ("metrics.csv", "spectrum.json"):
+            hostile = HOSTILE.replace('"', "" if name == "metrics.csv" else r"\"")
+            text = (run / name).read_text().replace("blocks.0.conv1", hostile + "\\ud800" * (name != "metrics.csv"))
+            (run / name).write_text(text)
+    main([str(first), str(second), "--out", str(tmp_path / "page.html")])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script" not in text
+    page = Page(text)
+    assert page.text.count(HOSTILE) >= 6
+    assert page.text.count(HOSTILE.replace("/", "")) >= 2
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+
+
+def outside(run):
+    secret = run.parent / "secret.png"
+    Image.new("L", (8, 8), 99).save(secret)
+    (run / "samples/step-000030.png").symlink_to(secret)
+
+
+PICTURES = {
+    "a link out of the run folder": (outside, "is a link out of the run folder"),
+    "text": (damage("samples/step-000030.png", b"<svg onload='alert(1)'>"), "is no PNG picture"),
+    "half a picture": (
+        lambda run: (run / "samples/step-000030.png").write_bytes((run / "samples/step-000020.png").read_bytes()[:50]),
+        "is no PNG picture",
+    ),
+    "a JPEG": (lambda run: Image.new("L", (8, 8)).save(run / "samples/step-000030.png", "JPEG"), "is no PNG picture"),
+    "a pipe": (lambda run: os.mkfifo(run / "samples/step-000030.png"), "is no regular file"),
+    "a folder": (lambda run: (run / "samples/step-000030.png").mkdir(), "is no regular file"),
+    "a link to itself": (lambda run: (run / "samples/step-000030.png").symlink_to("step-000030.png"), "is a link"),
+    "large": (lambda run: os.truncate(open_new(run / "samples/step-000030.png"), 2**33), "has more than 32 MiB"),
+    "many pixels": (lambda run: (run / "samples/step-000030.png").write_bytes(png_of(60_000)), "is no PNG picture"),
+}
+
+
+def open_new(path):
+    path.touch()
+    return path
+
+
+def png_of(side):
+    """The head of a picture of so many pixels, in a few bytes."""
+    picture = io.BytesIO()
+    Image.new("L", (8, 8)).save(picture, "PNG")
+    head = b"IHDR" + struct.pack(">2I", side, side) + picture.getvalue()[24:29]
+    return picture.getvalue()[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture.getvalue()[33:]
+
+
+@pytest.mark.parametrize("damage_picture, message", PICTURES.values(), ids=PICTURES)
+def test_a_picture_that_is_none_is_left_out_with_a_word(damage_picture, message, tmp_path):
+    run = write_run(tmp_path / "run", measured=False)
+    damage_picture(run)
+    main([str(run), "--out", str(tmp_path / "page.html")])
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert f"Samples are left out: {run / 'samples/step-000030.png'} {message}" in page.text
+    assert len(page.addresses) == 2  # scores and losses
+
+
+def test_other_files_among_the_samples_are_not_its_own(tmp_path):
+    run = write_run(tmp_path / "run", measured=False)
+    for name in ("step-last.png", "step-000099.png.png", "step-.png", f"step-{'9' * 100}.png"):
+        (run / "samples" / name).write_bytes(b"")
+    (read,) = read_runs([run])
+    assert read.samples == run / "samples/step-000020.png"
+
+
+def test_thousands_of_layers_are_not_drawn(tmp_path, monkeypatch):
+    run = write_run(tmp_path / "run")
+    layers = {f"layer{number}": {"before": None, "after": [2.0, 1.0]} for number in range(5000)}
+    (run / "spectrum.json").write_text(json.dumps({"layers": layers}))
+    columns = ",".join(f"spectrum/{name}/operator_norm" for name in layers)
+    (run / "metrics.csv").write_text(f"step,{columns}\n1,{','.join('1' * len(layers))}\n")
+    monkeypatch.setattr(page_module, "MOST_LAYERS", 3)
+    main([str(run), "--out", str(tmp_path / "page.html")])
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.count("4997 more layers are left out.") == 2
 
 
 def refused(capsys, message, *words):

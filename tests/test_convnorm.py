@@ -367,14 +367,14 @@ def test_circular_padding_folds_only_whole_strides():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(padding_mode="mirror"), "padding_mode must be one of"),
+        (dict(padding_mode="mirror"), "padding_mode is 'mirror', and must be one of: 'zeros'"),
         (dict(gradient="none"), "one of: 'full', 'stop'"),
         (dict(strided="first"), "one of: 'subsample', 'fold'"),
         (dict(boundary="zero"), "one of: 'circular', 'linear'"),
         (dict(boundary="linear", padding_mode="circular"), "contradicts"),
-        (dict(tolerance=1.0), "below one"),
-        (dict(max_radius=0), "at least one"),
-        (dict(eps=-1.0), "zero or above"),
+        (dict(tolerance=1.0), "at least 0 and below 1"),
+        (dict(max_radius=0), "whole number of at least 1"),
+        (dict(eps=-1.0), "number of at least 0"),
         (dict(gain="spectral"), "number or 'lipschitz'"),
         (dict(affine="batch"), "one of: None, 'channel', 'depthwise'"),
     ],

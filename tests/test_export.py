@@ -13,6 +13,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.export import export_program, main
 from gan_convnorm.exported import TrainedGenerator
 from gan_convnorm.gan import GAN
+from gan_convnorm.run_folder import RunSettings
 
 CASES = {
     "plain": {},
@@ -39,8 +40,8 @@ def saved(folder, **options):
             labels = None if gan.num_classes is None else torch.arange(4)
             network(torch.randn(4, gan.latent_dim), labels)
     gan.g_step = 12
-    config = "{seed_everything: 3, model: {}, data: {}, scores: {}, trainer: {default_root_dir: private}}"
-    checkpoint = {"hyper_parameters": dict(gan.hparams), "state_dict": gan.state_dict(), "g_step": 12, "config": config}
+    checkpoint = {"state_dict": gan.state_dict(), "run": RunSettings("gan", {}, omitted=["private"]).to_dict()}
+    gan.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, folder / "last.ckpt")
     return gan.eval()
 
@@ -132,9 +133,9 @@ def test_what_cannot_be_read_is_one_line(tmp_path, capsys):
 
     assert "there is no" in broken("a", lambda folder: (folder / "generator.json").unlink())
     assert "is not JSON" in broken("b", lambda folder: (folder / "generator.json").write_text("{"))
-    assert "has no seed" in broken("c", describe(seed=None))
+    assert "lack seed" in broken("c", describe(seed=None))
     assert "network 'other' is not known" in broken("d", describe(network="other"))
-    assert "does not describe a generator" in broken("e", describe(arguments={"nonsense": 1}))
+    assert "have 'nonsense', which this version does not know" in broken("e", describe(arguments={"nonsense": 1}))
     assert "has the shape" in broken("f", describe(arguments=description["arguments"] | {"width": 0.1}))
     cut = (good / "generator.safetensors").read_bytes()[:1000]
     assert "is damaged" in broken("g", lambda folder: (folder / "generator.safetensors").write_bytes(cut))

@@ -86,7 +86,7 @@ def test_convnorm_can_leave_layers_with_few_input_channels_to_spectral_norm():
     assert type(find_norm("convnorm").conv(nn.Conv2d(1, 6, 3))) is ConvNorm2d
     assert type(made(1, gain="lipschitz")) is ConvNorm2d  # a certificate that spectral norm does not give
     assert type(made(3, min_inputs=4)) is not ConvNorm2d and type(made(4, min_inputs=4)) is ConvNorm2d
-    with pytest.raises(BadInput, match="min_inputs is 0, and must be one input channel or more"):
+    with pytest.raises(BadInput, match="min_inputs is 0, and must be a whole number of at least 1"):
         made(1, min_inputs=0)
 
 

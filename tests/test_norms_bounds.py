@@ -519,7 +519,7 @@ def test_bad_input():
         ("ocnn", {"coefficient": -1.0}, "coefficient is -1"),
         ("spectral_conv", {"n_power_iterations": 0}, "n_power_iterations is 0"),
         ("spectral_conv", {"size": 2}, "below the kernel"),
-        ("convnorm", {"max_gain": 2.0}, "leave max_gain away"),
+        ("convnorm", {"max_gain": 2.0}, "omit max_gain"),
         ("convnorm", {"gain": "learned", "max_gain": 0.0}, "max_gain is 0.0"),
         ("convnorm", {"gain": "high"}, "a number or 'lipschitz' or 'learned'"),
     ]:

@@ -16,7 +16,7 @@ import torch
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
-from gan_convnorm.run_folder import CheckpointFiles, RunRecord, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import CheckpointFiles, RunRecord, RunSettings, last_checkpoint, read_checkpoint
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -58,10 +58,11 @@ if moment == "write":  # half of last.ckpt is on the disk
     torch.save = dying
 if moment == "evaluation":
     call = fidelity.Evaluator.__call__
+    # A resumed run may evaluate before its first step.
+    GAN.on_validation_epoch_start = lambda self: at.update(step=self.g_step)
     def dying(self, *args):
-        call(self, *args)
-        if at["step"] == step:
-            die()
+        scores = call(self, *args)
+        return die() if at["step"] == step else scores
     fidelity.Evaluator.__call__ = dying
 cli.main(words)
 """
@@ -115,17 +116,22 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
     run = Path("run")
     first = [*WORDS, "--out", "run"]
     again = ["--resume", "last", "--out", "run"]
-    for moment, step, words in (("step", 7, first), ("write", 8, again), ("evaluation", 8, again)):
+    for moment, step, words, saved in (
+        ("step", 7, first, 4),
+        ("write", 8, again, 4),
+        ("evaluation", 8, again, 8),
+        ("evaluation", 12, again, 12),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", KILLED, moment, str(step), *words], check=False, capture_output=True
         )
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-        assert read_checkpoint(run / "last.ckpt")["g_step"] == 4
+        assert read_checkpoint(run / "last.ckpt")["g_step"] == saved
     main(again)
     assert_same_run(whole, run)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_the_step_and_tells_how_to_go_on(whole, number, status, capsys, monkeypatch):
     from gan_convnorm.gan import GAN
 
@@ -164,14 +170,14 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
         with pytest.raises(SystemExit) as stop:
             main([*WORDS, "--out", "run"])
     assert stop.value.code == 143
-    assert "stopped by SIGTERM, in an evaluation; go on with" in capsys.readouterr().err
-    assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 4
+    assert "stopped by SIGTERM, saved at G step 8, before its evaluation; go on with" in capsys.readouterr().err
+    assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 8
     main(["--resume", "last", "--out", "run"])
     assert_same_run(whole, Path("run"))
 
 
 def test_seconds_are_those_of_all_sittings(tmp_path):
-    record = RunRecord(tmp_path, "seed_everything: 0")
+    record = RunRecord(tmp_path, "seed_everything: 0", RunSettings("gan", {}))
     record.load_state_dict({"seconds": 1e6, "cpu_seconds": 2e6})
     state = record.state_dict()
     assert 1e6 <= state["seconds"] < 1.1e6 and 2e6 <= state["cpu_seconds"] < 2.1e6
@@ -218,7 +224,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
 
     def full(content, path):
         saved.append(path)
-        if len(saved) > 2:  # best and last at step 4
+        if len(saved) > 3:  # at step 4: before the evaluation, best and last
             Path(path).write_bytes(b"half")
             raise OSError(number, os.strerror(number))
         save(content, path)
@@ -230,7 +236,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
     assert stop.value.code == 1
     err = capsys.readouterr().err
     assert f"cannot be written ({os.strerror(number)}" in err and "--resume last" in err
-    assert sorted(p.name for p in Path("run").glob("*.ckpt*")) == ["best.ckpt", "last.ckpt"]
+    assert sorted(p.name for p in Path("run").glob("*.ckpt*")) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
     main(["--resume", "last", "--out", "run"])
     assert_same_run(whole, Path("run"))
 

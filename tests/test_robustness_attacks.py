@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import types
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.attacks import (
     ATTACKS,
     AttackSettings,
+    NotAttacked,
     auto_attack,
     fgsm,
     input_gradient,
@@ -58,7 +60,7 @@ def linear():
 def batch():
     # Some values are within eps of 0 and 1, where the ball is cut.
     images = torch.rand(16, 1, 4, 4, generator=generator(2))
-    return images, torch.arange(16) % 2
+    return images, Linear()(images).argmax(dim=1)  # all are classified right, so all are attacked
 
 
 def test_fgsm_and_pgd_find_the_worst_point_of_a_linear_model(linear, batch):
@@ -94,7 +96,7 @@ def test_spsa_estimates_the_gradient(linear, batch):
     before = margins(linear(images), labels)
     linear.queries = 0
     found = spsa(linear, images, labels, eps=EPS, random=generator(), steps=10, samples=64)
-    assert linear.queries == 16 * 10 * 128
+    assert linear.queries == 16 * (1 + 10 * 128)
     after = margins(linear(found), labels)
     assert ((found - images).abs() <= EPS + 1e-6).all() and found.min() >= 0 and found.max() <= 1
     # Adam takes every value to the right end but those of the smallest weights.
@@ -111,19 +113,155 @@ def test_square_finds_the_worst_corner_within_its_queries(batch):
     before = margins(model(images), labels)
     model.queries = 0
     found = square(confident, images, labels, eps=EPS, queries=400, random=generator())
-    assert model.queries == 16 * 400
+    assert model.queries == 16 * (1 + 400)
     after = margins(model(found), labels)
     assert ((found - images).abs() <= EPS + 1e-6).all()
     assert (after >= worst - 1e-5).all()
     assert ((before - after) / (before - worst)).min() > 0.9
 
 
-def test_square_leaves_alone_what_is_wrong(linear, batch):
-    images = batch[0]
-    wrong = 1 - linear(images).argmax(dim=1)
-    found = square(linear, images, wrong, eps=1e-6, queries=5, random=generator())
-    assert linear.queries == 16 + 16  # the prediction here and one query each
-    assert (found - images).abs().max() < 2e-6
+SETTINGS = AttackSettings(EPS, 2 / 255, 3, 40)
+
+
+@pytest.fixture
+def autoattack(monkeypatch):
+    """The authors' package, as far as it is called: its attack inverts all that it is given."""
+
+    class AutoAttack:
+        def __init__(self, model, **options):
+            pass
+
+        def run_standard_evaluation(self, x, y, bs=250):
+            return 1 - x
+
+    monkeypatch.setitem(sys.modules, "autoattack", types.SimpleNamespace(AutoAttack=AutoAttack))
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_misclassified_image_comes_back_as_it_was(name, autoattack):
+    """Also with few queries, where an attack can make it right by chance; the others are attacked as if alone."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+    images = torch.rand(60, 1, 8, 8)
+    labels = network(images).argmax(dim=1)
+    labels[::2] = (labels[::2] + 1) % 4
+    for queries in (1, 2, 40):
+        found = ATTACKS[name](network, images, labels, replace(SETTINGS, queries=queries), generator())
+        assert torch.equal(found[::2], images[::2])
+        assert ((found - images)[1::2] != 0).flatten(1).any(dim=1).all()
+        assert not ((network(found).argmax(dim=1) == labels)[::2]).any()
+    all_wrong = (network(images).argmax(dim=1) + 1) % 4
+    assert torch.equal(ATTACKS[name](network, images, all_wrong, SETTINGS, generator()), images)
+
+
+@pytest.mark.parametrize("name", ["pgd", "spsa", "square"])
+def test_an_attack_on_an_image_does_not_depend_on_which_others_are_right(name):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).double()
+    images = torch.rand(10, 1, 8, 8).double()
+    right = network(images).argmax(dim=1)
+    labels = right.clone()
+    labels[:5] = (right[:5] + 1) % 4
+    alone = ATTACKS[name](network, images, labels, SETTINGS, generator())
+    together = ATTACKS[name](network, images, right, SETTINGS, generator())
+    assert (alone - together)[5:].abs().max() < 1e-12
+
+
+NORMALIZED = (torch.rand(4, 1, 4, 4) - 0.5) / 0.2
+FITTING = torch.rand(4, 1, 4, 4)
+LABELS = torch.tensor([0, 1, 0, 1])
+BAD = {
+    "normalized images": (NORMALIZED, LABELS, SETTINGS, "expected 0 to 1, since the ball is cut there"),
+    "bytes as floats": (FITTING * 255, LABELS, SETTINGS, "expected 0 to 1"),
+    "NaN": (FITTING * torch.nan, LABELS, SETTINGS, "images are from nan to nan"),
+    "bytes": ((FITTING * 255).byte(), LABELS, SETTINGS, "found torch.uint8 images"),
+    "one image": (FITTING[0], LABELS, SETTINGS, "expected floating point of shape"),
+    "labels of another number": (FITTING, LABELS[:3], SETTINGS, "found torch.int64 labels of shape"),
+    "labels as floats": (FITTING, LABELS.float(), SETTINGS, "found torch.float32 labels"),
+    "labels from one": (FITTING, LABELS + 1, SETTINGS, "labels are from 1 to 2; expected 0 to 1"),
+    "negative labels": (FITTING, LABELS - 1, SETTINGS, "labels are from -1 to 0; expected 0 to 1"),
+    "a negative radius": (FITTING, LABELS, replace(SETTINGS, eps=-0.1), "eps is -0.1"),
+    "a radius that is NaN": (FITTING, LABELS, replace(SETTINGS, eps=float("nan")), "eps is nan"),
+    "an infinite radius": (FITTING, LABELS, replace(SETTINGS, eps=float("inf")), "eps is inf"),
+}
+
+
+@pytest.mark.parametrize("images, labels, settings, message", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_no_attack_on_nonsense(name, images, labels, settings, message, autoattack, linear):
+    with pytest.raises(BadInput, match=f"^{name}: ") as found:
+        ATTACKS[name](linear, images, labels, settings, generator())
+    assert message in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "attack, options, message",
+    [
+        (pgd, {"step": 0.1, "steps": 0}, "pgd: steps is 0; expected 1 or more"),
+        (pgd, {"step": 0.0, "steps": 1}, "pgd: step is 0.0; expected a number above 0"),
+        (pgd, {"step": float("nan"), "steps": 1}, "pgd: step is nan"),
+        (spsa, {"random": generator(), "steps": 0}, "spsa: steps is 0"),
+        (spsa, {"random": generator(), "samples": -1}, "spsa: samples is -1"),
+        (spsa, {"random": generator(), "delta": 0.0}, "spsa: delta is 0.0"),
+        (spsa, {"random": generator(), "learning_rate": float("inf")}, "spsa: learning_rate is inf"),
+        (square, {"random": generator(), "queries": 0}, "square: queries is 0; expected 1 or more"),
+        (square, {"random": generator(), "queries": 1, "share": 0.0}, "square: share is 0.0"),
+    ],
+)
+def test_no_attack_of_no_steps(attack, options, message, linear, batch):
+    with pytest.raises(BadInput) as found:
+        attack(linear, *batch, eps=EPS, **options)
+    assert str(found.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_empty_batch_comes_back_empty(name, linear, autoattack):
+    found = ATTACKS[name](linear, FITTING[:0], LABELS[:0], SETTINGS, generator())
+    assert found.shape == (0, 1, 4, 4)
+
+
+class Hiding(nn.Module):
+    """All images are of class 1; where the first pixel is above one half the gradient is zero, or NaN."""
+
+    def __init__(self, hidden):
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, images):
+        scores = [self.hidden(image) if image[0, 0, 0] > 0.5 else image.sum() for image in images]
+        return torch.stack([-torch.stack(scores), torch.full((len(images),), 5.0)], dim=1)
+
+
+def zero(image):
+    return image.sum() * 0
+
+
+def root_of_zero(image):
+    return zero(image).sqrt()  # whose derivative is 0 / 0
+
+
+@pytest.mark.parametrize(
+    "name, hidden", [("fgsm", zero), ("pgd", zero), ("spsa", zero), ("fgsm", root_of_zero), ("pgd", root_of_zero)]
+)
+def test_a_gradient_of_zeros_or_nan_is_said_and_moves_nothing(name, hidden):
+    images = torch.full((6, 1, 4, 4), 0.25)
+    images[:2, 0, 0, 0] = 0.9
+    with pytest.warns(NotAttacked) as found:
+        attacked = ATTACKS[name](Hiding(hidden), images, torch.ones(6).long(), SETTINGS, generator())
+    assert [(w.message.attack, w.message.count, w.message.total) for w in found] == [(name, 2, 6)]
+    assert str(found[0].message).startswith(f"{name}: the gradient is zero or NaN at 2 of 6 images")
+    assert attacked.isfinite().all()
+    assert (attacked[2:] != images[2:]).flatten(1).any(dim=1).all()
+    if name != "pgd":  # which starts elsewhere
+        assert torch.equal(attacked[:2], images[:2])
+
+
+def test_a_tie_is_queried_on(linear):
+    """Two equal logits whose first is the true class: the prediction is right, so the search goes on."""
+    images = torch.full((1, 1, 4, 4), 0.5)
+    flat = lambda x: torch.where(linear(x).abs() > 0.9 * linear.weight.abs().sum() * EPS, linear(x), 0.0)  # noqa: E731
+    found = square(flat, images, torch.zeros(1).long(), eps=EPS, queries=200, random=generator())
+    assert linear.queries > 100
+    assert found.shape == images.shape
 
 
 def test_margins():
@@ -133,8 +271,8 @@ def test_margins():
 
 def test_attacks_are_pure():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(3)).eval()
-    images, labels = torch.rand(4, 1, 6, 6), torch.tensor([0, 1, 2, 0])
-    network(images)
+    images = torch.rand(4, 1, 6, 6)
+    labels = network(images).argmax(dim=1)
     state = {k: v.clone() for k, v in network.state_dict().items()}
     kept, global_state = images.clone(), torch.random.get_rng_state()
     settings = AttackSettings(EPS, 2 / 255, 3, 40)
@@ -156,7 +294,8 @@ def test_query_budgets_hold():
         model = Linear()
         images, labels = torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 0])
         ATTACKS[name](lambda x: model(x) * 0, images, labels, settings, generator())  # noqa: B023
-        assert 0 < model.queries <= 3 * 100, name
+        # One more for the image as it is; of two equal logits the first is the prediction.
+        assert 0 < model.queries <= 3 + 2 * 100, name
     with pytest.raises(BadInput, match="queries is 0"):
         square(Linear(), torch.rand(1, 1, 4, 4), torch.zeros(1).long(), eps=EPS, queries=0, random=generator())
 
@@ -197,7 +336,8 @@ def test_against_foolbox():
 
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 5)).eval()
-    images, labels = torch.rand(32, 3, 8, 8), torch.randint(0, 5, (32,))
+    images = torch.rand(32, 3, 8, 8)
+    labels = network(images).argmax(dim=1)
     model = foolbox.PyTorchModel(network, bounds=(0, 1), device="cpu")
     theirs, _, _ = foolbox.attacks.FGSM(random_start=False)(model, images, labels, epsilons=EPS)
     assert torch.equal(fgsm(network, images, labels, eps=EPS), theirs)

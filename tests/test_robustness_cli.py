@@ -160,6 +160,28 @@ def test_validate_and_test_measure_the_checkpoint(trained, capsys):
         assert f"{name}: accuracy {100 * expected:.2f}% (L-infinity, eps 0/255)" in out
 
 
+def test_a_checkpoint_does_not_choose_the_file_for_results(folder):
+    """One of a stranger's could name any file, and have it replaced."""
+    words = ["--epochs", "1", "--fraction", "0.05", "--out", "run", *SMALL]
+    main([*words, "--json", "mine.json", "--overwrite"])
+    Path("mine.json").write_text("precious")
+    main(["test", "--ckpt_path", "run/last.ckpt"])
+    assert Path("mine.json").read_text() == "precious"
+
+
+def test_an_evaluation_replaces_its_own_file_and_no_other(trained, capsys):
+    words = ["test", "--ckpt_path", str(trained / "last.ckpt"), *SMALL[-2:], "--corruptions", "none"]
+    main([*words, "--json", "scores.json"])
+    found = Path("scores.json").read_text()
+    main([*words, "--json", "scores.json"])
+    assert Path("scores.json").read_text() == found
+    Path("scores.json").write_bytes(b"PK a checkpoint")
+    assert "was not written by this command" in refused(capsys, *words, "--json", "scores.json")
+    assert Path("scores.json").read_bytes() == b"PK a checkpoint"
+    main([*words, "--json", "scores.json", "--overwrite"])
+    assert Path("scores.json").read_text() == found
+
+
 def test_a_corruption_folder_is_evaluated(trained, capsys):
     data = Digits(resolution=8)
     data.setup()
@@ -175,8 +197,21 @@ def test_a_corruption_folder_is_evaluated(trained, capsys):
     assert found["corruptions"]["snow"][:4] == [clean] * 4
     assert any(found["corruptions"]["snow"][4] == pytest.approx(share) for share in constant)  # one class for all
     assert found["protocol"]["corruptions"] == "c" and found["protocol"]["corrupted_images"] == 360
-    np.save("c/snow.npy", np.zeros((1800, 9, 9, 1), np.uint8))
-    assert "have shape (1, 9, 9); expected the data's (1, 8, 8)" in refused(capsys, *words, "--corruption-folder", "c")
+    training = [*QUICK, "--attacks", "none", "--corruptions", "snow", "--out", "run"]
+    for shown, known, message in (
+        (np.zeros((1800, 9, 9, 1), np.uint8), labels, "have shape (1, 9, 9); expected the data's (1, 8, 8)"),
+        (np.zeros((1800, 8, 8, 3), np.uint8), labels, "have shape (3, 8, 8); expected the data's (1, 8, 8)"),
+        (
+            np.zeros((1800, 8, 8, 1), np.uint8),
+            labels + 1,
+            "has labels up to 10; expected those of the data's 10 classes",
+        ),
+    ):
+        np.save("c/snow.npy", shown)
+        np.save("c/labels.npy", np.tile(known, 5))
+        assert message in refused(capsys, *words, "--corruption-folder", "c")
+        assert message in refused(capsys, *training, "--corruption-folder", "c")  # before the first epoch
+        assert not Path("run").exists()
 
 
 @pytest.mark.parametrize("config", sorted(p.name for p in (ROOT / "configs/robustness").glob("*.yaml")))
@@ -250,6 +285,21 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--corruption-folder none", "there is no corruption folder none"),
         ("--attacks fgsm,deepfool", "--attacks names 'deepfool'"),
         ("--eps -1", "attack_eps is -1"),
+        ("--eps .nan", "attack_eps is nan"),
+        ("--evaluation.attack_step 0", "attack_step 0"),
+        ("--evaluation.attack_steps 0", "attack_steps is 0"),
+        ("--model.eps .nan", "eps is nan"),
+        ("--model.attack_step .inf", "attack_step is inf"),
+        ("--model.weight_decay -1", "weight_decay is -1"),
+        ("--model.momentum 1", "momentum is 1"),
+        ("--model.milestones [-1]", "milestones is -1"),
+        ("--width .nan", "width is nan"),
+        ("--lr .inf", "lr is inf"),
+        ("--data npz --data.path unlabelled.npz", "the data have no labels"),
+        ("--data npz --data.path single.npz", "the data have labels of a single class"),
+        ("--json full/file", "full/file exists and was not written by this command"),
+        ("--json full/summary.json", "full/summary.json exists and was not written by this command"),
+        ("--json full", "full is a folder; give the name of a file"),
         ("--num-images 0", "num_images is 0"),
         ("--json none/x.json", "there is no folder none"),
         ("--seed -1", "--seed is -1"),
@@ -262,7 +312,11 @@ def test_unnamed_runs_have_a_folder_of_their_own():
 def test_bad_input_is_one_line_before_any_training(words, message, capsys):
     Path("full").mkdir()
     Path("full/file").write_text("precious")
+    Path("full/summary.json").write_text('{"clean": 1}')
+    np.savez("unlabelled.npz", images=np.zeros((40, 8, 8, 1), np.uint8))
+    np.savez("single.npz", images=np.zeros((40, 8, 8, 1), np.uint8), labels=np.zeros(40, int))
     assert message in refused(capsys, *shlex.split(words))
+    assert Path("full/file").read_text() == "precious"
     assert not list(Path().rglob("*.ckpt")) and not list(Path().glob("checkpoints/runs/robustness/*"))
 
 

@@ -1,6 +1,7 @@
 """Each corruption against its definition."""
 
 import colorsys
+import os
 from io import BytesIO
 
 import numpy as np
@@ -131,8 +132,37 @@ def test_zoom_is_scipys(image):
         trim = (zoomed.shape[0] - side) // 2
         expected = zoomed[trim : trim + side, trim : trim + side]
         assert abs(clipped_zoom(part, factor) - expected).max() < 1e-12
-    expected = (image + image + clipped_zoom(image, 1.01) + clipped_zoom(image, 1.02)) / 4
-    assert abs(zoom_blur(image, (3, 0.01), None) - expected).max() < 1e-12
+    expected = (image + image + clipped_zoom(image, 1.5) + clipped_zoom(image, 2.0)) / 4
+    assert abs(zoom_blur(image, (1, 2.5, 0.5), None) - expected).max() < 1e-12
+
+
+#: the arguments of np.arange in the authors' scripts for CIFAR-10-C, Tiny-ImageNet-C and ImageNet-C
+ZOOMS = {
+    32: [(1, 1.06, 0.01), (1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.01), (1, 1.26, 0.01)],
+    64: [(1, 1.06, 0.01), (1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.01), (1, 1.26, 0.01)],
+    224: [(1, 1.11, 0.01), (1, 1.16, 0.01), (1, 1.21, 0.02), (1, 1.26, 0.02), (1, 1.31, 0.03)],
+}
+
+
+def published_zoom(image, factor):
+    """The definition: scipy's zoom of a centre of ceil(side / factor) pixels, trimmed to the side."""
+    side = len(image)
+    cut = int(np.ceil(side / factor))
+    top = (side - cut) // 2
+    zoomed = ndimage.zoom(image[top : top + cut, top : top + cut], (factor, factor, 1), order=1)
+    trim = (len(zoomed) - side) // 2
+    return zoomed[trim : trim + side, trim : trim + side]
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+@pytest.mark.parametrize("side", ZOOMS)
+def test_zoom_blur_is_the_published_mean(side, severity):
+    images = torch.randint(0, 256, (1, 1, side, side), dtype=torch.uint8)
+    image = images[0].permute(1, 2, 0).double().numpy()
+    factors = np.arange(*ZOOMS[side][severity - 1])
+    expected = (image + sum(published_zoom(image, factor) for factor in factors)) / (len(factors) + 1)
+    found = corrupt(images, "zoom_blur", severity)[0, 0].numpy()
+    assert abs(found - expected[..., 0]).max() < 0.5 + 1e-9  # rounded to bytes
 
 
 def test_glass_shows_near_pixels(image, random):
@@ -265,6 +295,65 @@ def test_a_folder_is_read_as_cifar_10_c_is_laid_out(tmp_path, random):
     (tmp_path / "labels.npy").unlink()
     with pytest.raises(BadInput, match=r"labels.npy cannot be read"):
         CorruptionFolder(tmp_path)
+
+
+def saved(name, array):
+    return lambda folder: np.save(folder / name, array)
+
+
+def archive(folder):
+    np.savez(folder / "a.npz", images=np.zeros(3))
+    (folder / "a.npz").rename(folder / "fog.npy")
+
+
+def pickled(folder):
+    np.save(folder / "fog.npy", np.array([{}]), allow_pickle=True)
+
+
+DAMAGED = {
+    "labels as floats": (saved("labels.npy", np.zeros(20)), "labels.npy holds float64 from 0.0 to 0.0"),
+    "negative labels": (saved("labels.npy", np.full(20, -1)), "labels.npy holds int64 from -1 to -1"),
+    "large labels": (saved("labels.npy", np.full(20, 2**40)), "labels.npy holds int64 from 1099511627776"),
+    "one label": (saved("labels.npy", np.array(3)), r"labels.npy has shape \(\)"),
+    "no label": (saved("labels.npy", np.zeros(0, int)), r"labels.npy has shape \(0,\)"),
+    "nothing": (lambda folder: (folder / "fog.npy").write_bytes(b""), "fog.npy cannot be read as an array"),
+    "an archive": (archive, "fog.npy cannot be read as an array .it is an .npz archive"),
+    "a pickle": (pickled, "fog.npy cannot be read as an array .*[Pp]ickle|Array can't be memory-mapped"),
+    "text": (lambda folder: (folder / "fog.npy").write_text("fog"), "fog.npy cannot be read as an array"),
+    "16 bits": (saved("fog.npy", np.zeros((20, 8, 8, 3), np.uint16)), "fog.npy holds uint16"),
+    "a pipe for labels": (
+        lambda folder: ((folder / "labels.npy").unlink(), os.mkfifo(folder / "labels.npy")),
+        "labels.npy cannot be read as an array .there is no file",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage, message", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_folder_is_one_line(tmp_path, damage, message):
+    np.save(tmp_path / "fog.npy", np.zeros((20, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.zeros(20, int))
+    damage(tmp_path)
+    with pytest.raises(BadInput, match=message) as found:
+        CorruptionFolder(tmp_path)
+    assert "\n" not in str(found.value)
+
+
+def test_labels_of_another_byte_order_are_read(tmp_path):
+    np.save(tmp_path / "fog.npy", np.zeros((10, 8, 8, 3), np.uint8))
+    np.save(tmp_path / "labels.npy", np.tile([3, 5], 5).astype(">i8"))
+    assert CorruptionFolder(tmp_path)("fog", 5)[1].tolist() == [3, 5]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_an_image_of_one_pixel(name):
+    assert corrupt(torch.full((1, 3, 1, 1), 90, dtype=torch.uint8), name, 5).shape == (1, 3, 1, 1)
+
+
+def test_mean_corruption_error_of_nothing_or_relative_to_nothing():
+    for arguments in (({},), ({"fog": [0.5] * 5}, {"fog": [1.0] * 5}), ({"fog": [0.5] * 5}, {"snow": [0.5] * 5})):
+        with pytest.raises(BadInput, match="mean_corruption_error"):
+            mean_corruption_error(*arguments)
 
 
 def test_mean_corruption_error_is_the_papers():

@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional as F
 
 from gan_convnorm.data import Digits
+from gan_convnorm.robustness.attacks import NotAttacked
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
@@ -101,6 +102,31 @@ def test_mixed_precision_trains_and_measures():
     trainer(max_epochs=1, precision="bf16-mixed", callbacks=[evaluation]).fit(module, data)
     assert 0 <= evaluation.last.attacks["pgd"] <= 1
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.parameters())
+
+
+class Luck(torch.nn.Module):
+    """Every prediction but the first of a batch is the other class, and no gradient is found."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        logits = torch.zeros(len(images), 10)
+        logits[:, self.calls % 10] = 1
+        return logits + 0 * images.sum()
+
+
+def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not():
+    """A network that says another class at every call is right now and then; rounding can do the same to a few."""
+    module, data = module_and_data()
+    module.network = Luck()
+    evaluation = RobustnessEvaluation("none", attacks="fgsm", num_images=300)
+    with pytest.warns(NotAttacked, match="^fgsm: the gradient is zero or NaN at .* of 300 images") as found:
+        trainer(callbacks=[evaluation]).test(module, data, verbose=False)
+    assert len([w for w in found if isinstance(w.message, NotAttacked)]) == 1  # for all blocks
+    assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
 
 
 TWO_PROCESSES = """

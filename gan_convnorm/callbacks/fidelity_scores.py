@@ -243,7 +243,7 @@ class _Progress:
     def __call__(self, done: int, total: int) -> None:
         for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Interruption):
-                callback.check()
+                callback.check(self.trainer)
         show = getattr(self.trainer.progress_bar_callback, "show_scoring", None)
         if show is not None:
             show(done, total)

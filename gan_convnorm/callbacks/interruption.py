@@ -1,8 +1,9 @@
-"""Ctrl-C and SIGTERM: the step is finished, the run saved, and the way to go on is told."""
+"""Ctrl-C, SIGTERM and their like: the step is finished, the run saved, and the way to go on is told."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +13,26 @@ import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
 from gan_convnorm.errors import RunStopped
+from gan_convnorm.run_folder import requeue_job, slurm_job
+from gan_convnorm.stop_signals import listen, reason
 
 __all__ = ["Interruption"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: with several processes they agree whether to stop every so many steps
 AGREE_EVERY = 10
 
 
 class Interruption(Checkpoint):  # so that Lightning calls it after those that save
-    """Saves `checkpoint` at the end of the step in which a signal comes, and ends the run.
+    """Saves `checkpoint` before every evaluation, and at the end of the step in which a signal comes, ending the run.
 
     Lightning stops wherever the signal finds it, between the discriminator's step and the generator's too, and what is
-    saved then is no step of the uninterrupted run. A second signal ends the process at once. During an evaluation the
-    run ends without saving: it goes on from the checkpoint before, and evaluates again.
+    saved then is no step of the uninterrupted run. A second signal ends the process at once.
+
+    An evaluation may fail, or be killed; the weights are on disk by then. A run that is resumed from there evaluates
+    first, also after the last step, and then goes on as if nothing had happened.
+
+    In a SLURM job SIGUSR1, which `sbatch --signal=USR1@90` sends before the time is over, also asks SLURM to start
+    the job again.
 
     Args:
         checkpoint: the file to save.
@@ -37,24 +44,31 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
         self.received: signal.Signals | None = None
-        self.handlers: dict[int, Any] = {}
+        self.restore: Callable[[], None] = lambda: None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # In place of Lightning's own, which talk to the other processes from within the handler: in the middle of
-        # another collective call that is a deadlock.
-        try:
-            self.handlers = {number: signal.signal(number, self._receive) for number in SIGNALS}
-        except ValueError:  # not the main thread, which alone may set handlers
-            self.handlers = {}
+        # In place of Lightning's own handlers, which talk to the other processes from within the handler: in the middle
+        # of another collective call that is a deadlock.
+        self.restore = listen(self._receive)
+        module: Any = pl_module
+        evaluation = trainer.fit_loop.epoch_loop.val_loop
+        if not evaluation.restarted_mid_evaluation:
+            return
+        evaluation.batch_progress.total.reset_on_restart()  # the batch that will start again counts once
+        if module.g_step >= module.steps:
+            # No step is left, after which Lightning would evaluate.
+            trainer.validating = True
+            evaluation.run()
+            trainer.training = True
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-        self.handlers = {}
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.restore()
 
-    def _receive(self, number: int, frame: Any) -> None:
-        self.received = signal.Signals(number)
-        signal.signal(number, signal.SIG_DFL)
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.restore()
+
+    def _receive(self, number: signal.Signals) -> None:
+        self.received = number
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -65,18 +79,34 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         received = self._agreed(trainer, module.g_step)
         if received is not None:
             trainer.save_checkpoint(self.checkpoint)
-            self._stop(received, f"saved at G step {module.g_step}")
+            self._stop(trainer, received, f"saved at G step {module.g_step}")
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
+            return
+        # A batch that has started is what tells a resumed trainer that the evaluation is not done.
+        progress: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+        for count in (progress.total, progress.current):
+            count.started += 1
+        try:
+            trainer.save_checkpoint(self.checkpoint)
+        finally:
+            for count in (progress.total, progress.current):
+                count.started -= 1
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module: Any = pl_module
         received = self._agreed(trainer, 0)
         if received is not None and not trainer.should_stop:
-            self._stop(received, f"saved at G step {module.g_step}")
+            self._stop(trainer, received, f"saved at G step {module.g_step}")
 
-    def check(self) -> None:
-        """For what takes long within a step, on one process or on all: ends the run without saving."""
+    def check(self, trainer: pl.Trainer) -> None:
+        """For what takes long within an evaluation, on one process or on all: end the run, which is saved already."""
         if self.received is not None:
-            self._stop(self.received, "in an evaluation")
+            module: Any = trainer.lightning_module
+            self._stop(trainer, self.received, f"saved at G step {module.g_step}, before its evaluation")
 
     def _agreed(self, trainer: pl.Trainer, step: int) -> signal.Signals | None:
         if trainer.world_size == 1:
@@ -87,8 +117,12 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         dist.all_reduce(received, dist.ReduceOp.MAX)
         return signal.Signals(int(received)) if received else None
 
-    def _stop(self, received: signal.Signals, what: str) -> None:
-        raise RunStopped(
-            f"stopped by {received.name}, {what}; go on with: python train_gan.py --resume {self.checkpoint}",
-            128 + received,
-        )
+    def _stop(self, trainer: pl.Trainer, received: signal.Signals, what: str) -> None:
+        then = f"go on with: python train_gan.py --resume {self.checkpoint}"
+        if slurm_job() is not None and received.name == "SIGUSR1":
+            refused = requeue_job() if trainer.is_global_zero else None
+            if refused is None:
+                then = f"SLURM starts job {slurm_job()} again, which goes on from {self.checkpoint}"
+            else:
+                then = f"SLURM does not start job {slurm_job()} again ({refused}); {then}"
+        raise RunStopped(f"stopped {reason(received)}, {what}; {then}", 128 + received)

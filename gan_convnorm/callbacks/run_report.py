@@ -12,7 +12,7 @@ from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.report_page import write_page
 from gan_convnorm.callbacks.score_table import TITLES, cell, score_rows
 from gan_convnorm.fidelity import BETTER, Scores
-from gan_convnorm.run_folder import RunRecord
+from gan_convnorm.run_folder import RunRecord, RunSettings
 
 __all__ = ["RunReport"]
 
@@ -26,13 +26,14 @@ class RunReport(RunRecord):
 
     Args:
         folder: the run's folder; it exists.
-        config: the complete configuration, YAML; also kept in every checkpoint.
+        config: the complete configuration, YAML.
+        settings: the record of it that every checkpoint keeps.
     """
 
     packages = (*RunRecord.packages, "torchmetrics", "torch-fidelity")
 
-    def __init__(self, folder: Path, config: str) -> None:
-        super().__init__(folder, config)
+    def __init__(self, folder: Path, config: str, settings: RunSettings) -> None:
+        super().__init__(folder, config, settings)
         self.times: list[dict[str, float]] = []
         self.page_written = time.monotonic()
         self.summary: dict[str, Any] | None = None

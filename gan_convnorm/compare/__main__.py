@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan_convnorm.compare.page import write_page
+from gan_convnorm.compare.page import check_page, write_page
 from gan_convnorm.compare.runs import read_runs
-from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import one_line_errors
 
 
@@ -23,12 +22,12 @@ def main(words: list[str] | None = None) -> None:
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; seeds are taken together")
     parser.add_argument("--out", type=Path, default=Path("compare.html"), help="page to write (default compare.html)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that this command has not written")
     arguments = parser.parse_args(words)
     with one_line_errors():
         out: Path = arguments.out
-        if out.is_dir() or not out.absolute().parent.is_dir():
-            raise BadInput(f"--out {out} is a folder, or in none that exists; expected a file such as compare.html")
-        write_page(read_runs(arguments.runs), out)
+        check_page(out, overwrite=arguments.overwrite)  # before minutes of drawing
+        write_page(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
     print(out)
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "draw_curves",
     "draw_spectra",
     "layers_with",
+    "layers_with_spectra",
     "mean_and_deviation",
     "mean_curve",
 ]
@@ -65,13 +66,18 @@ def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
     return list(dict.fromkeys([*known, *found]))
 
 
-def draw_by_layer(groups: Sequence[Group], kind: str) -> str:
-    """A panel a layer: a column of the spectrum log against the step."""
-    layers = layers_with(groups, kind)
+def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
+    """Return the names of the layers with singular values after the training in some run, in the network's order."""
+    runs = [run for group in groups for run in group.runs]
+    return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
+
+
+def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> str:
+    """Draw a panel a layer: a column of the spectrum log against the step."""
     axes_of = _Panels(len(layers), groups, height=1.9)
     for axes, name in zip(axes_of.panels, layers, strict=True):
         _curves(axes, groups, f"spectrum/{name}/{kind}")
-        axes.set_title(name, fontsize=10)
+        _title(axes, name)
         runs = [run for group in groups for run in group.runs]
         values = [y for run in runs for _, y in run.curves.get(f"spectrum/{name}/{kind}", []) if 0 < y < math.inf]
         if values and max(values) > 30 * min(values):
@@ -82,12 +88,8 @@ def draw_by_layer(groups: Sequence[Group], kind: str) -> str:
     return axes_of.encode()
 
 
-def draw_spectra(groups: Sequence[Group]) -> str:
-    """Two panels a layer with common axes: singular values against their rank, before and after the training."""
-    runs = [run for group in groups for run in group.runs]
-    layers = list(
-        dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1)
-    )
+def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> str:
+    """Draw two panels a layer with common axes: singular values against their rank, before and after the training."""
     axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=4)
     for number, name in enumerate(layers):
         pair = axes_of.panels[2 * number : 2 * number + 2]
@@ -97,11 +99,17 @@ def draw_spectra(groups: Sequence[Group]) -> str:
                     values = run.spectra.get(name, {}).get(side) or []
                     ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
                     axes.plot(ranks, values, color=colour, linewidth=1.3, alpha=0.8)
-            axes.set_title(f"{name}, {side}", fontsize=10)
+            _title(axes, f"{name}, {side}")
         top = max(axes.get_ylim()[1] for axes in pair)
         for axes in pair:
             axes.set_ylim(0, top)
     return axes_of.encode()
+
+
+def _title(axes: Any, text: str) -> None:
+    """Write a name from a file above a panel: as it is, no formula, and cut where it is longer than the panel."""
+    plain = "".join(c if c.isprintable() else "?" for c in text)
+    axes.set_title(plain if len(plain) <= 60 else f"{plain[:57]}...", fontsize=10, parse_math=False)
 
 
 def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:

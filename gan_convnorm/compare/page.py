@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.compare.figures import (
     LAYER_COLUMNS,
     SCORES,
@@ -17,18 +17,26 @@ from gan_convnorm.compare.figures import (
     draw_curves,
     draw_spectra,
     layers_with,
+    layers_with_spectra,
     mean_and_deviation,
 )
+from gan_convnorm.compare.run_files import read_samples
 from gan_convnorm.compare.runs import Group, Run, group_runs, show
 from gan_convnorm.errors import BadInput
 
-__all__ = ["write_page"]
+__all__ = ["check_page", "write_page"]
+
+#: by which a page of this command is known again
+GENERATOR = '<meta name="generator" content="gan_convnorm.compare">'
+#: panels of one figure; a page of thousands takes minutes
+MOST_LAYERS = 100
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+$generator
 <title>$title</title>
 <style>
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; }
@@ -52,16 +60,34 @@ $body
 """)
 
 
-def write_page(runs: Sequence[Run], path: Path) -> None:
+def check_page(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a place for the page where no file can be, or where another command's file is.
+
+    Raises:
+        BadInput: the place is refused.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise BadInput(f"--out {path} is a folder, or in none that exists; expected a file such as compare.html")
+    check_replaceable(path, _is_page, overwrite)
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return GENERATOR.encode() in file.read(1000)
+
+
+def write_page(runs: Sequence[Run], path: Path, *, overwrite: bool = False) -> None:
     """Write the comparison of some runs to a file that needs no other.
 
     Args:
         runs: at least one; those that differ only in their seed are taken together.
-        path: file to write; an older one is replaced.
+        path: file to write; an older page is replaced.
+        overwrite: replace also a file that is no such page.
 
     Raises:
-        BadInput: the file cannot be written.
+        BadInput: there is another file, or the page cannot be written.
     """
+    check_page(path, overwrite=overwrite)
     groups, differing = group_runs(list(runs))
     body = "\n".join(
         [
@@ -73,10 +99,12 @@ def write_page(runs: Sequence[Run], path: Path) -> None:
             _section("Samples", _samples(groups)),
         ]
     )
-    text = PAGE.substitute(title=html.escape(f"Comparison of {len(runs)} runs"), body=body)
+    title = html.escape(f"Comparison of {len(runs)} runs")
+    text = PAGE.substitute(title=title, generator=GENERATOR, body=body)
     try:
         with atomic_write(path) as part:
-            part.write_text(text, encoding="utf-8")
+            # A name may hold half a character, which UTF-8 cannot write.
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another file with --out") from error
 
@@ -148,29 +176,39 @@ def _losses(groups: Sequence[Group]) -> str:
 def _spectra(groups: Sequence[Group]) -> str:
     parts = []
     for kind, title in LAYER_COLUMNS.items():
-        if layers_with(groups, kind):
-            parts.append(f"<h3>{html.escape(title.capitalize())}</h3>" + _picture(draw_by_layer(groups, kind), title))
-    if any(run.spectra for g in groups for run in g.runs):
-        parts.append("<h3>Singular values against their rank</h3>" + _picture(draw_spectra(groups), "spectra"))
+        if layers := layers_with(groups, kind):
+            picture = _picture(draw_by_layer(groups, kind, layers[:MOST_LAYERS]), title)
+            parts += [f"<h3>{html.escape(title.capitalize())}</h3>{picture}", _left_out(layers)]
+    if layers := layers_with_spectra(groups):
+        picture = _picture(draw_spectra(groups, layers[:MOST_LAYERS]), "spectra")
+        parts += [f"<h3>Singular values against their rank</h3>{picture}", _left_out(layers)]
         parts.append(_note("Of the circular convolution on at most 8x8 pixels; one line a run."))
     return "\n".join(parts) or _note("No run has measured them (--spectrum-every).")
 
 
+def _left_out(layers: Sequence[str]) -> str:
+    count = len(layers) - MOST_LAYERS
+    return _note(f"{count} more layers are left out.") if count > 0 else ""
+
+
 def _samples(groups: Sequence[Group]) -> str:
-    figures = []
+    figures, notes = [], []
     for number, group in enumerate(groups):
         for run in group.runs:
             if run.samples is None:
                 continue
             try:
-                data = base64.b64encode(run.samples.read_bytes()).decode()
-            except OSError as error:
-                raise BadInput(f"{run.samples} cannot be read ({error.strerror})") from error
+                data = base64.b64encode(read_samples(run.samples)).decode()
+            except BadInput as problem:
+                notes.append(_note(f"Samples are left out: {problem}."))
+                continue
             step = int(run.samples.stem.removeprefix("step-"))
             caption = f"{_key(number)}{html.escape(run.name)}, G step {step}"
             image = f'<img src="data:image/png;base64,{data}" alt="samples of {html.escape(run.name)}">'
             figures.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
-    return f'<div class="samples">{"".join(figures)}</div>' if figures else _note("No run has written samples.")
+    if not figures and not notes:
+        return _note("No run has written samples.")
+    return f'<div class="samples">{"".join(figures)}</div>{"".join(notes)}'
 
 
 def _picture(address: str, title: str) -> str:

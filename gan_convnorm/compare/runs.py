@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gan_convnorm.compare.run_files import (
+    Curves,
+    Spectra,
+    last_samples,
+    read_config,
+    read_curves,
+    read_spectra,
+    read_summary,
+)
 from gan_convnorm.errors import BadInput
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
@@ -36,9 +43,9 @@ class Run:
     name: str
     config: dict[str, Any]
     seed: Any
-    curves: dict[str, list[tuple[int, float]]]
+    curves: Curves
     summary: dict[str, Any]
-    spectra: dict[str, dict[str, list[float] | None]]
+    spectra: Spectra
     samples: Path | None
 
     @property
@@ -65,14 +72,14 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Read run folders.
 
     Raises:
-        BadInput: one is given twice, there is none, it has no config.yaml or metrics.csv, or a file in it cannot be
-            read.
+        BadInput: one is given twice, there is none, it has no config.yaml or metrics.csv, or a file in it is damaged
+            or lies outside.
     """
-    resolved = [folder.resolve() for folder in folders]
-    twice = next((folder for folder in folders if resolved.count(folder.resolve()) > 1), None)
+    resolved = [os.path.realpath(folder) for folder in folders]  # which bears a link to itself
+    twice = next((folder for folder, path in zip(folders, resolved, strict=True) if resolved.count(path) > 1), None)
     if twice is not None:
         raise BadInput(f"the run {twice} is given twice; give each run once")
-    names = [path.name for path in resolved]
+    names = [Path(path).name for path in resolved]
     return [
         _read_run(folder, name if names.count(name) == 1 else str(folder))
         for folder, name in zip(folders, names, strict=True)
@@ -87,20 +94,15 @@ def _read_run(folder: Path, name: str) -> Run:
             raise BadInput(
                 f"{folder} has no {file}, so it is no folder of a run; expected one such as checkpoints/runs/NAME"
             )
-    config = _flat(_read(folder / "config.yaml", yaml.safe_load, dict))
-    seed = config.get("seed_everything")
-    kept = {key: value for key, value in config.items() if key not in PLACES and not _is_seed(key)}
-    summary = folder / "summary.json"
-    spectra = folder / "spectrum.json"
-    grids = sorted((folder / "samples").glob("step-*.png"))
+    config = read_config(folder)
     return Run(
         name=name,
-        config=kept,
-        seed=seed,
-        curves=_curves(folder / "metrics.csv"),
-        summary=_read(summary, json.loads, dict) if summary.exists() else {},
-        spectra=_read(spectra, json.loads, dict).get("layers", {}) if spectra.exists() else {},
-        samples=grids[-1] if grids else None,
+        config={key: value for key, value in config.items() if key not in PLACES and not _is_seed(key)},
+        seed=config.get("seed_everything"),
+        curves=read_curves(folder),
+        summary=read_summary(folder),
+        spectra=read_spectra(folder),
+        samples=last_samples(folder),
     )
 
 
@@ -134,49 +136,3 @@ def show(value: Any) -> str:
 
 def _is_seed(key: str) -> bool:
     return key == "seed_everything" or key.rpartition(".")[2] == "seed"
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            flat |= _flat(inner, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = inner
-    return flat
-
-
-def _read(path: Path, parse: Any, expected: type) -> Any:
-    try:
-        content = parse(path.read_text())
-    except (OSError, ValueError, yaml.YAMLError) as error:  # undecodable text is a ValueError
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise BadInput(f"{path} cannot be read ({reason}); expected what a run has written") from error
-    if not isinstance(content, expected):
-        raise BadInput(f"{path} holds {content!r:.60}; expected what a run has written")
-    return content
-
-
-def _curves(path: Path) -> dict[str, list[tuple[int, float]]]:
-    curves: dict[str, list[tuple[int, float]]] = {}
-    row: dict[str, Any] = {}
-    line = 1
-    try:
-        with path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            if "step" not in (reader.fieldnames or []):
-                raise BadInput(f"{path} has no column step; expected the metrics.csv of a run")
-            for row in reader:
-                line = reader.line_num
-                step = int(row.pop("step"))
-                for column, text in row.items():
-                    if text:
-                        curves.setdefault(column, []).append((step, float(text)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadInput(f"{path} cannot be read ({reason}); expected the metrics.csv of a run") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"line {line} of {path} is no row of numbers; expected the metrics.csv of a run") from error
-    return curves

@@ -36,11 +36,13 @@ class ImageData(pl.LightningDataModule):
     Attributes:
         name: the data set's name in scores and run names.
         test_set: None where there is no test split; `split` says so in words.
+        overfit_batches: train on the first batches alone, so many, again and again; 0 for all images.
     """
 
     name: str
     train_set: TensorDataset
     test_set: TensorDataset | None
+    overfit_batches: int = 0
 
     def __init__(self, resolution: int, channels: int, num_classes: int | None, batch_size: int, seed: int) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class ImageData(pl.LightningDataModule):
             trainer.global_rank,
             trainer.world_size,
             lambda: getattr(module, "g_step", 0),
+            self.overfit_batches,
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -113,6 +116,7 @@ class EndlessBatches:
         rank: this process.
         world_size: number of processes.
         first_step: of the batch that comes first; asked when the iteration starts.
+        repeated: the first batches alone, so many, again and again; 0 for all.
     """
 
     def __init__(
@@ -124,6 +128,7 @@ class EndlessBatches:
         rank: int = 0,
         world_size: int = 1,
         first_step: Callable[[], int] = lambda: 0,
+        repeated: int = 0,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
@@ -132,6 +137,7 @@ class EndlessBatches:
         self.rank = rank
         self.world_size = world_size
         self.first_step = first_step
+        self.repeated = repeated
 
     def __len__(self) -> int:
         # Lightning reads one batch ahead of a loader without a length.
@@ -145,6 +151,8 @@ class EndlessBatches:
 
     def rows(self, step: int) -> Tensor:
         """This process's rows of a step, int64, shape (per_step * batch_size,): of every part the rank's share."""
+        if self.repeated:
+            step %= self.repeated
         count = self.per_step * self.world_size * self.batch_size
         return self._series(step * count, count).view(self.per_step, self.world_size, -1)[:, self.rank].reshape(-1)
 

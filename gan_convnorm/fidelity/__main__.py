@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import fail, one_line_errors
+from gan_convnorm.trust import TRUST_HELP, parse_trust
 
 #: entries of the file that --json writes
 KEYS = {"values", "protocol", "ranks"}
@@ -58,12 +59,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--json", type=Path, help="file to write values and protocol to, - for standard output")
+    parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help=TRUST_HELP)
     parser.add_argument("--overwrite", action="store_true", help="let --json replace a file of any other kind")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> None:
     options = vars(arguments)
+    options["trust"] = parse_trust(options["trust"])
     output: Path | None = options.pop("json")
     if output is not None and str(output) != "-" and not output.absolute().parent.is_dir():
         raise BadInput(f"there is no folder {output.absolute().parent} for --json {output}")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -229,6 +229,7 @@ def as_images(
     device: torch.device | str = "cpu",
     resize: int | None = None,
     skip_bad: bool = False,
+    trust: Sequence[str] = (),
 ) -> Images:
     """Images from whatever holds or makes them.
 
@@ -244,6 +245,7 @@ def as_images(
         device: where a checkpoint's generator runs and where a callable's noise lies.
         resize: for folders and arrays, see `FolderImages`.
         skip_bad: for folders, see `FolderImages`.
+        trust: for checkpoints, see `gan_convnorm.load`.
 
     Raises:
         BadInput: nothing of these, or something wrong with it.
@@ -257,7 +259,7 @@ def as_images(
         if path.is_file():
             import gan_convnorm
 
-            source = gan_convnorm.load(path).to(device)
+            source = gan_convnorm.load(path, device, trust=trust)
         else:
             return FolderImages(path, resize, skip_bad)
     if isinstance(source, (TensorImages, FolderImages, GeneratedImages)):

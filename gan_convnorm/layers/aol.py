@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from gan_convnorm.layers.exact import TINY, ExactParametrization
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of, phases
+from gan_convnorm.layers.parametrized import parametrize_weight
 
 __all__ = ["aol"]
 
@@ -30,8 +30,7 @@ def aol(layer: nn.Module) -> nn.Module:
     Raises:
         BadInput: another module.
     """
-    parametrize.register_parametrization(layer, "weight", _Rescaling(kernels_of("aol", layer)))
-    return layer
+    return parametrize_weight(layer, _Rescaling(kernels_of("aol", layer)))
 
 
 class _Rescaling(ExactParametrization):

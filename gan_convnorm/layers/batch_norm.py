@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from gan_convnorm.layers.arguments import check_number
+
 __all__ = ["batch"]
 
 
@@ -17,5 +19,11 @@ def batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> 
         channels: of the activations.
         eps: added to the variance.
         momentum: weight of a batch in the running statistics; None averages over all batches.
+
+    Raises:
+        BadInput: a negative eps, or a momentum that is not between 0 and 1.
     """
+    check_number("batch", "eps", eps, least=0)
+    if momentum is not None:
+        check_number("batch", "momentum", momentum, least=0, most=1)
     return nn.BatchNorm2d(channels, eps=eps, momentum=momentum)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import exact_dtype, memory_format_of
+from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
 from gan_convnorm.layers.exact import ExactParametrization
 from gan_convnorm.layers.kernels import phases
+from gan_convnorm.layers.parametrized import parametrize_weight
 from gan_convnorm.spectrum.power import place
 
 __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
@@ -49,34 +50,55 @@ class CayleyConv2d(nn.Conv2d):
     as the image. Transforms and inverses are float32 (or float64) under autocast.
 
     Raises:
-        BadInput: in the forward an image below the kernel, or a circular one that the stride does not divide.
+        BadInput: a geometry that no convolution has; in the forward another shape or number of channels, an image below
+            the kernel, or a circular one that the stride does not divide.
     """
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | str = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros", "circular", "reflect", "replicate"] = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
+        check_convolution("CayleyConv2d", 2, **geometry, padding_mode=padding_mode)
+        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, device=device, dtype=dtype)
+
     def forward(self, input: Tensor) -> Tensor:
+        check_images("CayleyConv2d", input, self.in_channels, 2)
         if input.dim() == 3:
             return self.forward(input.unsqueeze(0)).squeeze(0)
         if self.kernel_size == (1, 1) and self.stride == (1, 1):
-            with torch.autocast(input.device.type, enabled=False):
+            with autocast_off(input.device):
                 matrix = exact_dtype(self.weight)[..., 0, 0].unflatten(0, (self.groups, -1))
                 weight = cayley_transform(matrix).flatten(0, 1)[..., None, None].to(self.weight.dtype)
             return self._conv_forward(input, weight, self.bias)
         pairs = [int(p) for p in self._reversed_padding_repeated_twice]
         padding = [(pairs[2], pairs[3]), (pairs[0], pairs[1])]
-        with torch.autocast(input.device.type, enabled=False):
+        with autocast_off(input.device):
             image = exact_dtype(input)
             if self.padding_mode in ("reflect", "replicate"):
                 image, padding = nn.functional.pad(image, pairs, mode=self.padding_mode), [(0, 0), (0, 0)]
             grid, counts = self._grid((image.shape[2], image.shape[3]), padding)
-            spectra = torch.fft.rfft2(self._phases_of(image, padding, grid)).flatten(3)
+            spectra = to_spectrum(self._phases_of(image, padding, grid), (-2, -1)).flatten(3)
             # (groups, frequencies, outputs, inputs) by (groups, frequencies, inputs, batch)
             found = self._orthogonal(grid) @ spectra.permute(1, 3, 2, 0)
             found = found.permute(3, 0, 2, 1).unflatten(3, (grid[0], grid[1] // 2 + 1)).flatten(1, 2)
-            output = torch.fft.irfft2(found, s=grid)
+            output = to_pixels(found, grid, (-2, -1))
             for axis, (count, n) in enumerate(zip(counts, grid, strict=True), start=2):
                 output = output.index_select(axis, torch.arange(count, device=output.device) % n)
             if self.bias is not None:
                 output = output + exact_dtype(self.bias)[:, None, None]
-        return output.to(input.dtype).contiguous(memory_format=memory_format_of(input))
+        return output.to(input.dtype).contiguous(memory_format=memory_format_of(input, self.weight))
 
     def _grid(self, image: tuple[int, int], padding: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
         """Points of the circular grid of strided pixels, and how many of them are the output."""
@@ -132,8 +154,9 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
         circular: pad by wrapping around, as published, whatever the layer's own padding is.
 
     Raises:
-        BadInput: another module.
+        BadInput: another module, or a `circular` that is neither true nor false.
     """
+    check_choice("cayley", "circular", circular, (True, False))
     if type(conv) is not nn.Conv2d:
         raise BadInput(f"cayley: found {type(conv).__name__}, and can take Conv2d")
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
@@ -157,5 +180,4 @@ def cayley_linear(linear: nn.Module) -> nn.Module:
     """
     if not isinstance(linear, nn.Linear):
         raise BadInput(f"cayley: found {type(linear).__name__}, and can take Linear")
-    parametrize.register_parametrization(linear, "weight", _Cayley())
-    return linear
+    return parametrize_weight(linear, _Cayley())

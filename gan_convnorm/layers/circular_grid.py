@@ -13,6 +13,7 @@ __all__ = [
     "Crop",
     "add_bias",
     "as_real_as",
+    "autocast_off",
     "bias_gradient",
     "complex_dtype",
     "differentiable_gradients",
@@ -25,6 +26,10 @@ __all__ = [
     "parts",
     "read",
     "spatial",
+    "to_pixels",
+    "to_spectrum",
+    "traced",
+    "transformed",
     "write",
 ]
 
@@ -96,12 +101,25 @@ def empty_output(response: Tensor, crop: Crop) -> Tensor:
     return torch.empty(shape, dtype=response.dtype, device=response.device, memory_format=memory_format_of(response))
 
 
-def memory_format_of(tensor: Tensor) -> torch.memory_format:
-    """Channels last where a batch of images is stored so, as torch's own layers keep it."""
-    for dims, candidate in ((4, torch.channels_last), (5, torch.channels_last_3d)):
-        if tensor.dim() == dims and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=candidate):
-            return candidate
+def memory_format_of(*tensors: Tensor) -> torch.memory_format:
+    """Return channels last where a batch of images, or a weight, is stored so, as torch's own layers do."""
+    if transformed():
+        return torch.contiguous_format  # vmap hides an axis, and cannot tell
+    for tensor in tensors:
+        for dims, candidate in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+            if tensor.dim() == dims and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=candidate):
+                return candidate
     return torch.contiguous_format
+
+
+def traced() -> bool:
+    """Return whether a compiler, a tracer or a function transform runs: they have to see plain operations."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed()
+
+
+def transformed() -> bool:
+    """Return whether a function transform such as vmap runs, outside of compilers."""
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
 def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
@@ -121,6 +139,12 @@ def exact_dtype(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
+def autocast_off(device: torch.device) -> torch.autocast:
+    """Return the context in which autocast rounds nothing on a device."""
+    # Nothing is computed on the meta device, and autocast does not know it.
+    return torch.autocast("cpu" if device.type == "meta" else device.type, enabled=False)
+
+
 def as_real_as(value: Tensor, other: Tensor) -> Tensor:
     """The real part, if the other is real."""
     return value if other.is_complex() else value.real
@@ -129,6 +153,20 @@ def as_real_as(value: Tensor, other: Tensor) -> Tensor:
 def complex_dtype(tensor: Tensor) -> torch.dtype:
     """The complex dtype of a real tensor's spectrum."""
     return torch.complex128 if tensor.dtype == torch.float64 else torch.complex64
+
+
+def to_spectrum(pixels: Tensor, axes: Sequence[int]) -> Tensor:
+    """Return `torch.fft.rfftn`, of an empty batch too, for which MKL has no transform."""
+    if not traced() and pixels.numel() == 0:
+        return torch.complex(pixels, pixels).narrow(axes[-1], 0, pixels.shape[axes[-1]] // 2 + 1)
+    return torch.fft.rfftn(pixels, dim=axes)
+
+
+def to_pixels(spectrum: Tensor, grid: Sequence[int], axes: Sequence[int]) -> Tensor:
+    """Return `torch.fft.irfftn`, of an empty batch too."""
+    if not traced() and spectrum.numel() == 0:
+        return spectrum.real.narrow(axes[-1], 0, 1).expand(*spectrum.shape[: -len(grid)], *grid)
+    return torch.fft.irfftn(spectrum, s=tuple(grid), dim=axes)
 
 
 def spatial(count: int) -> list[int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gan_convnorm.layers.arguments import check_convolution, check_images
+from gan_convnorm.layers.circular_grid import traced
 from gan_convnorm.layers.fourier_convolution import convolve_in_fourier
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, convolution_geometry
-from gan_convnorm.layers.preconditioned import Preconditioned, traced
+from gan_convnorm.layers.preconditioned import Preconditioned, check_options
 from gan_convnorm.layers.tap_responses import tap_responses
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d"]
@@ -21,6 +23,8 @@ LARGEST_GRID = 192
 
 class _ConvNorm(Preconditioned):
     """The layers that convolve, as opposed to the transposed one."""
+
+    dims: ClassVar[int]
 
     def __init__(
         self,
@@ -46,13 +50,23 @@ class _ConvNorm(Preconditioned):
         max_radius: int | None = None,
         max_gain: float | None = None,
     ) -> None:
-        arguments: tuple[Any, ...] = (in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        super().__init__(*arguments, padding_mode, device, dtype)  # type: ignore[call-arg]
-        self._set_options(eps, gain, affine, gradient, strided, tolerance, boundary, max_radius, max_gain)
+        geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+        geometry |= {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
+        geometry["padding_mode"] = padding_mode
+        check_convolution(type(self).__name__, self.dims, **geometry)
+        options: tuple[Any, ...] = (eps, gain, affine, gradient, strided, tolerance, boundary, max_radius, max_gain)
+        check_options(type(self).__name__, padding_mode, *options)
+        super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
+        self._set_options(*options)
 
     def forward(self, input: Tensor, pool: int = 1) -> Tensor:
-        """The layer's output, and with `pool` its averages over boxes of that side, which cost less than itself."""
-        if input.dim() == len(self.kernel_size) + 1:
+        """Return the layer's output; with `pool` its averages over boxes of that side, which cost less.
+
+        Raises:
+            BadInput: an input that is no batch of images and no image of the layer's channels, or one below the kernel.
+        """
+        check_images(type(self).__name__, input, self.in_channels, self.dims)
+        if input.dim() == self.dims + 1:
             return self.forward(input.unsqueeze(0), pool).squeeze(0)
         if self.is_pointwise():
             return self._pool(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
@@ -110,9 +124,9 @@ class _ConvNorm(Preconditioned):
             return False
         if input.dtype not in (torch.float32, torch.float64) or input.dtype != self.weight.dtype:
             return False
-        if torch.is_autocast_enabled(input.device.type) or input.shape[1] != self.in_channels or traced():
+        if input.device.type != "cpu" or torch.is_autocast_enabled("cpu") or traced():
             return False
-        if input.device.type != "cpu" or max(geometry.grid) > LARGEST_GRID:
+        if max(geometry.grid) > LARGEST_GRID:
             return False
         return self.in_channels * self.out_channels <= 2 * input.shape[0] * (self.in_channels + self.out_channels)
 
@@ -170,7 +184,7 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
             the input, and the bound is of what follows the padding (which itself enlarges norms). A circular padding
             so wide that pixels are read twice enlarges them too.
         eps: added to S_k, in its units (squared weights). With eps = 0 a spectral zero of the kernels is amplified
-            without limit.
+            without limit, down to a power of 7e-16 (in float64, 5e-124): below, a kernel is taken for zero.
         gain: a fixed factor; "lipschitz" for sqrt(groups / C_out), with which ||Q|| <= 1 is certified; or "learned", a
             scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), with which ||Q|| <= max_gain is.
         affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
@@ -188,13 +202,19 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
         max_gain: the cap of gain "learned", 1 when not given.
 
     Raises:
-        BadInput: unknown option values, or in the forward an image that is smaller than the kernel (a ValueError).
+        BadInput: a geometry or an option value that no layer has (a ValueError).
     """
+
+    dims = 2
 
 
 class ConvNorm1d(_ConvNorm, nn.Conv1d):
     """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for sequences, in place of `nn.Conv1d`."""
 
+    dims = 1
+
 
 class ConvNorm3d(_ConvNorm, nn.Conv3d):
     """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for volumes, in place of `nn.Conv3d`."""
+
+    dims = 3

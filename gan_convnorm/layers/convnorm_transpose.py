@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_convolution, check_images
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, transposed_geometry
-from gan_convnorm.layers.preconditioned import Preconditioned
+from gan_convnorm.layers.preconditioned import Preconditioned, check_options
 
 __all__ = ["ConvNormTranspose2d"]
 
@@ -49,11 +51,20 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         max_radius: int | None = None,
         max_gain: float | None = None,
     ) -> None:
-        arguments: tuple[Any, ...] = (in_channels, out_channels, kernel_size, stride, padding, output_padding)
-        super().__init__(*arguments, groups, bias, dilation, padding_mode, device, dtype)  # type: ignore[call-arg]
-        self._set_options(eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
+        geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        geometry["kernel_size"] = kernel_size
+        geometry |= {"stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups}
+        geometry |= {"dilation": dilation, "padding_mode": padding_mode}
+        check_convolution(type(self).__name__, 2, **geometry, padding_modes=("zeros",))
+        if isinstance(padding, str):
+            raise BadInput(f"{type(self).__name__}: padding is {padding!r}; a transposed convolution needs a number")
+        options: tuple[Any, ...] = (eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
+        check_options(type(self).__name__, padding_mode, *options)
+        super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
+        self._set_options(*options)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        check_images(type(self).__name__, input, self.in_channels, 2)
         if input.dim() == 3:
             return self.forward(input.unsqueeze(0), output_size).squeeze(0)
         if self.is_pointwise():

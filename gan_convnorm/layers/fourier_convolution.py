@@ -54,7 +54,7 @@ def convolve_in_fourier(
         crop: the pixels of the folded grid that are wanted.
 
     Returns:
-        Shape (B, C_out, *counts of the crop), in the memory format of `image`.
+        Shape (B, C_out, *counts of the crop), channels last if image or weight are.
     """
     return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
 
@@ -99,7 +99,8 @@ class _ConvolveInFourier(torch.autograd.Function):
         for part, kernels in _kernel_spectra(weight, responses):
             torch.bmm(spectra[part], kernels.mT, out=filtered[part])
         shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
-        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format_of(image))
+        memory_format = memory_format_of(image, weight)
+        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
         for rows in parts(filtered, dim=1):
             _read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
         if bias is not None:

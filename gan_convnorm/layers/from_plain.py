@@ -7,10 +7,12 @@ from typing import Any, Literal
 from torch import nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_choice, check_whole
 from gan_convnorm.layers.convnorm import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm_transpose import ConvNormTranspose2d
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.original import OriginalConvNorm2d
+from gan_convnorm.layers.preconditioned import check_options
 from gan_convnorm.layers.row_norm import LinearRowNorm
 from gan_convnorm.layers.spectral import spectral
 
@@ -58,13 +60,15 @@ def convnorm(
             certified gain ("lipschitz" or "learned") and for `original`; 4 for those that see an image.
 
     Raises:
-        BadInput: another module.
+        BadInput: another module, or an option value that no layer has.
     """
     options: dict[str, Any] = {"eps": eps, "gain": gain, "affine": affine, "gradient": gradient, "strided": strided}
     options |= {"tolerance": tolerance, "boundary": boundary, "max_radius": max_radius, "max_gain": max_gain}
+    # All of them first, whichever the layer takes: a network is converted as a whole or not at all.
+    check_options("convnorm", getattr(conv, "padding_mode", "zeros"), **options)
+    check_whole("convnorm", "min_inputs", min_inputs)
+    check_choice("convnorm", "original", original, (True, False))
     certified = gain in ("lipschitz", "learned")
-    if min_inputs < 1:
-        raise BadInput(f"convnorm: min_inputs is {min_inputs}, and must be one input channel or more")
     stands_in = not certified and not original
     if stands_in and isinstance(conv, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) and conv.in_channels < min_inputs:
         return spectral(conv)
@@ -73,7 +77,7 @@ def convnorm(
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
     }
     if original and not isinstance(conv, nn.Conv2d):
-        raise BadInput(f"convnorm: original=True is for Conv2d, found {type(conv).__name__}; leave original away")
+        raise BadInput(f"convnorm: original=True is for Conv2d, found {type(conv).__name__}; omit original")
     kind: Any
     if isinstance(conv, nn.ConvTranspose2d):
         kind = ConvNormTranspose2d
@@ -95,10 +99,22 @@ def convnorm(
 def convnorm_linear(
     linear: nn.Linear, *, eps: float = 1e-4, gain: Gain = 1.0, max_gain: float | None = None
 ) -> LinearRowNorm:
-    """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights."""
+    """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights.
+
+    Args:
+        linear: `nn.Linear`.
+        eps: as in `LinearRowNorm`.
+        gain: as in `LinearRowNorm`.
+        max_gain: as in `LinearRowNorm`.
+
+    Raises:
+        BadInput: another module, or an option value that no layer has.
+    """
+    if not isinstance(linear, nn.Linear):
+        raise BadInput(f"convnorm: found {type(linear).__name__}, and can take Linear")
     has_bias = linear.bias is not None
     options: dict[str, Any] = {"eps": eps, "gain": gain, "max_gain": max_gain}
     like = linear.weight
     layer = LinearRowNorm(linear.in_features, linear.out_features, has_bias, like.device, like.dtype, **options)
     layer.weight, layer.bias = linear.weight, linear.bias
-    return layer
+    return layer.train(linear.training)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import autocast_off
 from gan_convnorm.layers.convert import exchange
 from gan_convnorm.layers.convnorm import ConvNorm2d
 from gan_convnorm.layers.geometry import Geometry
@@ -53,7 +54,7 @@ class BakedConvNorm(nn.Module):
         response, geometry = self.layer.respond(input)
         if geometry.grid != self.grid:
             raise BadInput(f"BakedConvNorm: fused for a grid of {self.grid}, found {geometry.grid}; fuse at this size")
-        with torch.autocast(input.device.type, enabled=False):
+        with autocast_off(input.device):
             return filter_exactly(response, self.transfer, self.layer.bias, geometry)
 
 

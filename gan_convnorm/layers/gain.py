@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_number
 from gan_convnorm.layers.circular_grid import exact_dtype
 
-__all__ = ["Gain", "check_scale", "gain_factor", "gain_parameter"]
+__all__ = ["Gain", "check_scale", "gain_factor", "gain_parameter", "gain_start"]
 
 Gain = float | Literal["lipschitz", "learned"]
 
@@ -19,24 +20,32 @@ Gain = float | Literal["lipschitz", "learned"]
 START = 0.9
 
 
-def check_scale(layer: str, eps: float, gain: float | str, max_gain: float | None) -> None:
-    """Refuse an eps, a gain or a cap that is none."""
-    if eps < 0:
-        raise BadInput(f"{layer}: eps is {eps}, and must be zero or above")
+def check_scale(layer: str, eps: Any, gain: Any, max_gain: Any) -> None:
+    """Refuse an eps, a gain or a cap that is not finite or has the wrong sign.
+
+    Raises:
+        BadInput: such a value.
+    """
+    check_number(layer, "eps", eps, least=0)
     if isinstance(gain, str) and gain not in ("lipschitz", "learned"):
         raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz' or 'learned'")
+    if not isinstance(gain, str):
+        check_number(layer, "gain", gain, above=0)
     if max_gain is not None and gain != "learned":
-        raise BadInput(f"{layer}: max_gain is the cap of gain='learned', and gain is {gain!r}; leave max_gain away")
-    if max_gain is not None and not 0 < max_gain < math.inf:
-        raise BadInput(f"{layer}: max_gain is {max_gain}, and must be above zero and finite")
+        raise BadInput(f"{layer}: max_gain is the cap of gain='learned', and gain is {gain!r}; omit max_gain")
+    if max_gain is not None:
+        check_number(layer, "max_gain", max_gain, above=0)
 
 
 def gain_parameter(gain: float | str, max_gain: float | None, channels: int, like: Tensor) -> nn.Parameter | None:
-    """theta of a learned gain, a scalar with the dtype and the device of `like`; None for the other gains."""
-    if gain != "learned":
-        return None
+    """Return theta of a learned gain, a scalar with the dtype and the device of `like`; None for the other gains."""
+    return nn.Parameter(like.new_tensor(gain_start(max_gain, channels))) if gain == "learned" else None
+
+
+def gain_start(max_gain: float | None, channels: int) -> float:
+    """Return the theta with which a learned gain starts."""
     share = min(START, 1 / _limit(max_gain, channels))
-    return nn.Parameter(like.new_tensor(math.log(share / (1 - share))))
+    return math.log(share / (1 - share))
 
 
 def gain_factor(gain: float | str, max_gain: float | None, channels: int, parameter: Tensor | None) -> float | Tensor:

@@ -24,6 +24,8 @@ from gan_convnorm.layers.circular_grid import (
     parts,
     read,
     spatial,
+    to_pixels,
+    to_spectrum,
     write,
 )
 
@@ -49,8 +51,7 @@ def filter_reference(response: Tensor, transfer: Tensor, bias: Tensor | None, cr
     """`filter_response` in plain operations."""
     grid = response.shape[2:]
     axes = spatial(len(grid))
-    filtered = torch.fft.irfftn(torch.fft.rfftn(response, dim=axes) * transfer, s=grid, dim=axes)
-    return add_bias(read(filtered, crop), bias)
+    return add_bias(read(to_pixels(to_spectrum(response, axes) * transfer, grid, axes), crop), bias)
 
 
 class _FilterResponse(torch.autograd.Function):

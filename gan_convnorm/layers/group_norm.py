@@ -6,7 +6,7 @@ import math
 
 from torch import nn
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_number, check_whole
 
 __all__ = ["group"]
 
@@ -23,8 +23,8 @@ def group(channels: int, *, num_groups: int = 32, eps: float = 1e-5) -> nn.Modul
         eps: added to the variance.
 
     Raises:
-        BadInput: no group.
+        BadInput: no group, or a negative eps.
     """
-    if num_groups < 1:
-        raise BadInput(f"group: num_groups is {num_groups}, and must be 1 or more")
+    check_whole("group", "num_groups", num_groups)
+    check_number("group", "eps", eps, least=0)
     return nn.GroupNorm(math.gcd(num_groups, channels), channels, eps=eps)

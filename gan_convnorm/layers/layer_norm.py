@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from gan_convnorm.layers.arguments import check_number
+
 __all__ = ["layer"]
 
 
@@ -17,5 +19,9 @@ def layer(channels: int, *, eps: float = 1e-5) -> nn.Module:
     Args:
         channels: of the activations.
         eps: added to the variance.
+
+    Raises:
+        BadInput: a negative eps.
     """
+    check_number("layer", "eps", eps, least=0)
     return nn.GroupNorm(1, channels, eps=eps)

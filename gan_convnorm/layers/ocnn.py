@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import exact_dtype
+from gan_convnorm.layers.arguments import check_convolution, check_number, check_whole
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
 
 __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]
@@ -34,7 +35,7 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
     Returns:
         A scalar, float32 or float64, zero or above but for rounding.
     """
-    with torch.autocast(weight.device.type, enabled=False):
+    with autocast_off(weight.device):
         split = kernels.split(exact_dtype(weight))
         # Of the lags d t, those that are multiples of the stride are read.
         step = tuple(s // math.gcd(s, d) for s, d in zip(kernels.stride, kernels.dilation, strict=True))
@@ -51,8 +52,15 @@ class _Penalized(nn.Module):
     """A layer whose norm is a matter of the loss."""
 
     def __init__(self, *arguments: Any, coefficient: float = 0.1, **named: Any) -> None:
-        if coefficient < 0:
-            raise BadInput(f"{type(self).__name__}: coefficient is {coefficient}, and must be zero or above")
+        name = type(self).__name__
+        check_number(name, "coefficient", coefficient, least=0)
+        given = inspect.signature(super().__init__).bind(*arguments, **named).arguments
+        if isinstance(self, nn.Linear):
+            for option in ("in_features", "out_features"):
+                check_whole(name, option, given[option])
+        else:
+            geometry = {key: value for key, value in given.items() if key not in ("bias", "device", "dtype")}
+            check_convolution(name, 2, **geometry)
         super().__init__(*arguments, **named)
         self.coefficient = coefficient
 
@@ -91,7 +99,9 @@ def ocnn(layer: nn.Module, *, coefficient: float = 0.1) -> nn.Module:
 
     Args:
         layer: `nn.Linear`, `nn.Conv2d` or `nn.ConvTranspose2d`.
-        coefficient: weight of the penalty in the loss; the authors' command for ResNet-50 on ImageNet has 0.5.
+        coefficient: weight in the loss of the squared norm of eq. 10. The authors' code (github.com/samaonline/
+            Orthogonal-Convolutional-Neural-Networks, `deconv_orth_dist`) has the norm itself, not squared, so the
+            coefficients in its commands, such as 0.5 for ResNet-50 on ImageNet, cannot be compared with this one.
 
     Raises:
         BadInput: another module, or a negative coefficient.

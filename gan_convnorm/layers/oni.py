@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_choice, check_whole
 from gan_convnorm.layers.exact import TINY, ExactParametrization
 from gan_convnorm.layers.kernels import Kernels, kernels_of
+from gan_convnorm.layers.parametrized import parametrize_weight
 
 __all__ = ["oni"]
 
@@ -30,12 +30,11 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
         center: subtract every row's mean first, as the paper does; rows of one number are left as they are.
 
     Raises:
-        BadInput: another module, or no iteration.
+        BadInput: another module, or option value.
     """
-    if iterations < 1:
-        raise BadInput(f"oni: iterations is {iterations}, and must be 1 or more")
-    parametrize.register_parametrization(layer, "weight", _Newton(kernels_of("oni", layer), iterations, center))
-    return layer
+    check_whole("oni", "iterations", iterations)
+    check_choice("oni", "center", center, (True, False))
+    return parametrize_weight(layer, _Newton(kernels_of("oni", layer), iterations, center))
 
 
 class _Newton(ExactParametrization):

@@ -9,10 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import exact_dtype
-from gan_convnorm.spectrum.power import autocorrelation, power_spectrum
+from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images, check_number
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
+from gan_convnorm.layers.parametrized import recomputing
+from gan_convnorm.spectrum.power import direct_power_spectrum
 
 __all__ = ["OriginalConvNorm2d"]
+
+#: input channels whose kernels are transformed at once
+CHANNELS = 16
 
 
 class OriginalConvNorm2d(nn.Conv2d):
@@ -24,7 +29,8 @@ class OriginalConvNorm2d(nn.Conv2d):
     running average with the factor f_t = max((1 + cos(pi t / 40000)) / 2, 0.01), t from 1, started at zero. The buffer
     has the grid's shape, so a checkpoint evaluates at the resolution it was trained at and no other.
 
-    The first eleven arguments are those of `torch.nn.Conv2d`.
+    The first eleven arguments are those of `torch.nn.Conv2d`. S_k is summed over the kernels' own transforms, as the
+    authors do: with eps = 0 nothing else keeps it above zero. Where it is exactly zero, V_k is zero, not infinite.
 
     Args:
         eps: 0 in the authors' code.
@@ -33,8 +39,9 @@ class OriginalConvNorm2d(nn.Conv2d):
         momentum: a constant factor in place of f_t.
 
     Raises:
-        BadInput: where the authors' code fails or is silently wrong: kernels that are not square and odd, dilation,
-            padding above k - 1 or other than zeros; or an image of another resolution in evaluation.
+        BadInput: a geometry or an option value that no layer has, or with which the authors' code fails or is silently
+            wrong: kernels that are not square and odd, dilation, padding above k - 1 or other than zeros; in evaluation
+            an image of another resolution, or torch.export with a dynamic height or width.
     """
 
     running_preconditioner: Tensor
@@ -59,21 +66,30 @@ class OriginalConvNorm2d(nn.Conv2d):
         batch_norm: bool = True,
         momentum: float | None = None,
     ) -> None:
-        arguments: tuple[Any, ...] = (in_channels, out_channels, kernel_size, stride, padding, dilation)
-        super().__init__(*arguments, groups, bias, padding_mode, device, dtype)  # type: ignore[call-arg]
-        k = self.kernel_size[0]
-        fits = self.kernel_size == (k, k) and k % 2 == 1 and self.dilation == (1, 1) and padding_mode == "zeros"
-        if not fits or isinstance(self.padding, str) or max(self.padding) > k - 1:
+        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
+        name = "OriginalConvNorm2d"
+        check_convolution(name, 2, **geometry, padding_mode=padding_mode)
+        size, pads, spacing = (
+            tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+            for value in (kernel_size, padding, dilation)
+        )
+        fits = size[0] == size[1] and size[0] % 2 == 1 and spacing == (1, 1) and padding_mode == "zeros"
+        if not fits or isinstance(padding, str) or max(pads) > size[0] - 1:
             raise BadInput(
-                f"OriginalConvNorm2d: kernel {self.kernel_size}, padding {self.padding} ({padding_mode}), dilation "
-                f"{self.dilation}; the code of 2021 works for odd square kernels, zero padding below the kernel's size "
-                "and no dilation: use ConvNorm2d"
+                f"{name}: kernel {size}, padding {padding} ({padding_mode}), dilation {spacing}; the code of 2021 "
+                "works for odd square kernels, zero padding below the kernel's size and no dilation: use ConvNorm2d"
             )
-        if eps < 0:
-            raise BadInput(f"OriginalConvNorm2d: eps is {eps}, and must be zero or above")
+        check_number(name, "eps", eps, least=0)
+        check_choice(name, "affine", affine, (True, False))
+        check_choice(name, "batch_norm", batch_norm, (True, False))
+        if momentum is not None:
+            check_number(name, "momentum", momentum, above=0, most=1)
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, **factory)
+        k = self.kernel_size[0]
         self.eps = eps
         self.momentum = momentum
-        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.affine = (
             nn.Conv2d(out_channels, out_channels, k, padding=(k - 1) // 2, groups=out_channels, **factory)
             if affine
@@ -83,18 +99,33 @@ class OriginalConvNorm2d(nn.Conv2d):
         self.register_buffer("running_preconditioner", self.weight.new_zeros(1))
         self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device))
 
+    def reset_parameters(self) -> None:
+        """Draw all weights as a new layer does, those of affine and BatchNorm too, and forget the running average."""
+        super().reset_parameters()
+        if "running_preconditioner" not in self._buffers:
+            return  # torch's constructor draws before there are more
+        for part in (self.affine, self.batch_norm):
+            if not isinstance(part, nn.Identity):
+                part.reset_parameters()
+        self.running_preconditioner = self.running_preconditioner.new_zeros(1)
+        self.num_batches_tracked.zero_()
+
     def forward(self, input: Tensor) -> Tensor:
+        check_images("OriginalConvNorm2d", input, self.in_channels, 2)
+        if input.dim() == 3:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
         reach = (self.kernel_size[0] - 1, self.kernel_size[1] - 1)
         response = nn.functional.conv2d(input, self.weight, self.bias, 1, reach, 1, self.groups)
-        grid = response.shape[-2:]
-        with torch.autocast(input.device.type, enabled=False):
-            preconditioner = self._preconditioner((grid[0], grid[1]))
-            spectrum = torch.fft.rfft2(exact_dtype(response)) * preconditioner
-            filtered = torch.fft.irfft2(spectrum, s=grid).to(response.dtype)
+        memory_format, axes = memory_format_of(response), (-2, -1)
+        grid = (response.shape[2], response.shape[3])
+        with autocast_off(input.device):
+            spectrum = to_spectrum(exact_dtype(response), axes) * self._preconditioner(grid)
+            filtered = to_pixels(spectrum, grid, axes).to(response.dtype)
         padding = [int(p) for p in self.padding]
         for axis, (r, p) in enumerate(zip(reach, padding, strict=True), start=2):
             filtered = filtered.narrow(axis, r - p, filtered.shape[axis] - 2 * (r - p))
-        return self.batch_norm(self.affine(filtered[..., :: self.stride[0], :: self.stride[1]]))
+        filtered = filtered[..., :: self.stride[0], :: self.stride[1]].contiguous(memory_format=memory_format)
+        return self.batch_norm(self.affine(filtered))
 
     @torch.no_grad()
     def _preconditioner(self, grid: tuple[int, int]) -> Tensor:
@@ -103,6 +134,11 @@ class OriginalConvNorm2d(nn.Conv2d):
         average = self.running_preconditioner
         shape = (self.out_channels, grid[0], grid[1] // 2 + 1)
         if not self.training:
+            if any(isinstance(n, torch.SymInt) for n in grid):
+                raise BadInput(
+                    "OriginalConvNorm2d: found a dynamic height or width; the layer is exported for the resolution of "
+                    "its training alone: leave the batch dynamic, or use ConvNorm2d"
+                )
             if average.shape != shape:
                 found = "not trained yet" if average.dim() == 1 else f"of a grid {tuple(average.shape[1:])}"
                 raise BadInput(
@@ -110,8 +146,13 @@ class OriginalConvNorm2d(nn.Conv2d):
                     "resolution of the training, or use ConvNorm2d"
                 )
             return average
-        spectrum = power_spectrum(autocorrelation(exact_dtype(self.weight)), grid)
-        current = (spectrum.clamp_min(0) + self.eps).rsqrt()
+        # A few input channels at a time: all the kernels' transforms at once would be as large as the authors'.
+        parts = exact_dtype(self.weight).split(CHANNELS, dim=1)
+        power = torch.stack([direct_power_spectrum(part, grid) for part in parts]).sum(0) + self.eps
+        # A kernel without power at a frequency has no response there either, and the authors' infinity times zero.
+        current = torch.where(power > 0, power.rsqrt(), 0)
+        if recomputing():
+            return current
         self.num_batches_tracked += 1
         if self.momentum is None:
             progress = (self.num_batches_tracked.to(current.dtype) / 40_000).clamp_max(1)

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import exact_dtype, memory_format_of
-from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter
+from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of, traced
+from gan_convnorm.layers.exact import least_power
+from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter, gain_start
 from gan_convnorm.layers.geometry import Geometry
 from gan_convnorm.layers.grid_filter import filter_reference, filter_response
 from gan_convnorm.layers.truncation import Truncated, certified_taps, compose, filter_truncated, radius_limit
-from gan_convnorm.spectrum.power import autocorrelation, place, power_spectrum
+from gan_convnorm.spectrum.power import autocorrelation, direct_power_spectrum, place, power_spectrum
 
-__all__ = ["Preconditioned", "filter_exactly", "traced"]
+__all__ = ["Preconditioned", "check_options", "filter_exactly"]
 
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "affine": (None, "channel", "depthwise"),
@@ -23,6 +25,9 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "strided": ("subsample", "fold"),
     "boundary": ("circular", "linear"),
 }
+
+#: eps below so many units of rounding needs the kernels' own transforms: 2e-6 in float32
+EPS_OF_ROUNDING = 16
 
 
 class Preconditioned(nn.modules.conv._ConvNd):
@@ -43,18 +48,6 @@ class Preconditioned(nn.modules.conv._ConvNd):
         max_radius: int | None,
         max_gain: float | None,
     ) -> None:
-        name = type(self).__name__
-        check_scale(name, eps, gain, max_gain)
-        for option, value in (("affine", affine), ("gradient", gradient), ("strided", strided), ("boundary", boundary)):
-            if value not in CHOICES[option]:
-                choices = ", ".join(map(repr, CHOICES[option]))
-                raise BadInput(f"{name}: {option} is {value!r}, and must be one of: {choices}")
-        if not 0 <= tolerance < 1:
-            raise BadInput(f"{name}: tolerance is {tolerance}, and must be zero (exact) or above and below one")
-        if max_radius is not None and max_radius < 1:
-            raise BadInput(f"{name}: max_radius is {max_radius}, and must be at least one tap")
-        if boundary == "linear" and self.padding_mode == "circular":
-            raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
         self.eps, self.gain, self.affine, self.gradient = eps, gain, affine, gradient
         self.strided, self.tolerance, self.boundary, self.max_radius = strided, tolerance, boundary, max_radius
         self.max_gain = max_gain
@@ -63,10 +56,23 @@ class Preconditioned(nn.modules.conv._ConvNd):
             self.register_parameter("affine_weight", None)
         else:
             size = self.kernel_size if affine == "depthwise" else (1,) * len(self.kernel_size)
-            identity = self.weight.new_zeros(self.out_channels, *size)
-            centre: tuple[Any, ...] = (slice(None), *((k - 1) // 2 for k in size))
-            identity[centre] = 1
-            self.affine_weight = nn.Parameter(identity)
+            self.affine_weight = nn.Parameter(self.weight.new_empty(self.out_channels, *size))
+        self._reset_options()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias as torch's layer does; start the affine as the identity, and a learned gain."""
+        super().reset_parameters()
+        if hasattr(self, "affine"):  # torch's constructor draws before the options are set
+            self._reset_options()
+
+    @torch.no_grad()
+    def _reset_options(self) -> None:
+        if self.gain_logit is not None:
+            self.gain_logit.fill_(gain_start(self.max_gain, self.out_channels // self.groups))
+        if self.affine_weight is not None:
+            self.affine_weight.zero_()
+            centre: tuple[Any, ...] = (slice(None), *((k - 1) // 2 for k in self.affine_weight.shape[1:]))
+            self.affine_weight[centre] = 1
 
     def options(self) -> dict[str, Any]:
         """The keyword options of this layer, such as a layer like it is made with."""
@@ -96,11 +102,17 @@ class Preconditioned(nn.modules.conv._ConvNd):
         """S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
         weight = self._kernels()
         weight = weight.detach() if self.gradient == "stop" else weight
-        with torch.autocast(weight.device.type, enabled=False):
-            correlation = autocorrelation(exact_dtype(weight))
-            spectrum = power_spectrum(correlation, grid, self.dilation, self._response_stride())
-        # Rounding can leave a spectral zero slightly negative.
-        return spectrum.clamp_min(0) + self.eps
+        with autocast_off(weight.device):
+            weight, stride = exact_dtype(weight), self._response_stride()
+            # Rounding in the autocorrelation's transform must be small beside eps; that of a sum of squares may be any.
+            # With one input channel, spectral zeros are certain and both take as many transforms.
+            tiny_eps = self.eps < EPS_OF_ROUNDING * torch.finfo(weight.dtype).eps
+            if not self.is_pointwise() and (tiny_eps or weight.shape[1] == 1):
+                spectrum = direct_power_spectrum(weight, grid, self.dilation, stride)
+            else:
+                spectrum = power_spectrum(autocorrelation(weight), grid, self.dilation, stride)
+        spectrum = spectrum.clamp_min(0) + self.eps
+        return spectrum.clamp_min(least_power(spectrum.dtype)) if tiny_eps else spectrum
 
     def _transfer(self, spectrum: Tensor, grid: tuple[int, ...]) -> Tensor:
         transfer = spectrum.rsqrt() * self._gain()
@@ -116,7 +128,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
 
     def _truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
         # A choice by value would break a traced graph; there the exact filter meets every tolerance.
-        if not self.tolerance or traced():
+        if not self.tolerance or spectrum.device.type == "meta" or traced():
             return None
         limit = radius_limit(spectrum.device) if self.max_radius is None else self.max_radius
         return certified_taps(spectrum, grid, self.tolerance, limit, [k > 1 for k in self.kernel_size])
@@ -137,7 +149,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
 
     def _filter(self, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry) -> Tensor:
         """Output from the response: by few taps if there are such, else by transforms."""
-        with torch.autocast(response.device.type, enabled=False):
+        with autocast_off(response.device):
             if truncated is None:
                 return filter_exactly(response, self._transfer(spectrum, geometry.grid), self.bias, geometry)
             taps, reach = self.with_affine(truncated.taps)
@@ -159,7 +171,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
     def pointwise_weight(self) -> Tensor:
         """The weight of the plain convolution that a 1x1 layer is: its spectrum is flat, so P_k is a factor."""
         ones = (1,) * len(self.kernel_size)
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with autocast_off(self.weight.device):
             kernels = exact_dtype(self._kernels()) * self.transfer_function(ones).real.unsqueeze(1)
         return self._stored(kernels).to(self.weight.dtype)
 
@@ -175,6 +187,34 @@ class Preconditioned(nn.modules.conv._ConvNd):
         return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
 
 
+def check_options(
+    name: str,
+    padding_mode: str,
+    eps: Any,
+    gain: Any,
+    affine: Any,
+    gradient: Any,
+    strided: Any,
+    tolerance: Any,
+    boundary: Any,
+    max_radius: Any,
+    max_gain: Any,
+) -> None:
+    """Refuse option values that no ConvNorm layer has.
+
+    Raises:
+        BadInput: such a value.
+    """
+    check_scale(name, eps, gain, max_gain)
+    for option, value in (("affine", affine), ("gradient", gradient), ("strided", strided), ("boundary", boundary)):
+        check_choice(name, option, value, CHOICES[option])
+    check_number(name, "tolerance", tolerance, least=0, below=1)
+    if max_radius is not None:
+        check_whole(name, "max_radius", max_radius)
+    if boundary == "linear" and padding_mode == "circular":
+        raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
+
+
 def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """z_k = F^-1[T_k] (*) y_k on the geometry's grid, cropped, plus the bias, in the response's dtype."""
     if geometry.grid != geometry.size:
@@ -183,8 +223,3 @@ def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geom
     apply = filter_reference if traced() else filter_response
     bias = None if bias is None else exact_dtype(bias)
     return apply(exact_dtype(response), transfer, bias, geometry.crop).to(response.dtype)
-
-
-def traced() -> bool:
-    """Compilers and function transforms see plain operations."""
-    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()

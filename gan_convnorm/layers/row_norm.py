@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from gan_convnorm.layers.circular_grid import exact_dtype
-from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter
+from gan_convnorm.layers.arguments import check_whole
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.layers.exact import least_power
+from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter, gain_start
 
 __all__ = ["LinearRowNorm"]
 
@@ -42,20 +43,30 @@ class LinearRowNorm(nn.Linear):
         gain: Gain = 1.0,
         max_gain: float | None = None,
     ) -> None:
+        check_whole("LinearRowNorm", "in_features", in_features)
+        check_whole("LinearRowNorm", "out_features", out_features)
         check_scale("LinearRowNorm", eps, gain, max_gain)
         super().__init__(in_features, out_features, bias, device, dtype)
         self.eps = eps
         self.gain, self.max_gain = gain, max_gain
         self.gain_logit = gain_parameter(gain, max_gain, out_features, self.weight)
 
+    def reset_parameters(self) -> None:
+        """Draw weight and bias as torch's layer does, and start a learned gain."""
+        super().reset_parameters()
+        theta = getattr(self, "gain_logit", None)  # torch's constructor draws before there is one
+        if theta is not None:
+            nn.init.constant_(theta, gain_start(self.max_gain, self.out_features))
+
     def forward(self, input: Tensor) -> Tensor:
         return nn.functional.linear(input, self.normalized_weight(), self.bias)
 
     def normalized_weight(self) -> Tensor:
         """gain * w_k / sqrt(||w_k||^2 + eps), shape (out_features, in_features)."""
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with autocast_off(self.weight.device):
             exact = exact_dtype(self.weight)
-            scale = (exact.square().sum(dim=1, keepdim=True) + self.eps).rsqrt()
+            power = exact.square().sum(dim=1, keepdim=True) + self.eps
+            scale = (power if self.eps else power.clamp_min(least_power(power.dtype))).rsqrt()
             return (exact * (scale * gain_factor(self.gain, self.max_gain, self.out_features, self.gain_logit))).to(
                 self.weight.dtype
             )

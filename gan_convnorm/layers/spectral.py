@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_number, check_whole
+from gan_convnorm.layers.circular_grid import autocast_off
+from gan_convnorm.layers.parametrized import parametrize_weight, recomputing
 
 __all__ = ["spectral"]
 
@@ -13,26 +18,68 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
     """Bounds the flattened kernel's norm, sigma(W as C_out x C_in k_h k_w) = 1, not the convolution's operator norm.
 
     Spectral Normalization (Miyato et al., ICLR 2018, arXiv:1802.05957, algorithm 1): power iterations on vectors that
-    are kept between steps, advanced by every forward in training mode only. The operator norm of the zero-padded
+    are kept between steps, advanced by every forward in training mode only (not by the second forward of gradient
+    checkpointing). The operator norm of the zero-padded
     convolution is at most sqrt(k_h k_w) times the bounded one.
 
     Args:
         layer: a layer with a `weight`, parametrized in place.
         n_power_iterations: iterations per forward in training.
-        eps: guards the vectors' normalization against division by zero.
+        eps: guards the vectors' normalization, and a norm, against division by zero.
+
+    Raises:
+        BadInput: a module without a weight, no iteration, or an eps that is not above zero.
     """
+    check_whole("spectral", "n_power_iterations", n_power_iterations)
+    check_number("spectral", "eps", eps, above=0)
+    if not isinstance(getattr(layer, "weight", None), Tensor):
+        raise BadInput(f"spectral: found {type(layer).__name__}, and can take a layer with a weight")
     dim = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
     weight: Tensor = layer.weight  # type: ignore[assignment]
-    parametrize.register_parametrization(layer, "weight", _SpectralNorm(weight, n_power_iterations, dim, eps))
-    return layer
+    return parametrize_weight(layer, _SpectralNorm(weight, n_power_iterations, dim, eps))
 
 
 class _SpectralNorm(parametrizations._SpectralNorm):
-    """torch's, whose matrix-vector products autocast would round on a GPU."""
+    """torch's, in full precision under autocast, which zero or infinite weights do not make NaN for ever."""
+
+    _u: Tensor
+    _v: Tensor
 
     def forward(self, weight: Tensor) -> Tensor:
-        with torch.autocast(weight.device.type, enabled=False):
-            return super().forward(weight)
+        with autocast_off(weight.device):
+            if weight.ndim == 1:
+                return super().forward(weight)
+            matrix = self._reshape_weight_to_matrix(weight)
+            if self.training and not recomputing():
+                self._power_method(matrix, self.n_power_iterations)
+            # Copies, for a second forward before this one's backward.
+            left, right = (vector.clone(memory_format=torch.contiguous_format) for vector in (self._u, self._v))
+            sigma = torch.vdot(left, torch.mv(matrix, right))
+            # Vectors of other weights can have a negative product, as in torch's.
+            least = max(self.eps, torch.finfo(weight.dtype).tiny)
+            return weight / torch.where(sigma.abs() > least, sigma, least)
+
+    @torch.no_grad()
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        left, right = self._u, self._v
+        for _ in range(n_power_iterations):
+            next_left = nn.functional.normalize(torch.mv(weight_mat, right), dim=0, eps=self.eps)
+            next_right = nn.functional.normalize(torch.mv(weight_mat.H, next_left), dim=0, eps=self.eps)
+            # Not so where the weights are zero, infinite or NaN: the vectors stay, and find the next weights' norm.
+            has_length = torch.dot(next_right, next_right) > 0.5
+            left, right = torch.where(has_length, next_left, left), torch.where(has_length, next_right, right)
+        # In place, as replicas of the layer on other devices share the first one's buffers.
+        self._u.copy_(left)
+        self._v.copy_(right)
+
+    @torch.no_grad()
+    def reset_state(self, weight: Tensor) -> None:
+        """Draw the vectors as a new layer does."""
+        if weight.ndim == 1:
+            return
+        for vector in (self._u, self._v):
+            vector.copy_(nn.functional.normalize(vector.normal_(), dim=0, eps=self.eps))
+        self._power_method(self._reshape_weight_to_matrix(weight), 15)
 
     def extra_repr(self) -> str:
         return f"n_power_iterations={self.n_power_iterations}, eps={self.eps:g}"

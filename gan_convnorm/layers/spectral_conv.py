@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import exact_dtype
+from gan_convnorm.layers.arguments import check_number, check_whole
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
 from gan_convnorm.layers.exact import ExactParametrization
 from gan_convnorm.layers.kernels import convolve, convolve_transposed, kernels_of
+from gan_convnorm.layers.parametrized import parametrize_weight, recomputing
 from gan_convnorm.layers.spectral import spectral
 
 __all__ = ["spectral_conv"]
@@ -41,27 +42,56 @@ def spectral_conv(
 
     The state is one input, `vector`, whose shape follows from the layer and `size` alone. It advances by
     `n_power_iterations` in every forward in training mode, before the norm is computed; evaluation only reads it. Power
-    iteration approaches the norm from below: while weights move, the norm can be above 1 by what they moved.
+    iteration approaches the norm from below: while weights move, the norm can be above 1 by what they moved. Zero,
+    infinite and NaN weights leave the vector as it is, and so does the second forward of gradient checkpointing.
 
     Args:
         layer: a (transposed) convolution, parametrized in place; a linear layer gets `spectral`, which is the same.
         size: side of the images; by default the bound for all sizes.
         n_power_iterations: iterations per forward in training.
-        eps: guards the vector's normalization against division by zero.
+        eps: the norm of weights that are normalized to less than 1, against division by zero.
 
     Raises:
-        BadInput: another module, no iteration, or a size below the kernel.
+        BadInput: another module, no iteration, an eps that is not above zero, or a size below the kernel.
     """
     kernels_of("spectral_conv", layer)
-    if n_power_iterations < 1:
-        raise BadInput(f"spectral_conv: n_power_iterations is {n_power_iterations}, and must be 1 or more")
+    check_whole("spectral_conv", "n_power_iterations", n_power_iterations)
+    check_number("spectral_conv", "eps", eps, above=0)
+    if size is not None:
+        check_whole("spectral_conv", "size", size)
     if isinstance(layer, nn.Linear):
         return spectral(layer, n_power_iterations=n_power_iterations, eps=eps)
     assert isinstance(layer, nn.modules.conv._ConvNd)
     operator = _every_size(layer) if size is None else _one_size(layer, size)
-    parametrization = _OperatorNorm(layer, operator, n_power_iterations, eps)
-    parametrize.register_parametrization(layer, "weight", parametrization)
-    return layer
+    return parametrize_weight(layer, _OperatorNorm(layer, operator, n_power_iterations, eps))
+
+
+@dataclass(frozen=True)
+class _Reads:
+    """The pixels that a padded row reads, as a rule: no buffer, so that nothing is lost on the meta device.
+
+    Attributes:
+        first: position of the first pixel, counted from the row's own first.
+        end: position after the last.
+        size: pixels of the row.
+        mode: how the row goes on beyond its ends.
+    """
+
+    first: int
+    end: int
+    size: int
+    mode: str
+
+    def index(self, device: torch.device) -> Tensor:
+        """Return the index of every pixel that is read; `size` stands for zero."""
+        index, n = torch.arange(self.first, self.end, device=device), self.size
+        if self.mode == "circular":
+            return index % n
+        if self.mode == "replicate":
+            return index.clamp(0, n - 1)
+        if self.mode == "reflect":
+            return (n - 1) - ((n - 1) - index.abs()).abs()
+        return index.where((index >= 0) & (index < n), n)
 
 
 @dataclass(frozen=True)
@@ -72,14 +102,14 @@ class _Operator:
         stride: of the convolution.
         dilation: of the convolution.
         grid: size of its images.
-        reads: per dimension the pixels of which the padded image consists; one beyond the last is zero.
+        reads: per dimension which pixels the padded image consists of.
         factor: by which the norm on this grid is multiplied.
     """
 
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     grid: tuple[int, ...]
-    reads: tuple[Tensor, ...]
+    reads: tuple[_Reads, ...]
     factor: float
 
 
@@ -92,7 +122,7 @@ def _every_size(layer: nn.modules.conv._ConvNd) -> _Operator:
         points = max(1, OVERSAMPLING * degree)
         factor /= math.sqrt(math.cos(math.pi * degree / points))
         grid.append(points * s)
-        reads.append(torch.arange(points * s + k - 1) % (points * s))
+        reads.append(_Reads(0, points * s + k - 1, points * s, "circular"))
     return _Operator(stride, (1,) * len(stride), tuple(grid), tuple(reads), factor)
 
 
@@ -108,16 +138,7 @@ def _one_size(layer: nn.modules.conv._ConvNd, size: int) -> _Operator:
             raise BadInput(
                 f"spectral_conv: size {size} with padding {before} is below the kernel; choose a larger size"
             )
-        index = torch.arange(-before, n + after)
-        if layer.padding_mode == "circular":
-            index = index % n
-        elif layer.padding_mode == "replicate":
-            index = index.clamp(0, n - 1)
-        elif layer.padding_mode == "reflect":
-            index = (n - 1) - ((n - 1) - index.abs()).abs()
-        else:
-            index = index.where((index >= 0) & (index < n), n)
-        reads.append(index)
+        reads.append(_Reads(-before, n + after, n, layer.padding_mode))
         grid.append(n)
     return _Operator(layer.stride, layer.dilation, tuple(grid), tuple(reads), 1.0)
 
@@ -129,46 +150,55 @@ class _OperatorNorm(ExactParametrization):
         self, layer: nn.modules.conv._ConvNd, operator: _Operator, n_power_iterations: int, eps: float
     ) -> None:
         super().__init__()
-        self.grid, self.factor = operator.grid, operator.factor
+        self.grid, self.reads, self.factor = operator.grid, operator.reads, operator.factor
         self.geometry = {"stride": operator.stride, "dilation": operator.dilation, "groups": layer.groups}
         self.n_power_iterations, self.eps = n_power_iterations, eps
         weight = exact_dtype(layer.weight.detach())
-        for axis, index in enumerate(operator.reads):
-            # They follow from the geometry and are no state, but have to be on the device.
-            self.register_buffer(f"reads{axis}", index.to(weight.device), persistent=False)
-        self.register_buffer("vector", weight.new_empty(layer.groups * weight.shape[1], *self.grid).normal_())
-        self._iterate(weight, FIRST_ITERATIONS)
+        self.register_buffer("vector", weight.new_empty(layer.groups * weight.shape[1], *self.grid))
+        self.reset_state(weight)
+
+    @torch.no_grad()
+    def reset_state(self, weight: Tensor) -> None:
+        """Draw the vector, and iterate until it is of use."""
+        self.vector.normal_()
+        self.vector /= torch.linalg.vector_norm(self.vector)
+        with autocast_off(weight.device):
+            self._iterate(exact_dtype(weight), FIRST_ITERATIONS, self._indices(weight))
 
     def normalize(self, weight: Tensor) -> Tensor:
-        if self.training:
-            self._iterate(weight, self.n_power_iterations)
+        indices = self._indices(weight)
+        if self.training and not recomputing():
+            self._iterate(weight, self.n_power_iterations, indices)
         # A copy, for a second forward before this one's backward.
         vector = self.vector.clone().to(weight.dtype)
         # At a fixed v the gradient of ||A v|| is that of u^T A v.
-        return weight / (torch.linalg.vector_norm(self._convolve(vector, weight)) * self.factor)
+        norm = torch.linalg.vector_norm(self._convolve(vector, weight, indices))
+        return weight / (norm * self.factor).clamp_min(self.eps)
 
     @torch.no_grad()
-    def _iterate(self, weight: Tensor, count: int) -> None:
+    def _iterate(self, weight: Tensor, count: int, indices: list[Tensor]) -> None:
         vector = self.vector.to(weight.dtype)
         for _ in range(count):
-            vector = self._adjoint(self._convolve(vector, weight), weight)
-            vector = vector / torch.linalg.vector_norm(vector).clamp_min(self.eps)
+            found = self._adjoint(self._convolve(vector, weight, indices), weight, indices)
+            length = torch.linalg.vector_norm(found)
+            # Not so where the weights are zero, infinite or NaN: the vector stays, and finds the next weights' norm.
+            vector = torch.where((length > 0) & (length < math.inf), found / length, vector)
         self.vector.copy_(vector)
 
-    def _reads(self) -> list[Tensor]:
-        return [getattr(self, f"reads{axis}") for axis in range(len(self.grid))]
+    def _indices(self, weight: Tensor) -> list[Tensor]:
+        return [reads.index(weight.device) for reads in self.reads]
 
-    def _convolve(self, image: Tensor, weight: Tensor) -> Tensor:
-        """A x."""
+    def _convolve(self, image: Tensor, weight: Tensor, indices: list[Tensor]) -> Tensor:
+        """Return A x."""
         image = nn.functional.pad(image, (0, 1) * len(self.grid))
-        for axis, index in enumerate(self._reads(), start=1):
+        for axis, index in enumerate(indices, start=1):
             image = image.index_select(axis, index)
         return convolve(image, weight, **self.geometry)
 
-    def _adjoint(self, output: Tensor, weight: Tensor) -> Tensor:
-        """A^T y."""
+    def _adjoint(self, output: Tensor, weight: Tensor, indices: list[Tensor]) -> Tensor:
+        """Return A^T y."""
         image = convolve_transposed(output, weight, **self.geometry)
-        for axis, (index, n) in enumerate(zip(self._reads(), self.grid, strict=True), start=1):
+        for axis, (index, n) in enumerate(zip(indices, self.grid, strict=True), start=1):
             # The last pixels may be read by no stride.
             index = index[: image.shape[axis]]
             shape = (*image.shape[:axis], n + 1, *image.shape[axis + 1 :])

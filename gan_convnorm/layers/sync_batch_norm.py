@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, distributed, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.arguments import check_number
 
 __all__ = ["SyncBatchNorm", "sync_batch"]
 
@@ -35,5 +36,11 @@ def sync_batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1
         channels: of the activations.
         eps: added to the variance.
         momentum: weight of a batch in the running statistics; None averages over all batches.
+
+    Raises:
+        BadInput: a negative eps, or a momentum that is not between 0 and 1.
     """
+    check_number("sync_batch", "eps", eps, least=0)
+    if momentum is not None:
+        check_number("sync_batch", "momentum", momentum, least=0, most=1)
     return SyncBatchNorm(channels, eps=eps, momentum=momentum)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from torch import nn
-from torch.nn.utils.parametrizations import weight_norm
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.parametrized import parametrize_weight
 
 __all__ = ["weight"]
 
@@ -14,9 +18,24 @@ def weight(layer: nn.Module) -> nn.Module:
     Weight Normalization (Salimans & Kingma, NeurIPS 2016, arXiv:1602.07868, eq. 2): w_k = g_k v_k / ||v_k||, one
     length and one direction for every output channel, started at the layer's own weight. The operator norm of the
     zero-padded convolution is at most sqrt(k_h k_w) times the flattened kernel's. The grouped transposed convolution
-    has one length for the channels of equal place in all groups.
+    has one length for the channels of equal place in all groups. A v_k of zeros, which has no direction, counts as one
+    of equal numbers.
 
     Args:
         layer: a layer with a `weight`, parametrized in place.
+
+    Raises:
+        BadInput: a module without a weight.
     """
-    return weight_norm(layer, dim=1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0)
+    if not isinstance(getattr(layer, "weight", None), Tensor):
+        raise BadInput(f"weight: found {type(layer).__name__}, and can take a layer with a weight")
+    dim = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
+    return parametrize_weight(layer, _WeightNorm(dim), unsafe=True)
+
+
+class _WeightNorm(parametrizations._WeightNorm):
+    """torch's, which would divide zero by zero where all of a channel's weights are zero."""
+
+    def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
+        length = torch.norm_except_dim(weight_v.detach(), 2, self.dim)
+        return super().forward(weight_g, weight_v + (length == 0))

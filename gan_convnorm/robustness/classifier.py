@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,17 +12,16 @@ from torchmetrics import MeanMetric
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
-from gan_convnorm.robustness.attacks import pgd
+from gan_convnorm.robustness.attacks import ascend
+from gan_convnorm.robustness.attacks.gradient import uniform
 from gan_convnorm.robustness.augmentation import crop_and_flip
 from gan_convnorm.robustness.networks import build_network
+from gan_convnorm.run_folder import FromCheckpoint
 
 __all__ = ["Classifier"]
 
-#: hyperparameters that decide which weights there are
-ARCHITECTURE = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
 
-
-class Classifier(pl.LightningModule):
+class Classifier(FromCheckpoint):
     """Cross entropy by SGD; the learning rate is divided by ten at the milestones.
 
     The defaults are those of the digits run of a minute; the published settings are in configs/robustness/. Automatic
@@ -30,7 +29,7 @@ class Classifier(pl.LightningModule):
 
     Args:
         channels: channels of the images; the data module's.
-        num_classes: number of classes; the data module's.
+        num_classes: number of classes; the data module's, whose data need labels of two classes or more.
         arch: resnet8, resnet20, resnet56, plain20, plain56, resnet18, resnet34, resnet50 or torchvision.NAME.
         norm: normalization: none, batch, spectral, convnorm, ... or a+b, such as spectral+batch.
         norm_options: its options, such as {"affine": null} for convnorm.
@@ -50,10 +49,15 @@ class Classifier(pl.LightningModule):
         seed: seeds weights, augmentation and attacks; the run's seed.
     """
 
+    optimizer_count = 1
+    program = "classifier"
+    named = ("norm",)
+    architecture = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
+
     def __init__(
         self,
         channels: int = 1,
-        num_classes: int = 10,
+        num_classes: int | None = 10,
         arch: str = "resnet8",
         norm: str = "batch",
         norm_options: dict[str, Any] | None = None,
@@ -72,16 +76,25 @@ class Classifier(pl.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if num_classes is None:
+            raise BadInput("the data have no labels, which a classifier learns; choose labelled data")
+        if num_classes < 2:
+            raise BadInput("the data have labels of a single class; expected two classes or more to tell apart")
         for name, value, least in (
             ("attack_steps", attack_steps, 1),
             ("replays", replays, 1),
             ("crop", crop, 0),
             ("eps", eps, 0),
+            ("weight_decay", weight_decay, 0),
+            *(("milestones", milestone, 0) for milestone in milestones or ()),
         ):
-            if value < least:
+            if not least <= value < math.inf:
                 raise BadInput(f"{name} is {value}, and must be {least} or more")
-        if not lr > 0:
-            raise BadInput(f"lr is {lr}, and must be above zero")
+        for name, value in (("lr", lr), ("attack_step", attack_step)):
+            if not 0 < value < math.inf:
+                raise BadInput(f"{name} is {value}, and must be above zero")
+        if not 0 <= momentum < 1:
+            raise BadInput(f"momentum is {momentum}; expected 0 or more, below 1")
         if adversarial not in ("none", "pgd", "free"):
             raise BadInput(f"adversarial training {adversarial!r} is not known; choose one of: none, pgd, free")
         self.save_hyperparameters()
@@ -135,21 +148,22 @@ class Classifier(pl.LightningModule):
         return loss
 
     def _pgd_images(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
-        """PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
+        """Return images for PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
 
-        The attacked network is the one that evaluation sees: attacks advance no statistics and no power iteration.
+        All are attacked, misclassified ones too. The attacked network is the one that evaluation sees: attacks advance
+        no statistics and no power iteration.
         """
         h: Any = self.hparams
         self.network.eval()
         try:
-            return pgd(
+            return ascend(
                 self.network,
                 images,
                 labels,
                 eps=h.eps / 255,
                 step=h.attack_step / 255,
                 steps=h.attack_steps,
-                random=random,
+                start=uniform(images, random),
             )
         finally:
             self.network.train()
@@ -188,12 +202,6 @@ class Classifier(pl.LightningModule):
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Nothing: the evaluation is a callback's work."""
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        for name in ARCHITECTURE:
-            found, expected = checkpoint["hyper_parameters"].get(name), self.hparams[name]
-            if found != expected:
-                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
 
 
 def bytes_to_unit(images: Tensor) -> Tensor:

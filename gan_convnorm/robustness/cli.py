@@ -16,7 +16,8 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-from gan_convnorm.run_folder import RUNS, CheckpointFiles
+from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
+from gan_convnorm.trainer_settings import check_trainer_settings
 
 __all__ = ["main"]
 
@@ -37,6 +38,7 @@ FLAGS = {
     "--eps": "evaluation.attack_eps",
     "--num-images": "evaluation.num_images",
     "--json": "evaluation.json",
+    "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
 }
@@ -58,6 +60,10 @@ class Command(RunCommand):
 
     flags = FLAGS
     data_flags = DATA_FLAGS
+    switches = ("--overwrite",)
+    linked = ("channels", "num_classes", "seed")
+    sections = ("split", "evaluation")
+    needed = ("ClassifierReport", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
     description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
@@ -75,10 +81,31 @@ class Command(RunCommand):
         for seeded in ("model.seed", "split.seed", "evaluation.seed", "data.init_args.seed"):
             parser.link_arguments("seed_everything", seeded)
 
+    def _settings(self) -> RunSettings:
+        settings = super()._settings()
+        for name in ("json", "overwrite"):  # a file to write, and to replace, is a person's to name
+            settings.sections["evaluation"].pop(name, None)
+        return settings
+
+    def trained_config(self, command: str) -> dict[str, Any]:
+        config = super().trained_config(command)
+        if config.get("evaluation", {}).get("json"):
+            raise BadInput("the checkpoint names a file for evaluation.json to write, which a checkpoint must not do")
+        config.get("evaluation", {}).pop("overwrite", None)
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        epochs, done = self.config.fit.trainer.max_epochs, checkpoint["epoch"] + 1
+        if isinstance(epochs, int) and epochs < done:
+            raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
+        super().check_resumed(checkpoint)
+
     def before_instantiate_classes(self) -> None:
-        epochs = self.config[self.subcommand].trainer.max_epochs
+        settings = self.config[self.subcommand].trainer
+        epochs = settings.max_epochs
         if not isinstance(epochs, int) or epochs < 1:
             raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+        check_trainer_settings(settings)
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -110,11 +137,11 @@ class Command(RunCommand):
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
             *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
-            ClassifierReport(folder, self._config_text()),
+            ClassifierReport(folder, self._config_text(), self._settings()),
         ]
 
     def fit(self, **kwargs: Any) -> None:
-        super().fit(**kwargs)
+        self.trainer.fit(**kwargs)
         self._print_evaluation()
         if self.trainer.is_global_zero:
             for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +15,14 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
-from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings
+from gan_convnorm.plain_json import read_json
+from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
 from gan_convnorm.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
+from gan_convnorm.text_files import read_text
 
 __all__ = ["Robustness", "RobustnessEvaluation", "mean_corruption_error"]
 
@@ -37,7 +42,7 @@ class Robustness:
     Attributes:
         clean: on the test images as they are.
         corruptions: name -> one accuracy per severity.
-        attacks: name -> accuracy on adversarial images.
+        attacks: name -> accuracy on adversarial images; an image counts that is classified right before and after.
         protocol: what they were measured with.
     """
 
@@ -76,7 +81,7 @@ class Robustness:
 
 
 def mean_corruption_error(accuracies: dict[str, list[float]], baseline: dict[str, list[float]] | None = None) -> float:
-    """The mean error over severities, then over corruptions.
+    """Return the mean error over severities, then over corruptions.
 
     With a baseline each corruption's error is divided by the baseline's (Hendrycks and Dietterich, ICLR 2019,
     section 3.2, where it is AlexNet); without one it is not, as is usual for CIFAR-10-C.
@@ -84,12 +89,22 @@ def mean_corruption_error(accuracies: dict[str, list[float]], baseline: dict[str
     Args:
         accuracies: name -> one accuracy per severity, from 0 to 1.
         baseline: the same of another network.
+
+    Raises:
+        BadInput: no corruption, or one of which the baseline has no error.
     """
+    if not accuracies:
+        raise BadInput("mean_corruption_error: no corruption was measured")
     errors = []
     for name, values in accuracies.items():
         error = sum(1 - v for v in values) / len(values)
         if baseline is not None:
-            error /= sum(1 - v for v in baseline[name]) / len(baseline[name])
+            theirs = baseline.get(name) or [1.0]
+            if not sum(1 - v for v in theirs) > 0:
+                raise BadInput(
+                    f"mean_corruption_error: the baseline has no error under {name}, so none can be relative"
+                )
+            error /= sum(1 - v for v in theirs) / len(theirs)
         errors.append(error)
     return sum(errors) / len(errors)
 
@@ -106,7 +121,8 @@ class RobustnessEvaluation(pl.Callback):
         attack_steps: number of PGD's steps.
         queries: forwards of spsa and square per image.
         num_images: corrupt and attack only the first so many test images.
-        json: file for the results.
+        json: file for the results; one of an earlier evaluation is replaced.
+        overwrite: replace any file with the results.
         seed: seeds corruptions and attacks.
 
     Attributes:
@@ -124,6 +140,7 @@ class RobustnessEvaluation(pl.Callback):
         queries: int = 500,
         num_images: int | None = None,
         json: str | None = None,
+        overwrite: bool = False,
         seed: int = 0,
     ) -> None:
         self.folder = CorruptionFolder(corruption_folder) if corruption_folder else None
@@ -132,16 +149,24 @@ class RobustnessEvaluation(pl.Callback):
         for name, value in (("attack_steps", attack_steps), ("queries", queries), ("num_images", num_images)):
             if value is not None and value < 1:
                 raise BadInput(f"{name} is {value}, and must be 1 or more")
-        if attack_eps < 0 or attack_step <= 0:
+        if not 0 <= attack_eps < math.inf or not 0 < attack_step < math.inf:
             raise BadInput(f"attack_eps is {attack_eps} and attack_step {attack_step}; expected 0 or more, and above 0")
         if json is not None and not Path(json).absolute().parent.is_dir():
             raise BadInput(f"there is no folder {Path(json).parent} for --json; make it first")
+        if json is not None:
+            check_replaceable(Path(json), _is_evaluation, overwrite)
         self.settings = AttackSettings(attack_eps / 255, attack_step / 255, attack_steps, queries)
         self.settings_text = f"L-infinity, eps {attack_eps:g}/255"
         self.num_images = num_images
         self.json = Path(json) if json else None
         self.seed = seed
         self.last: Robustness | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a corruption folder of other data now, and not after the training."""
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self.folder is not None and stage in ("fit", "test"):
+            self.folder.check(tuple(data.test_set.tensors[0].shape[1:]), data.data.num_classes)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._evaluate(trainer, pl_module)
@@ -165,14 +190,20 @@ class RobustnessEvaluation(pl.Callback):
         finally:
             network.train(was_training)
         if self.json is not None and trainer.is_global_zero:
-            with atomic_write(self.json) as part:
-                part.write_text(json.dumps(self.last.to_dict(), indent=2) + "\n")
+            text = json.dumps(self.last.to_dict(), indent=2) + "\n"
+            try:
+                with atomic_write(self.json) as part:
+                    part.write_text(text, encoding="utf-8")
+            except OSError as error:  # a run's summary.json is still to be written
+                warnings.warn(f"{self.json} cannot be written ({error.strerror})", stacklevel=2)
 
     def _measure(
         self, network: nn.Module, images: Tensor, labels: Tensor, device: torch.device, trainer: pl.Trainer
     ) -> Robustness:
         correct: dict[Cell, int] = {}
         totals: dict[Cell, int] = {}
+        not_attacked: dict[str, int] = dict.fromkeys(self.attacks, 0)
+        said: set[str] = set()
         for cell, count, block in self._cells(images, labels):
             correct.setdefault(cell, 0)
             totals[cell] = count
@@ -181,16 +212,22 @@ class RobustnessEvaluation(pl.Callback):
                 first = number * BLOCK
                 shown, truth = (tensor.to(device) for tensor in block(first, min(first + BLOCK, count)))
                 shown = shown.float() / 255
+                right = network(shown).argmax(dim=1) == truth
                 if cell[0] == "attack":
                     random = random_for(f"attack {cell[1]}", self.seed, number)
-                    shown = ATTACKS[cell[1]](network, shown, truth, self.settings, random)
-                correct[cell] += int((network(shown).argmax(dim=1) == truth).sum())
-        counts = torch.tensor(list(correct.values()), device=device)
-        counts = trainer.strategy.reduce(counts, reduce_op="sum")
-        accuracies = {
-            cell: int(c) / totals[cell] for cell, c in zip(correct, torch.as_tensor(counts).tolist(), strict=True)
-        }
+                    with _counted(not_attacked, said):
+                        shown = ATTACKS[cell[1]](network, shown, truth, self.settings, random)
+                    # Also where rounding lets one image's prediction depend on the others of its batch.
+                    right &= network(shown).argmax(dim=1) == truth
+                correct[cell] += int(right.sum())
+        counts = torch.tensor([*correct.values(), *not_attacked.values()], device=device)
+        sums = torch.as_tensor(trainer.strategy.reduce(counts, reduce_op="sum")).tolist()
+        accuracies = {cell: int(c) / totals[cell] for cell, c in zip(correct, sums, strict=False)}
         attacked = min(len(images), self.num_images or len(images))
+        if trainer.is_global_zero:
+            for name, count in zip(not_attacked, sums[len(correct) :], strict=True):
+                if count:
+                    warnings.warn(NotAttacked(name, int(count), attacked), stacklevel=2)
         return Robustness(
             accuracies["clean", "", 0],
             {name: [accuracies["corruption", name, s] for s in SEVERITIES] for name in self.corruptions},
@@ -223,7 +260,7 @@ class RobustnessEvaluation(pl.Callback):
         yield ("clean", "", 0), len(images), clean
         for name in self.corruptions:
             for severity in SEVERITIES:
-                source = self._read(name, severity, images) if self.folder else self._corrupt(name, severity, clean)
+                source = self._read(name, severity) if self.folder else self._corrupt(name, severity, clean)
                 yield ("corruption", name, severity), self._corrupted_count(count), source
         for name in self.attacks:
             yield ("attack", name, 0), count, clean
@@ -235,15 +272,34 @@ class RobustnessEvaluation(pl.Callback):
 
         return corrupted
 
-    def _read(self, name: str, severity: int, images: Tensor) -> Source:
+    def _read(self, name: str, severity: int) -> Source:
         assert self.folder is not None
         read, labels = self.folder(name, severity)
-        if read.shape[1:] != images.shape[1:]:
-            raise BadInput(
-                f"the images in {self.folder.path} have shape {tuple(read.shape[1:])}; expected the data's "
-                f"{tuple(images.shape[1:])}"
-            )
         return lambda first, stop: (read[first:stop], labels[first:stop])
+
+
+def _is_evaluation(path: Path) -> bool:
+    found = read_json(read_text(path, "an evaluation"), str(path))
+    return isinstance(found, dict) and found.keys() == Robustness(0.0).to_dict().keys()
+
+
+@contextlib.contextmanager
+def _counted(counts: dict[str, int], said: set[str]) -> Iterator[None]:
+    """Count the images that attacks warn of, so that one warning can be for all blocks and processes.
+
+    Args:
+        counts: images by attack; it grows.
+        said: other warnings that have been shown; it grows.
+    """
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", NotAttacked)
+        yield
+    for warning in found:
+        if isinstance(warning.message, NotAttacked):
+            counts[warning.message.attack] += warning.message.count
+        elif str(warning.message) not in said:
+            said.add(str(warning.message))
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _names(flag: str, text: str, choices: list[str]) -> list[str]:

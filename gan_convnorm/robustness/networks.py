@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -82,7 +83,7 @@ def build_network(
     Raises:
         BadInput: an unknown arch, norm or option, or a width that such a network does not have.
     """
-    if width <= 0:
+    if not 0 < width < math.inf:
         raise BadInput(f"width is {width}, and must be above zero")
     row = find_norm(norm, norm_options)
     if arch in PLANS:

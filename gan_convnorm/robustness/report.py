@@ -17,7 +17,8 @@ class ClassifierReport(RunRecord):
 
     Args:
         folder: the run's folder; it exists.
-        config: the complete configuration, YAML; also kept in every checkpoint.
+        config: the complete configuration, YAML.
+        settings: the record of it that every checkpoint keeps.
     """
 
     packages = (*RunRecord.packages, "scipy", "pillow")

@@ -86,6 +86,8 @@ class LabelledData(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if self.data.num_classes is None:
             raise BadInput(f"the data {self.data.name} have no labels, which a classifier learns; choose labelled data")
+        if self.data.num_classes < 2:
+            raise BadInput(f"the data {self.data.name} have a single class; expected two classes or more to tell apart")
         self.data.setup("fit")  # which sets both splits
         images, labels = self.data.train_set.tensors
         seed = self.split.seed

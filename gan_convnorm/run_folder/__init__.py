@@ -1,19 +1,41 @@
 """What a run leaves on disk, and how it is never lost or overwritten: the folder, checkpoints, metrics, the record."""
 
-from gan_convnorm.run_folder.checkpoint_files import LAST, PREVIOUS, CheckpointFiles, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder.checkpoint_files import (
+    LAST,
+    PREVIOUS,
+    CheckpointFiles,
+    check_resumable,
+    last_checkpoint,
+    read_checkpoint,
+)
 from gan_convnorm.run_folder.claim import RUNS, claim_folder
+from gan_convnorm.run_folder.from_checkpoint import FromCheckpoint
+from gan_convnorm.run_folder.lock import LOCK, folder_locks, lock_folder
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.record import RunRecord
+from gan_convnorm.run_folder.restarted_run import restarted_folder
+from gan_convnorm.run_folder.run_settings import RUN, RunSettings
+from gan_convnorm.run_folder.slurm_job import requeue_job, slurm_job
 
 __all__ = [
     "LAST",
+    "LOCK",
     "PREVIOUS",
+    "RUN",
     "RUNS",
     "CheckpointFiles",
+    "FromCheckpoint",
     "MetricsFile",
     "RunRecord",
+    "RunSettings",
+    "check_resumable",
     "claim_folder",
+    "folder_locks",
     "last_checkpoint",
+    "lock_folder",
     "read_checkpoint",
     "read_rows",
+    "requeue_job",
+    "restarted_folder",
+    "slurm_job",
 ]

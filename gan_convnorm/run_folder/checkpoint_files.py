@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import warnings
 import zipfile
@@ -16,12 +17,22 @@ from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.part_files import part_path
 from gan_convnorm.run_folder.claim import RUNS
+from gan_convnorm.run_folder.run_settings import RUN
 
-__all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "last_checkpoint", "read_checkpoint"]
+__all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "check_resumable", "last_checkpoint", "read_checkpoint"]
 
 LAST = "last.ckpt"
 #: the one before the last, for when the last is damaged
 PREVIOUS = "previous.ckpt"
+#: entries that a run needs to go on, and their types
+RESUMED = {
+    "epoch": int,
+    "global_step": int,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+    "callbacks": dict,
+    "loops": dict,
+}
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -93,34 +104,74 @@ def last_checkpoint(folder: Path | None, runs: Path = RUNS) -> Path:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's tensors and values; its "config" is the YAML of the run that saved it.
+    """Return a checkpoint's tensors and plain values; its entry `RUN` is the record of the run that saved it.
 
     Raises:
-        BadInput: no file, a damaged or foreign one.
+        BadInput: no file, a damaged or foreign one, an entry of another type.
     """
     import torch
 
     if not path.is_file():
-        raise BadInput(f"there is no checkpoint {path}; expected a .ckpt file that a run has written")
+        problem = f"{path} is not a file" if path.exists() else f"there is no checkpoint {path}"
+        raise BadInput(f"{problem}; expected a .ckpt file that a run has written")
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise BadInput(
             f"{path} is damaged or no checkpoint ({error}); expected a .ckpt file that a run has written"
         ) from error
     if damaged:
         raise BadInput(f"{path} is damaged (in {damaged}); go on from another checkpoint, such as {PREVIOUS}")
     try:
-        # Tensors and plain values only: a pickle that would run code is refused.
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # the unpickler raises as the damage has it
+    except pickle.UnpicklingError as error:
+        raise BadInput(
+            f"{path} cannot be read as a checkpoint: it holds other objects than tensors and plain values, which could "
+            "run code; expected a .ckpt file that a run has written"
+        ) from error
+    except Exception as error:  # a damaged file makes torch raise anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(
             f"{path} cannot be read as a checkpoint ({reason[:200]}); expected a .ckpt file of a run"
         ) from error
-    if not isinstance(checkpoint, dict) or "config" not in checkpoint:
-        raise BadInput(
-            f"{path} holds no run configuration; expected a .ckpt file that a run of this program has written"
-        )
+    _check_entries(checkpoint, path)
     return checkpoint
+
+
+def _check_entries(checkpoint: Any, path: Path) -> None:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(RUN), dict):
+        raise BadInput(
+            f"{path} holds no run settings; expected a .ckpt file that a run of this version of the program has written"
+        )
+    weights = checkpoint.get("state_dict")
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise BadInput(f"{path} has no 'state_dict' of weights by name; another program saved it, or it was changed")
+
+
+def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, callbacks: tuple[str, ...]) -> None:
+    """Raise unless a run can go on exactly from a checkpoint: weights alone are not enough.
+
+    Args:
+        checkpoint: what `read_checkpoint` gave.
+        path: the file, for messages.
+        optimizers: how many the run has, each with a schedule of its learning rate unless the run has none.
+        callbacks: names of those whose state the run needs.
+
+    Raises:
+        BadInput: names the first entry that is missing, empty or of another type.
+    """
+    advice = f"without which a run cannot go on exactly; resume from another checkpoint of the run, such as {PREVIOUS}"
+    for name, kind in RESUMED.items():
+        value = checkpoint.get(name)
+        if isinstance(value, bool) or not isinstance(value, kind):
+            found = "has no" if name not in checkpoint else f"holds {type(value).__name__} {value!r:.40} as its"
+            raise BadInput(f"{path} {found} {name!r}, {advice}")
+    if len(checkpoint["optimizer_states"]) != optimizers:
+        raise BadInput(
+            f"{path} has the state of {len(checkpoint['optimizer_states'])} optimizers; expected {optimizers}, {advice}"
+        )
+    states = checkpoint["callbacks"]
+    for name in callbacks:
+        if not any(isinstance(states[key], dict) and states[key] for key in states if str(key).startswith(name)):
+            raise BadInput(f"{path} has no state of the callback {name}, {advice}")

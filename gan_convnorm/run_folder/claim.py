@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.run_folder.lock import LOCK, lock_folder, read_holder
+from gan_convnorm.run_folder.slurm_job import is_restarted_job, slurm_job
 
 __all__ = ["RUNS", "claim_folder"]
 
 RUNS = Path("checkpoints/runs")
 
 
-def claim_folder(path: Path, *, rename: bool = False) -> Path:
+def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Path:
     """Make a folder for new output.
 
     Args:
         path: the folder.
         rename: take path-2, path-3, ... where there is one already.
+        lock: keep other processes out, see `lock_folder`.
 
     Returns:
-        The folder, which exists and is empty.
+        The folder, which exists and is empty, save for its lock.
 
     Raises:
-        BadInput: it has files already, or cannot be made or written.
+        BadInput: it has files already, is another process's, or cannot be made or written.
     """
     number, folder = 1, path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if lock and not rename:
+            _set_aside_own(path)
         while rename:
             try:
                 folder.mkdir()  # fails where another run, perhaps in this moment, has made it
@@ -35,10 +41,14 @@ def claim_folder(path: Path, *, rename: bool = False) -> Path:
             except FileExistsError:
                 number += 1
                 folder = path.with_name(f"{path.name}-{number}")
+        made = rename or not folder.exists()
         folder.mkdir(exist_ok=True)
-        occupied = any(folder.iterdir())
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        if lock and (not _is_occupied(folder) or (folder / LOCK).exists()):
+            lock_folder(folder, made=made)
+        occupied = _is_occupied(folder)
+        if not occupied:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise BadInput(
             f"the output folder {folder} cannot be written ({error.strerror}); choose another with --out"
@@ -48,3 +58,16 @@ def claim_folder(path: Path, *, rename: bool = False) -> Path:
             f"the output folder {folder} is not empty, and nothing is overwritten; choose another with --out"
         )
     return folder
+
+
+def _is_occupied(folder: Path) -> bool:
+    return any(entry.name != LOCK for entry in folder.iterdir())
+
+
+def _set_aside_own(folder: Path) -> None:
+    """Rename what a SLURM job left before its first checkpoint, when the same job is started again."""
+    if not is_restarted_job() or read_holder(folder).get("slurm_job") != slurm_job():
+        return
+    lock_folder(folder)  # its process is dead
+    free = (folder.with_name(f"{folder.name}.dead{number}") for number in itertools.count(1))
+    folder.rename(next(name for name in free if not name.exists()))

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.provenance import commit, versions
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
+from gan_convnorm.run_folder.run_settings import RUN, RunSettings
 
 __all__ = ["RunRecord"]
 
@@ -24,7 +25,8 @@ class RunRecord(pl.Callback):
 
     Args:
         folder: the run's folder; it exists.
-        config: the complete configuration, YAML; also kept in every checkpoint.
+        config: the complete configuration, YAML.
+        settings: the record of it that every checkpoint keeps.
 
     Attributes:
         packages: those whose versions the summary names.
@@ -32,9 +34,10 @@ class RunRecord(pl.Callback):
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pytorch-lightning", "numpy")
 
-    def __init__(self, folder: Path, config: str) -> None:
+    def __init__(self, folder: Path, config: str, settings: RunSettings) -> None:
         self.folder = folder
         self.config = config
+        self.settings = settings
         self.seconds = self.cpu_seconds = 0.0  # of earlier sittings
         self.started, self.cpu_started = time.monotonic(), time.process_time()
 
@@ -46,7 +49,8 @@ class RunRecord(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        checkpoint["config"] = self.config
+        # The module adds its own part, or has added it already.
+        checkpoint[RUN] = {**self.settings.to_dict(), "model": checkpoint.get(RUN, {}).get("model", {})}
 
     def state_dict(self) -> dict[str, Any]:
         return dict(self.elapsed())
@@ -56,11 +60,11 @@ class RunRecord(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started, self.cpu_started = time.monotonic(), time.process_time()
-        if trainer.is_global_zero:
-            self._write("config.yaml", self.config)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Only now a checkpoint has been read, and the step is known.
+        # Only now a checkpoint has been restored: the step is known, and nothing refuses the run any more.
+        if trainer.is_global_zero:
+            self._write("config.yaml", self.config)
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile):
                 logger.keep(self.step(trainer, pl_module))

@@ -1,4 +1,4 @@
-"""Power spectrum of each output channel's kernels, from their summed autocorrelation."""
+"""Power spectrum of each output channel's kernels: from their summed autocorrelation, or from every kernel's DFT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-__all__ = ["autocorrelation", "place", "power_spectrum"]
+__all__ = ["autocorrelation", "direct_power_spectrum", "place", "power_spectrum"]
 
 
 def autocorrelation(weight: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ def power_spectrum(
 
     Returns:
         Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`. Zero or above but for
-        rounding.
+        rounding, which is relative to the largest S_k: take `direct_power_spectrum` where the small ones matter.
     """
     for axis, (d, s) in enumerate(zip(dilation, stride, strict=True), start=1):
         # Of the lags d * t only multiples of s are read; in units of s those are t = 0, +-step, ... with spacing d'.
@@ -67,6 +67,36 @@ def power_spectrum(
     spacing = [d // math.gcd(d, s) for d, s in zip(dilation, stride, strict=True)]
     centres = [n // 2 for n in correlation.shape[1:]]
     return torch.fft.rfftn(place(correlation, grid, centres, spacing), dim=_spatial(grid)).real
+
+
+def direct_power_spectrum(
+    weight: Tensor, grid: Sequence[int], dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)
+) -> Tensor:
+    """Return `power_spectrum` of the kernels themselves, as a sum of squares.
+
+    It is never negative, and its rounding error is relative to sqrt(S_k(w) max S_k), not to max S_k. It takes C_in
+    times the transforms of `power_spectrum`. With a stride, the taps of every phase modulo the stride are a kernel.
+
+    Args:
+        weight: kernels, shape (C_out, C_in / groups, *kernel_size), any number of dimensions.
+        grid: as in `power_spectrum`.
+        dilation: as in `power_spectrum`.
+        stride: as in `power_spectrum`.
+
+    Returns:
+        As `power_spectrum`.
+    """
+    position = phase = torch.zeros((), dtype=torch.int64, device=weight.device)
+    for k, n, d, s in zip(weight.shape[2:], grid, dilation, stride, strict=True):
+        pixel = torch.arange(k, device=weight.device) * d
+        phase = phase[..., None] * s + pixel % s
+        position = position[..., None] * n + pixel.div(s, rounding_mode="floor") % n
+    index = (phase * math.prod(grid) + position).flatten()
+    placed = weight.new_zeros(*weight.shape[:2], math.prod(stride) * math.prod(grid)).index_add(
+        2, index, weight.flatten(2)
+    )
+    spectra = torch.fft.rfftn(placed.unflatten(2, (math.prod(stride), *grid)).flatten(1, 2), dim=_spatial(grid))
+    return (spectra.real.square() + spectra.imag.square()).sum(1)
 
 
 def place(taps: Tensor, grid: Sequence[int], centre: Sequence[int], spacing: Sequence[int] | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import one_line_errors
-from gan_convnorm.study.plan import read_plan
+from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.results import Result
 
 STUDIES = Path("checkpoints/runs/studies")

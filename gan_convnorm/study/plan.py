@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonargparse import ArgumentParser, Namespace
-
-from gan_convnorm.errors import BadInput
-
-__all__ = ["Grid", "Plan", "Point", "read_plan"]
+__all__ = ["Grid", "Plan", "Point"]
 
 
 @dataclass(frozen=True)
@@ -96,17 +91,18 @@ class Plan:
     config: dict[str, Any] = field(default_factory=dict)
     smoke: dict[str, Any] = field(default_factory=dict)
 
+    def count(self) -> int:
+        """Return the number of runs."""
+        return sum(math.prod(map(len, self._axes(grid))) for grid in self.grids.values())
+
+    def _axes(self, grid: Grid) -> tuple[Sequence[Any], ...]:
+        return (grid.seed, grid.learning_rate or [None], grid.n_dis or [None], grid.norm or list(self.norms))
+
     def points(self) -> list[Point]:
-        """The runs, seed by seed, so that a study that is ended early has all norms."""
+        """Return the runs, seed by seed, so that a study that is ended early has all norms."""
         found = []
         for name, grid in self.grids.items():
-            axes: tuple[Sequence[Any], ...] = (
-                grid.seed,
-                grid.learning_rate or [None],
-                grid.n_dis or [None],
-                grid.norm or list(self.norms),
-            )
-            for seed, rate, n_dis, norm in itertools.product(*axes):
+            for seed, rate, n_dis, norm in itertools.product(*self._axes(grid)):
                 model: dict[str, Any] = {} if n_dis is None else {"n_dis": n_dis}
                 model |= {} if rate is None else {"gen_lr": rate, "disc_lr": rate}
                 config: dict[str, Any] = {}
@@ -134,56 +130,6 @@ class Plan:
         }
         norms = {name: _merge(config, self.smoke) for name, config in self.norms.items()}
         return replace(self, name=f"{self.name}-smoke", norms=norms, grids=grids)
-
-
-def read_plan(path: Path) -> Plan:
-    """Read a study's file.
-
-    Raises:
-        BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a grid or baseline that
-            names no norm of the plan, or an empty axis.
-    """
-    if not path.is_file():
-        raise BadInput(f"there is no study {path}; expected a YAML file such as configs/studies/digits_norms.yaml")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with name, norms and grids")
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--plan", type=Plan)
-    try:
-        plan: Plan = parser.instantiate(parser.parse_object({"plan": content})).plan
-    except Exception as error:  # jsonargparse's own, and those of its types
-        raise BadInput(f"{path}: {' '.join(str(error).split())}") from error
-    _check(path, plan)
-    grids = {name: replace(grid, config=_plain(grid.config)) for name, grid in plan.grids.items()}
-    return replace(plan, norms=_plain(plan.norms), config=_plain(plan.config), smoke=_plain(plan.smoke), grids=grids)
-
-
-def _plain(value: Any) -> Any:
-    """Mappings as they are in the file: of those with a class_path jsonargparse makes a type of its own."""
-    mapping = vars(value) if isinstance(value, Namespace) else value
-    return {key: _plain(own) for key, own in mapping.items()} if isinstance(mapping, dict) else value
-
-
-def _check(path: Path, plan: Plan) -> None:
-    known = f"the norms are: {', '.join(plan.norms)}"
-    if plan.baseline not in plan.norms:
-        raise BadInput(f"{path}: the baseline is {plan.baseline!r}; {known}")
-    if not plan.name or "/" in plan.name:
-        raise BadInput(f"{path}: the name is {plan.name!r}; expected a word that can name a folder")
-    if not plan.grids:
-        raise BadInput(f"{path} has no grid; expected grids with a list of seeds each")
-    for name, grid in plan.grids.items():
-        for norm in grid.norm or []:
-            if norm not in plan.norms:
-                raise BadInput(f"{path}: grid {name} names the norm {norm!r}; {known}")
-        for axis in ("seed", "norm", "n_dis", "learning_rate"):
-            values = getattr(grid, axis)
-            if values is not None and (not values or len(set(values)) < len(values)):
-                raise BadInput(f"{path}: grid {name} has {axis} {values}; expected values, each once")
 
 
 def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Attacks as pure functions of a model, images in [0, 1] and labels; `ATTACKS` names them for the command line."""
+"""Attacks as pure functions of a model, images in [0, 1] and labels; `ATTACKS` names them for the command line.
+
+They attack the images that are classified right, so that no accuracy under attack counts an image that the clean
+accuracy does not.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,14 @@ from torch import Tensor
 
 from gan_convnorm.robustness.attacks.auto_attack import auto_attack
 from gan_convnorm.robustness.attacks.black_box import margins, spsa, square
-from gan_convnorm.robustness.attacks.gradient import Model, fgsm, input_gradient, pgd
+from gan_convnorm.robustness.attacks.gradient import ascend, fgsm, input_gradient, pgd
+from gan_convnorm.robustness.attacks.start import Model, NotAttacked
 
 __all__ = [
     "ATTACKS",
     "AttackSettings",
+    "NotAttacked",
+    "ascend",
     "auto_attack",
     "fgsm",
     "input_gradient",

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.robustness.attacks.gradient import Model
+from gan_convnorm.robustness.attacks.start import Model, right_images
 
 __all__ = ["auto_attack"]
 
 
 def auto_attack(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: int = 0) -> Tensor:
-    """The standard ensemble in the L-infinity ball (Croce and Hein, ICML 2020, arXiv:2003.01690).
+    """Return images attacked by the standard ensemble (Croce and Hein, ICML 2020, arXiv:2003.01690), L-infinity.
 
     Args:
         model: maps images in [0, 1] to logits (B, K), in the mode that it is attacked in.
@@ -25,10 +25,10 @@ def auto_attack(model: Model, images: Tensor, labels: Tensor, *, eps: float, see
         seed: the package's; it seeds torch's global generator, which is put back.
 
     Returns:
-        Adversarial images, the same shape.
+        Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
     Raises:
-        BadInput: the package is not installed.
+        BadInput: the package is not installed, images outside [0, 1], labels that do not fit, or a negative radius.
     """
     try:
         from autoattack import AutoAttack  # type: ignore[import-not-found,unused-ignore]
@@ -37,8 +37,13 @@ def auto_attack(model: Model, images: Tensor, labels: Tensor, *, eps: float, see
             "attack 'autoattack' needs the package autoattack, which is not installed; install it from its authors' "
             "repository (github.com/fra31/auto-attack), or leave it out of --attacks"
         ) from error
+    right = right_images("autoattack", model, images, labels, eps)
+    found = images.detach().clone()
+    if not len(right):
+        return found
     with torch.random.fork_rng(), torch.enable_grad(), contextlib.redirect_stdout(io.StringIO()):
         attack = AutoAttack(
             model, norm="Linf", eps=eps, seed=seed, version="standard", device=images.device, verbose=False
         )
-        return attack.run_standard_evaluation(images, labels, bs=len(images))
+        found[right] = attack.run_standard_evaluation(images[right], labels[right], bs=len(right)).detach().to(found)
+    return found

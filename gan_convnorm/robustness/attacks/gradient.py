@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["fgsm", "input_gradient", "pgd", "uniform"]
+from gan_convnorm.robustness.attacks.start import Model, check_above, check_count, right_images, warn_of_zeros
 
-Model = Callable[[Tensor], Tensor]
+__all__ = ["ascend", "fgsm", "input_gradient", "pgd", "uniform"]
 
 
 def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
-    """x + eps sign(grad L(x)), cut to [0, 1] (Goodfellow et al., ICLR 2015, arXiv:1412.6572, section 4).
+    """Return x + eps sign(grad L(x)), cut to [0, 1] (Goodfellow et al., ICLR 2015, arXiv:1412.6572, section 4).
 
     Args:
         model: maps images in [0, 1] to logits (B, K), in the mode that it is attacked in.
@@ -23,9 +21,21 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
         eps: largest change of a value.
 
     Returns:
-        Adversarial images, the same shape.
+        Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
+
+    Raises:
+        BadInput: images outside [0, 1], labels that do not fit, or a negative radius.
+
+    Warns:
+        NotAttacked: images whose gradient is zero.
     """
-    return (images + eps * input_gradient(model, images, labels).sign()).clamp(0, 1)
+    right = right_images("fgsm", model, images, labels, eps)
+    found = images.detach().clone()
+    if len(right):
+        sign = _sign(model, images[right], labels[right])
+        warn_of_zeros("fgsm", sign)
+        found[right] = (images[right] + eps * sign).clamp(0, 1)
+    return found
 
 
 def pgd(
@@ -38,7 +48,7 @@ def pgd(
     steps: int,
     random: torch.Generator | None = None,
 ) -> Tensor:
-    """Projected sign-gradient ascent on the cross entropy (Madry et al., ICLR 2018, arXiv:1706.06083, section 2.1).
+    """Return images after projected sign-gradient ascent (Madry et al., ICLR 2018, arXiv:1706.06083, section 2.1).
 
     Args:
         model: as in `fgsm`.
@@ -50,19 +60,62 @@ def pgd(
         random: source of the uniform start in the ball, on the CPU; without one the start is the image.
 
     Returns:
-        Adversarial images, the same shape.
+        Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
+
+    Raises:
+        BadInput: images outside [0, 1], labels that do not fit, a negative radius, or no step.
+
+    Warns:
+        NotAttacked: images whose gradient is zero at the start.
+    """
+    check_count("pgd", "steps", steps)
+    check_above("pgd", "step", step)
+    right = right_images("pgd", model, images, labels, eps)
+    found = images.detach().clone()
+    if len(right):
+        # Every image has its draw, so that its start does not depend on which others are right.
+        start = None if random is None else uniform(images, random)[right]
+        found[right] = ascend(
+            model, images[right], labels[right], eps=eps, step=step, steps=steps, start=start, warn=True
+        )
+    return found
+
+
+def ascend(
+    model: Model,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    eps: float,
+    step: float,
+    steps: int,
+    start: Tensor | None = None,
+    warn: bool = False,
+) -> Tensor:
+    """Return all images after projected sign-gradient ascent on the cross entropy, misclassified ones too.
+
+    Args:
+        model: as in `fgsm`.
+        images: as in `fgsm`.
+        labels: as in `fgsm`.
+        eps: as in `pgd`.
+        step: as in `pgd`.
+        steps: as in `pgd`.
+        start: where in the ball to start, from -1 to 1 in every value; None for the image.
+        warn: of images whose gradient is zero at the start.
     """
     low, high = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
-    found = images
-    if random is not None:
-        found = (images + eps * uniform(images, random)).clamp(0, 1)
-    for _ in range(steps):
-        found = (found + step * input_gradient(model, found, labels).sign()).clamp(low, high)
+    found = images if start is None else (images + eps * start).clamp(0, 1)
+    for number in range(steps):
+        sign = _sign(model, found, labels)
+        if warn and number == 0:
+            warn_of_zeros("pgd", sign)
+        found = (found + step * sign).clamp(low, high)
     return found
 
 
 def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
-    """The gradient of the summed cross entropy by the images; the parameters' gradients stay as they are."""
+    """Return the gradient of the summed cross entropy by the images; the parameters' gradients stay as they are."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         loss = F.cross_entropy(model(images).float(), labels, reduction="sum")
@@ -71,5 +124,10 @@ def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def uniform(images: Tensor, random: torch.Generator) -> Tensor:
-    """U(-1, 1) in the shape and on the device of images."""
+    """Return U(-1, 1) in the shape and on the device of images."""
     return (2 * torch.rand(images.shape, generator=random) - 1).to(images)
+
+
+def _sign(model: Model, images: Tensor, labels: Tensor) -> Tensor:
+    """Return the gradient's sign; a NaN is no direction, and would make an image that no network gets right."""
+    return input_gradient(model, images, labels).sign().nan_to_num(0)

@@ -41,7 +41,7 @@ def pixelate(image: Image, factor: float, random: np.random.Generator) -> Image:
     """Reduces the side by box averages and enlarges it again."""
     height, width = image.shape[:2]
     box = PIL.Image.Resampling.BOX
-    small = _to_pil(image).resize((int(width * factor), int(height * factor)), box)
+    small = _to_pil(image).resize((max(1, int(width * factor)), max(1, int(height * factor))), box)
     return _from_pil(small.resize((width, height), box))
 
 

@@ -38,11 +38,15 @@ class CorruptionFolder:
             raise BadInput(
                 f"the corruption folder {self.path} holds none of: {', '.join(f'{name}.npy' for name in CORRUPTIONS)}"
             )
-        self.labels = torch.from_numpy(np.array(self._read("labels"))).long()
-        if self.labels.dim() != 1 or len(self.labels) % len(SEVERITIES) or not len(self.labels):
+        labels = self._read("labels")
+        if labels.ndim != 1 or len(labels) % len(SEVERITIES) or not len(labels):
+            raise BadInput(f"{self.path / 'labels.npy'} has shape {labels.shape}; expected (5 n,), five severities")
+        if labels.dtype.kind not in "ui" or not 0 <= labels.min() <= labels.max() < 2**31:
             raise BadInput(
-                f"{self.path / 'labels.npy'} has shape {tuple(self.labels.shape)}; expected (5 n,), five severities"
+                f"{self.path / 'labels.npy'} holds {labels.dtype} from {labels.min()} to {labels.max()}; expected "
+                "whole numbers from 0"
             )
+        self.labels = torch.from_numpy(labels.astype(np.int64))
         for name in self.names:
             images = self._read(name)
             if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(self.labels):
@@ -50,6 +54,25 @@ class CorruptionFolder:
                     f"{self.path / name}.npy holds {images.dtype} of shape {images.shape}; expected uint8 of shape "
                     f"({len(self.labels)}, H, W, C) as labels.npy has it"
                 )
+
+    def check(self, shape: tuple[int, ...], num_classes: int | None) -> None:
+        """Refuse images of another shape (C, H, W) than the data's, and labels that are none of its classes.
+
+        Raises:
+            BadInput: the folder is of other data.
+        """
+        for name in self.names:
+            height, width, channels = self._read(name).shape[1:]
+            if (channels, height, width) != shape:
+                raise BadInput(
+                    f"the images in {self.path / name}.npy have shape {(channels, height, width)}; expected the "
+                    f"data's {shape}"
+                )
+        if num_classes is not None and int(self.labels.max()) >= num_classes:
+            raise BadInput(
+                f"{self.path / 'labels.npy'} has labels up to {int(self.labels.max())}; expected those of the data's "
+                f"{num_classes} classes, from 0"
+            )
 
     def __call__(self, name: str, severity: int) -> tuple[Tensor, Tensor]:
         """Images, uint8 (n, C, H, W), and labels, int64 (n,), of one corruption and severity."""
@@ -62,6 +85,12 @@ class CorruptionFolder:
     def _read(self, name: str) -> np.ndarray:
         path = self.path / f"{name}.npy"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise BadInput(f"{path} cannot be read as an array ({error}); expected a .npy file") from error
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no file {path}")
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if not isinstance(array, np.ndarray):
+                raise ValueError("it is an .npz archive")
+        except Exception as error:  # NumPy raises as the damage has it
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise BadInput(f"{path} cannot be read as an array ({reason}); expected a .npy file") from error
+        return array

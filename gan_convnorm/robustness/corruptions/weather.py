@@ -36,7 +36,8 @@ def frost(image: Image, constants: tuple[float, float], random: np.random.Genera
     needles = np.zeros((side, side, 1))
     for angle in random.uniform(0, 360, size=3):
         needles += line_blur(random.random((side, side, 1)) ** 4, side / 8, side / 8, angle)
-    needles = (needles - needles.min()) / (needles.max() - needles.min())
+    needles -= needles.min()
+    needles /= needles.max() or 1  # 0 for an image of one pixel
     cold = plasma_fractal(side, 2.5, random)[..., None]
     ice = np.minimum(0.6 * cold + 0.6 * needles, 1.0)
     return kept * image + added * (ice * np.array(ICE) if image.shape[2] == 3 else ice)
@@ -87,4 +88,4 @@ def plasma_fractal(side: int, decay: float, random: np.random.Generator) -> NDAr
         field[half::step, ::step] = between(corners, below, centres, np.roll(centres, 1, 1))
         step, amplitude = half, amplitude / decay
     field -= field.min()
-    return (field / field.max())[:side, :side]
+    return (field / (field.max() or 1))[:side, :side]  # 0 for an image of one pixel

@@ -1,0 +1,124 @@
+"""The comparison page: run folders with other content than a run has, and where the page goes."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bad_input_cases.case import command, touch
+
+__all__ = ["CASES"]
+
+compare = partial(command, "compare")
+
+
+def summary(**values: Any) -> Any:
+    def prepare() -> None:
+        path = Path("trained/summary.json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return prepare
+
+
+def written(name: str, text: str | bytes) -> Any:
+    return lambda: touch(f"trained/{name}", text)
+
+
+ALIASES = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join(['*' + a] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+SUMMARY = {
+    "seconds": "long",
+    "g_steps": "many",
+    "g_steps is zero": 0,
+    "protocol": 5,
+    "protocol is a list": [1],
+    "hyperparameters": [1],
+    "best": "good",
+    "last": None,
+}
+
+CASES = [
+    compare("", "no run", "run"),
+    compare("none", "run that is not there", "none"),
+    compare("plan.yaml", "file in a run's place", "plan.yaml"),
+    compare("flat", "folder of pictures", "flat.*metrics.csv"),
+    compare(
+        "classifier --out page.html", "run of a classifier", "classifier", expect="clear accepted", writes="page.html"
+    ),
+    compare("trained trained", "run given twice", "twice"),
+    compare("trained trained/.", "run given twice by two names", "twice"),
+    compare("trained --out none/page.html", "page into no folder", "none"),
+    compare("trained --out flat", "page onto a folder", "flat"),
+    compare("trained --out ''", "page of no name", "--out"),
+    *(
+        compare(
+            f"trained --out {path}",
+            f"page onto {what}",
+            f"{path}.*--overwrite|--overwrite.*{path}",
+            needs=needs,
+            prepare=prepare,
+            quick=what == "a checkpoint",
+        )
+        for path, what, needs, prepare in (
+            ("trained/last.ckpt", "a checkpoint", "", None),
+            ("trained/report.html", "the run's own report", "", None),
+            ("plan.yaml", "a plan", "", None),
+            ("page.html", "somebody's page", "", lambda: touch("page.html")),
+        )
+    ),
+    compare(
+        "trained --overwrite",
+        "page that may be replaced",
+        expect="accepted",
+        writes="compare.html",
+        prepare=lambda: touch("compare.html", "<html>"),
+    ),
+    *(
+        compare(
+            "trained",
+            f"summary.json whose {key} is {value!r}",
+            "summary.json",
+            prepare=summary(**{key.split()[0]: value}),
+            expect="clear accepted",
+            writes="compare.html",
+            quick=key == "protocol",
+        )
+        for key, value in SUMMARY.items()
+    ),
+    *(
+        compare("trained", f"{name} of {what}", name, prepare=written(name, text), expect=expect, writes="compare.html")
+        for name, what, text, expect in (
+            ("summary.json", "text", "text", "clear"),
+            ("summary.json", "a list", "[1]", "clear"),
+            ("summary.json", "random bytes", bytes(range(256)), "clear"),
+            ("summary.json", "deep nesting", "[" * 100_000, "clear"),
+            ("metrics.csv", "text", "text", "clear"),
+            ("metrics.csv", "nothing", "", "clear"),
+            ("metrics.csv", "words", "step,fid\n1,good\n", "clear"),
+            ("metrics.csv", "steps that are words", "step,fid\none,2\n", "clear"),
+            ("metrics.csv", "too many columns", "step,fid\n1,2,3,4\n", "clear"),
+            ("metrics.csv", "random bytes", bytes(range(256)), "clear"),
+            ("metrics.csv", "NaN", "step,fid,isc\n1,nan,inf\n", "clear accepted"),
+            ("metrics.csv", "its header alone", "step,fid\n", "clear accepted"),
+            ("config.yaml", "a list", "- 1", "clear"),
+            ("config.yaml", "broken YAML", "model: [", "clear"),
+            ("config.yaml", "aliases that grow without end", ALIASES, "clear"),
+            ("spectrum.json", "a list", "[1]", "clear"),
+            ("spectrum.json", "layers that are a number", '{"layers": 5}', "clear"),
+            ("spectrum.json", "layers of words", '{"layers": {"a": {"before": "x", "after": 1}}}', "clear"),
+            ("samples/step-000009.png", "text", "text", "clear accepted"),
+            ("samples/step-x.png", "no step in its name", "text", "clear accepted"),
+        )
+    ),
+    compare(
+        "trained",
+        "metrics.csv that is a folder",
+        "metrics.csv",
+        prepare=lambda: (Path("trained/metrics.csv").unlink(), Path("trained/metrics.csv").mkdir()),
+    ),
+]

@@ -1,0 +1,157 @@
+"""Checks of arguments, made before anything is built: one line with the layer, the value and the choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from torch import Tensor
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["PADDING_MODES", "check_choice", "check_convolution", "check_images", "check_number", "check_whole"]
+
+PADDING_MODES = ("zeros", "circular", "reflect", "replicate")
+AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+
+
+def check_number(
+    owner: str,
+    option: str,
+    value: Any,
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    most: float = math.inf,
+    below: float = math.inf,
+) -> None:
+    """Refuse a value that is not a finite number within its limits.
+
+    Args:
+        owner: name of the layer or norm, for the message.
+        option: name of the argument.
+        value: of the argument.
+        least: the smallest number that is allowed.
+        above: a number that is too small.
+        most: the largest number that is allowed.
+        below: a number that is too large.
+
+    Raises:
+        BadInput: another value.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    if number and least <= value <= most and above < value < below:
+        return
+    limits = [f"of at least {least:g}"] * (least > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
+    limits += [f"of at most {most:g}"] * (most < math.inf) + [f"below {below:g}"] * (below < math.inf)
+    expected = " and ".join(limits)
+    raise BadInput(f"{owner}: {option} is {value!r}, and must be a finite number {expected}".rstrip())
+
+
+def check_whole(owner: str, option: str, value: Any, *, least: int = 1) -> None:
+    """Refuse a value that is not a whole number of at least so much.
+
+    Raises:
+        BadInput: another value.
+    """
+    if not _is_whole(value, least):
+        raise BadInput(f"{owner}: {option} is {value!r}, and must be a whole number of at least {least}")
+
+
+def check_choice(owner: str, option: str, value: Any, choices: Sequence[Any]) -> None:
+    """Refuse a value that is not one of the choices.
+
+    Raises:
+        BadInput: another value.
+    """
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
+        listed = ", ".join(map(repr, choices))
+        raise BadInput(f"{owner}: {option} is {value!r}, and must be one of: {listed}")
+
+
+def check_convolution(
+    owner: str,
+    dims: int,
+    *,
+    in_channels: Any,
+    out_channels: Any,
+    kernel_size: Any,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: Any = 1,
+    padding_mode: Any = "zeros",
+    output_padding: Any = 0,
+    padding_modes: Sequence[str] = PADDING_MODES,
+) -> None:
+    """Refuse a geometry that no convolution has; torch accepts some of them and fails in the forward, or never.
+
+    Args:
+        owner: name of the layer, for the message.
+        dims: spatial dimensions.
+        in_channels: as in `torch.nn.Conv2d`.
+        out_channels: as in `torch.nn.Conv2d`.
+        kernel_size: as in `torch.nn.Conv2d`.
+        stride: as in `torch.nn.Conv2d`.
+        padding: as in `torch.nn.Conv2d`.
+        dilation: as in `torch.nn.Conv2d`.
+        groups: as in `torch.nn.Conv2d`.
+        padding_mode: as in `torch.nn.Conv2d`.
+        output_padding: as in `torch.nn.ConvTranspose2d`.
+        padding_modes: the modes that the layer has.
+
+    Raises:
+        BadInput: such a geometry.
+    """
+    for option, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+        check_whole(owner, option, value)
+    for option, value in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if value % groups:
+            raise BadInput(f"{owner}: groups is {groups}, and must divide {option}, which is {value}")
+    sizes = {"kernel_size": (kernel_size, 1), "stride": (stride, 1), "dilation": (dilation, 1)}
+    if not isinstance(padding, str):
+        sizes["padding"] = (padding, 0)
+    for option, (value, least) in (sizes | {"output_padding": (output_padding, 0)}).items():
+        _check_sizes(owner, option, value, dims, least)
+    if isinstance(padding, str):
+        check_choice(owner, "padding", padding, ("valid", "same"))
+        if padding == "same" and _each(stride, dims) != [1] * dims:
+            raise BadInput(f"{owner}: padding is 'same' and stride {stride!r}; 'same' needs stride 1: give a number")
+    check_choice(owner, "padding_mode", padding_mode, padding_modes)
+    triples = zip(_each(output_padding, dims), _each(stride, dims), _each(dilation, dims), strict=True)
+    if any(extra >= max(s, d) for extra, s, d in triples):
+        raise BadInput(
+            f"{owner}: output_padding is {output_padding!r}, and must be below the stride {stride!r} or the dilation "
+            f"{dilation!r}"
+        )
+
+
+def check_images(owner: str, images: Tensor, channels: int, dims: int) -> None:
+    """Refuse an input that is neither a batch of images nor one image.
+
+    Raises:
+        BadInput: another number of dimensions or of channels.
+    """
+    if images.dim() - dims not in (1, 2) or images.shape[-dims - 1] != channels:
+        raise BadInput(
+            f"{owner}: found an input of shape {tuple(images.shape)}, expected (batch, {channels}, {AXES[dims]}) or "
+            f"({channels}, {AXES[dims]})"
+        )
+
+
+def _check_sizes(owner: str, option: str, value: Any, dims: int, least: int) -> None:
+    listed = list(value) if isinstance(value, (tuple, list)) else [value] * dims
+    if len(listed) != dims or not all(_is_whole(size, least) for size in listed):
+        raise BadInput(
+            f"{owner}: {option} is {value!r}, and must be a whole number of at least {least}, or {dims} of them"
+        )
+
+
+def _each(value: Any, dims: int) -> list[int]:
+    return list(value) if isinstance(value, (tuple, list)) else [value] * dims
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

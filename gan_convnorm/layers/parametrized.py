@@ -1,0 +1,51 @@
+"""Parametrized weights: registered, and reset with the layer that has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+__all__ = ["parametrize_weight", "recomputing"]
+
+
+def parametrize_weight(layer: nn.Module, parametrization: nn.Module, *, unsafe: bool = False) -> nn.Module:
+    """Register a parametrization of a layer's weight, which the layer's `reset_parameters` then reaches.
+
+    torch's own `reset_parameters` of a parametrized layer draws into a copy of the weight. So after `to_empty` the
+    stored weight, and what a parametrization keeps, would stay as they are. Here the stored weight is drawn, and then
+    the parametrization's method `reset_state(weight)`, if it has one, is called.
+
+    Args:
+        layer: with a `weight`, parametrized in place.
+        parametrization: of the weight.
+        unsafe: as in `torch.nn.utils.parametrize.register_parametrization`.
+    """
+    parametrize.register_parametrization(layer, "weight", parametrization, unsafe=unsafe)
+    # torch has made a class for this layer alone.
+    type(layer).reset_parameters = _reset_parameters  # type: ignore[attr-defined]
+    return layer
+
+
+@torch.no_grad()
+def _reset_parameters(layer: Any) -> None:
+    """Draw the weights of a parametrized layer as the plain layer does, and start its parametrizations anew."""
+    plain: Any = type(layer).__bases__[0]
+    parametrizations = layer.parametrizations.weight
+    stored = parametrizations.original if parametrizations.is_tensor else parametrizations.original1
+    drawn: Any = object.__new__(plain)
+    drawn.__dict__.update(layer.__dict__)
+    drawn.__dict__["_parameters"] = {**layer._parameters, "weight": nn.Parameter(torch.empty_like(stored))}
+    plain.reset_parameters(drawn)
+    layer.weight = drawn.weight.detach()
+    for parametrization in parametrizations:
+        reset = getattr(parametrization, "reset_state", None)
+        if reset is not None:
+            reset(drawn.weight.detach())
+
+
+def recomputing() -> bool:
+    """Return whether a backward runs: then a forward is gradient checkpointing's second one, and no state advances."""
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

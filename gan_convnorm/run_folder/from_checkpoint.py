@@ -1,0 +1,101 @@
+"""Modules that are made from a checkpoint, of plain values and weights alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pytorch_lightning as pl
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.plain_values import check_arguments
+from gan_convnorm.run_folder.checkpoint_files import read_checkpoint
+from gan_convnorm.run_folder.run_settings import RUN, RunSettings, model_record
+from gan_convnorm.trust import check_trusted, code_names
+from gan_convnorm.weights import check_weights
+
+__all__ = ["FromCheckpoint"]
+
+
+class FromCheckpoint(pl.LightningModule):
+    """A LightningModule whose `load_from_checkpoint` imports nothing that the file names.
+
+    Attributes:
+        program: the module's name in checkpoints.
+        optimizer_count: how many optimizers it has.
+        named: constructor's arguments that may name code outside this package.
+        architecture: constructor's arguments that decide which weights there are.
+    """
+
+    program: ClassVar[str]
+    optimizer_count: ClassVar[int]
+    named: ClassVar[tuple[str, ...]]
+    architecture: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: Any, map_location: Any = "cpu", *, trust: Sequence[str] = (), **changes: Any
+    ) -> Self:
+        """Return the module of a checkpoint, in evaluation mode.
+
+        Args:
+            checkpoint_path: a .ckpt file.
+            map_location: device that the module is put on.
+            trust: modules that the checkpoint's settings may name, such as one with your own normalization.
+            changes: constructor's arguments in place of the checkpoint's.
+
+        Raises:
+            BadInput: no file; a damaged or foreign one; code that is not trusted; weights of another network, or NaN.
+        """
+        path = Path(checkpoint_path)
+        checkpoint = read_checkpoint(path)
+        settings = cls.settings_in(checkpoint, path)
+        check_trusted(cls.code_in(settings), trust, path)
+        try:
+            module: Any = cls(**{**settings.model, **changes})
+        except BadInput:
+            raise
+        except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise BadInput(f"{path} describes a {cls.program} that cannot be built ({reason})") from error
+        module.on_load_checkpoint(checkpoint)
+        module.load_state_dict(checkpoint["state_dict"])
+        return module.to(map_location).eval()
+
+    @classmethod
+    def settings_in(cls, checkpoint: dict[str, Any], source: object) -> RunSettings:
+        """Return the run's settings in a checkpoint of this kind of module.
+
+        Raises:
+            BadInput: another program's checkpoint, or arguments that this module does not take.
+        """
+        settings = RunSettings.read(checkpoint.get(RUN), source)
+        if settings.program != cls.program:
+            raise BadInput(f"{source} is a {settings.program[:40]!r} checkpoint; expected one of a {cls.program}")
+        check_arguments(cls, settings.model, f"the model's settings in {source}")
+        return settings
+
+    @classmethod
+    def code_in(cls, settings: RunSettings) -> list[str]:
+        """Return the names of code outside this package in a model's settings."""
+        return [part for name in cls.named for part in code_names(settings.model.get(name) or "")]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        names = inspect.signature(type(self)).parameters  # Lightning keeps entries of its own beside them
+        arguments = {name: value for name, value in self.hparams.items() if name in names}
+        checkpoint[RUN] = {**checkpoint.get(RUN, {}), **model_record(self.program, arguments)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that the weights are of this network.
+
+        Raises:
+            BadInput: names the first setting or weight that differs.
+        """
+        settings = self.settings_in(checkpoint, "the checkpoint")
+        for name in self.architecture:
+            found, expected = settings.model.get(name), self.hparams[name]
+            if found != expected:
+                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
+        check_weights(self, checkpoint["state_dict"])

@@ -1,0 +1,160 @@
+"""One process at a time writes to a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.atomic_write import remove_dead_parts
+from gan_convnorm.errors import BadInput
+from gan_convnorm.run_folder.slurm_job import slurm_job
+
+try:
+    import fcntl
+except ImportError:  # Windows, which has no flock: nothing is locked there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["LOCK", "folder_locks", "lock_folder", "read_holder"]
+
+LOCK = ".lock"
+#: of file systems that know no locks, such as some NFS mounts
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+#: the locked files of this process; the system frees their locks when it dies, however it dies
+_held: dict[Path, int] = {}
+#: of them those in folders that this process has made
+_made: set[Path] = set()
+
+
+def lock_folder(folder: Path, *, made: bool = False) -> None:
+    """Keep other processes from writing to a folder for as long as this one lives, or until `folder_locks` ends.
+
+    The folder's `.lock` names the process. A second call by the same process does nothing.
+
+    Args:
+        folder: it exists.
+        made: it was made for this process, and goes again when nothing is written to it.
+
+    Raises:
+        BadInput: another process holds the lock; or the folder cannot be written.
+    """
+    path = folder.resolve() / LOCK
+    if made:
+        _made.add(path)
+    if path in _held and _is_at(_held[path], path):
+        return
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except OSError as error:
+            raise BadInput(
+                f"the run folder {folder} cannot be written ({error.strerror}); choose another with --out"
+            ) from error
+        try:
+            _flock(descriptor, folder)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise BadInput(
+                f"the run folder {folder} is being written by {_words(read_holder(folder))}; wait for it, or choose "
+                "another with --out"
+            ) from error
+        if _is_at(descriptor, path):
+            break
+        os.close(descriptor)  # its holder has ended, and removed the file, between the two lines
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job()}).encode() + b"\n")
+    _held[path] = descriptor
+    remove_dead_parts(folder)
+
+
+@contextlib.contextmanager
+def folder_locks() -> Iterator[None]:
+    """Free the locks that are taken in the block; after an error, remove the folders that nothing was written to."""
+    before = set(_held)
+    try:
+        yield
+    except BaseException:
+        for path in _made - before:
+            _remove_empty(path.parent)
+        raise
+    finally:
+        for path in set(_held) - before:
+            _release(path)
+            _made.discard(path)
+
+
+def read_holder(folder: Path) -> dict[str, Any]:
+    """Return the process that a folder's lock names, by "pid", "host", "since" and "slurm_job"; empty if none is."""
+    try:
+        found = json.loads((folder / LOCK).read_bytes()[:4096])
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _flock(descriptor: int, folder: Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warnings.warn(
+            f"the file system of {folder} has no locks ({error.strerror}); let one process alone write there",
+            stacklevel=3,
+        )
+
+
+def _release(path: Path) -> None:
+    descriptor = _held.pop(path)
+    # In a SLURM job it tells the job, when it is started again, which folder is its own.
+    if slurm_job() is None and _is_at(descriptor, path):
+        with contextlib.suppress(OSError):
+            path.unlink()
+    os.close(descriptor)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that has a lock and perhaps a configuration, but nothing that was trained."""
+    with contextlib.suppress(OSError):
+        if {entry.name for entry in folder.iterdir()} <= {LOCK, "config.yaml"}:
+            for name in ("config.yaml", LOCK):
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _words(holder: dict[str, Any]) -> str:
+    if not isinstance(holder.get("pid"), int):
+        return "another process"
+    return f"process {holder['pid']} on {holder.get('host')!s:.80}, since {holder.get('since')!s:.40}"
+
+
+def _forget() -> None:
+    """A copy of this process, such as a loader's worker, must not hold the locks on when this one is dead."""
+    for descriptor in _held.values():
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

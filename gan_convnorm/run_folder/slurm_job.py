@@ -1,0 +1,36 @@
+"""A run in a SLURM job that may be stopped and started again with the same command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+__all__ = ["is_restarted_job", "requeue_job", "slurm_job"]
+
+
+def slurm_job() -> str | None:
+    """Return the job's number, ARRAY_TASK in a job array; None outside of SLURM."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID") or None
+
+
+def is_restarted_job() -> bool:
+    """Return True if SLURM has started this job before: after preemption, a failed node, or a request."""
+    return slurm_job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0").strip() not in ("", "0")
+
+
+def requeue_job() -> str | None:
+    """Ask SLURM to start this job again when it has ended.
+
+    Returns:
+        None if it will; otherwise the reason why not.
+    """
+    job = slurm_job()
+    if job is None:
+        return "there is no SLURM job"
+    try:
+        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"scontrol cannot be run: {error}"
+    said = " ".join((done.stderr or done.stdout).split())
+    return None if done.returncode == 0 else said or f"scontrol ended with {done.returncode}"

@@ -1,0 +1,129 @@
+"""How a program is asked to stop: by a signal, or by the reader of its output going away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+__all__ = ["listen", "reason", "stop_signals"]
+
+Receiver = Callable[[signal.Signals], None]
+
+#: the last one is told
+_receivers: list[Receiver] = []
+
+
+def listen(receiver: Receiver) -> Callable[[], None]:
+    """Tell `receiver` of Ctrl-C, SIGTERM, SIGHUP, in a SLURM job SIGUSR1, and of a reader that is gone, as SIGPIPE.
+
+    A second signal of the same kind ends the process at once. Signals that were ignored, as by nohup, still are.
+
+    Args:
+        receiver: called from within whatever the main thread does.
+
+    Returns:
+        A function that makes everything what it was before.
+    """
+    before: dict[int, Any] = {}
+    _receivers.append(receiver)
+    for number in _stopping():
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            try:
+                before[number] = signal.signal(number, _handle)
+            except ValueError:  # not the main thread, which alone may set handlers
+                break
+
+    def restore() -> None:
+        if receiver in _receivers:
+            _receivers.remove(receiver)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    return restore
+
+
+def reason(number: signal.Signals) -> str:
+    """Return why a program stops, for a line that begins with "stopped"."""
+    return "as its output has no reader (SIGPIPE)" if number.name == "SIGPIPE" else f"by {number.name}"
+
+
+def _stopping() -> list[signal.Signals]:
+    names = ["SIGINT", "SIGTERM", "SIGHUP", *(["SIGUSR1"] if "SLURM_JOB_ID" in os.environ else [])]
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has two of them
+
+
+def _handle(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    _receivers[-1](signal.Signals(number))
+
+
+@contextlib.contextmanager
+def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
+    """End the block, and the program, in one line when it is asked to stop; a run with a step to finish `listen`s.
+
+    Args:
+        tell: prints the line.
+
+    Raises:
+        SystemExit: 128 and the signal's number, from wherever the main thread is: nothing but this passes through
+            every `except Exception` on the way.
+    """
+
+    def receive(number: signal.Signals) -> None:
+        tell(f"stopped {reason(number)}; go on with --resume last if there is a checkpoint, otherwise start again")
+        raise SystemExit(128 + number)
+
+    _open_closed_streams()
+    restore = listen(receive)
+    output = sys.stdout
+    if output is not None:
+        sys.stdout = _Output(output)
+    try:
+        yield
+    finally:
+        if isinstance(sys.stdout, _Output):
+            sys.stdout = output
+        restore()
+
+
+class _Output:
+    """A stream whose reader may go away, as in `train_gan.py | head`: it is told, and the rest is dropped."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._gone()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._gone()
+
+    def _gone(self) -> None:
+        # What the stream still holds, and the interpreter flushes at its end, goes where it meets no error.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        _receivers[-1](signal.Signals(getattr(signal, "SIGPIPE", 13)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _open_closed_streams() -> None:
+    """Open closed standard streams on nothing: the next file would get the number, and a child's output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
