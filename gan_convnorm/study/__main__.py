@@ -11,14 +11,20 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import one_line_errors
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.results import Result
 
+if TYPE_CHECKING:
+    from gan_convnorm.study.plan import Plan
+    from gan_convnorm.study.queue import Queue
+
 STUDIES = Path("checkpoints/runs/studies")
+#: and threads; more are a slip of the finger
+MOST_PROCESSES = 1024
 
 
 def main(words: list[str] | None = None) -> None:
@@ -63,16 +69,18 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     plan = read_plan(arguments.study)
     if arguments.smoke:
         plan = plan.for_smoke()
-    threads = arguments.threads or max(1, _cores() // max(1, arguments.workers))
+    given = arguments.threads
+    threads = max(1, _cores() // max(1, arguments.workers)) if given is None else given
     for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
-        if value < 1:
-            raise BadInput(f"{flag} is {value}; expected 1 or more")
+        if not 1 <= value <= MOST_PROCESSES:
+            raise BadInput(f"{flag} is {value}; expected 1 to {MOST_PROCESSES}")
     if importlib.util.find_spec("optuna") is None:
         raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
     out: Path = arguments.out or STUDIES / plan.name
     storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
     _claim(out, arguments.storage is None)
     from gan_convnorm.study.queue import Queue
+    from gan_convnorm.study.storage import storage_errors
 
     points = plan.points()
     display = _Display(len(points))
@@ -86,10 +94,16 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         words=words,
         tell=display.tell,
     )
+    with storage_errors(storage):
+        return _run(plan, queue, display, out, report=arguments.report)
+
+
+def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool) -> int:
+    """Run what is left, write the report of what is there, and return the exit status."""
     display.start(done=len(queue.results()))
     status = 0
     try:
-        if not arguments.report:
+        if not report:
             queue.run(display.finished)
     except KeyboardInterrupt:
         status = 130
@@ -101,7 +115,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
         floor = queue.study.user_attrs.get("floor")
         if floor is None and status == 0:
-            floor = _floor(queue.out, [point.name for point in points])
+            floor = _floor(queue.out, list(queue.points))
             if floor is not None:
                 queue.study.set_user_attr("floor", floor)
         for path in write_report(plan, results, out, floor=floor, failed=queue.failed()):
@@ -109,8 +123,9 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     for label in queue.failed():
         print(f"not there, its worker died twice: {label}", file=sys.stderr)
         status = status or 1
-    if status == 130 or arguments.report:
-        print(f"{len(results)} of {len(points)} runs are done; the same command without --report goes on", flush=True)
+    if status == 130 or report:
+        total = len(queue.points)
+        print(f"{len(results)} of {total} runs are done; the same command without --report goes on", flush=True)
     return status
 
 
