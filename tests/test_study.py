@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import yaml
 from sqlalchemy.exc import OperationalError
@@ -23,6 +24,7 @@ from gan_convnorm.study import queue as queue_module
 from gan_convnorm.study import read_plan
 from gan_convnorm.study.__main__ import main
 from gan_convnorm.study.comparison import against, spread
+from gan_convnorm.study.floor import main as floor_main
 from gan_convnorm.study.queue import AHEAD, Queue
 from gan_convnorm.study.report import write_report
 from gan_convnorm.study.results import Result, read_result, write_table
@@ -268,6 +270,34 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert all(f"]({name})" in text for name in pictures)
     page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == len(pictures) and "4.00 +- 1.00" in page
+
+
+def test_a_report_replaces_its_own_files_and_no_others(tmp_path):
+    plan = read_plan(written(tmp_path))
+    runs = [result("none", 0), result("spectral", 0)]
+    paths = write_report(plan, runs, tmp_path, floor=None, failed=[])
+    assert write_report(plan, runs, tmp_path, floor=None, failed=[]) == paths
+    for path in paths:
+        kept = path.read_bytes()
+        path.write_bytes(b"precious")
+        if path.suffix == ".png":
+            report = tmp_path / "report.md"
+            report.write_text(report.read_text().replace(f"]({path.name})", ""))
+        if path.suffix == ".html":
+            (tmp_path / "report.md").unlink()
+        with pytest.raises(BadInput, match=f"{path.name} exists and was not written by this command"):
+            write_report(plan, runs, tmp_path, floor=None, failed=[])
+        assert path.read_bytes() == b"precious"
+        write_report(plan, runs, tmp_path, floor=None, failed=[], overwrite=True)
+        assert path.read_bytes() == kept
+
+
+def test_the_page_of_an_earlier_version_is_replaced(tmp_path):
+    plan, runs = read_plan(written(tmp_path)), [result()]
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    (tmp_path / "report.html").write_text("<!DOCTYPE html>\n<html>of an earlier version</html>")
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    assert "earlier version" not in (tmp_path / "report.html").read_text()
 
 
 # --- each run once
@@ -596,6 +626,59 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
     point = one_point(tmp_path).points()[0]
     with pytest.raises(BadInput, match="there is no run folder"):
         read_result(point, tmp_path / "nothing", "one")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("step,fid\n10,4.0\n")
+    for model, message in (({}, "n_dis None"), ({"n_dis": 1, "disc_lr": "fast"}, "disc_lr 'fast'")):
+        (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "model": model}))
+        with pytest.raises(BadInput, match=f"model.{message}; expected a number"):
+            read_result(point, run, "one")
+    (run / "config.yaml").write_text(yaml.safe_dump({"model": {"n_dis": 1, "disc_lr": 0.1}}))
+    (run / "summary.json").write_text('{"g_steps": null, "times": null, "final": null, "versions": null}')
+    assert read_result(point, run, "one").steps == 10
+
+
+def test_a_stored_result_of_another_version_is_one_line(tmp_path):
+    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    (name,) = queue.points
+    state = optuna.trial.TrialState.COMPLETE
+    for stored in ({"grid": "main"}, [1], None):
+        attributes = {"point": name, "result": stored}
+        queue.study.add_trial(optuna.trial.create_trial(state=state, value=1.0, user_attrs=attributes))
+        with pytest.raises(BadInput, match="the storage holds a result of main-none-seed0"):
+            queue.results()
+
+
+def write_config(folder, **data):
+    folder.mkdir()
+    scores = {"metrics": "fid", "protocol": "quick", "extractor": "classifier"}
+    scores |= {"extractor_weights": None, "isc_splits": 10}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data, "scores": scores}))
+
+
+@pytest.mark.parametrize("path", ["evil.Data", "os.system", "gan_convnorm.data.folder.Path", "gan_convnorm.data.x", ""])
+def test_the_floor_imports_no_code_that_a_run_names(tmp_path, monkeypatch, capsys, path):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil.py").write_text("open('evil.txt', 'w')\nraise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path / "run", class_path=path)
+    with pytest.raises(SystemExit) as caught:
+        floor_main(["run", "another.Class"])
+    assert caught.value.code == 2
+    assert "code that neither this package has nor the study names" in capsys.readouterr().err
+    assert not (tmp_path / "evil.txt").exists()
+    if path == "evil.Data":  # what the study names is imported
+        with pytest.raises(RuntimeError):
+            floor_main(["run", "evil.Data"])
+
+
+@pytest.mark.parametrize("arguments", [{"nonsense": 1}, {"resolution": "large"}, [1]])
+def test_the_floor_of_damaged_arguments_is_one_line(tmp_path, capsys, arguments):
+    write_config(tmp_path / "run", class_path="gan_convnorm.data.Digits", init_args=arguments)
+    with pytest.raises(SystemExit) as caught:
+        floor_main([str(tmp_path / "run")])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: the arguments of the run's data")
 
 
 def test_the_shipped_studies_are_plans():

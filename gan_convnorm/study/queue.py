@@ -21,7 +21,7 @@ from optuna.trial import TrialState
 
 from gan_convnorm.errors import NOT_FINITE, BadInput
 from gan_convnorm.study.plan import Point
-from gan_convnorm.study.results import Result, read_result
+from gan_convnorm.study.results import Result, read_result, stored_result
 from gan_convnorm.study.storage import open_study
 
 __all__ = ["Queue"]
@@ -126,8 +126,8 @@ class Queue:
 
     def results(self) -> list[Result]:
         """Return those of all runs that have ended, of this process and of others, in the points' order."""
-        found = {t.user_attrs["point"]: t.user_attrs["result"] for t in self._trials((TrialState.COMPLETE,))}
-        return [Result(**found[name]) for name in self.points if name in found]
+        found = {t.user_attrs["point"]: t.user_attrs.get("result") for t in self._trials((TrialState.COMPLETE,))}
+        return [stored_result(name, found[name]) for name in self.points if name in found]
 
     def failed(self) -> list[str]:
         """Return the labels of the points whose worker died twice."""
@@ -251,7 +251,7 @@ class Queue:
         if folder.exists():  # died before its first checkpoint
             folder.rename(_free_name(folder))
         config = _beside(folder, ".yaml")
-        config.write_text(yaml.safe_dump(point.config))
+        config.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*command, "--config", str(config), *self.words]
 
 
@@ -259,7 +259,7 @@ _HOLDING = (*OPEN, TrialState.COMPLETE)
 
 
 def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1].removeprefix("error: ") if lines else "it said nothing"
 
 
