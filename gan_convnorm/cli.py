@@ -25,12 +25,13 @@ from gan_convnorm.callbacks import (
     StepProgressBar,
     TensorBoardCurves,
 )
-from gan_convnorm.command_line import RunCommand, is_first_process
+from gan_convnorm.command_line import RunCommand
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import BETTER, EXTRACTORS
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
+from gan_convnorm.run_errors import is_first_process
 from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 from gan_convnorm.trainer_settings import check_gan_settings, has_processes
@@ -136,6 +137,8 @@ class Command(RunCommand):
                 f"the checkpoint names the extractor {str(scores.get('extractor'))[:60]!r} with weights "
                 f"{str(scores.get('extractor_weights'))[:60]!r}, which a checkpoint must not choose"
             )
+        if command == "predict":
+            config.setdefault("data", self._shapes())
         return config
 
     def check_resumed(self, checkpoint: dict[str, Any]) -> None:
@@ -153,10 +156,14 @@ class Command(RunCommand):
         config = self.config[self.subcommand]
         check_gan_settings(config.trainer)
         if self.subcommand == "predict" and not config.nearest:
-            # The shapes are known, and no image is looked at: the data may be gone.
-            shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
-            path = f"{ImageData.__module__}.{ImageData.__qualname__}"
-            config["data"] = Namespace(class_path=path, init_args=Namespace(**shapes, batch_size=1, seed=0))
+            shapes = self._shapes()
+            config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
+
+    def _shapes(self) -> dict[str, Any]:
+        """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
+        shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
+        path = f"{ImageData.__module__}.{ImageData.__qualname__}"
+        return {"class_path": path, "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -16,14 +14,14 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from gan_convnorm.command_words import suggestion, values_of, with_known_spelling
+from gan_convnorm.command_words import suggestion, with_known_spelling
 from gan_convnorm.configuration_errors import foreign_errors, in_plain_words, restoring_errors
+from gan_convnorm.configuration_files import given_values, read_configurations
 from gan_convnorm.data import DATA, Digits, ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.one_line_errors import fail, status_and_line
-from gan_convnorm.plain_yaml import read_yaml
+from gan_convnorm.one_line_errors import fail
+from gan_convnorm.run_errors import is_first_process, run_errors
 from gan_convnorm.run_folder import (
     LAST,
     RUNS,
@@ -38,14 +36,10 @@ from gan_convnorm.run_folder import (
     restarted_folder,
 )
 from gan_convnorm.stop_signals import stop_signals
-from gan_convnorm.strategies import is_lost_process
-from gan_convnorm.text_files import read_text
-from gan_convnorm.trust import TRUST_HELP, check_trusted, parse_trust
+from gan_convnorm.trust import TRUST_HELP, check_trusted, code_names, parse_trust
 
-__all__ = ["Parser", "RunCommand", "is_first_process"]
+__all__ = ["Parser", "RunCommand"]
 
-#: parts of a configuration
-SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 #: class paths of the package's own data modules
 DATA_PATHS = {f"{each.__module__}.{each.__qualname__}" for each in DATA.values()}
 
@@ -170,10 +164,7 @@ class RunCommand(LightningCLI):
         if words[0] in commands:
             words = with_known_spelling(words, commands[words[0]]._option_string_actions)
         words = [_data_class_path(words[i - 1] if i else "", word) for i, word in enumerate(words)]
-        files = [_read_config(Path(name)) for name in values_of(words, "-c", "--config")]
-        for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
-            if Path(name).exists():  # jsonargparse reads a section from a file of its own
-                _read_config(Path(name), sections=False)
+        files = read_configurations(words)
         self.run_folder, checkpoint = self._checkpoint(words, files)
         if checkpoint is None:
             # Not a parser's default: its arguments would stay when --data or a file names another class.
@@ -222,14 +213,21 @@ class RunCommand(LightningCLI):
             )
 
     def _check_code(self, words: list[str], files: list[dict[str, Any]], checkpoint: Path) -> None:
-        """Raise for code that the checkpoint names and that neither the command line nor --trust does."""
+        """Raise for code that the checkpoint names and that neither the person nor --trust does."""
         module: Any = self._model_class
+        short = {nested: flag for flag, nested in self.flags.items()}
+        data = given_values(words, files, "data", "class_path", "--data")
+        values = list(data)
+        for name in module.named:
+            nested = f"model.{name}"
+            values += given_values(words, files, "model", name, *([short[nested]] if nested in short else []))
+        given = {part for value in values for part in (value, *code_names(value))}
         names = module.code_in(self.settings)
-        if self.settings.data not in DATA_PATHS:
-            names += [self.settings.data]
-        given = " ".join([*words, *map(str, files)])
-        trust = parse_trust([*values_of(words, "--trust"), *(str(file.get("trust") or "") for file in files)])
+        names += [self.settings.data] if self.settings.data not in DATA_PATHS and self.settings.data else []
+        trust = parse_trust(given_values(words, files, "", "trust"))
         check_trusted([name for name in names if name not in given], trust, checkpoint)
+        if not self.settings.data and not data and words[0] != "predict":
+            raise BadInput(f"{checkpoint} does not name the data it was trained on; give them with --data")
 
     def _parse_ckpt_path(self) -> None:
         """Nothing: `parse_arguments` has done it, and lets the command line win."""
@@ -239,12 +237,9 @@ class RunCommand(LightningCLI):
         command = words[0]
         if command not in self.subcommands() or "-h" in words or "--help" in words:
             return None, None
-        trainers = [file.get("trainer") or {} for file in files]
-        outs = [str(each.get("default_root_dir") or "") for each in trainers]
-        outs += values_of(words, "--out", "--trainer.default_root_dir")
+        outs = given_values(words, files, "trainer", "default_root_dir", "--out")
         out = Path(outs[-1]) if outs and outs[-1] not in ("", "null") else None
-        paths = [str(file["ckpt_path"]) for file in files if file.get("ckpt_path")]
-        paths += values_of(words, "--ckpt_path", "--resume")
+        paths = given_values(words, files, "", "ckpt_path", "--resume")
         if not paths and command == "fit" and (own := restarted_folder(out, self.runs)) is not None:
             return own, last_checkpoint(own)
         if not paths or paths[-1] == "null":
@@ -331,17 +326,6 @@ def _data_class_path(flag: str, word: str) -> str:
     return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
 
 
-def _read_config(path: Path, sections: bool = True) -> dict[str, Any]:
-    """Return a configuration file's content; its own errors name the file, which jsonargparse's do not."""
-    content = read_yaml(read_text(path, "a configuration file"), str(path))
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
-    for name in SECTIONS if sections else ():
-        if name in content and not isinstance(content[name], dict):
-            raise BadInput(f"{path} has {name}: {content[name]!r:.60}; expected a mapping with the settings of {name}")
-    return content
-
-
 def _settings_by_name(config: dict[str, Any]) -> dict[str, Any]:
     """Return what a run's steps depend on: the model, the data, the seed and the number of processes."""
     data = config.get("data") or {}
@@ -355,41 +339,3 @@ def _tell(line: str) -> None:
     if is_first_process():
         with contextlib.suppress(OSError):
             print(f"error: {line}", file=sys.stderr, flush=True)
-
-
-def is_first_process() -> bool:
-    """Of several that Lightning, torchrun or SLURM started; true for one alone."""
-    return getattr(rank_zero_only, "rank", 0) == 0
-
-
-@contextlib.contextmanager
-def run_errors() -> Iterator[None]:
-    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
-
-    What Lightning says beside the results is held back.
-    """
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for message in (
-        ".*LeafSpec.* is deprecated",  # between pytorch-lightning 2.6.6 and torch 2.14
-        "Checkpoint directory .* exists and is not empty",  # a resumed run's own
-        "The dirpath has changed from",  # a resumed run with --out, whose best score counts anew
-        "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
-    ):
-        warnings.filterwarnings("ignore", message)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
-    try:
-        yield
-    except Exception as error:
-        found = status_and_line(error)
-        if found is None and is_lost_process(error):
-            reason = " ".join(str(error).split())[-160:]
-            fail(f"another process has ended or does not answer ({reason}); go on with --resume last on all", 1)
-        if found is None:
-            raise
-        status, line = found
-        if not is_first_process():
-            raise SystemExit(status) from error
-        if isinstance(error, OSError):
-            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
-        fail(line, status)

@@ -18,6 +18,8 @@ def with_known_spelling(words: Sequence[str], known: Collection[str]) -> list[st
     spelled = {flag.replace("_", "-"): flag for flag in known}
 
     def correct(word: str) -> str:
+        if word.startswith("-c") and len(word) > 2:  # as in -cFILE
+            return "--config=" + word[2:].removeprefix("=")
         flag, equals, value = word.partition("=")
         if not flag.startswith("--") or flag in known:
             return word

@@ -79,7 +79,6 @@ class GAN(Sampler, FromCheckpoint):
     architecture = (
         "resolution",
         "channels",
-        "num_classes",
         "network",
         "row",
         "attention",

@@ -124,8 +124,9 @@ class ArrayFile:
         """Return images, uint8 (N, C, H, W); not always contiguous."""
         channels, *sides = self.image_shape(name)
         pixels = self.read(name)
-        if pixels.dim() == 3:
-            return pixels[:, None]
+        if channels == 1:
+            # Not a permutation: with one channel, its strides would pass for contiguous and select other kernels.
+            return pixels.reshape(len(pixels), 1, *sides)
         return pixels if tuple(pixels.shape[1:]) == (channels, *sides) else pixels.permute(0, 3, 1, 2)
 
     def summary(self) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 import gan_convnorm
 from gan_convnorm.cli import main
@@ -170,6 +169,16 @@ def test_your_own_words_need_no_trust(runs, capsys):
     assert Path("code-ran").exists()
 
 
+@pytest.mark.parametrize("words", [["--out", "canary.Mine"], ["--ckpt_path", "canary.Mine"], ["-ccanary.Mine"]])
+def test_the_same_word_in_another_flag_trusts_nothing(words, runs, capsys):
+    changed(runs / "gan/last.ckpt", CODE["data"][0], "canary.Mine" if "--ckpt_path" in words else "changed.ckpt")
+    if "-ccanary.Mine" in words:
+        Path("canary.Mine").write_text("{}")
+    if "--ckpt_path" not in words:
+        words = [*words, "--ckpt_path", "changed.ckpt"]
+    assert "--trust canary" in refused(capsys, main, "validate", *words)
+
+
 def test_a_run_with_your_own_code_says_what_a_checkpoint_does_not_bring_back(capsys):
     config = "trainer: {callbacks: [{class_path: canary.Call}]}\nscores: {extractor: classifier}\n"
     Path("mine.yaml").write_text(config)
@@ -270,8 +279,8 @@ def test_a_pickle_that_would_run_code_is_refused_in_our_words(capsys):
     assert "could run code" in message and "weights_only" not in message
 
 
-def test_an_own_module_in_a_strangers_trainer_can_be_loaded(tmp_path):
-    """The GAN writes its own part of the record, without our command line."""
+def test_a_gan_trained_without_our_command_line_can_be_loaded_sampled_and_scored(capsys):
+    """The GAN writes its own part of the record."""
     from short_training import fit
 
     gan, trainer = fit(steps=2, disc_norm="convnorm")
@@ -279,4 +288,10 @@ def test_an_own_module_in_a_strangers_trainer_can_be_loaded(tmp_path):
     loaded = gan_convnorm.load("own.ckpt")
     assert loaded.g_step == 2 and not loaded.training
     assert all(torch.equal(value, gan.state_dict()[name]) for name, value in loaded.state_dict().items())
-    assert isinstance(loaded, nn.Module)
+    main(["predict", "--ckpt_path", "own.ckpt", "--num", "2", "--out", "made"])
+    assert Path("made/grid.png").exists()
+    assert "does not name the data it was trained on; give them with --data" in refused(
+        capsys, main, "validate", "--ckpt_path", "own.ckpt"
+    )
+    main(["validate", "--ckpt_path", "own.ckpt", "--data", "digits", "--num-fake", "20"])
+    assert "G step 2: FID" in capsys.readouterr().out

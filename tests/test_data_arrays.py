@@ -1,5 +1,9 @@
 """Files of arrays and tensors."""
 
+import os
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +111,121 @@ def test_damaged_pixels_are_refused_at_setup(tmp_path):
     data = Arrays(str(tmp_path / "d.npz"))
     with pytest.raises(BadInput, match=r"x of .*d\.npz cannot be read .*CRC"):
         data.setup()
+
+
+@pytest.mark.parametrize(
+    ("labels", "missing"),
+    [
+        (LABELS + 1, "4 different numbers from 1 to 4, and class 0 has no image"),
+        (LABELS * 2, "4 different numbers from 0 to 6, and class 1 has no image"),
+        (np.where(LABELS == 3, 2_000_000_000, LABELS), "from 0 to 2000000000, and class 3 has no image"),
+        (np.full(10, 2**40), "1 different numbers from 1099511627776 to 1099511627776, and class 0 has no image"),
+    ],
+    ids=["from 1", "gaps", "2e9", "2**40"],
+)
+def test_every_class_has_images(tmp_path, labels, missing):
+    """Else a share of the fakes is of classes that nothing was learned of, or the networks ask for 512 GB."""
+    np.savez(tmp_path / "d.npz", x=COLOUR, y=labels)
+    torch.save({"x": EXPECTED, "y": torch.from_numpy(labels)}, tmp_path / "d.pt")
+    for name in ("d.npz", "d.pt"):
+        with pytest.raises(BadInput, match=rf"{missing}; .*numpy\.unique\(labels, return_inverse=True\)\[1\]"):
+            Arrays(str(tmp_path / name))
+    np.savez(tmp_path / "d.npz", x=COLOUR, y=np.unique(labels, return_inverse=True)[1])
+    assert Arrays(str(tmp_path / "d.npz")).num_classes == len(np.unique(labels))
+
+
+def test_labels_in_a_list(tmp_path):
+    torch.save((EXPECTED, LABELS.tolist()), tmp_path / "pair.pt")
+    torch.save({"images": EXPECTED, "labels": LABELS.tolist()}, tmp_path / "dictionary.pt")
+    for name in ("pair.pt", "dictionary.pt"):
+        assert loaded(tmp_path / name).train_set.tensors[1].tolist() == LABELS.tolist()
+    for labels in ([0.5] * 10, ["cat"] * 10, [True] * 10, [[0]] * 10, [2**70] * 10, "cats", 3):
+        torch.save((EXPECTED, labels), tmp_path / "pair.pt")
+        with pytest.raises(BadInput, match=r"labels of .*pair\.pt is a \w+; expected a tensor, or a list of whole"):
+            loaded(tmp_path / "pair.pt")
+
+
+def test_a_list_that_is_no_pair(tmp_path):
+    for content, words in (
+        ((EXPECTED,) * 3, "a tuple of 3"),
+        ([EXPECTED[0]] * 10, "a list of 10"),
+        ((), "a tuple of 0"),
+    ):
+        torch.save(content, tmp_path / "d.pt")
+        with pytest.raises(BadInput, match=rf"d\.pt holds {words}; expected a tensor, a pair \(images, labels\) or"):
+            loaded(tmp_path / "d.pt")
+
+
+def test_files_from_before_torch_1_6(tmp_path):
+    """They are no zip archives, and cannot be memory-mapped."""
+    torch.save({"images": EXPECTED}, tmp_path / "d.pt", _use_new_zipfile_serialization=False)
+    assert torch.equal(loaded(tmp_path / "d.pt").train_set.tensors[0], EXPECTED)
+
+
+class Code:
+    """Runs a command where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("place", ["key", "labels"])
+def test_nothing_runs_and_torchs_advice_reaches_nobody(tmp_path, place, zipped):
+    content = {"images": EXPECTED, place: Code(tmp_path / "ran")}
+    torch.save(content, tmp_path / "d.pt", _use_new_zipfile_serialization=zipped)
+    with pytest.raises(BadInput, match=r"d\.pt holds Python objects \(\S+\), which could run code when it") as error:
+        loaded(tmp_path / "d.pt")
+    for word in ("weights_only", "Re-running", "\n"):
+        assert word not in str(error.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "an empty file"),
+        (b"<html></html>", "an HTML page"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"\0\1\2", "no file of"),
+    ],
+)
+def test_another_kind_of_file_is_named(tmp_path, content, kind):
+    (tmp_path / "d.pt").write_bytes(content)
+    with pytest.raises(BadInput, match=rf"d\.pt cannot be read: it looks like {kind}"):
+        loaded(tmp_path / "d.pt")
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    for name in ("d.npz", "d.pt", "d.npy"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(BadInput, match=rf"there is no file .*{name}"):
+            loaded(tmp_path / name)
+
+
+def test_entries_that_are_not_used_are_named(tmp_path):
+    np.savez(tmp_path / "d.npz", images=COLOUR, x=COLOUR, mean=np.zeros(3), labels=LABELS)
+    with zipfile.ZipFile(tmp_path / "d.npz", "a") as archive:
+        archive.writestr("readme.txt", "by hand")
+    with pytest.warns(UserWarning, match=r"d\.npz: these entries are not used: x, mean, readme\.txt"):
+        assert loaded(tmp_path / "d.npz").num_classes == 4
+    torch.save({"images": EXPECTED, "classes": ["a", "b"], "seed": 3}, tmp_path / "d.pt")
+    with pytest.warns(UserWarning, match=r"d\.pt: these entries are not used: classes, seed"):
+        loaded(tmp_path / "d.pt")
+    np.savez(tmp_path / "d.npz", pixels=COLOUR)
+    with pytest.raises(
+        BadInput, match=r"holds pixels uint8\[10, 8, 8, 3\]; expected images in one of the arrays images"
+    ):
+        loaded(tmp_path / "d.npz")
+
+
+def test_npy(tmp_path):
+    np.save(tmp_path / "d.npy", COLOUR)
+    data = loaded(tmp_path / "d.npy")
+    assert torch.equal(data.train_set.tensors[0], EXPECTED) and data.num_classes is None
+    np.save(tmp_path / "d.npy", np.array([{}] * 3), allow_pickle=True)
+    with pytest.raises(BadInput, match=r"d\.npy cannot be read"):
+        loaded(tmp_path / "d.npy")

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 import shutil
 import warnings
 
@@ -272,6 +273,64 @@ def test_a_damaged_cache_is_made_again(tmp_path, cache, counted, damage):
         assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == expected
     assert counted == [12]
     assert sorted(cache.iterdir()) == sorted([raw, about])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["pixels of others", "a list of others", "both of others", "other JSON", "a list", "deep JSON", "a pipe", "pipes"],
+)
+def test_a_cache_of_other_content_is_made_again(tmp_path, cache, kind):
+    for number in range(6):
+        write(tmp_path / "images" / f"{number}.png", number)
+        write(tmp_path / "others" / f"{number}.png", 100 + number)
+    expected = values(loaded(tmp_path / "images", test_fraction=0).train_set)
+    ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("raw", "json"))
+    loaded(tmp_path / "others", test_fraction=0)
+    ((other_raw,), (other_about,)) = (set(cache.glob(f"*.{ending}")) - {raw, about} for ending in ("raw", "json"))
+    if "pixels" in kind or "both" in kind:
+        shutil.copy2(other_raw, raw)
+    if "list of" in kind or "both" in kind:
+        shutil.copy2(other_about, about)
+    content = json.loads(about.read_text())
+    if kind == "other JSON":
+        about.write_text(json.dumps({**content, "kept": [0, 1, 2, 3, 4, 4]}))
+    elif kind == "a list":
+        about.write_text("[1, 2]")
+    elif kind == "deep JSON":
+        about.write_text("[" * 100_000)
+    elif "pipe" in kind:
+        for path in (about, raw)[: 1 + kind.endswith("s")]:
+            path.unlink()
+            os.mkfifo(path)
+    with pytest.warns(UserWarning, match=r"images-.*\.raw is damaged .* made again"):
+        assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == expected
+
+
+def test_a_folder_in_the_place_of_the_cache_is_named(tmp_path, cache):
+    write(tmp_path / "images/1.png")
+    loaded(tmp_path / "images", test_fraction=0)
+    (about,) = cache.glob("*.json")
+    about.unlink()
+    about.mkdir()
+    with (
+        pytest.warns(UserWarning, match="is damaged"),
+        pytest.raises(BadInput, match=r"images-.*\.json is a folder, in the place of a file of the cache; remove it"),
+    ):
+        loaded(tmp_path / "images", test_fraction=0)
+
+
+def test_a_cache_that_was_copied_is_used(tmp_path, cache, counted):
+    write(tmp_path / "images/1.png", 7)
+    loaded(tmp_path / "images", test_fraction=0)
+    (raw,) = cache.glob("*.raw")
+    os.utime(raw, ns=(1, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == [7]
+    assert counted == [1]
 
 
 def test_an_interrupted_decoding_leaves_nothing(tmp_path, cache, monkeypatch):

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor, features
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import Evaluator, TensorImages, classifier, create_extractor, features
 
 
 @pytest.fixture
@@ -96,3 +97,94 @@ def test_extraction_is_the_same_under_autocast(digits, extractor):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mixed = features.extract(extractor, images)
     assert all(torch.equal(plain[name], mixed[name]) for name in plain)
+
+
+def other_contents(file):
+    """Ways in which another file may lie in the place of a cached one."""
+    whole = torch.load(file, weights_only=True)
+    layer = next(name for name, value in whole.items() if isinstance(value, dict))
+    changed = {**whole, layer: {name: value.clone() for name, value in whole[layer].items()}}
+    changed[layer]["sigma"][0, 0] += 1
+    return {
+        "another object": [1, 2, 3],
+        "a tensor": torch.zeros(3),
+        "another dictionary": {"count": 100},
+        "wrong shapes": {**whole, layer: {"mu": torch.zeros(3), "sigma": torch.zeros(3, 3)}},
+        "wrong types": {**whole, layer: "statistics"},
+        "another count": {**whole, "count": 7},
+        "another value": changed,
+    }
+
+
+CONTENTS = ["another object", "a tensor", "another dictionary", "wrong shapes", "wrong types", "another count"]
+
+
+@pytest.mark.parametrize("kind", [*CONTENTS, "another value", "of other images", "a pipe", "a folder", "JSON"])
+def test_a_file_of_other_content_gives_neither_a_traceback_nor_a_wrong_score(digits, extractor, work, tmp_path, kind):
+    real, fakes = digits.train_set.tensors[0][:100], digits.test_set.tensors[0][:40]
+    expected = []
+    work(lambda: expected.append(Evaluator(extractor, real)(fakes)))
+    cache = tmp_path / "cache" / "gan_convnorm"
+    (file,) = cache.glob("statistics-*.pt")
+    if kind == "of other images":
+        Evaluator(extractor, real + 1)
+        (other,) = set(cache.glob("statistics-*.pt")) - {file}
+        other.replace(file)
+    elif kind == "JSON":
+        file.write_text("{}")
+    elif kind in ("a pipe", "a folder"):
+        file.unlink()
+        os.mkfifo(file) if kind == "a pipe" else file.mkdir()
+    else:
+        torch.save(other_contents(file)[kind], file)
+    found = []
+    with pytest.warns(UserWarning, match=r"statistics-.*\.pt cannot be read \(.*\); it is computed again"):
+        assert work(lambda: found.append(Evaluator(extractor, real)(fakes))) == 140
+    assert found == expected
+
+
+@pytest.mark.parametrize("kind", ["another dictionary", "weights of other images", "a pipe", "a folder"])
+def test_a_classifier_in_the_place_of_another_is_trained_again(digits, tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
+    images, labels = (t[:64] for t in digits.train_set.tensors)
+    path = classifier.trained_weights(images, labels)
+    expected = torch.load(path, weights_only=True)["state_dict"]
+    if kind == "weights of other images":
+        classifier.trained_weights(255 - images, labels).replace(path)
+    elif kind == "another dictionary":
+        torch.save({"shape": {"resolution": 16, "channels": 1, "num_classes": 10}, "state_dict": {}}, path)
+    else:
+        path.unlink()
+        os.mkfifo(path) if kind == "a pipe" else path.mkdir()
+    with pytest.warns(UserWarning, match="computed again"):
+        extractor = create_extractor("classifier", labelled=(images, labels))
+    for name, value in extractor.network.state_dict().items():
+        assert torch.equal(value, expected[name])
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"resolution": float("nan"), "channels": 1, "num_classes": 10},  # halved for ever
+        {"resolution": 10**12, "channels": 1, "num_classes": 10},
+        {"resolution": 16, "channels": 1},
+        [16, 1, 10],
+        None,
+    ],
+)
+def test_weights_of_no_classifier_are_refused(tmp_path, shape):
+    torch.save({"shape": shape, "state_dict": {}}, tmp_path / "weights.pt")
+    with pytest.raises(BadInput, match=r"weights\.pt does not hold a trained classifier"):
+        create_extractor("classifier", weights=tmp_path / "weights.pt")
+
+
+def test_weights_that_would_run_code_are_refused_in_our_words(tmp_path):
+    torch.save({"shape": slice}, tmp_path / "weights.pt")
+    for name in ("classifier", "inception", "vgg16"):
+        with pytest.raises(BadInput, match=r"holds Python objects \(slice\), which could run code") as error:
+            create_extractor(name, weights=tmp_path / "weights.pt")
+        assert "weights_only" not in str(error.value) and "\n" not in str(error.value)
+    (tmp_path / "weights.pt").write_text("<html></html>")
+    with pytest.raises(BadInput, match=r"weights\.pt cannot be read: it looks like an HTML page"):
+        create_extractor("inception", weights=tmp_path / "weights.pt")

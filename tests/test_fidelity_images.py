@@ -1,7 +1,10 @@
 """Images from tensors, folders, checkpoints and functions; what is wrong with them is said in one line."""
 
 import json
+import sys
 import warnings
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import FolderImages, GeneratedImages, TensorImages, create_extractor, evaluate
 from gan_convnorm.fidelity.__main__ import main
 from gan_convnorm.fidelity.classifier import trained_weights
+from gan_convnorm.fidelity.images import as_images
 
 
 @pytest.fixture
@@ -227,3 +231,176 @@ def test_command_refuses_in_one_line(folder, digit_folders, capsys, tmp_path):
         assert stop.value.code == 2
         lines = [line for line in captured.err.splitlines() if not line.startswith("warning: ")]
         assert len(lines) == 1 and message in lines[0] and not captured.out
+
+
+@pytest.fixture(scope="module")
+def digit_arrays(digit_folders, digits):
+    """The same images as the folders', in the forms that people have."""
+    for split, images, count in (("fakes", digits.test_set, 60), ("real", digits.train_set, 80)):
+        grey = images.tensors[0][:count, 0].numpy()
+        colour = np.repeat(grey[..., None], 3, axis=3)
+        np.save(digit_folders / f"{split}-grey.npy", grey)
+        np.save(digit_folders / f"{split}-last.npy", colour)
+        np.save(digit_folders / f"{split}-first.npy", np.ascontiguousarray(colour.transpose(0, 3, 1, 2)))
+        np.savez(digit_folders / f"{split}.npz", images=colour, labels=np.zeros(count, int))
+        np.savez(digit_folders / f"{split}-nameless.npz", colour)
+    return digit_folders
+
+
+@pytest.mark.filterwarnings("ignore:FID of", "ignore:.* are grey", "ignore:.*entries are not used")
+@pytest.mark.parametrize("form", ["-grey.npy", "-last.npy", "-first.npy", ".npz", "-nameless.npz"])
+def test_arrays_score_as_the_folder_of_their_images(digits, digit_arrays, form):
+    extractor = create_extractor("classifier", labelled=digits.train_set.tensors)
+    options = {"extractor": extractor, "isc_splits": 3, "device": "cpu"}
+    expected = evaluate(digit_arrays / "fakes", digit_arrays / "real", **options)
+    found = evaluate(digit_arrays / f"fakes{form}", digit_arrays / f"real{form}", **options)
+    assert found.values == expected.values
+    assert found.protocol["fake"] == f"images of {digit_arrays}/fakes{form}" and found.protocol["n_real"] == 80
+
+
+def test_arrays_are_resized_as_files_are(tmp_path, folder, rgb):
+    np.savez(tmp_path / "d.npz", x=rgb)
+    assert torch.equal(read(as_images(tmp_path / "d.npz", resize=16)), read(FolderImages(folder, resize=16)))
+    with pytest.raises(BadInput, match=r"resize is 0, and must be 1 pixel or more \(--resize\)"):
+        as_images(tmp_path / "d.npz", resize=0)
+
+
+def test_arrays_that_are_no_images(tmp_path, rgb):
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    for name, content, message in (
+        ("float.npy", rgb / 255, r"images of .*float\.npy is float64 of shape .* from 0 to 1; expected uint8"),
+        ("wide.npy", rgb[..., [0, 1, 2, 0]], r"of shape \(6, 20, 24, 4\); expected \(N, H, W\), \(N, H, W, C\)"),
+        ("one.npy", rgb[0, 0, 0], r"of shape \(3,\); expected \(N, H, W\)"),
+        ("none.npy", rgb[:0], r"of shape \(0, 20, 24, 3\); expected"),
+        ("code.npy", np.array([Code()]), r"code\.npy cannot be read"),
+        ("code.npz", {"images": np.array([Code()])}, r"images of .* is object of shape \(1,\); expected uint8"),
+        ("other.npz", {"pixels": rgb}, r"other\.npz holds pixels uint8\[6, 20, 24, 3\]; expected images in one of"),
+    ):
+        save = np.savez if isinstance(content, dict) else np.save
+        save(tmp_path / name, **content) if isinstance(content, dict) else save(tmp_path / name, content)
+        with pytest.raises(BadInput, match=message) as error:
+            as_images(tmp_path / name)
+        assert "\n" not in str(error.value)
+    (tmp_path / "text.npz").write_text("no archive")
+    with pytest.raises(BadInput, match=r"text\.npz cannot be read \(BadZipFile"):
+        as_images(str(tmp_path / "text.npz"))
+    with pytest.raises(BadInput, match=r"there is no file .*gone\.npy; expected an \.npz, \.npy or \.pt file"):
+        as_images(str(tmp_path / "gone.npy"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_command_takes_what_predict_writes(digits, digit_folders, capsys, tmp_path):
+    from gan_convnorm.callbacks.image_writer import ImageWriter
+
+    writer, trainer = ImageWriter(tmp_path, "npz", 10), SimpleNamespace(is_global_zero=True)
+    images, labels = (t[:60] for t in digits.test_set.tensors)
+    writer.on_predict_batch_end(trainer, None, images, {"first": 0, "labels": labels}, 0)
+    writer.on_predict_end(trainer, None)
+    options = ["--device", "cpu", "--isc-splits", "3", "--json", "-", "--extractor", "classifier"]
+    options += ["--extractor-weights", str(trained_weights(*digits.train_set.tensors))]
+    found = []
+    for fakes in (tmp_path / "images.npz", digit_folders / "fakes"):
+        capsys.readouterr()
+        with warnings.catch_warnings():
+            main([str(fakes), str(digit_folders / "real"), *options])
+        found.append(json.loads(capsys.readouterr().out)["values"])
+    assert found[0] == found[1]
+
+
+@pytest.fixture
+def command(digits, digit_folders, capsys):
+    """Runs the command on digits; its exit status and the lines of standard error that are no warnings."""
+    weights = str(trained_weights(*digits.train_set.tensors))
+
+    def run(*words):
+        capsys.readouterr()
+        options = ["--device", "cpu", "--isc-splits", "3", "--extractor", "classifier", "--extractor-weights", weights]
+        status = 0
+        with warnings.catch_warnings():
+            try:
+                main([str(digit_folders / "fakes"), str(digit_folders / "real"), *options, *words])
+            except SystemExit as stop:
+                status = stop.code
+        lines = capsys.readouterr().err.splitlines()
+        return status, [line for line in lines if not line.startswith("warning: ")]
+
+    return run
+
+
+def test_json_replaces_its_own_files_alone(command, tmp_path, monkeypatch):
+    output = tmp_path / "scores.json"
+    assert command("--json", str(output)) == (0, [])
+    first = output.read_text()
+    output.write_text(first.replace('"n_fake": 60', '"n_fake": 1'))
+    assert command("--json", str(output)) == (0, [])
+    assert output.read_text() == first
+
+    monkeypatch.setattr(sys.modules["gan_convnorm.fidelity.evaluate"], "evaluate", None)  # refused before any work
+    for content in (b"my notes", b"{}", b'{"values": 1}', b"[]", b"\xff\xfe", first.encode() * 2, b"[" * 100_000):
+        output.write_bytes(content)
+        status, lines = command("--json", str(output))
+        assert (status, lines) == (
+            2,
+            [
+                f"error: {output} exists and was not written by this command; give another name, or --overwrite to "
+                "replace it"
+            ],
+        )
+        assert output.read_bytes() == content
+    status, lines = command("--json", str(tmp_path), "--overwrite")
+    assert status == 2 and "is a folder" in lines[0]
+
+
+def test_json_overwrites_where_that_is_asked_for(command, tmp_path):
+    output = tmp_path / "scores.json"
+    output.write_text("my notes")
+    assert command("--json", str(output), "--overwrite") == (0, [])
+    assert set(json.loads(output.read_text())) == {"values", "protocol", "ranks"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--batch-size", "0", "batch_size is 0, and must be 1 or more (--batch-size)"),
+        ("--isc-splits", "0", "isc_splits is 0, and must be 1 or more (--isc-splits)"),
+        ("--num-fake", "0", "--num-fake is 0, and must be 1 or more"),
+        ("--num-fake", "-3", "--num-fake is -3, and must be 1 or more"),
+        ("--seed", "-1", "--seed is -1, and must be 0 or more"),
+        ("--resize", "0", "resize is 0, and must be 1 pixel or more (--resize)"),
+        ("--kid-subset-size", "0", "kid_subset_size is 0, and must be 2 or more"),
+        ("--kid-subset-size", "1", "kid_subset_size is 1, and must be 2 or more"),
+        ("--kid-subset-size", "-5", "kid_subset_size is -5, and must be 2 or more"),
+        ("--batch-size", "many", "argument --batch-size: invalid int value: 'many'"),
+        ("--nothing", "1", "unrecognized arguments: --nothing 1"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused_in_one_line(command, monkeypatch, flag, value, message):
+    monkeypatch.setattr(sys.modules["gan_convnorm.fidelity.evaluate"], "create_extractor", None)  # before any work
+    status, lines = command(flag, value)
+    assert status == 2 and len(lines) == 1 and message in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"WORLD_SIZE": "2"},
+            "has WORLD_SIZE=2 and no RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT: another job has left",
+        ),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost"}, "and no LOCAL_RANK, MASTER_PORT: another job"),
+        ({"WORLD_SIZE": "many"}, "WORLD_SIZE=many; expected a number of processes"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE=0; expected a number of processes"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE=; expected a number of processes"),
+    ],
+)
+def test_variables_of_another_job_are_named(command, monkeypatch, environment, message):
+    for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("torch.distributed.init_process_group", None)  # it would wait
+    status, lines = command()
+    assert status == 2 and len(lines) == 1 and message in lines[0]

@@ -10,17 +10,29 @@ from bad_input_cases.case import Case
 __all__ = ["all_cases"]
 
 ROOMS = (
-    "code_from_files",
+    "code_in_checkpoints",
+    "code_in_files",
     "checkpoints",
+    "run_settings",
+    "reading_runs",
     "resuming",
     "configs",
     "training_flags",
-    "data_files",
+    "data_folders",
+    "data_arrays",
     "surroundings",
     "scores",
+    "score_folders",
+    "caches",
     "comparing",
+    "exporting",
+    "studies",
     "classifiers",
-    "layers_and_networks",
+    "attacks",
+    "layers",
+    "conversion",
+    "networks_and_gan",
+    "spectra",
 )
 
 

@@ -93,8 +93,8 @@ def _images() -> None:
     for number in range(24):
         for path in (f"photos/{'ab'[number % 2]}/{number:02}.png", f"flat/{number:02}.png"):
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(path)
-    images = random.integers(0, 255, (24, 16, 16, 3), dtype=np.uint8)
+            Image.fromarray(random.integers(0, 255, (16, 16), dtype=np.uint8)).save(path)
+    images = random.integers(0, 255, (24, 16, 16), dtype=np.uint8)  # grey, as the digits that the extractor knows
     np.savez("arrays.npz", images=images, labels=np.arange(24) % 2)
     torch.save({"images": torch.from_numpy(images), "labels": torch.arange(24) % 2}, "tensors.pt")
 

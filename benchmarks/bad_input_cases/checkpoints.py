@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -104,49 +103,6 @@ def keys_and_types() -> list[Case]:
     return found
 
 
-def settings(change: Any) -> Any:
-    """What changes the settings of its run that a checkpoint holds."""
-    return edited(lambda checkpoint: change(checkpoint["run"]))
-
-
-SETTINGS: list[tuple[str, Any]] = [
-    ("of another version", lambda run: run.update(version=99)),
-    ("of a version that is true", lambda run: run.update(version=True)),
-    ("of another program", lambda run: run.update(program="classifier")),
-    ("of no program", lambda run: run.pop("program") and None),
-    ("of a program that is a number", lambda run: run.update(program=5)),
-    ("without a model", lambda run: run.pop("model") and None),
-    ("whose model is a list", lambda run: run.update(model=[1])),
-    ("whose model has an unknown argument", lambda run: run["model"].update(nonsense=1)),
-    ("whose model has a number for a name", lambda run: run["model"].update({5: 1})),
-    ("with an unknown key", lambda run: run.update(nonsense=1)),
-    ("whose seed is a word", lambda run: run.update(seed="one")),
-    ("whose seed is below zero", lambda run: run.update(seed=-1)),
-    ("whose data are a number", lambda run: run.update(data=5)),
-    ("whose data are a function", lambda run: run.update(data="os.getcwd")),
-    ("whose data are the system's", lambda run: run.update(data="subprocess.Popen", data_arguments={"args": "true"})),
-    ("whose data's arguments are a list", lambda run: run.update(data_arguments=[1])),
-    ("whose data have an unknown argument", lambda run: run.update(data_arguments={"nonsense": 1})),
-    ("whose trainer is a list", lambda run: run.update(trainer=[1])),
-    ("whose trainer has an unknown setting", lambda run: run["trainer"].update(nonsense=1)),
-    ("whose trainer names a folder", lambda run: run["trainer"].update(default_root_dir="elsewhere")),
-    ("whose trainer has precision 7", lambda run: run["trainer"].update(precision="7")),
-    ("whose trainer has devices of words", lambda run: run["trainer"].update(devices="many")),
-    ("whose trainer has 100,000 devices", lambda run: run["trainer"].update(devices=100_000)),
-    ("whose sections are a list", lambda run: run.update(sections=[1])),
-    ("with an unknown section", lambda run: run["sections"].update(nonsense={})),
-    ("whose scores are a number", lambda run: run["sections"].update(scores=5)),
-    ("whose scores have an unknown argument", lambda run: run["sections"]["scores"].update(nonsense=1)),
-    ("whose extractor is a path", lambda run: run["sections"]["scores"].update(extractor_weights="/etc/passwd")),
-    ("whose options are a list", lambda run: run.update(options=[1])),
-    ("with an unknown option", lambda run: run["options"].update(nonsense=1)),
-    ("with a checkpoint in its options", lambda run: run["options"].update(ckpt_path="elsewhere.ckpt")),
-    ("with an output folder in its options", lambda run: run["options"].update(out="elsewhere", resume="x")),
-    ("whose omitted settings are a number", lambda run: run.update(omitted=5)),
-]
-PASSED_OVER = ("100,000", "a folder", "in its options", "unknown section", "devices of words", "is a path")
-
-
 def fifo(path: str) -> None:
     Path(path).unlink()
     os.mkfifo(path)
@@ -168,21 +124,6 @@ def more_keys(checkpoint: dict[str, Any]) -> None:
 
 CASES = [
     *keys_and_types(),
-    *(
-        command(
-            reader,
-            words,
-            f"run settings {what}",
-            prepare=settings(change),
-            # What a command does not read it may pass over.
-            expect="clear accepted" if reader == "validate" and any(each in what for each in PASSED_OVER) else "clear",
-            writes="again*",
-            quick=what == "whose data are the system's",
-        )
-        for what, change in SETTINGS
-        for reader, words in (("validate", VALIDATE), ("fit", RESUME))
-        if reader == "validate" or "run" not in what
-    ),
     *(
         command(
             reader, words, f"weights that are {value}", "NaN|infinite", prepare=not_finite(value), quick=value != value
@@ -252,7 +193,13 @@ CASES = [
     command("validate", "--ckpt_path best", "word that Lightning knows", "best"),
     command("validate", "--ckpt_path https://example.org/last.ckpt", "address of a checkpoint", "https?:|example"),
     *(
-        command("validate", VALIDATE, f"checkpoint whose {name} is {value!r}", name, prepare=hyper(**{name: value}))
+        command(
+            "validate",
+            VALIDATE,
+            f"checkpoint whose {name} is {value!r}",
+            f"{name}|{value}",
+            prepare=hyper(**{name: value}),
+        )
         for name, value in (
             ("width", -1),
             ("width", "wide"),
@@ -270,100 +217,4 @@ CASES = [
             ("latent_dim", 10**9),
         )
     ),
-    command("validate", "--ckpt_path of-photos/last.ckpt", "data folder that is gone", "photos"),
-    command(
-        "validate",
-        "--ckpt_path of-photos/last.ckpt --data.path moved",
-        "data folder that was moved, named",
-        expect="accepted",
-        prints="FID",
-        prepare=lambda: shutil.move("photos", "moved"),
-        needs="photos",
-        quick=True,
-    ),
-    command(
-        "predict",
-        "--ckpt_path of-photos/last.ckpt --out made",
-        "data folder that is gone",
-        expect="accepted",
-        holds=lambda: len(list(Path("made/images").rglob("*.png"))) == 64,
-        writes="made*",
-        quick=True,
-    ),
-    command(
-        "predict",
-        "--ckpt_path of-photos/last.ckpt --out made --nearest 2",
-        "data folder that neighbours need",
-        "photos",
-    ),
-    command(
-        "fit",
-        "--resume of-photos/last.ckpt --steps 4 --data.path moved --out again",
-        "data folder that was moved, named for a resume",
-        expect="accepted",
-        prepare=lambda: shutil.move("photos", "moved"),
-        needs="photos",
-        writes="again*",
-    ),
-    command(
-        "validate",
-        "--config trained/config.yaml --ckpt_path trained/last.ckpt",
-        "run's own config",
-        expect="accepted",
-        prints="FID",
-        quick=True,
-    ),
-    command(
-        "test",
-        "--config trained/config.yaml --ckpt_path trained/last.ckpt",
-        "run's own config",
-        expect="accepted",
-        prints="FID",
-    ),
-    command(
-        "predict",
-        "--config trained/config.yaml --ckpt_path trained/last.ckpt --out made",
-        "run's own config",
-        expect="accepted",
-        writes="made*",
-    ),
-    command("validate", f"{VALIDATE} --width 0.5", "another width than the weights'", "width"),
-    command("validate", f"{VALIDATE} --data of-nothing", "unknown data", "of-nothing"),
-    command("validate", f"{VALIDATE} --num-fake 0", "no fakes", "num.fake|20"),
-    command("validate", f"{VALIDATE} --devices 0", "no device", "devices"),
-    command("predict", f"{VALIDATE} --num 0 --out made", "no images", "num"),
-    command("predict", f"{VALIDATE} --num -5 --out made", "images below zero", "num"),
-    command("predict", f"{VALIDATE} --labels 3 --out made", "labels of a GAN without", "without classes"),
-    command("predict", f"{VALIDATE} --truncation 0 --out made", "truncation of zero", "truncation"),
-    command("predict", f"{VALIDATE} --truncation nan --out made", "truncation NaN", "truncation"),
-    command("predict", f"{VALIDATE} --format jpg --out made", "unknown format", "format.*png"),
-    command(
-        "predict", f"{VALIDATE} --animation webm --interpolate 2 --out made", "unknown animation", "animation.*gif"
-    ),
-    command("predict", f"{VALIDATE} --interpolate -1 --out made", "interpolation below zero", "interpolate"),
-    command("predict", f"{VALIDATE} --nearest -1 --out made", "neighbours below zero", "nearest"),
-    command(
-        "predict",
-        f"{VALIDATE} --nearest 1000000 --out made",
-        "a million neighbours' images",
-        expect="clear",
-        says="nearest",
-    ),
-    command(
-        "predict",
-        "--ckpt_path of-photos/last.ckpt --labels 7 --out made",
-        "label that is none",
-        "labels.*7",
-        needs="photos",
-    ),
-    command(
-        "predict",
-        "--ckpt_path of-photos/last.ckpt --labels a,b --out made",
-        "labels of words",
-        "labels",
-        needs="photos",
-    ),
-    command("predict", f"{VALIDATE} --out flat", "folder with pictures", "flat.*not empty"),
-    command("predict", f"{VALIDATE} --out trained", "its own run folder", "trained.*not empty"),
-    command("predict", f"{VALIDATE} --out plan.yaml", "folder that is a file", "plan.yaml"),
 ]

@@ -48,7 +48,7 @@ def animated(name: str) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         from PIL import Image
 
-        frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+        frames = [Image.new("RGB", (16, 16), colour) for colour in ("black", "white")]
         frames[0].save(folder / name, save_all=True, append_images=frames[1:])
 
     return write

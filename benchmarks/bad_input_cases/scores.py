@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import torch
 
 from bad_input_cases.case import Case, call, command, touch
 from bad_input_cases.checkpoint_edits import bytes_changed, cut
-from bad_input_cases.pictures import harmless, in_folders, loop, picture, spoilers
 
 __all__ = ["CASES"]
 
@@ -39,35 +36,6 @@ def arrays(path: str, **named: Any) -> Any:
     return prepare
 
 
-def other_content() -> None:
-    """Valid cache files whose content is of something else: right types, wrong numbers of images."""
-    for path in Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").glob("*.pt"):
-        content = torch.load(path, weights_only=True)
-        if "count" in content:
-            torch.save({"count": 3}, path)
-
-
-def wrong_features() -> None:
-    for path in Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").glob("*.pt"):
-        content = torch.load(path, weights_only=True)
-        if "count" in content:
-            layer = next(key for key in content if key != "count")
-            torch.save({**content, "count": 7, layer: torch.zeros(3)}, path)
-
-
-def in_cache(action: Any) -> Any:
-    def prepare() -> None:
-        for path in list(Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").iterdir()):
-            action(path)
-
-    return prepare
-
-
-def into_fifo(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 def evaluate(fakes: Any, real: Any, **options: Any) -> Any:
     from gan_convnorm.fidelity import evaluate
 
@@ -83,11 +51,6 @@ def tensors(what: str, fakes: Any, says: str, **options: Any) -> Case:
     return call(
         "evaluate", what, lambda: evaluate(fakes(), bytes_of(24, 3, 16, 16), **options), says, needs="extractor.pt"
     )
-
-
-def spoil_copy(spoil: Any, name: str = "spoiled") -> None:
-    shutil.copytree("flat", name)
-    spoil(Path(name))
 
 
 NOT_THERE = [
@@ -154,100 +117,6 @@ CASES = [
         "weights that are a checkpoint",
         "last.ckpt",
     ),
-    *(
-        scores(
-            "flat spoiled",
-            f"{what} among the real ones",
-            "spoiled|zz",
-            prepare=lambda spoil=spoil: spoil_copy(spoil),
-            needs="flat",
-            quick=what in ("a FIFO", "a picture of 16-bit RGB"),
-        )
-        for what, spoil in spoilers.items()
-        if what != "a folder that ends as a picture does"
-    ),
-    *(
-        scores(
-            "flat spoiled --skip-bad",
-            f"{what} left out",
-            expect="accepted",
-            prints="FID",
-            prepare=lambda spoil=spoil: spoil_copy(spoil),
-            needs="flat",
-        )
-        for what, spoil in spoilers.items()
-        if what.startswith(("a FIFO", "a cut", "a link", "text"))
-    ),
-    *(
-        scores(
-            "flat spoiled",
-            f"{what} among the real ones",
-            expect="accepted clear",
-            prints="FID",
-            prepare=lambda spoil=spoil: spoil_copy(spoil),
-            needs="flat",
-        )
-        for what, spoil in harmless.items()
-    ),
-    *(
-        scores(
-            "spoiled flat",
-            f"24 images and {what}, which is none",
-            expect="accepted",
-            prints=r"\b24 images of spoiled",
-            prepare=lambda spoil=spoil: spoil_copy(spoil),
-            needs="flat",
-        )
-        for what, spoil in (
-            *(
-                (k, harmless[k])
-                for k in ("a file of text", "a .DS_Store", "a picture's other fork", "checkpoints of a notebook")
-            ),
-            ("a loop of folders", loop),
-        )
-    ),
-    scores(
-        "flat pictures",
-        "pictures of different sizes",
-        "--resize",
-        prepare=lambda: spoil_copy(picture("zz.png", size=(20, 30)), "pictures"),
-        needs="flat",
-    ),
-    scores(
-        "flat one",
-        "one real image",
-        "2 or more",
-        prepare=lambda: (Path("one").mkdir(), shutil.copy("flat/00.png", "one")),
-    ),
-    scores("one flat", "one fake", "2|two", prepare=lambda: (Path("one").mkdir(), shutil.copy("flat/00.png", "one"))),
-    scores(
-        "photos flat",
-        "loop of folders",
-        expect="accepted",
-        prints=r"\b24 images",
-        prepare=in_folders("photos/a", loop),
-        quick=True,
-    ),
-    scores(
-        "linked flat",
-        "class folders that are links",
-        expect="accepted",
-        prints=r"\b24 images",
-        needs="photos",
-        prepare=lambda: (
-            Path("linked").mkdir(),
-            *(Path("linked", c).symlink_to(Path("photos", c).resolve()) for c in "ab"),
-        ),
-    ),
-    scores("flat flat", "folder against itself", expect="accepted", prints=r"FID 0\.00"),
-    scores(
-        "photos flat",
-        "pictures beside class folders",
-        "photos",
-        expect="clear accepted",
-        prints=r"\b25 images",
-        prepare=lambda: shutil.copy("photos/a/00.png", "photos/zz.png"),
-    ),
     scores("arrays.npz flat", "fakes in an array file", expect="accepted", prints=r"\b24 "),
     scores(
         "images.npy flat",
@@ -305,25 +174,6 @@ CASES = [
         writes="scores.json",
         prepare=lambda: touch("scores.json"),
         holds=lambda: "fid" in json.loads(Path("scores.json").read_text())["values"],
-    ),
-    *(
-        command(
-            "validate",
-            "--ckpt_path trained/last.ckpt",
-            f"cache {what}",
-            expect="accepted",
-            prints="FID 114|FID 1[0-2]",
-            prepare=prepare,
-            quick=what == "of other content",
-        )
-        for what, prepare in (
-            ("of other content", other_content),
-            ("with other features", wrong_features),
-            ("of text", in_cache(lambda path: path.write_text("text"))),
-            ("of empty files", in_cache(lambda path: path.write_text(""))),
-            ("of FIFOs", in_cache(into_fifo)),
-            ("of folders", in_cache(lambda path: (path.unlink(), path.mkdir()))),
-        )
     ),
     tensors("fakes of floats", lambda: torch.rand(24, 3, 16, 16), "float"),
     tensors("fakes without channels", lambda: bytes_of(24, 16, 16), "shape|\\(24"),

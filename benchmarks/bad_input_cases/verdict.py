@@ -71,8 +71,8 @@ def _refused(case: Case, seen: Seen) -> tuple[str, str]:
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return "unclear", f"{len(lines)} lines on standard error, expected one that begins with error:"
     (line,) = lines
-    if case.command in MODULES and seen.out.strip():
-        return "unclear", f"prints before it refuses: {seen.out.strip().splitlines()[0][:80]}"
+    if case.command in MODULES and case.status == 2 and (begun := re.search(r"^run .*", seen.out, re.MULTILINE)):
+        return "unclear", f"prints {begun.group()[:80]!r} before it refuses"
     if len(line) > LONGEST:
         return "unclear", f"a line of {len(line)} characters"
     if found := FOREIGN.search(line):

@@ -65,7 +65,8 @@ def train_classifier(images: Tensor, labels: Tensor) -> SmallClassifier:
         images: uint8, shape (N, C, H, W), square.
         labels: int64, shape (N,), classes from 0.
     """
-    with torch.random.fork_rng(), torch.enable_grad():
+    # Lightning validates in inference mode, where no gradient is to be had.
+    with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(SEED)
         network = SmallClassifier(images.shape[-1], images.shape[1], int(labels.max()) + 1)
         steps = EPOCHS * -(-len(images) // BATCH_SIZE)

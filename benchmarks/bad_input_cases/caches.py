@@ -1,0 +1,65 @@
+"""Files in the cache that hold something else than was kept there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bad_input_cases.case import command
+
+__all__ = ["CASES"]
+
+
+def other_content() -> None:
+    """Valid cache files whose content is of something else: right types, wrong numbers of images."""
+    for path in Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").glob("*.pt"):
+        content = torch.load(path, weights_only=True)
+        if "count" in content:
+            torch.save({"count": 3}, path)
+
+
+def wrong_features() -> None:
+    for path in Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").glob("*.pt"):
+        content = torch.load(path, weights_only=True)
+        if "count" in content:
+            layer = next(key for key in content if key != "count")
+            torch.save({**content, "count": 7, layer: torch.zeros(3)}, path)
+
+
+def in_cache(action: Any) -> Any:
+    def prepare() -> None:
+        for path in list(Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").iterdir()):
+            action(path)
+
+    return prepare
+
+
+def into_fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+CASES = [
+    *(
+        command(
+            "validate",
+            "--ckpt_path trained/last.ckpt",
+            f"cache {what}",
+            expect="accepted",
+            prints="FID 114|FID 1[0-2]",
+            prepare=prepare,
+            quick=what == "of other content",
+        )
+        for what, prepare in (
+            ("of other content", other_content),
+            ("with other features", wrong_features),
+            ("of text", in_cache(lambda path: path.write_text("text"))),
+            ("of empty files", in_cache(lambda path: path.write_text(""))),
+            ("of FIFOs", in_cache(into_fifo)),
+            ("of folders", in_cache(lambda path: (path.unlink(), path.mkdir()))),
+        )
+    ),
+]
