@@ -99,9 +99,9 @@ def run_case(case: Case, assets: Path, limit: float) -> Seen | None:
 def subdue(root: Path) -> None:
     """Give back the permissions that a case has taken, so that its folder can be removed."""
     for parent, folders, _ in os.walk(root):
-        for name in folders:
-            with contextlib.suppress(OSError):
-                os.chmod(os.path.join(parent, name), 0o700, follow_symlinks=False)  # noqa: PTH101, PTH118
+        for path in (os.path.join(parent, name) for name in folders):  # noqa: PTH118 - names need not be UTF-8
+            if not os.path.islink(path):  # noqa: PTH114
+                os.chmod(path, 0o700)  # noqa: PTH101
 
 
 def snapshot(folder: Path) -> dict[str, str]:
