@@ -146,7 +146,9 @@ CASES = [
         "arrays in a .pt file of old form",
         "old.pt",
         prepare=lambda: torch.save(
-            torch.from_numpy(pixels(8, 16, 16, 3)), "old.pt", _use_new_zipfile_serialization=False
+            (torch.from_numpy(pixels(8, 16, 16, 3)), torch.arange(8) % 2),
+            "old.pt",
+            _use_new_zipfile_serialization=False,
         ),
         expect="clear accepted",
         writes="checkpoints*",
@@ -155,7 +157,7 @@ CASES = [
     *(
         command(
             "fit",
-            f"--data {name} --data.path {path}",
+            f"--data {name} --data.root {path}",
             f"{name} data in {what}",
             path,
             prepare=lambda: touch("text/data_batch_1"),

@@ -24,6 +24,8 @@ __all__ = ["Seen", "run_case"]
 
 #: bytes of memory that a case may use beyond what was there
 MEMORY = 6 * 2**30
+#: the limit is of an idle machine: on a busy one it is so many times as long, and longer where torch is imported
+MOST_BUSY, STARTING = 5.0, 2
 #: status of a case whose function returned a wrong value, and of one that this version does not have
 WRONG_VALUE, NOT_HERE = 70, 71
 
@@ -133,7 +135,8 @@ def _fork(case: Case, root: Path, action: object, stage: str, limit: float) -> i
         _child(case, root, action, stage)
     with contextlib.suppress(OSError):
         os.setpgid(child, child)
-    end = time.monotonic() + limit
+    busy = min(MOST_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+    end = time.monotonic() + limit * busy * (STARTING if case.process else 1)
     status: int | None = None
     while time.monotonic() < end:
         done, code = os.waitpid(child, os.WNOHANG)
