@@ -60,8 +60,9 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
         limit = settings.get(name)
         if limit is not None and not limit > 0:
             raise BadInput(f"trainer.{name} is {limit}, which leaves nothing to do; expected more than 0")
-    if settings.get("max_epochs") == 0:
-        raise BadInput("trainer.max_epochs is 0, which leaves nothing to do; expected 1 or more, or -1 for no limit")
+    for name in ("max_epochs", "max_steps"):
+        if settings.get(name) == 0:
+            raise BadInput(f"trainer.{name} is 0, which leaves nothing to do; expected 1 or more, or -1 for no limit")
     overfit = settings.get("overfit_batches") or 0
     if overfit < 0:
         raise BadInput(f"trainer.overfit_batches is {overfit}; expected a number of batches, 1 or more")
