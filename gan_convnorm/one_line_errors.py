@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["fail", "one_line_errors", "status_and_line"]
@@ -44,6 +45,7 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """What is a person's to mend ends the program by `fail`; the rest keeps its traceback."""
+    print_any_text()
     try:
         yield
     except Exception as error:

@@ -65,7 +65,7 @@ class MetricsFile(Logger):
         if not self.rows:
             return
         columns = sorted(set().union(*self.rows) - {"step"})
-        with atomic_write(self.path) as part, part.open("w", newline="") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["step", *columns])
             writer.writeheader()
             writer.writerows(self.rows)
@@ -78,5 +78,5 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a metrics file, none when there is no file."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
