@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="regular expression that a case's title must contain")
     parser.add_argument("--list", action="store_true", help="print the titles and run nothing")
     parser.add_argument("--quick", action="store_true", help="those that the tests run")
-    parser.add_argument("--limit", type=float, default=20, help="seconds after which a case hangs (default 20)")
+    parser.add_argument("--limit", type=float, default=20, help="seconds of an idle machine after which a case hangs")
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")
     parser.add_argument("--json", type=Path, help="file for every case's outcome")
     parser.add_argument("--failures", action="store_true", help="print only the cases that are not as they must be")

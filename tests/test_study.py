@@ -688,3 +688,24 @@ def test_the_shipped_studies_are_plans():
         assert all(yaml.safe_load(yaml.safe_dump(point.config)) == point.config for point in points)
         assert len({point.name for point in points}) == len(points)
         assert replace(plan) == plan
+
+
+def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
+    """A checkpoint chooses no code of your own, so the study says it again."""
+    plan = read_plan(
+        written(
+            tmp_path,
+            norms={"mine": {"model": {"disc_norm": "mine:Norm"}}},
+            baseline="mine",
+            grids={"main": {"seed": [0]}},
+        )
+    )
+    point = plan.points()[0]
+    queue = Queue(plan.name, [point], f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "runs")
+    folder = tmp_path / "runs" / point.name
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").touch()
+    words = queue._command(point, folder)
+    assert words[words.index("--resume") + 1] == "last"
+    given = yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())
+    assert given["model"]["disc_norm"] == "mine:Norm"

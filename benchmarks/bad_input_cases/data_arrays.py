@@ -40,6 +40,11 @@ def text_zip() -> None:
         archive.writestr("images.npy", "text")
 
 
+def old_form() -> None:
+    content = (torch.from_numpy(pixels(8, 16, 16, 3)), torch.arange(8) % 2)
+    torch.save(content, "old.pt", _use_new_zipfile_serialization=False)
+
+
 CASES = [
     arrays("arrays.npz", "that are right", expect="accepted", prints="FID"),
     arrays("none.npz", "that are not there", "none.npz"),
@@ -145,9 +150,7 @@ CASES = [
         f"{ARRAYS} old.pt",
         "arrays in a .pt file of old form",
         "old.pt",
-        prepare=lambda: torch.save(
-            torch.from_numpy(pixels(8, 16, 16, 3)), "old.pt", _use_new_zipfile_serialization=False
-        ),
+        prepare=old_form,
         expect="clear accepted",
         writes="checkpoints*",
     ),
@@ -155,7 +158,7 @@ CASES = [
     *(
         command(
             "fit",
-            f"--data {name} --data.path {path}",
+            f"--data {name} --data.root {path}",
             f"{name} data in {what}",
             path,
             prepare=lambda: touch("text/data_batch_1"),

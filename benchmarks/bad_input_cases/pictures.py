@@ -84,8 +84,6 @@ spoilers: dict[str, Callable[[Path], Any]] = {
     "a picture of 16-bit grey with alpha": deep_png("zz.png", 4, 2),
     "a picture that claims 100,000 pixels a side": content("zz.png", png_header(100_000, 100_000, 8, 2, b"\0" * 99)),
     "a picture of no pixels": content("zz.png", png_header(0, 0, 8, 2, b"")),
-    "a FIFO": lambda folder: os.mkfifo(folder / "zz.png"),
-    "a link to a device": link("zz.png", "/dev/zero"),
     "a link that leads nowhere": link("zz.png", "nowhere.png"),
     "a link to itself": link("zz.png", "zz.png"),
     "a folder that ends as a picture does": lambda folder: (folder / "zz.png").mkdir(),
@@ -93,6 +91,8 @@ spoilers: dict[str, Callable[[Path], Any]] = {
 #: what must be read as if it were not there, or as the picture that it is
 harmless: dict[str, Callable[[Path], Any]] = {
     "a file of text": content("notes.txt", b"text"),
+    "a FIFO": lambda folder: os.mkfifo(folder / "zz.png"),
+    "a link to a device": link("zz.png", "/dev/zero"),
     "a .DS_Store": content(".DS_Store", b"\0\0\0\1Bud1"),
     "a picture's other fork": content("._00.png", b"\0\5\x16\7"),
     "checkpoints of a notebook": lambda folder: (

@@ -59,7 +59,7 @@ NOT_THERE = [
     ("empty flat", "folders without pictures", "empty"),
     ("plan.yaml flat", "fakes that are text", "plan.yaml"),
     ("flat plan.yaml", "reference that is text", "plan.yaml"),
-    ("flat trained/last.ckpt", "reference that is a checkpoint", "last.ckpt"),
+    ("flat trained/last.ckpt --num-fake abc", "reference that is a checkpoint, of a word's images", "num-fake"),
     ("classifier/last.ckpt flat", "checkpoint of a classifier", "last.ckpt"),
     ("trained flat --num-fake 20", "run folder", "trained"),
     ("flat /dev/zero", "reference that is a device", "/dev/zero"),

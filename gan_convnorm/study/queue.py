@@ -247,9 +247,10 @@ class Queue:
     def _command(self, point: Point, folder: Path) -> list[str]:
         command = [sys.executable, "-m", "gan_convnorm.study.worker", str(os.getpid()), "fit", "--out", str(folder)]
         if any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
-            return [*command, "--resume", "last", *self.words]
-        if folder.exists():  # died before its first checkpoint
+            command += ["--resume", "last"]
+        elif folder.exists():  # died before its first checkpoint
             folder.rename(_free_name(folder))
+        # Also beside a checkpoint, which names no code: the study's own norms are a person's word.
         config = _beside(folder, ".yaml")
         config.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*command, "--config", str(config), *self.words]
