@@ -2,11 +2,15 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gan_convnorm.program_start import prepare
+
 if TYPE_CHECKING:
     from gan_convnorm.pretrained import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
+
+prepare()  # of a program, before anything imports torch
 
 
 def __getattr__(name: str) -> Any:

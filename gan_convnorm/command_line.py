@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import warnings
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+import torch
 import yaml
+from jsonargparse.typing import PositiveInt
 from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -106,7 +109,7 @@ class RunCommand(LightningCLI):
     @classmethod
     def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
         """Run the command line for a module; bad input and a run that has to stop end the program in one line."""
-        flags = " ".join([*cls.flags, *cls.data_flags, "--data", "--resume", *cls.more_flags])
+        flags = " ".join([*cls.flags, *cls.data_flags, "--data", "--resume", "--threads", *cls.more_flags])
         usage = f"%(prog)s [--config FILE] [flags]\nshort flags: {flags}"
         description = (
             f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
@@ -145,6 +148,12 @@ class RunCommand(LightningCLI):
             parser._option_string_actions[flag] = action
             if flag in self.switches:
                 action.nargs, action.const = "?", True
+        parser.add_argument(
+            "--threads",
+            type=PositiveInt | None,
+            default=None,
+            help="CPU threads of each process; torch's own number, one a core, when not given.",
+        )
         parser.add_argument("--trust", type=str, default="", metavar="MODULE", help=TRUST_HELP)
         data: Any = parser._option_string_actions["--data"]
         data.help = f"Data set: {', '.join(DATA)}, or module.Class with the arguments of its constructor."
@@ -255,6 +264,7 @@ class RunCommand(LightningCLI):
         return out or (checkpoint.parent if command == "fit" else None), checkpoint
 
     def instantiate_classes(self) -> None:
+        _set_threads(self.config[self.subcommand].threads)
         with foreign_errors("the settings cannot be used"):
             super().instantiate_classes()
 
@@ -333,6 +343,17 @@ def _settings_by_name(config: dict[str, Any]) -> dict[str, Any]:
     named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
     named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
     return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}
+
+
+def _set_threads(number: int | None) -> None:
+    if number is None:
+        return
+    cores = os.cpu_count() or 1
+    if number > cores:
+        raise BadInput(f"--threads is {number}, and this machine has {cores} cores; expected 1 to {cores}")
+    torch.set_num_threads(number)
+    # For the processes that are started, and for Lightning, which otherwise shares out the cores among them.
+    os.environ["OMP_NUM_THREADS"] = str(number)
 
 
 def _tell(line: str) -> None:

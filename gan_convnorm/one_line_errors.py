@@ -38,6 +38,9 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
         cause = cause.__cause__
     if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
         return 1, f"{error.filename or 'a file'} cannot be written ({error.strerror})"
+    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
+        reason = str(error).splitlines()[0].rstrip(". ")
+        return 1, f"a process that reads images has ended ({reason}); often the system killed it for lack of memory"
     return None
 
 

@@ -316,4 +316,4 @@ def test_help_lists_the_short_flags(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     (listed,) = re.findall(r"short flags: (.*?);", " ".join(capsys.readouterr().out.split()))
-    assert set(listed.split()) == {*FLAGS, *DATA_FLAGS, "--data", "--resume", "--spectrum-every"}
+    assert set(listed.split()) == {*FLAGS, *DATA_FLAGS, "--data", "--resume", "--threads", "--spectrum-every"}

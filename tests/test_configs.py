@@ -93,6 +93,14 @@ def test_presets_are_the_published_settings():
     for name in names[::2]:
         twin = CONFIGS[name.replace("spectral", "convnorm")]
         assert twin == CONFIGS[name] | {"model": CONFIGS[name]["model"] | {"disc_norm": "convnorm"}}
+    for name in PRESETS:
+        if "whose settings these are" in (text := Path(path(name)).read_text()):  # torch-mimicry's
+            model, data = CONFIGS[name]["model"], name.split("_")[1]
+            assert (model["steps"], model["gen_batch_size"], model["head_bias"]) == (100000, 64, True)
+            assert "mimicry_sngan_cifar10.yaml" in text and data in ("cifar100", "stl10", "celeba64", "lsun128")
+    # The networks' own differences from torch-mimicry's, which no setting takes back.
+    text = " ".join(Path(path("mimicry_sngan_cifar10")).read_text().split())
+    assert all(word in text for word in ("dequantized", "bilinearly", "relu(x)"))
     official, mimicry = CONFIGS["official_sngan_cifar10"]["model"], CONFIGS["mimicry_sngan_cifar10"]["model"]
     assert (official["steps"], official["gen_batch_size"], official["head_bias"]) == (50000, 128, False)
     assert (mimicry["steps"], mimicry["gen_batch_size"], mimicry["head_bias"]) == (100000, 64, True)

@@ -140,5 +140,5 @@ def test_bad_input():
         convert(small(), include="nothing")
     with pytest.raises(BadInput, match="not known"):
         convert(small(), "convnrom")
-    with pytest.raises(BadInput, match="'replace' or 'keep'"):
+    with pytest.raises(BadInput, match="one of: 'replace', 'keep'"):
         convert(small(), batch_norm="drop")

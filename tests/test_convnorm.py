@@ -382,3 +382,27 @@ def test_circular_padding_folds_only_whole_strides():
 def test_unknown_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ConvNorm2d(2, 3, 3, **options)
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+@pytest.mark.parametrize(("eps", "scale"), [(0.0, 1.0), (1e-9, 1.0), (1e-4, 1.0), (1e-4, 100.0)])
+def test_float32_is_right_at_spectral_zeros(inputs, eps, scale):
+    """||Q_k|| <= 1 holds there, with weights large beside eps too: equal colours, kernels that sum up to 0."""
+    torch.manual_seed(0)
+    layer = ConvNorm2d(inputs, 32, 3, padding=1, eps=eps)
+    with torch.no_grad():
+        kernel = torch.randn(32, 1, 3, 3)
+        layer.weight.copy_(scale * (kernel - kernel.mean((2, 3), keepdim=True) * (1 - 1e-5)).expand_as(layer.weight))
+    grid = (10, 9)
+    weight = layer.weight.detach().double()
+    wave = [
+        torch.exp(-2j * math.pi / n * torch.outer(torch.arange(n).double(), torch.arange(3).double())) for n in grid
+    ]
+    power = torch.einsum("hy,wx,kjyx->kjhw", *wave, weight.to(torch.complex128)).abs().square().sum(1)[..., :5]
+    found = layer.transfer_function(grid).detach().double()
+    assert (found * (power + eps).sqrt() - 1).abs().max() <= 1e-6
+    image = torch.randn(2, inputs, 8, 7, requires_grad=True)
+    output = layer(image)
+    (gradient,) = torch.autograd.grad(output.sum(), image, create_graph=True)
+    (output.square().sum() + gradient.square().sum()).backward()
+    assert output.isfinite().all() and layer.weight.grad.isfinite().all()

@@ -273,3 +273,75 @@ def test_bad_input_is_named(digits, extractor, monkeypatch):
     monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", offline)
     with pytest.raises(BadInput, match=r"no network.*hub.*--extractor classifier"):
         create_extractor("inception")
+
+
+@pytest.mark.parametrize("size", [0, 1, -5])
+def test_kid_subsets_that_have_no_pairs_are_refused_before_any_work(digits, extractor, monkeypatch, size):
+    train = digits.train_set.tensors[0][:20]
+    monkeypatch.setattr(type(extractor), "forward", None)
+    for score in (
+        lambda: Evaluator(extractor, train, metrics="kid", kid_subset_size=size),
+        lambda: evaluate(train, train, metrics="kid", extractor=extractor, kid_subset_size=size),
+    ):
+        with pytest.raises(BadInput, match=rf"kid_subset_size is {size}, and must be 2 or more \(--kid-subset-size\)"):
+            score()
+
+
+def test_a_deviation_of_kid_over_equal_subsets_is_said(digits, extractor):
+    train, test = digits.train_set.tensors[0][:50], digits.test_set.tensors[0]
+    with pytest.warns(UserWarning, match="KID's deviation says nothing: each of its 100 subsets is all 50 images"):
+        scores = Evaluator(extractor, train, metrics="kid")(test[:50])
+    assert scores.values["kid_std"] < 1e-6
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Evaluator(extractor, train, metrics="kid")(test[:60])
+        Evaluator(extractor, train, metrics="kid", kid_subset_size=40)(test[:50])
+
+
+@pytest.mark.filterwarnings("ignore:FID of")
+def test_a_set_against_itself_has_no_negative_fid(extractor, digits):
+    # Fewer images than features: eigenvalues 0 are found as 1e-16, and their roots add up.
+    images = digits.test_set.tensors[0][:40]
+    scores = Evaluator(extractor, images)(images)
+    assert scores.values["fid"] == 0 and "FID 0.00" in scores.line()
+
+
+@pytest.mark.parametrize("count", [30, 600])
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+def test_fid_is_clipped_within_its_error_alone(count, scale):
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    from gan_convnorm.fidelity.metrics import frechet_distance
+
+    features = torch.randn(count, 200).relu() * scale
+    found = statistics(features)
+    assert frechet_distance(found, found) == {"fid": 0.0}
+    other = statistics(features + 1e-3 * scale)  # 200 * (1e-3)^2 away
+    expected = fid_statistics_to_metric(
+        *({name: value.numpy() for name, value in one.items()} for one in (found, other)), verbose=False
+    )[NAMES["fid"]]
+    assert frechet_distance(found, other)["fid"] == expected == pytest.approx(2e-4 * scale**2, rel=0.05)
+
+
+def test_fid_that_no_rounding_explains_stays_negative(monkeypatch):
+    from gan_convnorm.fidelity import metrics
+
+    monkeypatch.setattr(metrics, "fid_statistics_to_metric", lambda *args, **options: {NAMES["fid"]: -0.5})
+    found = statistics(torch.randn(50, 4))
+    assert metrics.frechet_distance(found, found) == {"fid": -0.5}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_features_that_are_no_numbers_are_refused(digits, bad):
+    train = digits.train_set.tensors[0][:60]
+    damaged = create_extractor("classifier", labelled=digits.train_set.tensors)
+    with torch.no_grad():
+        damaged.network.linear.weight[3, 5] = bad
+        damaged.network.layers[0].weight[0, 0, 1, 1] = bad
+    for score in (
+        lambda: Evaluator(damaged, train),
+        lambda: Evaluator(damaged, metrics="isc")(train),
+        lambda: evaluate(train, train, metrics="prc", extractor=damaged),
+    ):
+        with pytest.raises(BadInput, match="labelled-classifier gives features of images that are NaN or infinite"):
+            score()

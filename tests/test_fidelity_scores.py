@@ -15,6 +15,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
 from gan_convnorm.run_folder import read_rows
 
+INTRA_CLASS = ["--conditional", "--scores.intra_class", "true"]
 SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4"]
 
 
@@ -149,3 +150,32 @@ def test_a_checkpoint_is_a_source(digits):
     Path("text.ckpt").write_text("text")
     with pytest.raises(BadInput, match="damaged or no checkpoint"):
         gan_convnorm.load("text.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--num-fake", "20", "--conditional", "--scores.intra_class", "true"], None),
+        (
+            ["--num-fake", "19", "--conditional", "--scores.intra_class", "true", "--metrics", "fid"],
+            "class 9 has 1 fakes",
+        ),
+        (["--num-fake", "3", "--metrics", "fid,prc"], "need 4 or more images of either kind; there are 3 fakes"),
+    ],
+)
+def test_what_a_score_would_refuse_is_refused_before_the_first_step(words, said, capsys, monkeypatch):
+    monkeypatch.setattr(GAN, "training_step", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(SystemExit if said else pytest.fail.Exception) as stop:
+        main([*SMALL, *words, "--steps", "2", "--eval-every", "1", "--out", "run"])
+    if said:
+        assert stop.value.code == 2 and said in capsys.readouterr().err
+    assert not Path("run").exists()
+
+
+def test_weights_that_are_not_finite_are_not_scored():
+    trainer, gan = fit([FidelityScores(num_fake=20)], steps=1)
+    scores = next(c for c in trainer.callbacks if isinstance(c, FidelityScores))
+    with torch.no_grad():
+        next(gan.generator_ema.parameters())[0] = float("nan")
+    with pytest.raises(BadInput, match=r"the averaged weights .* are NaN or infinite; .* not scored"):
+        scores._score(trainer, gan, 20)

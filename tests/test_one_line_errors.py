@@ -5,7 +5,7 @@ import pytest
 
 from gan_convnorm.compare.__main__ import main
 from gan_convnorm.errors import BadInput, RunStopped
-from gan_convnorm.one_line_errors import one_line_errors
+from gan_convnorm.one_line_errors import one_line_errors, status_and_line
 
 
 def wrapped() -> Exception:
@@ -45,3 +45,10 @@ def test_programs_end_so(tmp_path, capsys):
         main([str(tmp_path / "nowhere")])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: there is no run folder")
+
+
+def test_a_killed_loader_s_worker_is_one_line():
+    error = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed. ")
+    status, line = status_and_line(error)
+    assert status == 1 and "DataLoader worker (pid 12) is killed by signal: Killed)" in line
+    assert status_and_line(RuntimeError("something else")) is None

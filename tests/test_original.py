@@ -120,3 +120,57 @@ def test_convnorm_makes_one():
     assert layer.eps == 0.0
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.isfinite(layer(torch.randn(2, 4, 8, 8))).all()
+
+
+def dense_powers(weight, grid):
+    """|sum_t a[t] exp(-2 pi i w t / N)|^2 summed over the input channels, float64, term by term."""
+    angles = torch.zeros(*grid, *weight.shape[2:], dtype=torch.float64)
+    for axis, (n, k) in enumerate(zip(grid, weight.shape[2:], strict=True)):
+        shape = [1] * 4
+        shape[axis], shape[axis + 2] = n, k
+        turn = (torch.arange(n)[:, None] * torch.arange(k) % n).double() * (2 * math.pi / n)
+        angles += turn.view(shape)
+    found = torch.einsum("hwyx,kjyx->kjhw", torch.polar(torch.ones_like(angles), angles), weight.to(torch.complex128))
+    return found.abs().square().sum(1)[..., : grid[1] // 2 + 1]
+
+
+GREY = {
+    "grey": dict(in_channels=1, out_channels=64, kernel_size=3, padding=1),
+    "depthwise": dict(in_channels=64, out_channels=64, kernel_size=3, padding=1, groups=64),
+    "grey 5x5": dict(in_channels=1, out_channels=64, kernel_size=5, padding=2),
+    "colours": dict(in_channels=3, out_channels=64, kernel_size=3, padding=1),
+}
+
+
+@pytest.mark.parametrize("case", GREY)
+def test_float32_is_right_at_spectral_zeros(case):
+    """With eps = 0 a power that rounds to zero, or below, would be infinite for ever in the running average."""
+    for seed in range(40):
+        torch.manual_seed(seed)
+        layer = OriginalConvNorm2d(**GREY[case])
+        output = layer(torch.randn(2, layer.in_channels, 16, 16))
+        assert output.isfinite().all()
+        n = 16 + layer.kernel_size[0] - 1
+        expected = dense_powers(layer.weight.detach(), (n, n)).rsqrt()
+        assert (layer.running_preconditioner.double() / expected - 1).abs().max() <= 1e-6
+
+
+def test_a_kernel_of_zeros_has_no_preconditioner():
+    layer, image = OriginalConvNorm2d(2, 3, 3, padding=1, momentum=0.1), torch.randn(2, 2, 8, 8)
+    with torch.no_grad():
+        layer.weight[0] = 0
+    layer(image).square().sum().backward()
+    assert layer.running_preconditioner[0].abs().max() == 0
+    assert layer.running_preconditioner.isfinite().all() and layer.weight.grad.isfinite().all()
+
+
+def test_a_short_training_of_grey_images_stays_finite():
+    torch.manual_seed(0)
+    network = nn.Sequential(OriginalConvNorm2d(1, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 1))
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    for _ in range(40):
+        loss = (network(torch.randn(8, 1, 8, 8)) - 1).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(value.isfinite().all() for value in network.state_dict().values())

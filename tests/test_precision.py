@@ -1,5 +1,7 @@
 """Half precision and compilation give the same training; what must stay in float32 does."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -81,4 +83,18 @@ def test_compiled_networks_train_with_a_penalty(traced):
 
 def test_a_run_that_is_not_finite_stops_in_python_too():
     with pytest.raises(RunStopped, match=r"at G step \d+ .* became NaN or infinite"):
-        train(callbacks=[FiniteCheck()], disc_lr=1e30)
+        train(callbacks=[FiniteCheck()], disc_norm="none", disc_lr=1e30)
+
+
+def test_weights_that_are_large_and_finite_do_not_stop_a_run():
+    """The square of 1e30 is infinite in float32."""
+    module = torch.nn.Linear(2, 2)
+    torch.nn.init.constant_(module.weight, 1e30)
+    module.g_step, module.device = 5, torch.device("cpu")
+    trainer = SimpleNamespace(log_every_n_steps=50, val_check_interval=500, should_stop=False)
+    check = FiniteCheck()
+    check.on_train_start(trainer, module)
+    check.on_train_batch_end(trainer, module, {"d_loss": torch.ones(())}, None, 0)
+    module.weight.data[0, 0] = float("nan")
+    with pytest.raises(RunStopped, match="at G step 5 weight became NaN"):
+        check.on_train_batch_end(trainer, module, {"d_loss": torch.ones(())}, None, 0)

@@ -146,3 +146,30 @@ def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
     assert [event.step for event in events.Images("samples")] == [2, 4]
     main([*flags, "--out", str(tmp_path / "none"), "--trainer.logger", "false"])
     assert not (tmp_path / "none" / "tensorboard").exists() and (tmp_path / "none" / "metrics.csv").exists()
+
+
+def test_what_others_put_into_samples_is_passed_over(run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    before = len(re.findall("<figcaption>", (folder / "report.html").read_text(encoding="utf-8")))
+    samples = folder / "samples"
+    (tmp_path / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\nsecret")
+    (samples / "step-000009.png").symlink_to(tmp_path / "secret.png")
+    (samples / "step-000010.png").mkdir()
+    (samples / "step-000011.png").write_bytes(b"GIF89a")
+    for name in ("step-best.png", "step-12.png", "other.txt"):
+        (samples / name).write_bytes(b"\x89PNG\r\n\x1a\n")
+    write_page(folder)
+    assert len(re.findall("<figcaption>", (folder / "report.html").read_text(encoding="utf-8"))) == before
+
+
+def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
+    from types import SimpleNamespace
+
+    from gan_convnorm.callbacks import SampleGrids
+
+    (tmp_path / "samples/step-000003.png/full").mkdir(parents=True)
+    module = SimpleNamespace(g_step=3, sample=lambda count: torch.zeros(count, 1, 4, 4, dtype=torch.uint8))
+    trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
+    with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
+        SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)

@@ -16,7 +16,15 @@ import torch
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
-from gan_convnorm.run_folder import CheckpointFiles, RunRecord, RunSettings, last_checkpoint, read_checkpoint
+from gan_convnorm.run_folder import (
+    CheckpointFiles,
+    MetricsFile,
+    RunRecord,
+    RunSettings,
+    last_checkpoint,
+    read_checkpoint,
+)
+from gan_convnorm.stop_signals import listen
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -176,6 +184,103 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_the_first_step_is_one_line_and_leaves_no_folder(number, capsys, monkeypatch):
+    from gan_convnorm.callbacks import FidelityScores
+
+    monkeypatch.setattr(FidelityScores, "on_fit_start", lambda *_: os.kill(os.getpid(), number))
+    with pytest.raises(SystemExit) as stop:
+        main([*WORDS, "--out", "runs/run"])
+    assert stop.value.code == 128 + number
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: stopped by {signal.Signals(number).name}; ") and err.count("\n") == 1
+    assert not Path("runs/run").exists()
+
+
+def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
+    monkeypatch.setattr(signal, "getsignal", lambda number: signal.SIG_IGN)
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "signal", lambda *_: pytest.fail("nohup's handler is replaced"))
+        listen(lambda number: None)()
+
+
+def test_the_reader_of_the_output_is_gone(whole, monkeypatch, capfd):
+    """As in train_gan.py | head."""
+    from gan_convnorm.gan import GAN
+
+    step = GAN.training_step
+    read, write = os.pipe()
+
+    def closing(self, *args):
+        if self.g_step == 5:
+            os.close(read)
+            print("a line that nobody reads", flush=True)
+        return step(self, *args)
+
+    with monkeypatch.context() as patch, os.fdopen(write, "w") as stream, pytest.raises(SystemExit) as stop:
+        patch.setattr(GAN, "training_step", closing)
+        patch.setattr(sys, "stdout", stream)
+        main([*WORDS, "--out", "run"])
+    assert stop.value.code == 128 + signal.SIGPIPE == 141
+    expected = "error: stopped as its output has no reader (SIGPIPE), saved at G step 6; go on with"
+    assert expected in capfd.readouterr().err
+    main(["--resume", "last", "--out", "run"])
+    assert_same_run(whole, Path("run"))
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted, monkeypatch, capsys, tmp_path):
+    from gan_convnorm.gan import GAN
+
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text('#!/bin/sh\necho "$@" > asked\n' + ("" if granted else "echo no such job >&2; exit 1\n"))
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", str(scontrol.parent), prepend=os.pathsep)
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    step = GAN.training_step
+
+    def preempted(self, *args):
+        if self.g_step == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return step(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(GAN, "training_step", preempted)
+        main(WORDS)
+    assert stop.value.code == 128 + signal.SIGUSR1
+    assert Path("asked").read_text() == "requeue 77\n"
+    run = Path("checkpoints/runs/digits-spectral-seed0")
+    err = capsys.readouterr().err
+    if not granted:
+        assert "SLURM does not start job 77 again (no such job); go on with: python train_gan.py --resume" in err
+        return
+    assert f"saved at G step 6; SLURM starts job 77 again, which goes on from {run}/last.ckpt" in err
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    main(WORDS)
+    assert f"run {run}, from {run}/last.ckpt" in capsys.readouterr().out
+    assert_same_run(whole, run)
+
+
+def test_a_score_that_fails_after_the_last_step_loses_nothing(whole, monkeypatch, capsys):
+    from gan_convnorm.callbacks import FidelityScores
+
+    score = FidelityScores._score
+
+    def failing(self, trainer, module, *args):
+        if module.g_step == 12:
+            raise BadInput("no score")
+        score(self, trainer, module, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(FidelityScores, "_score", failing)
+        main([*WORDS, "--out", "run"])
+    assert stop.value.code == 2 and "no score" in capsys.readouterr().err
+    assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 12
+    main(["--resume", "last", "--out", "run"])
+    assert_same_run(whole, Path("run"))
+
+
 def test_seconds_are_those_of_all_sittings(tmp_path):
     record = RunRecord(tmp_path, "seed_everything: 0", RunSettings("gan", {}))
     record.load_state_dict({"seconds": 1e6, "cpu_seconds": 2e6})
@@ -241,6 +346,45 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.parametrize("where", ["torch.save", "metrics"])
+def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none(where, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        if where == "metrics":
+            patch.setattr(MetricsFile, "save", full)
+        else:
+            patch.setattr(torch, "save", full)
+        main([*WORDS, "--out", "run"])
+    assert stop.value.code == 1
+    err = capsys.readouterr().err
+    assert "No space left on device" in err and "no checkpoint has been saved in" in err and "intact" not in err
+
+
+@pytest.mark.parametrize("gone", ["run", "."])
+def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, capsys, monkeypatch):
+    from gan_convnorm.gan import GAN
+
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir("work")
+    step = GAN.training_step
+
+    def deleting(self, *args):
+        if self.g_step == 5:
+            shutil.rmtree(Path(gone).resolve())
+        return step(self, *args)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(GAN, "training_step", deleting)
+        main([*WORDS, "--out", "run"])
+    monkeypatch.chdir(tmp_path)
+    assert stop.value.code == 1
+    err = capsys.readouterr().err
+    assert "is gone, or another is in its place" in err and "Traceback" not in err
+    assert not (tmp_path / "work/run").exists()
+
+
 def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     """A reader beside a writer never sees anything but one of the two."""
     path, files = tmp_path / "last.ckpt", CheckpointFiles()
@@ -269,7 +413,7 @@ def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
 
 def test_non_finite_weights_end_the_run_at_their_step(capsys):
     with pytest.raises(SystemExit) as stop:
-        main([*WORDS, "--steps", "20000000", "--model.disc_lr", "1e30", "--out", "run"])
+        main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.disc_lr", "1e30", "--out", "run"])
     assert stop.value.code == NOT_FINITE == 3
     err = capsys.readouterr().err.splitlines()[-1]
     assert (

@@ -14,16 +14,21 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
 import yaml
+from sqlalchemy.exc import OperationalError
 
-from gan_convnorm.errors import NOT_FINITE, BadInput
+from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
+from gan_convnorm.study import queue as queue_module
 from gan_convnorm.study import read_plan
 from gan_convnorm.study.__main__ import main
 from gan_convnorm.study.comparison import against, spread
-from gan_convnorm.study.queue import Queue
+from gan_convnorm.study.floor import main as floor_main
+from gan_convnorm.study.queue import AHEAD, Queue
 from gan_convnorm.study.report import write_report
 from gan_convnorm.study.results import Result, read_result, write_table
+from gan_convnorm.study.storage import storage_errors
 
 ROOT = Path(__file__).parents[1]
 PLAN = {
@@ -267,6 +272,34 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert page.count("data:image/png;base64,") == len(pictures) and "4.00 +- 1.00" in page
 
 
+def test_a_report_replaces_its_own_files_and_no_others(tmp_path):
+    plan = read_plan(written(tmp_path))
+    runs = [result("none", 0), result("spectral", 0)]
+    paths = write_report(plan, runs, tmp_path, floor=None, failed=[])
+    assert write_report(plan, runs, tmp_path, floor=None, failed=[]) == paths
+    for path in paths:
+        kept = path.read_bytes()
+        path.write_bytes(b"precious")
+        if path.suffix == ".png":
+            report = tmp_path / "report.md"
+            report.write_text(report.read_text().replace(f"]({path.name})", ""))
+        if path.suffix == ".html":
+            (tmp_path / "report.md").unlink()
+        with pytest.raises(BadInput, match=f"{path.name} exists and was not written by this command"):
+            write_report(plan, runs, tmp_path, floor=None, failed=[])
+        assert path.read_bytes() == b"precious"
+        write_report(plan, runs, tmp_path, floor=None, failed=[], overwrite=True)
+        assert path.read_bytes() == kept
+
+
+def test_the_page_of_an_earlier_version_is_replaced(tmp_path):
+    plan, runs = read_plan(written(tmp_path)), [result()]
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    (tmp_path / "report.html").write_text("<!DOCTYPE html>\n<html>of an earlier version</html>")
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    assert "earlier version" not in (tmp_path / "report.html").read_text()
+
+
 # --- each run once
 
 
@@ -324,6 +357,8 @@ def test_every_point_is_run_once_and_started_again_none(tmp_path):
 
 def test_two_studies_at_one_storage_share_the_runs(tmp_path):
     queues = [queue_of(tmp_path, "time.sleep(0.2)", workers=2) for _ in range(2)]
+    for queue in queues:
+        queue._fill()
     assert len(queues[0].study.get_trials()) == len(queues[0].points)
     other = subprocess.Popen([sys.executable, "-c", SECOND_STUDY, str(tmp_path), str(Path(__file__))])
     queues[0].run(lambda _: None)
@@ -405,6 +440,108 @@ def test_a_signal_ends_the_runs_and_the_study_goes_on_later(tmp_path):
     assert len(queue.results()) == len(queue.points)
 
 
+def test_studies_that_start_at_once_all_make_the_storage(tmp_path):
+    plan, together, errors = read_plan(written(tmp_path)), threading.Barrier(3), []
+
+    def start(folder):
+        together.wait()
+        try:
+            queue_of(folder, plan=plan)
+        except BaseException as error:
+            errors.append(error)
+
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        threads = [threading.Thread(target=start, args=(folder,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        together.reset()
+    assert errors == []
+
+
+SECRET = "s3cr#t"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://zoe:{}@db.example.org:5432/studies",
+        "postgresql+nonsense://zoe:{}@db.example.org/studies",
+        "mysql+pymysql://zoe:{}@db.example.org/studies?ssl_key=x",
+        "postgresql://db.example.org/studies?user=zoe&password={}",
+        "postgresql://zoe:{}@db.example.org:port/studies",
+        "nonsense//zoe:{}@db.example.org/studies",
+        "sqlite:///{}@db.example.org/no/such/folder/study.db?password={}",
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, "s3cr%23t", "s3@cr:t"])
+def test_a_storage_is_named_without_its_password(tmp_path, capsys, address, secret, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(["plan.yaml", "--storage", address.replace("{}", secret, 1).replace("{}", secret)])
+    assert caught.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: the storage ") and captured.err.count("\n") == 1, captured.err
+    shown = (captured.err + captured.out).replace("user:password@host", "")
+    if address.startswith("sqlite"):  # whose path is no secret
+        assert "password" not in shown
+        return
+    for part in (secret, "s3", "cr#t", "zoe", "password"):
+        assert part not in shown, shown
+    assert "db.example.org" in shown or "***" in shown
+
+
+def test_an_error_that_repeats_the_password_is_named_by_its_type():
+    storage = "postgresql://zoe:s3cret@host/studies"
+    with pytest.raises(RunStopped) as caught, storage_errors(storage):
+        raise OperationalError("select 1", {}, Exception("no user zoe with password s3cret"))
+    assert "s3cret" not in str(caught.value) and caught.value.__cause__ is None
+    assert "the storage postgresql://host/studies cannot be used any more (OperationalError)" in str(caught.value)
+
+
+def test_a_storage_that_ends_in_the_middle_ends_the_study_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+
+    def gone(self, finished):
+        raise OperationalError("select 1", {}, Exception("the server closed the connection"))
+
+    monkeypatch.setattr(Queue, "run", gone)
+    with pytest.raises(SystemExit) as caught:
+        main(["plan.yaml", "--out", "out"])
+    assert caught.value.code == 1
+    assert "cannot be used any more" in capsys.readouterr().err
+
+
+def test_a_study_of_twenty_thousand_seeds_starts_and_reports_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, grids={"main": {"seed": list(range(20_000)), "norm": ["none"]}})
+    begun = time.monotonic()
+    with pytest.raises(SystemExit) as caught:
+        main(["plan.yaml", "--report", "--storage", "sqlite:///study.db", "--out", "out"])
+    assert caught.value.code == 0
+    assert "0 of 20000 runs are done" in capsys.readouterr().out
+    queue = queue_of(tmp_path, plan=read_plan(tmp_path / "plan.yaml"))
+    assert queue.study.get_trials() == []  # a report queues nothing
+    queue._fill()
+    assert len(queue.study.get_trials()) == AHEAD
+    queue._fill()  # enough wait
+    assert len(queue.study.get_trials()) == AHEAD
+    assert time.monotonic() - begun < 15
+
+
+def test_all_points_are_run_where_few_are_queued_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(queue_module, "AHEAD", 1)
+    grids = {"main": {"seed": list(range(6)), "norm": ["none"]}}
+    queue = queue_of(tmp_path, plan=read_plan(written(tmp_path, grids=grids)), workers=1)
+    queue.run(lambda _: None)
+    assert started(tmp_path) == sorted(queue.points) and len(queue.results()) == 6
+
+
 def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path):
     with pytest.raises(BadInput, match="the storage nonsense cannot be used"):
         Queue("small", [], "nonsense", tmp_path)
@@ -425,7 +562,9 @@ def test_a_changed_plan_keeps_what_is_done(tmp_path):
     ("words", "message"),
     [
         ("nothing.yaml", "there is no study nothing.yaml"),
-        ("plan.yaml --workers 0", "--workers is 0; expected 1 or more"),
+        ("plan.yaml --workers 0", "--workers is 0; expected 1 to 1024"),
+        ("plan.yaml --workers 100000", "--workers is 100000; expected 1 to 1024"),
+        ("plan.yaml --threads 0", "--threads is 0; expected 1 to 1024"),
         ("plan.yaml --out full", "the folder full has something and no study.db"),
         ("plan.yaml --storage nonsense", "the storage nonsense cannot be used"),
     ],
@@ -487,6 +626,59 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
     point = one_point(tmp_path).points()[0]
     with pytest.raises(BadInput, match="there is no run folder"):
         read_result(point, tmp_path / "nothing", "one")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("step,fid\n10,4.0\n")
+    for model, message in (({}, "n_dis None"), ({"n_dis": 1, "disc_lr": "fast"}, "disc_lr 'fast'")):
+        (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "model": model}))
+        with pytest.raises(BadInput, match=f"model.{message}; expected a number"):
+            read_result(point, run, "one")
+    (run / "config.yaml").write_text(yaml.safe_dump({"model": {"n_dis": 1, "disc_lr": 0.1}}))
+    (run / "summary.json").write_text('{"g_steps": null, "times": null, "final": null, "versions": null}')
+    assert read_result(point, run, "one").steps == 10
+
+
+def test_a_stored_result_of_another_version_is_one_line(tmp_path):
+    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    (name,) = queue.points
+    state = optuna.trial.TrialState.COMPLETE
+    for stored in ({"grid": "main"}, [1], None):
+        attributes = {"point": name, "result": stored}
+        queue.study.add_trial(optuna.trial.create_trial(state=state, value=1.0, user_attrs=attributes))
+        with pytest.raises(BadInput, match="the storage holds a result of main-none-seed0"):
+            queue.results()
+
+
+def write_config(folder, **data):
+    folder.mkdir()
+    scores = {"metrics": "fid", "protocol": "quick", "extractor": "classifier"}
+    scores |= {"extractor_weights": None, "isc_splits": 10}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data, "scores": scores}))
+
+
+@pytest.mark.parametrize("path", ["evil.Data", "os.system", "gan_convnorm.data.folder.Path", "gan_convnorm.data.x", ""])
+def test_the_floor_imports_no_code_that_a_run_names(tmp_path, monkeypatch, capsys, path):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil.py").write_text("open('evil.txt', 'w')\nraise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path / "run", class_path=path)
+    with pytest.raises(SystemExit) as caught:
+        floor_main(["run", "another.Class"])
+    assert caught.value.code == 2
+    assert "code that neither this package has nor the study names" in capsys.readouterr().err
+    assert not (tmp_path / "evil.txt").exists()
+    if path == "evil.Data":  # what the study names is imported
+        with pytest.raises(RuntimeError):
+            floor_main(["run", "evil.Data"])
+
+
+@pytest.mark.parametrize("arguments", [{"nonsense": 1}, {"resolution": "large"}, [1]])
+def test_the_floor_of_damaged_arguments_is_one_line(tmp_path, capsys, arguments):
+    write_config(tmp_path / "run", class_path="gan_convnorm.data.Digits", init_args=arguments)
+    with pytest.raises(SystemExit) as caught:
+        floor_main([str(tmp_path / "run")])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: the arguments of the run's data")
 
 
 def test_the_shipped_studies_are_plans():
@@ -496,3 +688,24 @@ def test_the_shipped_studies_are_plans():
         assert all(yaml.safe_load(yaml.safe_dump(point.config)) == point.config for point in points)
         assert len({point.name for point in points}) == len(points)
         assert replace(plan) == plan
+
+
+def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
+    """A checkpoint chooses no code of your own, so the study says it again."""
+    plan = read_plan(
+        written(
+            tmp_path,
+            norms={"mine": {"model": {"disc_norm": "mine:Norm"}}},
+            baseline="mine",
+            grids={"main": {"seed": [0]}},
+        )
+    )
+    point = plan.points()[0]
+    queue = Queue(plan.name, [point], f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "runs")
+    folder = tmp_path / "runs" / point.name
+    folder.mkdir(parents=True)
+    (folder / "last.ckpt").touch()
+    words = queue._command(point, folder)
+    assert words[words.index("--resume") + 1] == "last"
+    given = yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())
+    assert given["model"]["disc_norm"] == "mine:Norm"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.errors import BadInput
@@ -15,7 +16,9 @@ from gan_convnorm.fidelity import (
     Evaluator,
     GeneratedImages,
     Scores,
+    check_classes,
     check_num_fake,
+    check_numbers,
     create_extractor,
     intra_class_fid,
     parse_metrics,
@@ -124,6 +127,11 @@ class FidelityScores(pl.Callback):
         module: Any = trainer.lightning_module
         if self.intra_class and module.num_classes is None:
             raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
+        # All that a score would refuse at an evaluation, when hours of training are behind it.
+        for number in (self.interim_num_fake, self.num_fake):
+            check_numbers(number, len(reference), self.metrics)
+        if self.intra_class:
+            check_classes(self._labels(module), data.split(split).tensors[1])
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
             print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)
@@ -175,6 +183,7 @@ class FidelityScores(pl.Callback):
         kinds = {"ema": ("",), "raw": ("raw_",), "both": ("raw_", "")}[self.weights]
         for kind in kinds:
             ema = kind == ""
+            _check_finite(module, ema)
             images = GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples")
             scores = self.evaluator(images)
             matches = self.split == self.protocol.split and number == self.protocol.num_fake
@@ -205,7 +214,7 @@ class FidelityScores(pl.Callback):
         fids = intra_class_fid(
             self.evaluator.extractor,
             GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples"),
-            torch.arange(number) % module.num_classes,  # what `sample` takes where it is given none
+            self._labels(module),
             *data.split(self.split).tensors,
             batch_size=self.batch_size,
             progress=_Progress(trainer),
@@ -219,6 +228,10 @@ class FidelityScores(pl.Callback):
                 f"{number // len(fids)} fakes each ({each})",
                 flush=True,
             )
+
+    def _labels(self, module: Any) -> Tensor:
+        """The classes of the fakes: those that `sample` takes when it is given none."""
+        return torch.arange(self.num_fake) % module.num_classes
 
     def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
         """Every process has the same scores, and decides alike."""
@@ -247,6 +260,17 @@ class _Progress:
         show = getattr(self.trainer.progress_bar_callback, "show_scoring", None)
         if show is not None:
             show(done, total)
+
+
+def _check_finite(module: Any, ema: bool) -> None:
+    """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
+    network = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
+    for name, value in network.named_parameters():
+        if not value.isfinite().all():
+            raise BadInput(
+                f"the {'averaged ' if ema else ''}weights {name} are NaN or infinite; their images mean nothing, and "
+                "are not scored"
+            )
 
 
 def _sampler(module: Any, ema: bool) -> Any:

@@ -1,4 +1,4 @@
-"""Losses and weights that are no numbers end the run."""
+"""Stop the run when a loss or weight becomes NaN or infinite."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class FiniteCheck(pl.Callback):
     """
 
     def __init__(self) -> None:
+        #: the first bad step of the losses, and of the weights
         self.bad_step: Tensor | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.bad_step = torch.zeros((), dtype=torch.int64, device=pl_module.device)
+        self.bad_step = torch.zeros(2, dtype=torch.int64, device=pl_module.device)
 
     @torch.no_grad()
     def on_train_batch_end(
@@ -35,10 +36,10 @@ class FiniteCheck(pl.Callback):
     ) -> None:
         module: Any = pl_module
         assert self.bad_step is not None
-        # A norm is no number, or infinite, as soon as one entry is.
+        # A norm is NaN or infinite as soon as one entry is, and, rarely, when large finite entries overflow it.
         norms = torch._foreach_norm([p for p in module.parameters() if p.requires_grad])
         losses = [loss.float() for loss in outputs.values()]
-        bad = ~torch.stack([*norms, *losses]).isfinite().all()
+        bad = torch.stack([~torch.stack(each).isfinite().all() for each in (losses, norms)])
         step, every = module.g_step, trainer.log_every_n_steps  # type: ignore[attr-defined]
         self.bad_step.copy_(torch.where(bad & (self.bad_step == 0), step, self.bad_step))
         evaluates = trainer.should_stop or step % trainer.val_check_interval == 0
@@ -47,11 +48,15 @@ class FiniteCheck(pl.Callback):
 
     def _look(self, module: Any, losses: dict[str, Tensor]) -> None:
         assert self.bad_step is not None
-        step = int(self.bad_step)
-        if not step:
+        of_losses, of_weights = self.bad_step.tolist()
+        if not of_losses and not of_weights:
             return
         bad = [name for name, loss in losses.items() if not loss.isfinite()]
         bad += [name for name, value in module.named_parameters() if not value.isfinite().all()]
+        if not bad and not of_losses:
+            self.bad_step.zero_()  # it was the norm alone
+            return
+        step = min(each for each in (of_losses, of_weights) if each)
         raise RunStopped(
             f"at G step {step} {', '.join(bad[:3]) or 'a loss'}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''} "
             "became NaN or infinite; the checkpoints are of steps before it. --detect-anomaly names the operation; a "

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from string import Template
@@ -20,6 +21,8 @@ __all__ = ["write_page"]
 
 SAMPLES = 12  # pictures at most, spread over the run: a page of a long run stays some megabytes
 LAYERS = 24  # curves in one figure
+STEP = re.compile(r"step-\d{6,}\.png")
+PNG = b"\x89PNG\r\n\x1a\n"
 
 PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
@@ -178,7 +181,8 @@ def _points(rows: list[dict[str, str]], column: str) -> list[tuple[int, float]]:
 
 
 def _samples(folder: Path) -> str:
-    files = sorted(folder.glob("step-*.png"))
+    # Others may lie there, and a link may lead out of the folder.
+    files = sorted(path for path in folder.glob("step-*.png") if _is_sample(path))
     if len(files) > SAMPLES:
         files = [files[round(i * (len(files) - 1) / (SAMPLES - 1))] for i in range(SAMPLES)]
     figures = []
@@ -188,6 +192,13 @@ def _samples(folder: Path) -> str:
         figures.append(f"<figure>{image}<figcaption>G step {step}</figcaption></figure>")
     note = _note("The averaged generator on the same noise at every evaluation. A click enlarges.")
     return f'<div class="samples">{"".join(figures)}</div>{note}' if figures else ""
+
+
+def _is_sample(path: Path) -> bool:
+    if not STEP.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(PNG)) == PNG
 
 
 def _configuration(folder: Path, summary: dict[str, Any]) -> str:

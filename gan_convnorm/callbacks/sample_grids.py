@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from gan_convnorm.picture_grid import picture_grid, save_image
+from gan_convnorm.run_folder import check_folder
 
 __all__ = ["SampleGrids"]
 
@@ -30,9 +32,14 @@ class SampleGrids(pl.Callback):
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         module: Any = pl_module
+        check_folder(self.folder.parent)
         picture = picture_grid(module.sample(self.count))
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(picture, self.folder / f"step-{module.g_step:06d}.png")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_image(picture, self.folder / f"step-{module.g_step:06d}.png")
+        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+            # Not worth a run.
+            warnings.warn(f"samples of G step {module.g_step} are not written: {error}", stacklevel=2)
         for logger in trainer.loggers:
             _show(logger, picture, module.g_step)
 

@@ -1,9 +1,9 @@
 """IS, FID, KID, precision and recall through torch-fidelity, on any number of processes."""
 
-from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, evaluate
+from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, check_numbers, evaluate
 from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
 from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
-from gan_convnorm.fidelity.intra_class import intra_class_fid
+from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
 from gan_convnorm.fidelity.metrics import BETTER, METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
@@ -20,7 +20,9 @@ __all__ = [
     "Protocol",
     "Scores",
     "TensorImages",
+    "check_classes",
     "check_num_fake",
+    "check_numbers",
     "create_extractor",
     "evaluate",
     "intra_class_fid",

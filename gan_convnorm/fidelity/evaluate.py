@@ -29,7 +29,7 @@ from gan_convnorm.fidelity.metrics import (
 )
 from gan_convnorm.fidelity.processes import Processes
 
-__all__ = ["Evaluator", "Scores", "check_num_fake", "evaluate"]
+__all__ = ["Evaluator", "Scores", "check_num_fake", "check_numbers", "evaluate"]
 
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # torch-fidelity's defaults
 
@@ -246,8 +246,7 @@ class Evaluator:
                 )
             protocol |= {"kid_subsets": KID_SUBSETS, "kid_subset_size": size}
         if "prc" in self.metrics:
-            if min(count, self.num_reference) < 4:
-                raise BadInput("precision and recall look at 3 neighbours, and need 4 or more images of either kind")
+            check_numbers(count, self.num_reference, self.metrics)
             layer = self.layer["prc"]
             values |= precision_and_recall(features[layer], self.real[layer])
         return Scores(values, protocol, ranks)
@@ -355,3 +354,18 @@ def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("is
     if num_fake < needed:
         what = f"IS over {isc_splits} splits needs" if "isc" in metrics else "scores need"
         raise BadInput(f"there are {num_fake} fakes; {what} {needed} or more (--num-fake)")
+
+
+def check_numbers(num_fake: int, num_real: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
+    """Refuse numbers of fakes and real images that cannot be compared.
+
+    Raises:
+        BadInput: fewer than two, or for precision and recall than four.
+    """
+    if {"fid", "kid"} & set(metrics) and num_real < 2:
+        raise BadInput(f"FID and KID need 2 or more real images, and there are {num_real}")
+    if "prc" in metrics and min(num_fake, num_real) < 4:
+        raise BadInput(
+            f"precision and recall look at 3 neighbours, and need 4 or more images of either kind; there are "
+            f"{num_fake} fakes and {num_real} real images"
+        )

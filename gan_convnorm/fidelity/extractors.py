@@ -78,8 +78,8 @@ def create_extractor(
     if registered == classifier.NAME and weights is None:
         if labelled is None:
             raise BadInput(
-                "extractor 'classifier' needs labelled images, and there are none; choose inception, or give the "
-                "weights of a trained one with --extractor-weights"
+                "extractor 'classifier' needs labelled images, and there are none (images in one folder have no "
+                "labels); choose inception, or give the weights of a trained one with --extractor-weights"
             )
         trained: Path = processes.from_first(partial(classifier.trained_weights, *labelled))
         weights = trained if trained.exists() else classifier.trained_weights(*labelled)  # on another machine

@@ -13,7 +13,7 @@ from gan_convnorm.fidelity.images import TensorImages, as_images
 from gan_convnorm.fidelity.metrics import frechet_distance, statistics
 from gan_convnorm.fidelity.processes import Processes
 
-__all__ = ["intra_class_fid"]
+__all__ = ["check_classes", "intra_class_fid"]
 
 
 def intra_class_fid(
@@ -48,16 +48,7 @@ def intra_class_fid(
     processes = Processes.current()
     layer = extractor.get_default_feature_layer_for_metric("fid")
 
-    def check() -> None:
-        for label in fake_labels.unique().tolist():
-            found = [int((labels == label).sum()) for labels in (fake_labels, real_labels)]
-            if min(found) < 2:
-                raise BadInput(
-                    f"class {label} has {found[0]} fakes and {found[1]} real images; FID within a class needs 2 or "
-                    "more of each (--num-fake)"
-                )
-
-    processes.together(check)
+    processes.together(lambda: check_classes(fake_labels, real_labels))
     features = [
         extract(extractor, images, batch_size=batch_size, processes=processes, progress=progress)
         for images in (as_images(fakes), TensorImages(reals))
@@ -73,3 +64,22 @@ def intra_class_fid(
         }
 
     return processes.from_first(score)
+
+
+def check_classes(fake_labels: Tensor, real_labels: Tensor) -> None:
+    """Refuse labels with which there is no FID within every class.
+
+    Args:
+        fake_labels: int64 (n,).
+        real_labels: int64 (N,).
+
+    Raises:
+        BadInput: a class with fewer than two fakes or two real images.
+    """
+    for label in fake_labels.unique().tolist():
+        found = [int((labels == label).sum()) for labels in (fake_labels, real_labels)]
+        if min(found) < 2:
+            raise BadInput(
+                f"class {label} has {found[0]} fakes and {found[1]} real images; FID within a class needs 2 or more of "
+                "each (--num-fake)"
+            )

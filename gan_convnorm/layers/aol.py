@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_convnorm.layers.exact import TINY, ExactParametrization
+from gan_convnorm.layers.exact import ExactParametrization, inverse_root
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of, phases
 from gan_convnorm.layers.parametrized import parametrize_weight
 
@@ -48,6 +48,6 @@ class _Rescaling(ExactParametrization):
         columns = by_phase.flatten(2, 3).transpose(1, 2)
         gram = correlations(columns, (1,) * (columns.dim() - 3))
         sums = gram.flatten(3).abs().sum((0, 3))
-        scale = sums.clamp_min(TINY).rsqrt().view(groups, 1, inputs, -1)
+        scale = inverse_root(sums).view(groups, 1, inputs, -1)
         # A channel's taps have the scale of the phase that they read.
         return (kernels * scale[..., phase].view(groups, 1, inputs, *kernels.shape[3:])).reshape(weight.shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["PADDING_MODES", "check_choice", "check_convolution", "check_images", "check_number", "check_whole"]
+__all__ = ["check_choice", "check_convolution", "check_images", "check_number", "check_whole"]
 
 PADDING_MODES = ("zeros", "circular", "reflect", "replicate")
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
@@ -84,7 +84,7 @@ def check_convolution(
     groups: Any = 1,
     padding_mode: Any = "zeros",
     output_padding: Any = 0,
-    padding_modes: Sequence[str] = PADDING_MODES,
+    transposed: bool = False,
 ) -> None:
     """Refuse a geometry that no convolution has; torch accepts some of them and fails in the forward, or never.
 
@@ -100,7 +100,7 @@ def check_convolution(
         groups: as in `torch.nn.Conv2d`.
         padding_mode: as in `torch.nn.Conv2d`.
         output_padding: as in `torch.nn.ConvTranspose2d`.
-        padding_modes: the modes that the layer has.
+        transposed: the layer pads by zeros, a number of them.
 
     Raises:
         BadInput: such a geometry.
@@ -116,10 +116,12 @@ def check_convolution(
     for option, (value, least) in (sizes | {"output_padding": (output_padding, 0)}).items():
         _check_sizes(owner, option, value, dims, least)
     if isinstance(padding, str):
+        if transposed:
+            raise BadInput(f"{owner}: padding is {padding!r}; a transposed convolution needs a number")
         check_choice(owner, "padding", padding, ("valid", "same"))
         if padding == "same" and _each(stride, dims) != [1] * dims:
             raise BadInput(f"{owner}: padding is 'same' and stride {stride!r}; 'same' needs stride 1: give a number")
-    check_choice(owner, "padding_mode", padding_mode, padding_modes)
+    check_choice(owner, "padding_mode", padding_mode, PADDING_MODES[:1] if transposed else PADDING_MODES)
     triples = zip(_each(output_padding, dims), _each(stride, dims), _each(dilation, dims), strict=True)
     if any(extra >= max(s, d) for extra, s, d in triples):
         raise BadInput(

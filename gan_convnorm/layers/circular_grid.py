@@ -37,13 +37,20 @@ __all__ = [
 Crop = Sequence[tuple[int, int, int]]
 
 
-def read(filtered: Tensor, crop: Crop) -> Tensor:
-    """The pixels of a crop: a view, except where the crop goes around the grid."""
+def read(filtered: Tensor, crop: Crop, *, around: bool = True) -> Tensor:
+    """Return the pixels of a crop: a view, except where the crop goes around the grid.
+
+    Args:
+        filtered: shape (B, C, *grid).
+        crop: the pixels.
+        around: the crop may go around. If it is known not to, sizes that are symbols need not be compared.
+    """
     for axis, (first, count, step) in enumerate(crop, start=2):
         size = filtered.shape[axis]
-        if _wraps(size, (first, count, step)):
-            index = torch.arange(first, first + count * step, step, device=filtered.device) % size
-            filtered = filtered.index_select(axis, index)
+        symbolic = not around and step > 1 and isinstance(size, torch.SymInt)  # a slice would compare its end with it
+        if symbolic or (around and _wraps(size, (first, count, step))):
+            index = torch.arange(count, device=filtered.device) * step + first
+            filtered = filtered.index_select(axis, index if symbolic else index % size)
         else:
             filtered = filtered[(slice(None),) * axis + (slice(first, first + (count - 1) * step + 1, step),)]
     return filtered

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from typing import Any, Literal
 
-from torch import fx, nn
-from torch.nn.utils import parametrize
+from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.registry import find_norm
+from gan_convnorm.layers.arguments import check_choice
+from gan_convnorm.layers.followers import Followers, followers_of
+from gan_convnorm.layers.reasons import is_batch_norm, why_no_plain_convolution
+from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.layers.snapshot import Snapshot
 
 __all__ = ["Conversion", "convert", "exchange"]
 
@@ -52,95 +55,100 @@ def convert(
         include: patterns of layer names (as in `named_modules`, `*` matches dots too) that are converted.
         exclude: patterns of names that are not.
         batch_norm: "replace" puts the norm in the place of convolution and BatchNorm where one follows the other (found
-            by tracing the network with torch.fx); the convolution gets a bias, at zero, if it has none. "keep" leaves
-            every BatchNorm, which undoes a bound on the convolution before it.
+            by tracing the network with torch.fx); the convolution gets a bias, at zero, if it has none. Only a layer
+            with the forward of `nn.BatchNorm2d` is replaced; SyncBatchNorm, FrozenBatchNorm2d and subclasses that do
+            more stay, with the reason. "keep" leaves every BatchNorm; it undoes a bound on the convolution before it.
 
     Returns:
         The network (another module only if it is itself a convolution), and a report that prints as a list.
 
     Raises:
-        BadInput: an unknown norm or option, or patterns that match no convolution.
+        BadInput: an unknown norm or option value, or no convolution that can be converted. Whatever is raised, the
+            network is as it was.
     """
     row = find_norm(norm, options)
-    if batch_norm not in ("replace", "keep"):
-        raise BadInput(f"convert: batch_norm is {batch_norm!r}, and must be 'replace' or 'keep'")
-    report = Conversion()
-    followers, why_not = _following_batch_norms(network) if batch_norm == "replace" else ({}, "batch_norm='keep'")
-    chosen = {}
-    for name, module in network.named_modules():
-        reason = None
-        if isinstance(module, nn.BatchNorm2d):
-            if name not in followers.values():
-                reason = why_not or "it follows no convolution directly"
-        elif not isinstance(module, nn.Conv2d):
-            continue
-        elif type(module) is not nn.Conv2d:
-            reason = "parametrized already" if parametrize.is_parametrized(module) else f"is a {type(module).__name__}"
-        elif not _matches(name, include) or _matches(name, exclude):
-            reason = "not included" if not _matches(name, include) else "excluded"
-            if name in followers:
-                report.left[followers[name]] = f"its convolution is {reason}"
-        else:
-            chosen[name] = module
-        if reason is not None:
-            report.left[name] = reason
-    if not chosen:
-        found = ", ".join(report.left) or "none"
-        raise BadInput(f"convert: no Conv2d to convert with include={include!r}, exclude={exclude!r}; left: {found}")
-    for name, conv in chosen.items():
-        follower = followers.get(name)
-        activation = row.activation(conv.out_channels)
-        has_activation = not isinstance(activation, nn.Identity)
-        adds_bias = follower is not None and conv.bias is None and not has_activation
-        if adds_bias:
-            conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
-        try:
-            layer = row.conv(conv)
-        except BadInput as error:
-            report.left[name] = str(error)
-            conv.bias = None if adds_bias else conv.bias
-            if follower is not None:
-                report.left[follower] = "its convolution is left"
-            continue
-        what = type(layer).__name__
-        if follower is not None:
-            old = network.get_submodule(follower)
-            if type(activation) is not type(old):
-                exchange(network, follower, activation.to(conv.weight.device))
-                what += f", in place of {follower} too" + (f" ({type(activation).__name__})" * has_activation)
-        elif has_activation:
-            layer = nn.Sequential(layer, activation.to(conv.weight.device))
-            what += f" and {type(activation).__name__}"
-        if layer is not conv:
-            network = exchange(network, name, layer)
-        report.changed[name or "(the network)"] = what
+    check_choice("convert", "batch_norm", batch_norm, ("replace", "keep"))
+    report, before = Conversion(), Snapshot(network)
+    try:
+        chosen, followers = _choose(network, include, exclude, batch_norm == "replace", report)
+        for name, conv in chosen.items():
+            try:
+                network = _exchange_norm(network, name, conv, followers.get(name), row, report)
+            except Exception as error:
+                error.add_note(f"convert: at layer {name or '(the network)'}")
+                raise
+        if not report.changed:
+            raise BadInput(
+                f"convert: no Conv2d to convert with include={include!r}, exclude={exclude!r}; left: "
+                f"{_summary(report.left)}"
+            )
+    except BaseException:
+        before.restore()
+        raise
     return network, report
 
 
-class _Tracer(fx.Tracer):
-    """Every convolution is one call, a subclass of torch's too."""
+def _choose(
+    network: nn.Module, include: str | Iterable[str], exclude: str | Iterable[str], replace: bool, report: Conversion
+) -> tuple[dict[str, nn.Conv2d], dict[str, str]]:
+    """Return the convolutions to convert by name, and the BatchNorm to replace behind each; report all others."""
+    found = followers_of(network) if replace else Followers()
+    chosen: dict[str, nn.Conv2d] = {}
+    for name, module in network.named_modules():
+        reason = why_no_plain_convolution(module)
+        if reason is not None:
+            report.left[name] = reason
+        elif isinstance(module, nn.Conv2d):
+            if _matches(name, include) and not _matches(name, exclude):
+                chosen[name] = module
+                continue
+            report.left[name] = "excluded" if _matches(name, include) else "not included"
+        elif is_batch_norm(module) and name not in found.plain.values():
+            report.left[name] = found.reasons[name] if replace else "batch_norm='keep'"
+    for name, follower in found.plain.items():
+        if name not in chosen:
+            reason = report.left[name]
+            report.left[follower] = f"its convolution is {reason if 'cluded' in reason else 'left'}"
+    return chosen, found.plain
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, nn.modules.conv._ConvNd) or super().is_leaf_module(m, module_qualified_name)
 
-
-def _following_batch_norms(network: nn.Module) -> tuple[dict[str, str], str]:
-    """Names of the BatchNorm that alone reads a convolution's output; or why that could not be found out."""
+def _exchange_norm(
+    network: nn.Module, name: str, conv: nn.Conv2d, follower: str | None, row: Norm, report: Conversion
+) -> nn.Module:
+    """Exchange one convolution, and the BatchNorm behind it, or report why its norm does not take it."""
+    before = Snapshot(conv)
+    activation = row.activation(conv.out_channels)
+    has_activation = not isinstance(activation, nn.Identity)
+    if follower is not None and conv.bias is None and not has_activation:
+        conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
     try:
-        graph = _Tracer().trace(network)
-    except Exception as error:
-        return {}, f"torch.fx cannot trace the network ({str(error).splitlines()[0]}), so what it follows is unknown"
-    pairs, calls = {}, [node.target for node in graph.nodes if node.op == "call_module"]
-    modules = dict(network.named_modules())
-    for node in graph.nodes:
-        users = list(node.users)
-        if node.op != "call_module" or len(users) != 1 or users[0].op != "call_module":
-            continue
-        conv, norm = str(node.target), str(users[0].target)
-        once = calls.count(conv) == 1 and calls.count(norm) == 1
-        if isinstance(modules[conv], nn.Conv2d) and isinstance(modules[norm], nn.BatchNorm2d) and once:
-            pairs[conv] = norm
-    return pairs, ""
+        layer = row.conv(conv)
+    except BadInput as error:
+        before.restore()
+        report.left[name] = str(error)
+        if follower is not None:
+            report.left[follower] = "its convolution is left"
+        return network
+    what = type(layer).__name__
+    if follower is not None:
+        old = network.get_submodule(follower)
+        if not isinstance(old, type(activation)):
+            exchange(network, follower, activation.to(conv.weight.device))
+            what += f", in place of {follower} too" + (f" ({type(activation).__name__})" * has_activation)
+    elif has_activation:
+        layer = nn.Sequential(layer, activation.to(conv.weight.device))
+        what += f" and {type(activation).__name__}"
+    if layer is not conv:
+        network = exchange(network, name, layer)
+    report.changed[name or "(the network)"] = what
+    return network
+
+
+def _summary(left: dict[str, str], shown: int = 6) -> str:
+    """Names and reasons in one line, the first few."""
+    listed = [f"{name or '(the network)'} ({why})" for name, why in left.items()]
+    more = [f"and {len(listed) - shown} more"] if len(listed) > shown else []
+    return ", ".join([*listed[:shown], *more]) or "none"
 
 
 def _matches(name: str, patterns: str | Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.layers.arguments import check_convolution, check_images
-from gan_convnorm.layers.circular_grid import traced
+from gan_convnorm.layers.circular_grid import memory_format_of, traced
 from gan_convnorm.layers.fourier_convolution import convolve_in_fourier
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, convolution_geometry
@@ -103,6 +103,7 @@ class _ConvNorm(Preconditioned):
     def _convolve(self, input: Tensor, geometry: Geometry) -> Tensor:
         padding: tuple[int, ...] | int = geometry.padding
         if self.padding_mode == "circular":
+            memory_format = memory_format_of(input)
             for axis, (before, n, s, k, d) in enumerate(
                 zip(geometry.padding, geometry.size, geometry.stride, self.kernel_size, self.dilation, strict=True),
                 start=2,
@@ -110,7 +111,7 @@ class _ConvNorm(Preconditioned):
                 last = s * (n - 1) + d * (k - 1) - before
                 index = torch.arange(-before, last + 1, device=input.device) % input.shape[axis]
                 input = input.index_select(axis, index)
-            padding = 0
+            input, padding = input.contiguous(memory_format=memory_format), 0
         convolve = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[len(self.kernel_size) - 1]
         return convolve(input, self.weight, None, geometry.stride, padding, self.dilation, self.groups)
 

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_convolution, check_images
 from gan_convnorm.layers.gain import Gain
 from gan_convnorm.layers.geometry import Geometry, transposed_geometry
@@ -55,9 +54,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         geometry["kernel_size"] = kernel_size
         geometry |= {"stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups}
         geometry |= {"dilation": dilation, "padding_mode": padding_mode}
-        check_convolution(type(self).__name__, 2, **geometry, padding_modes=("zeros",))
-        if isinstance(padding, str):
-            raise BadInput(f"{type(self).__name__}: padding is {padding!r}; a transposed convolution needs a number")
+        check_convolution(type(self).__name__, 2, **geometry, transposed=True)
         options: tuple[Any, ...] = (eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
         check_options(type(self).__name__, padding_mode, *options)
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of
 
-__all__ = ["TINY", "ExactParametrization", "least_power"]
+__all__ = ["ExactParametrization", "inverse_root", "least_power"]
 
-#: squared weights below are taken for zero, which no norm enlarges
+#: squared weights below are not enlarged to 1
 TINY = 1e-12
+
+
+def inverse_root(square: Tensor) -> Tensor:
+    """Return the (-1/2)th power of squared weights, 1 where they are zero: their gradient is not made huge."""
+    return torch.where(square == 0, 1, square.clamp_min(TINY)).rsqrt()
 
 
 def least_power(dtype: torch.dtype) -> float:
@@ -26,7 +31,8 @@ class ExactParametrization(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         with autocast_off(weight.device):
-            return self.normalize(exact_dtype(weight)).to(weight.dtype)
+            found = self.normalize(exact_dtype(weight)).to(weight.dtype)
+        return found.contiguous(memory_format=memory_format_of(weight))
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """A weight that is assigned is stored as it is."""

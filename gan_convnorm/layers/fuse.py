@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.circular_grid import autocast_off
+from gan_convnorm.layers.arguments import check_images, check_number, check_whole
+from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
 from gan_convnorm.layers.convert import exchange
 from gan_convnorm.layers.convnorm import ConvNorm2d
 from gan_convnorm.layers.geometry import Geometry
 from gan_convnorm.layers.preconditioned import Preconditioned, filter_exactly
+from gan_convnorm.layers.reasons import hook_of
 from gan_convnorm.layers.row_norm import LinearRowNorm
 from gan_convnorm.layers.truncation import certified_taps
 
@@ -48,14 +50,29 @@ class BakedConvNorm(nn.Module):
     def __init__(self, layer: Preconditioned, geometry: Geometry) -> None:
         super().__init__()
         self.layer, self.grid = layer, geometry.grid
-        self.register_buffer("transfer", layer.transfer_function(geometry.grid))
+        transfer = layer.transfer_function(geometry.grid)
+        # Real and imaginary parts: a network that is taken to another dtype would drop the latter.
+        self.complex = transfer.is_complex()
+        self.register_buffer("transfer", torch.view_as_real(transfer) if self.complex else transfer)
+
+    def reset_parameters(self) -> None:
+        """Draw the layer's weights anew, and bake them."""
+        self.layer.reset_parameters()
+        with torch.no_grad():
+            transfer = self.layer.transfer_function(self.grid)
+            self.transfer.copy_(torch.view_as_real(transfer) if self.complex else transfer)
 
     def forward(self, input: Tensor) -> Tensor:
+        check_images(type(self.layer).__name__, input, self.layer.in_channels, len(self.grid))
+        if input.dim() == len(self.grid) + 1:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
         response, geometry = self.layer.respond(input)
         if geometry.grid != self.grid:
             raise BadInput(f"BakedConvNorm: fused for a grid of {self.grid}, found {geometry.grid}; fuse at this size")
         with autocast_off(input.device):
-            return filter_exactly(response, self.transfer, self.layer.bias, geometry)
+            transfer = exact_dtype(self.transfer)
+            transfer = torch.view_as_complex(transfer) if self.complex else transfer
+            return filter_exactly(response, transfer, self.layer.bias, geometry)
 
 
 @torch.no_grad()
@@ -75,14 +92,25 @@ def fuse(network: nn.Module, example: Any, *, tolerance: float = 0.0, max_radius
         The copy, in evaluation mode, and a report that prints the bounds.
 
     Raises:
-        BadInput: a network without ConvNorm layers.
+        BadInput: a network without ConvNorm layers, or one that cannot be copied; an invalid tolerance or radius.
     """
-    fused = copy.deepcopy(network).eval()
+    check_number("fuse", "tolerance", tolerance, least=0, below=1)
+    check_whole("fuse", "max_radius", max_radius)
+    try:
+        fused = copy.deepcopy(network).eval()
+    except Exception as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        raise BadInput(
+            f"fuse: the network cannot be copied ({line}); remove weight hooks such as pruning first"
+        ) from error
     layers = {name: m for name, m in fused.named_modules() if isinstance(m, (Preconditioned, LinearRowNorm))}
     if not layers:
         raise BadInput("fuse: the network has no ConvNorm layer; convert it first")
-    geometries: dict[str, set[Geometry]] = {name: set() for name in layers}
-    hooks = [layer.register_forward_pre_hook(_recorder(geometries[name])) for name, layer in layers.items()]
+    hooked = {name: hook_of(layer) for name, layer in layers.items()}
+    calls: dict[str, set[Geometry | None]] = {name: set() for name in layers}
+    hooks = [
+        layer.register_forward_pre_hook(_recorder(calls[name]), with_kwargs=True) for name, layer in layers.items()
+    ]
     try:
         fused(example)
     finally:
@@ -90,22 +118,30 @@ def fuse(network: nn.Module, example: Any, *, tolerance: float = 0.0, max_radius
             hook.remove()
     report = Fusion()
     for name, layer in layers.items():
-        replacement, form, bound = _fused(layer, geometries[name], tolerance, max_radius)
+        if hooked[name] is None:
+            replacement, form, bound = _fused(layer, calls[name], tolerance, max_radius)
+        else:
+            replacement, form, bound = layer, f"left, has {hooked[name]}", 0.0
         report.forms[name or "(the network)"], report.bounds[name or "(the network)"] = form, bound
         fused = exchange(fused, name, replacement)
     return fused.eval(), report
 
 
-def _recorder(found: set[Geometry]) -> Any:
-    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def _recorder(found: set[Geometry | None]) -> Any:
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any]) -> None:
         if isinstance(layer, Preconditioned) and not layer.is_pointwise():
-            found.add(layer.respond(inputs[0])[1])
+            images = [*inputs, *named.values()]
+            if len(images) > 1:  # an output size or a pool
+                found.add(None)
+                return
+            batch = images[0] if images[0].dim() == len(layer.kernel_size) + 2 else images[0].unsqueeze(0)
+            found.add(layer.respond(batch)[1])
 
     return record
 
 
 def _fused(
-    layer: nn.Module, geometries: set[Geometry], tolerance: float, max_radius: int
+    layer: nn.Module, geometries: set[Geometry | None], tolerance: float, max_radius: int
 ) -> tuple[nn.Module, str, float]:
     if isinstance(layer, LinearRowNorm):
         linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
@@ -117,6 +153,8 @@ def _fused(
         why = "never called" if not geometries else "called at several sizes"
         return layer, f"left, {why} with the example", 0.0
     (geometry,) = geometries
+    if geometry is None:
+        return layer, "left, called with more than an image", 0.0
     if tolerance and isinstance(layer, ConvNorm2d) and layer.padding_mode == "zeros":
         spectrum = layer.spectrum(geometry.grid)
         filtered = [k > 1 for k in layer.kernel_size]

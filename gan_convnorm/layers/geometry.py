@@ -20,6 +20,7 @@ class Geometry:
         size: pixels of the response.
         grid: size of the circular grid on which it is filtered; the response stands in its first corner.
         crop: (first, count, step) of the grid's pixels that are the output.
+        circular: the crop may go around the grid.
     """
 
     padding: tuple[int, ...]
@@ -27,6 +28,7 @@ class Geometry:
     size: tuple[int, ...]
     grid: tuple[int, ...]
     crop: tuple[tuple[int, int, int], ...]
+    circular: bool
 
 
 def convolution_geometry(
@@ -74,7 +76,8 @@ def convolution_geometry(
             reach = before + conv_stride * first
             size = (n + 2 * reach - span - 1) // conv_stride + 1
         found.append((reach, conv_stride, size, 2 * size if linear else size, (first, count, step)))
-    return Geometry(*zip(*found, strict=True))
+    paddings, strides, sizes, grids, crop = zip(*found, strict=True)
+    return Geometry(paddings, strides, sizes, grids, crop, circular)
 
 
 def transposed_geometry(
@@ -94,4 +97,5 @@ def transposed_geometry(
         count = size - 2 * p + extra
         size = max(size, p + count)
         found.append((p, s, size, 2 * size if linear else size, (p, count, 1)))
-    return Geometry(*zip(*found, strict=True))
+    paddings, strides, sizes, grids, crop = zip(*found, strict=True)
+    return Geometry(paddings, strides, sizes, grids, crop, circular=False)

@@ -47,11 +47,13 @@ def filter_response(response: Tensor, transfer: Tensor, bias: Tensor | None, cro
     return _FilterResponse.apply(response, transfer, bias, crop)
 
 
-def filter_reference(response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop) -> Tensor:
-    """`filter_response` in plain operations."""
+def filter_reference(
+    response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop, *, around: bool = True
+) -> Tensor:
+    """Return `filter_response` in plain operations; `around` as in `read`."""
     grid = response.shape[2:]
     axes = spatial(len(grid))
-    return add_bias(read(to_pixels(to_spectrum(response, axes) * transfer, grid, axes), crop), bias)
+    return add_bias(read(to_pixels(to_spectrum(response, axes) * transfer, grid, axes), crop, around=around), bias)
 
 
 class _FilterResponse(torch.autograd.Function):

@@ -60,7 +60,7 @@ class _Penalized(nn.Module):
                 check_whole(name, option, given[option])
         else:
             geometry = {key: value for key, value in given.items() if key not in ("bias", "device", "dtype")}
-            check_convolution(name, 2, **geometry)
+            check_convolution(name, 2, **geometry, transposed=isinstance(self, nn.ConvTranspose2d))
         super().__init__(*arguments, **named)
         self.coefficient = coefficient
 

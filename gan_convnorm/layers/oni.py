@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.layers.arguments import check_choice, check_whole
-from gan_convnorm.layers.exact import TINY, ExactParametrization
+from gan_convnorm.layers.exact import ExactParametrization, inverse_root
 from gan_convnorm.layers.kernels import Kernels, kernels_of
 from gan_convnorm.layers.parametrized import parametrize_weight
 
@@ -50,7 +50,7 @@ class _Newton(ExactParametrization):
         tall = rows.shape[1] > rows.shape[2]
         wide = rows.mT if tall else rows
         # ||V V^T||_F = 1 bounds the largest eigenvalue (the paper's compact scaling).
-        found = wide * torch.linalg.matrix_norm(wide @ wide.mT, keepdim=True).clamp_min(TINY).rsqrt()
+        found = wide * inverse_root(torch.linalg.matrix_norm(wide @ wide.mT, keepdim=True))
         for _ in range(self.iterations):
             found = 1.5 * found - 0.5 * (found @ found.mT) @ found
         return (found.mT if tall else found).reshape(weight.shape)

@@ -140,9 +140,11 @@ class OriginalConvNorm2d(nn.Conv2d):
                     "its training alone: leave the batch dynamic, or use ConvNorm2d"
                 )
             if average.shape != shape:
-                found = "not trained yet" if average.dim() == 1 else f"of a grid {tuple(average.shape[1:])}"
+                # Sizes are tensors while a tracer runs.
+                found = "not trained yet" if average.dim() == 1 else f"of a grid {tuple(map(int, average.shape[1:]))}"
+                needed = tuple(map(int, shape[1:]))
                 raise BadInput(
-                    f"OriginalConvNorm2d: the running average is {found}, the image needs {shape[1:]}; evaluate at the "
+                    f"OriginalConvNorm2d: the running average is {found}, the image needs {needed}; evaluate at the "
                     "resolution of the training, or use ConvNorm2d"
                 )
             return average

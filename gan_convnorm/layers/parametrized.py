@@ -44,6 +44,8 @@ def _reset_parameters(layer: Any) -> None:
         reset = getattr(parametrization, "reset_state", None)
         if reset is not None:
             reset(drawn.weight.detach())
+    # Registering computes the weight once too, which advances a power iteration.
+    parametrizations()
 
 
 def recomputing() -> bool:

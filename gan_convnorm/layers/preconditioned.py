@@ -28,6 +28,8 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
 
 #: eps below so many units of rounding needs the kernels' own transforms: 2e-6 in float32
 EPS_OF_ROUNDING = 16
+#: input channels per group up to which the kernels' own transforms are the cheaper
+FEW_INPUTS = 3
 
 
 class Preconditioned(nn.modules.conv._ConvNd):
@@ -104,10 +106,10 @@ class Preconditioned(nn.modules.conv._ConvNd):
         weight = weight.detach() if self.gradient == "stop" else weight
         with autocast_off(weight.device):
             weight, stride = exact_dtype(weight), self._response_stride()
-            # Rounding in the autocorrelation's transform must be small beside eps; that of a sum of squares may be any.
-            # With one input channel, spectral zeros are certain and both take as many transforms.
+            # The autocorrelation's transform rounds to a share of max S_k, which must be small beside eps. Kernels with
+            # few input channels have spectral zeros, and the direct way costs no more there.
             tiny_eps = self.eps < EPS_OF_ROUNDING * torch.finfo(weight.dtype).eps
-            if not self.is_pointwise() and (tiny_eps or weight.shape[1] == 1):
+            if not self.is_pointwise() and (tiny_eps or weight.shape[1] <= FEW_INPUTS):
                 spectrum = direct_power_spectrum(weight, grid, self.dilation, stride)
             else:
                 spectrum = power_spectrum(autocorrelation(weight), grid, self.dilation, stride)
@@ -220,6 +222,7 @@ def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geom
     if geometry.grid != geometry.size:
         padding = [p for n, m in zip(geometry.size, geometry.grid, strict=True) for p in (m - n, 0)]
         response = nn.functional.pad(response, padding[::-1])
-    apply = filter_reference if traced() else filter_response
-    bias = None if bias is None else exact_dtype(bias)
-    return apply(exact_dtype(response), transfer, bias, geometry.crop).to(response.dtype)
+    exact, bias = exact_dtype(response), None if bias is None else exact_dtype(bias)
+    if traced():
+        return filter_reference(exact, transfer, bias, geometry.crop, around=geometry.circular).to(response.dtype)
+    return filter_response(exact, transfer, bias, geometry.crop).to(response.dtype)

@@ -25,7 +25,7 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
     Args:
         layer: a layer with a `weight`, parametrized in place.
         n_power_iterations: iterations per forward in training.
-        eps: guards the vectors' normalization, and a norm, against division by zero.
+        eps: guards the vectors' normalization against division by zero. Weights of zeros stay as they are.
 
     Raises:
         BadInput: a module without a weight, no iteration, or an eps that is not above zero.
@@ -55,22 +55,19 @@ class _SpectralNorm(parametrizations._SpectralNorm):
             # Copies, for a second forward before this one's backward.
             left, right = (vector.clone(memory_format=torch.contiguous_format) for vector in (self._u, self._v))
             sigma = torch.vdot(left, torch.mv(matrix, right))
-            # Vectors of other weights can have a negative product, as in torch's.
-            least = max(self.eps, torch.finfo(weight.dtype).tiny)
-            return weight / torch.where(sigma.abs() > least, sigma, least)
+            # Zero weights are left as they are, so that their gradient is neither NaN nor huge.
+            return weight / torch.where(sigma == 0, 1, sigma)
 
     @torch.no_grad()
     def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
-        left, right = self._u, self._v
         for _ in range(n_power_iterations):
-            next_left = nn.functional.normalize(torch.mv(weight_mat, right), dim=0, eps=self.eps)
-            next_right = nn.functional.normalize(torch.mv(weight_mat.H, next_left), dim=0, eps=self.eps)
+            left = nn.functional.normalize(torch.mv(weight_mat, self._v), dim=0, eps=self.eps)
+            right = nn.functional.normalize(torch.mv(weight_mat.H, left), dim=0, eps=self.eps)
             # Not so where the weights are zero, infinite or NaN: the vectors stay, and find the next weights' norm.
-            has_length = torch.dot(next_right, next_right) > 0.5
-            left, right = torch.where(has_length, next_left, left), torch.where(has_length, next_right, right)
-        # In place, as replicas of the layer on other devices share the first one's buffers.
-        self._u.copy_(left)
-        self._v.copy_(right)
+            has_length = torch.dot(right, right) > 0.5
+            # In place, as replicas of the layer on other devices share the first one's buffers.
+            torch.where(has_length, left, self._u, out=self._u)
+            torch.where(has_length, right, self._v, out=self._v)
 
     @torch.no_grad()
     def reset_state(self, weight: Tensor) -> None:

@@ -49,7 +49,7 @@ def spectral_conv(
         layer: a (transposed) convolution, parametrized in place; a linear layer gets `spectral`, which is the same.
         size: side of the images; by default the bound for all sizes.
         n_power_iterations: iterations per forward in training.
-        eps: the norm of weights that are normalized to less than 1, against division by zero.
+        eps: the squared norm up to which weights count as zero, and leave the vector as it is.
 
     Raises:
         BadInput: another module, no iteration, an eps that is not above zero, or a size below the kernel.
@@ -173,7 +173,8 @@ class _OperatorNorm(ExactParametrization):
         vector = self.vector.clone().to(weight.dtype)
         # At a fixed v the gradient of ||A v|| is that of u^T A v.
         norm = torch.linalg.vector_norm(self._convolve(vector, weight, indices))
-        return weight / (norm * self.factor).clamp_min(self.eps)
+        # Zero weights are left as they are, so that their gradient is neither NaN nor huge.
+        return weight / torch.where(norm == 0, 1, norm * self.factor)
 
     @torch.no_grad()
     def _iterate(self, weight: Tensor, count: int, indices: list[Tensor]) -> None:
@@ -182,7 +183,7 @@ class _OperatorNorm(ExactParametrization):
             found = self._adjoint(self._convolve(vector, weight, indices), weight, indices)
             length = torch.linalg.vector_norm(found)
             # Not so where the weights are zero, infinite or NaN: the vector stays, and finds the next weights' norm.
-            vector = torch.where((length > 0) & (length < math.inf), found / length, vector)
+            vector = torch.where((length > self.eps) & (length < math.inf), found / length, vector)
         self.vector.copy_(vector)
 
     def _indices(self, weight: Tensor) -> list[Tensor]:

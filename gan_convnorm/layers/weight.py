@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.circular_grid import memory_format_of
 from gan_convnorm.layers.parametrized import parametrize_weight
 
 __all__ = ["weight"]
@@ -38,4 +39,5 @@ class _WeightNorm(parametrizations._WeightNorm):
 
     def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
         length = torch.norm_except_dim(weight_v.detach(), 2, self.dim)
-        return super().forward(weight_g, weight_v + (length == 0))
+        found = super().forward(weight_g, weight_v + (length == 0))
+        return found.contiguous(memory_format=memory_format_of(weight_v))

@@ -10,7 +10,7 @@ from gan_convnorm.run_folder.checkpoint_files import (
 )
 from gan_convnorm.run_folder.claim import RUNS, claim_folder
 from gan_convnorm.run_folder.from_checkpoint import FromCheckpoint
-from gan_convnorm.run_folder.lock import LOCK, folder_locks, lock_folder
+from gan_convnorm.run_folder.lock import LOCK, check_folder, folder_locks, lock_folder
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.record import RunRecord
 from gan_convnorm.run_folder.restarted_run import restarted_folder
@@ -28,6 +28,7 @@ __all__ = [
     "MetricsFile",
     "RunRecord",
     "RunSettings",
+    "check_folder",
     "check_resumable",
     "claim_folder",
     "folder_locks",

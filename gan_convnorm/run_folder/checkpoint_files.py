@@ -17,7 +17,9 @@ from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.part_files import part_path
 from gan_convnorm.run_folder.claim import RUNS
+from gan_convnorm.run_folder.lock import check_folder
 from gan_convnorm.run_folder.run_settings import RUN
+from gan_convnorm.run_folder.what_is_left import what_is_left
 
 __all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "check_resumable", "last_checkpoint", "read_checkpoint"]
 
@@ -46,6 +48,7 @@ class CheckpointFiles(TorchCheckpointIO):
         import torch
 
         path = Path(path)
+        check_folder(path.parent)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(path) as part:
@@ -56,8 +59,8 @@ class CheckpointFiles(TorchCheckpointIO):
             free = shutil.disk_usage(path.parent).free / 2**20 if path.parent.is_dir() else 0
             reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0][:120]
             raise RunStopped(
-                f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); earlier ones are "
-                "intact, and the run can go on with --resume last when there is room"
+                f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); "
+                + what_is_left(path.parent)
             ) from error
 
     def load_checkpoint(

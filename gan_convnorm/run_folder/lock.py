@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.atomic_write import remove_dead_parts
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, RunStopped
+from gan_convnorm.one_line_errors import status_and_line
 from gan_convnorm.run_folder.slurm_job import slurm_job
+from gan_convnorm.run_folder.what_is_left import what_is_left
 
 try:
     import fcntl
 except ImportError:  # Windows, which has no flock: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK", "folder_locks", "lock_folder", "read_holder"]
+__all__ = ["LOCK", "check_folder", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
 #: of file systems that know no locks, such as some NFS mounts
@@ -32,6 +34,8 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 _held: dict[Path, int] = {}
 #: of them those in folders that this process has made
 _made: set[Path] = set()
+#: the folders themselves, as they were when they were locked
+_folders: dict[Path, os.stat_result] = {}
 
 
 def lock_folder(folder: Path, *, made: bool = False) -> None:
@@ -73,7 +77,26 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job()}).encode() + b"\n")
     _held[path] = descriptor
+    _folders[path] = path.parent.stat()
     remove_dead_parts(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise if a folder that this process has locked is not where it was: what is written there is lost.
+
+    Raises:
+        RunStopped: it was deleted, or another is in its place.
+    """
+    try:
+        path = folder.resolve() / LOCK
+        there = path not in _folders or os.path.samestat(path.parent.stat(), _folders[path])
+    except OSError:  # also where the working folder, which a relative path begins at, is gone
+        there = False
+    if not there:
+        raise RunStopped(
+            f"the run folder {folder} is gone, or another is in its place; nothing more is written, and the run has to "
+            "start again"
+        )
 
 
 @contextlib.contextmanager
@@ -82,7 +105,10 @@ def folder_locks() -> Iterator[None]:
     before = set(_held)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        for path in set(_held) - before:
+            if isinstance(error, (OSError, RuntimeError)):
+                _explain(error, path.parent)
         for path in _made - before:
             _remove_empty(path.parent)
         raise
@@ -90,6 +116,19 @@ def folder_locks() -> Iterator[None]:
         for path in set(_held) - before:
             _release(path)
             _made.discard(path)
+
+
+def _explain(error: OSError | RuntimeError, folder: Path) -> None:
+    """Raise what an error of the file system means for the run, if it is one."""
+    if isinstance(error, RunStopped):
+        return
+    try:
+        check_folder(folder)
+    except RunStopped as gone:
+        raise gone from error
+    if isinstance(error, OSError) and (found := status_and_line(error)) is not None:
+        status, line = found
+        raise RunStopped(f"{line}; {what_is_left(folder)}", status) from error
 
 
 def read_holder(folder: Path) -> dict[str, Any]:
@@ -119,6 +158,7 @@ def _flock(descriptor: int, folder: Path) -> None:
 
 def _release(path: Path) -> None:
     descriptor = _held.pop(path)
+    _folders.pop(path, None)
     # In a SLURM job it tells the job, when it is started again, which folder is its own.
     if slurm_job() is None and _is_at(descriptor, path):
         with contextlib.suppress(OSError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,12 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.errors import BadInput
 
-__all__ = ["MetricsFile"]
+__all__ = ["MetricsFile", "read_rows"]
+
+#: of a line, which csv reads; a longer one is damaged
+MOST_CHARACTERS = 100_000
 
 
 class MetricsFile(Logger):
@@ -44,7 +51,19 @@ class MetricsFile(Logger):
     @rank_zero_only
     def keep(self, last_step: int) -> None:
         """Go on after a step: rows of later ones, of a run that was ended, are dropped."""
-        self.rows = [row for row in self.rows or read_rows(self.path) if int(row["step"]) <= last_step]
+        if not self.rows:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                self.rows = list(read_rows(self.path))
+            for each in caught:
+                self._set_aside()
+                warnings.warn(str(each.message), stacklevel=2)
+        self.rows = [row for row in self.rows if int(row["step"]) <= last_step]
+
+    def _set_aside(self) -> None:
+        """Keep a damaged file under another name."""
+        names = (self.path.with_name(f"metrics.damaged{number}.csv") for number in itertools.count(1))
+        shutil.copyfile(self.path, next(name for name in names if not name.exists()))
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
@@ -75,8 +94,43 @@ class MetricsFile(Logger):
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a metrics file, none when there is no file."""
+    """Return the rows of a metrics file as far as they can be read, with a warning for others; none without a file.
+
+    A row has a whole number as its "step", above that of the row before, and numbers or nothing in the other columns.
+
+    Raises:
+        BadInput: there is something that is no file.
+    """
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    if not path.is_file():
+        raise BadInput(f"{path} is no file; expected a run's metrics, one row a step")
+    # Bytes that are no text make rows that are none.
+    lines = path.read_bytes().replace(b"\0", b"?").decode("utf-8", errors="replace").splitlines()
+    reader = csv.DictReader(line[:MOST_CHARACTERS] for line in lines)
+    rows: list[dict[str, str]] = []
+    damaged = 0
+    for row in reader:
+        if _is_whole(row, int(rows[-1]["step"]) if rows else -1):
+            rows.append(row)
+        else:
+            damaged += 1
+    if damaged or (lines and "step" not in (reader.fieldnames or ())):
+        warnings.warn(
+            f"{path} is damaged: {len(rows)} rows are taken, and {damaged} others cannot be read as metrics; a copy of "
+            "it is kept when the run goes on",
+            stacklevel=2,
+        )
+    return rows
+
+
+def _is_whole(row: dict[Any, Any], after: int) -> bool:
+    step = row.get("step") or ""
+    if not (step.isascii() and step.isdigit() and len(step) < 19 and int(step) > after):
+        return False
+    try:
+        for value in row.values():
+            float(value or 0)  # a cell too many is a list, one too few is None
+    except (TypeError, ValueError):
+        return False
+    return None not in row.values()

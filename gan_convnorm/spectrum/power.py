@@ -74,8 +74,9 @@ def direct_power_spectrum(
 ) -> Tensor:
     """Return `power_spectrum` of the kernels themselves, as a sum of squares.
 
-    It is never negative, and its rounding error is relative to sqrt(S_k(w) max S_k), not to max S_k. It takes C_in
-    times the transforms of `power_spectrum`. With a stride, the taps of every phase modulo the stride are a kernel.
+    It is never negative, and computed in float64 (where the device has it), so that the near zeros of float32 weights
+    are right too. Every kernel has its own transform, a matrix product over its few taps: cheaper than the
+    autocorrelation up to some 3 input channels. With a stride, the taps of every phase modulo the stride are a kernel.
 
     Args:
         weight: kernels, shape (C_out, C_in / groups, *kernel_size), any number of dimensions.
@@ -86,17 +87,21 @@ def direct_power_spectrum(
     Returns:
         As `power_spectrum`.
     """
-    position = phase = torch.zeros((), dtype=torch.int64, device=weight.device)
-    for k, n, d, s in zip(weight.shape[2:], grid, dilation, stride, strict=True):
-        pixel = torch.arange(k, device=weight.device) * d
-        phase = phase[..., None] * s + pixel % s
-        position = position[..., None] * n + pixel.div(s, rounding_mode="floor") % n
-    index = (phase * math.prod(grid) + position).flatten()
-    placed = weight.new_zeros(*weight.shape[:2], math.prod(stride) * math.prod(grid)).index_add(
-        2, index, weight.flatten(2)
-    )
-    spectra = torch.fft.rfftn(placed.unflatten(2, (math.prod(stride), *grid)).flatten(1, 2), dim=_spatial(grid))
-    return (spectra.real.square() + spectra.imag.square()).sum(1)
+    half = [*grid[:-1], grid[-1] // 2 + 1]
+    # Angles of every frequency by every tap, and the taps' phases.
+    taps = weight.flatten(2).to(torch.float32 if weight.device.type == "mps" else torch.float64)
+    angle, phases = taps.new_zeros(1, 1), [0]
+    for k, n, m, d, s in zip(weight.shape[2:], grid, half, dilation, stride, strict=True):
+        place = torch.arange(k, device=weight.device) * d // s
+        turns = torch.arange(m, device=weight.device)[:, None] * place % n
+        angle = (angle[:, None, :, None] + turns.to(angle.dtype)[:, None] * (2 * math.pi / n)).flatten(2).flatten(0, 1)
+        phases = [phase * s + t * d % s for phase in phases for t in range(k)]
+    matrix, power = torch.cat([angle.cos(), angle.sin()]), taps.new_zeros(())
+    for phase in sorted(set(phases)):
+        own = [tap for tap, other in enumerate(phases) if other == phase]
+        columns = slice(None) if len(own) == len(phases) else own
+        power = power + (taps[..., columns] @ matrix[:, columns].T).square().sum(1)
+    return power.unflatten(1, (2, *half)).sum(1).to(weight.dtype)
 
 
 def place(taps: Tensor, grid: Sequence[int], centre: Sequence[int], spacing: Sequence[int] | None = None) -> Tensor:

@@ -11,14 +11,21 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.one_line_errors import one_line_errors
 from gan_convnorm.study.plan_file import read_plan
+from gan_convnorm.study.report import check_report, write_report
 from gan_convnorm.study.results import Result
 
+if TYPE_CHECKING:
+    from gan_convnorm.study.plan import Plan
+    from gan_convnorm.study.queue import Queue
+
 STUDIES = Path("checkpoints/runs/studies")
+#: and threads; more are a slip of the finger
+MOST_PROCESSES = 1024
 
 
 def main(words: list[str] | None = None) -> None:
@@ -51,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: one a core)")
     parser.add_argument("--threads", type=int, help="CPU threads of a run (default: cores divided by workers)")
     parser.add_argument("--smoke", action="store_true", help="a few steps of the first and last level of each factor")
+    parser.add_argument("--overwrite", action="store_true", help="replace a report's files that no study has written")
     parser.add_argument("--report", action="store_true", help="write the report of what is there, and run nothing")
     return parser
 
@@ -63,16 +71,19 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     plan = read_plan(arguments.study)
     if arguments.smoke:
         plan = plan.for_smoke()
-    threads = arguments.threads or max(1, _cores() // max(1, arguments.workers))
+    given = arguments.threads
+    threads = max(1, _cores() // max(1, arguments.workers)) if given is None else given
     for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
-        if value < 1:
-            raise BadInput(f"{flag} is {value}; expected 1 or more")
+        if not 1 <= value <= MOST_PROCESSES:
+            raise BadInput(f"{flag} is {value}; expected 1 to {MOST_PROCESSES}")
     if importlib.util.find_spec("optuna") is None:
         raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
     out: Path = arguments.out or STUDIES / plan.name
     storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
     _claim(out, arguments.storage is None)
+    check_report(out, overwrite=arguments.overwrite)  # before any run
     from gan_convnorm.study.queue import Queue
+    from gan_convnorm.study.storage import storage_errors
 
     points = plan.points()
     display = _Display(len(points))
@@ -86,10 +97,16 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         words=words,
         tell=display.tell,
     )
+    with storage_errors(storage):
+        return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
+
+
+def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool, overwrite: bool) -> int:
+    """Run what is left, write the report of what is there, and return the exit status."""
     display.start(done=len(queue.results()))
     status = 0
     try:
-        if not arguments.report:
+        if not report:
             queue.run(display.finished)
     except KeyboardInterrupt:
         status = 130
@@ -97,20 +114,20 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         display.close()
     results = queue.results()
     if results:
-        from gan_convnorm.study.report import write_report
-
         floor = queue.study.user_attrs.get("floor")
         if floor is None and status == 0:
-            floor = _floor(queue.out, [point.name for point in points])
+            floor = _floor(queue)
             if floor is not None:
                 queue.study.set_user_attr("floor", floor)
-        for path in write_report(plan, results, out, floor=floor, failed=queue.failed()):
+        failed = queue.failed()
+        for path in write_report(plan, results, out, floor=floor, failed=failed, overwrite=overwrite):
             print(path, flush=True)
     for label in queue.failed():
         print(f"not there, its worker died twice: {label}", file=sys.stderr)
         status = status or 1
-    if status == 130 or arguments.report:
-        print(f"{len(results)} of {len(points)} runs are done; the same command without --report goes on", flush=True)
+    if status == 130 or report:
+        total = len(queue.points)
+        print(f"{len(results)} of {total} runs are done; the same command without --report goes on", flush=True)
     return status
 
 
@@ -125,18 +142,26 @@ def _claim(out: Path, embedded: bool) -> None:
         raise BadInput(f"the folder {out} has {strange[0]} and no study.db; choose another with --out")
 
 
-def _floor(runs: Path, names: Sequence[str]) -> dict[str, Any] | None:
-    """What real images score, from a process of its own: this one imports no torch."""
-    folder = next((runs / name for name in names if (runs / name / "config.yaml").exists()), None)
+def _floor(queue: Queue) -> dict[str, Any] | None:
+    """Score real images in a process of its own: this one imports no torch."""
+    runs = (queue.out / name for name in queue.points)
+    folder = next((run for run in runs if (run / "config.yaml").exists()), None)
     if folder is None:
         return None
-    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder)]
+    # A run's folder may be a stranger's, so it names no code: the study's file and the command line do.
+    classes = {str(p.config["data"].get("class_path")) for p in queue.points.values() if _has_data(p.config)}
+    classes |= {word.removeprefix("--data=") for word in queue.words}
+    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(classes)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         print(f"warning: the floor could not be scored ({lines[-1]})", file=sys.stderr)
         return None
     return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _has_data(config: dict[str, Any]) -> bool:
+    return isinstance(config.get("data"), dict)
 
 
 class _Display:

@@ -1,4 +1,4 @@
-"""What real images score: python -m gan_convnorm.study.floor RUN prints it as JSON.
+"""What real images score: python -m gan_convnorm.study.floor RUN [CLASS ...] prints it as JSON.
 
 The floor under every FID of a study, by the extractor, the reference and the metrics of one of its runs: the other
 split's images, as if they were fakes.
@@ -8,39 +8,52 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gan_convnorm.data import DATA
+from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, create_extractor, parse_metrics, protocol_named
+from gan_convnorm.one_line_errors import one_line_errors
+from gan_convnorm.plain_values import check_arguments
+from gan_convnorm.plain_yaml import read_yaml
+from gan_convnorm.text_files import read_text
 
 __all__ = ["floor", "main"]
 
 
-def floor(config: dict[str, Any]) -> dict[str, Any]:
-    """Scores of real images against those that a run is scored against.
+def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the scores of real images against those that a run is scored against.
 
     Args:
         config: the run's configuration, as in its config.yaml.
+        trust: data modules that are not this package's and may be imported, as module.Class.
 
     Returns:
         Values by name, numbers of images, and their names.
+
+    Raises:
+        BadInput: the configuration names another data module, or lacks a value.
     """
-    module, _, name = config["data"]["class_path"].rpartition(".")
-    data: Any = getattr(import_module(module), name)(**config["data"].get("init_args", {}))
+    try:
+        data_class = _data_class(config["data"]["class_path"], trust)
+        arguments, scoring = config["data"].get("init_args") or {}, config["scores"]
+        metrics = parse_metrics(scoring["metrics"])
+        names = {name: scoring[name] for name in ("protocol", "extractor", "extractor_weights", "isc_splits")}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"the run's configuration lacks the data or how they are scored ({error})") from error
+    data: Any = data_class(**check_arguments(data_class, arguments, "the arguments of the run's data"))
     data.prepare_data()
     data.setup("validate")
-    scoring = config["scores"]
-    metrics = parse_metrics(scoring["metrics"])
-    reference = protocol_named(scoring["protocol"]).split
+    reference = protocol_named(names["protocol"]).split
     other = "train" if reference == "test" else "test"
     extractor = create_extractor(
-        scoring["extractor"],
+        names["extractor"],
         metrics=metrics,
         labelled=data.train_set.tensors if len(data.train_set.tensors) > 1 else None,
-        weights=scoring["extractor_weights"],
+        weights=names["extractor_weights"],
     )
     real = data.split(reference).tensors[0]
     evaluator = Evaluator(
@@ -48,16 +61,28 @@ def floor(config: dict[str, Any]) -> dict[str, Any]:
         real,
         metrics=metrics,
         reference_name=f"{data.name} {reference} images",
-        isc_splits=scoring["isc_splits"],
+        isc_splits=names["isc_splits"],
     )
     images = data.split(other).tensors[0]
     return {"values": evaluator(images).values, "n": len(images), "split": other, "reference": reference}
 
 
-def main() -> None:
-    """Print the floor of the run whose folder is the first word."""
-    config = yaml.safe_load((Path(sys.argv[1]) / "config.yaml").read_text())
-    print(json.dumps(floor(config)))
+def _data_class(path: str, trust: Sequence[str]) -> Any:
+    module, _, name = path.rpartition(".")
+    if path in trust or module == "gan_convnorm.data" or module.startswith("gan_convnorm.data."):
+        found = getattr(import_module(module), name, None)
+        if path in trust or found in DATA.values():
+            return found
+    raise BadInput(f"the run's data are {path[:80]!r}, code that neither this package has nor the study names")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print the floor of the run whose folder is the first word; the others are data modules to trust."""
+    folder, *trust = sys.argv[1:] if words is None else words
+    with one_line_errors():
+        path = Path(folder) / "config.yaml"
+        content = read_yaml(read_text(path, "the config.yaml of a run"), str(path))
+        print(json.dumps(floor(content, trust)))
 
 
 if __name__ == "__main__":

@@ -17,19 +17,18 @@ from typing import Any
 
 import optuna
 import yaml
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy import event
 
 from gan_convnorm.errors import NOT_FINITE, BadInput
 from gan_convnorm.study.plan import Point
-from gan_convnorm.study.results import Result, read_result
+from gan_convnorm.study.results import Result, read_result, stored_result
+from gan_convnorm.study.storage import open_study
 
 __all__ = ["Queue"]
 
-#: a study that has not been heard of for so long is gone, and its runs are free again
-HEARTBEAT, GRACE = 5, 20  # seconds
 ATTEMPTS = 2
+#: runs that are queued at a time: to queue one takes 20 ms, and a study may have thousands
+AHEAD = 50
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -80,20 +79,12 @@ class Queue:
         self.processes: set[subprocess.Popen[bytes]] = set()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat
-        try:
-            database = _open(storage, self._free)
-            self.study = optuna.create_study(storage=database, study_name=name, load_if_exists=True)
-        except Exception as error:  # of SQLAlchemy and of each database's driver
-            reason = str(error).splitlines()[0]
-            raise BadInput(f"the storage {storage} cannot be used ({reason}); see --storage") from error
-        optuna.storages.fail_stale_trials(self.study)
-        held = {t.user_attrs.get("point") for t in self.study.get_trials(deepcopy=False) if t.state in _HOLDING}
-        for point in points:
-            if point.name not in held:
-                self._add(point.name)
+        self.study = open_study(name, storage, self._free)
+        self.queued: set[str] = set()  # by this process; each once, whatever becomes of it
+        self.filling = threading.Lock()
 
     def run(self, finished: Callable[[Result], None]) -> None:
-        """Run what is left, and wait for what other processes run.
+        """Run the points that are left, and wait for those that other processes run.
 
         Args:
             finished: called with each result of this process.
@@ -102,10 +93,15 @@ class Queue:
             BadInput: a run refused its configuration.
             KeyboardInterrupt: SIGINT or SIGTERM came; the runs have been saved.
         """
+        optuna.storages.fail_stale_trials(self.study)
         handlers = {number: signal.signal(number, self._stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             waited = False
-            while not self.stopping.is_set() and (left := self._trials(OPEN)):
+            while not self.stopping.is_set():
+                self._fill()
+                left = self._trials(OPEN)
+                if not left:
+                    break
                 if any(trial.state == TrialState.WAITING for trial in left):
                     self.study.optimize(
                         lambda trial: self._objective(trial, finished),
@@ -129,12 +125,12 @@ class Queue:
             raise KeyboardInterrupt
 
     def results(self) -> list[Result]:
-        """Of all runs that have ended, of this process and of others, in the points' order."""
-        found = {t.user_attrs["point"]: t.user_attrs["result"] for t in self._trials((TrialState.COMPLETE,))}
-        return [Result(**found[name]) for name in self.points if name in found]
+        """Return those of all runs that have ended, of this process and of others, in the points' order."""
+        found = {t.user_attrs["point"]: t.user_attrs.get("result") for t in self._trials((TrialState.COMPLETE,))}
+        return [stored_result(name, found[name]) for name in self.points if name in found]
 
     def failed(self) -> list[str]:
-        """Labels of the points whose worker died twice."""
+        """Return the labels of the points whose worker died twice."""
         trials = self.study.get_trials(deepcopy=False)
         good = {t.user_attrs.get("point") for t in trials if t.state in _HOLDING}
         bad = {t.user_attrs.get("point") for t in trials if t.user_attrs.get("died")}
@@ -143,6 +139,20 @@ class Queue:
     def _trials(self, states: Sequence[TrialState]) -> list[Any]:
         found = self.study.get_trials(deepcopy=False, states=tuple(states))
         return [trial for trial in found if trial.user_attrs.get("point") in self.points]
+
+    def _fill(self) -> None:
+        """Queue the next points where few wait."""
+        with self.filling:
+            self._queue_next()
+
+    def _queue_next(self) -> None:
+        trials = self.study.get_trials(deepcopy=False)
+        held = {trial.user_attrs.get("point") for trial in trials if trial.state in _HOLDING}
+        waiting = sum(t.state == TrialState.WAITING and t.user_attrs.get("point") in self.points for t in trials)
+        left = [name for name in self.points if name not in held and name not in self.queued]
+        for name in left[: max(0, max(AHEAD, 2 * self.workers) - waiting)]:
+            self._add(name)
+            self.queued.add(name)
 
     def _add(self, name: str) -> None:
         self.study.enqueue_trial({"point": name}, user_attrs={"point": name})
@@ -156,6 +166,8 @@ class Queue:
             study.enqueue_trial({"point": name}, user_attrs={"point": name})
 
     def _stop_when_empty(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        if not self.stopping.is_set():
+            self._fill()  # so that no worker waits for the others at the end of what is queued
         if self.stopping.is_set() or not self._trials((TrialState.WAITING,)):
             study.stop()
 
@@ -235,45 +247,20 @@ class Queue:
     def _command(self, point: Point, folder: Path) -> list[str]:
         command = [sys.executable, "-m", "gan_convnorm.study.worker", str(os.getpid()), "fit", "--out", str(folder)]
         if any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
-            return [*command, "--resume", "last", *self.words]
-        if folder.exists():  # died before its first checkpoint
+            command += ["--resume", "last"]
+        elif folder.exists():  # died before its first checkpoint
             folder.rename(_free_name(folder))
+        # Also beside a checkpoint, which names no code: the study's own norms are a person's word.
         config = _beside(folder, ".yaml")
-        config.write_text(yaml.safe_dump(point.config))
+        config.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*command, "--config", str(config), *self.words]
 
 
 _HOLDING = (*OPEN, TrialState.COMPLETE)
 
 
-def _open(storage: str, free: Callable[[optuna.Study, optuna.trial.FrozenTrial], None]) -> RDBStorage:
-    embedded = storage.startswith("sqlite")
-    database = RDBStorage(
-        storage,
-        engine_kwargs={"connect_args": {"timeout": 60}} if embedded else {},  # for another writer to end
-        heartbeat_interval=HEARTBEAT,
-        grace_period=GRACE,
-        heartbeat_stale_trial_callback=free,
-    )
-    if embedded:
-        # SQLite has no SELECT FOR UPDATE, by which Optuna gives a trial to one worker alone, so a transaction has the
-        # database for itself from its start; sqlite3 would begin it with the first write.
-        event.listen(database.engine, "connect", _begin_by_hand)
-        event.listen(database.engine, "begin", _begin_at_once)
-        database.engine.dispose()  # connections without these
-    return database
-
-
-def _begin_by_hand(connection: Any, record: Any) -> None:
-    connection.isolation_level = None
-
-
-def _begin_at_once(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1].removeprefix("error: ") if lines else "it said nothing"
 
 

@@ -10,15 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write
+from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study.comparison import CONFIDENCE, Spread, against, cells, spread
 from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
 from gan_convnorm.study.plan import Plan
-from gan_convnorm.study.results import DIVERGED, Result, write_table
+from gan_convnorm.study.results import DIVERGED, FIRST_COLUMNS, Result, write_table
 
-__all__ = ["write_report"]
+__all__ = ["check_report", "write_report"]
+
+TABLE, REPORT, PAGE = "runs.csv", "report.md", "report.html"
+#: by which a page of a study is known again
+GENERATOR = '<meta name="generator" content="gan_convnorm.study">'
 
 FORMS = {"fid": ".2f", "isc": ".2f", "kid": ".2e", "precision": ".3f", "recall": ".3f"}
 STYLE = """body { font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; max-width: 1200px;
@@ -50,7 +54,13 @@ Block = str | Heading | Table | Picture
 
 
 def write_report(
-    plan: Plan, results: Sequence[Result], folder: Path, *, floor: dict[str, Any] | None, failed: Sequence[str]
+    plan: Plan,
+    results: Sequence[Result],
+    folder: Path,
+    *,
+    floor: dict[str, Any] | None,
+    failed: Sequence[str],
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write runs.csv, report.md with its pictures, and report.html.
 
@@ -60,32 +70,63 @@ def write_report(
         folder: to write to; it exists.
         floor: what real images score, as `floor.floor` gives it; None where it is not known.
         failed: labels of runs whose worker died twice.
+        overwrite: replace also files that are no report of a study.
 
     Returns:
         The files.
 
     Raises:
-        BadInput: one cannot be written.
+        BadInput: one cannot be written, or is another command's.
     """
     blocks = list(_blocks(plan, results, floor, failed))
-    files = {folder / block.name: block.data for block in blocks if isinstance(block, Picture)}
-    files[folder / "report.md"] = _markdown(blocks).encode()
-    files[folder / "report.html"] = _html(plan.name, blocks).encode()
-    write_table(results, folder / "runs.csv")
+    files = {folder / REPORT: _markdown(blocks).encode("utf-8", "backslashreplace")}  # first: it names the pictures
+    files[folder / PAGE] = _html(plan.name, blocks).encode("utf-8", "backslashreplace")
+    files |= {folder / block.name: block.data for block in blocks if isinstance(block, Picture)}
+    check_report(folder, overwrite=overwrite)
+    for path in files:
+        check_replaceable(path, _is_report, overwrite)
+    write_table(results, folder / TABLE)
     for path, data in files.items():
         try:
             with atomic_write(path) as part:
                 part.write_bytes(data)
         except OSError as error:
             raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
-    return [folder / "runs.csv", *files]
+    return [folder / TABLE, *files]
+
+
+def check_report(folder: Path, *, overwrite: bool = False) -> None:
+    """Refuse a folder whose files of a report's names are no report's.
+
+    Raises:
+        BadInput: there is such a file.
+    """
+    for name in (TABLE, REPORT, PAGE):
+        check_replaceable(folder / name, _is_report, overwrite)
+
+
+def _is_report(path: Path) -> bool:
+    """Tell whether a study has written a file; a page or picture is known by the report beside it, which is first."""
+    report = path.with_name(REPORT)
+    if path.name == TABLE:
+        return _start(path).startswith(",".join(FIRST_COLUMNS))
+    if path == report:
+        return _start(path).startswith("# Study ")
+    if path.name == PAGE:
+        return GENERATOR in _start(path) or _is_report(report)
+    return _is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8")
+
+
+def _start(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        return file.read(1000)
 
 
 def _blocks(
     plan: Plan, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
 ) -> Iterator[Block]:
     yield Heading(f"Study {plan.name}", 1)
-    total = len(plan.points())
+    total = plan.count()
     yield f"{len(results)} of {total} runs. {_made(results)}"
     if failed:
         yield f"Not there, because the worker died twice: {'; '.join(failed)}."
@@ -219,6 +260,6 @@ def _html(title: str, blocks: Sequence[Block]) -> str:
             parts.append(f"<p>{html.escape(block)}</p>")
     body = "\n".join(parts)
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{GENERATOR}<title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )

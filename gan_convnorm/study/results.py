@@ -13,14 +13,16 @@ from typing import Any
 
 from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.compare.figures import SCORES
-from gan_convnorm.compare.runs import read_runs
+from gan_convnorm.compare.runs import Run, read_runs
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study.plan import Point
 
-__all__ = ["NORM_COLUMN", "Result", "read_result", "table", "write_table"]
+__all__ = ["FIRST_COLUMNS", "NORM_COLUMN", "Result", "read_result", "stored_result", "table", "write_table"]
 
 #: a layer's operator norm in metrics.csv, where the run measured it
 NORM_COLUMN = ("spectrum/", "/operator_norm")
+#: of the table
+FIRST_COLUMNS = ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds")
 #: the last FID is this many times the best of the run, or more
 DIVERGED = 2.0
 
@@ -76,7 +78,7 @@ class Result:
 
 
 def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
-    """Read a run's folder.
+    """Return what a run's folder holds.
 
     Args:
         point: of the study.
@@ -85,11 +87,11 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         reason: why it was stopped, for one that was.
 
     Raises:
-        BadInput: it is no folder of a run.
+        BadInput: it is no folder of a run, or a damaged one.
     """
     run = read_runs([folder])[0]
     summary = run.summary
-    times = {time["step"]: time for time in summary.get("times", [])}
+    times = {time["step"]: time for time in summary.get("times") or []}
     kept = {*SCORES, *(f"{name}_std" for name in ("isc", "kid"))}
     rows: dict[int, dict[str, float]] = {}
     for column, curve in run.curves.items():
@@ -101,24 +103,49 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         grid=point.grid,
         norm=point.norm,
         seed=point.seed,
-        n_dis=run.config["model.n_dis"],
-        learning_rate=run.config["model.disc_lr"],
+        n_dis=_number(run, "model.n_dis"),
+        learning_rate=_number(run, "model.disc_lr"),
         outcome="stopped" if reason else "finished",
-        steps=summary.get("g_steps", max((s for curve in run.curves.values() for s, _ in curve), default=0)),
+        steps=summary.get("g_steps") or max((s for curve in run.curves.values() for s, _ in curve), default=0),
         seconds=summary.get("seconds"),
         cpu_seconds=summary.get("cpu_seconds"),
         rows=[rows[step] for step in sorted(rows)],
-        final=final.get("values", {}),
-        protocol=final.get("protocol", {}),
-        versions=summary.get("versions", {}),
+        final=final.get("values") or {},
+        protocol=final.get("protocol") or {},
+        versions=summary.get("versions") or {},
         commit=summary.get("commit"),
         host=host,
         reason=reason,
     )
 
 
+def _number(run: Run, name: str) -> Any:
+    value = run.config.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadInput(f"config.yaml of the run {run.name} has {name} {value!r:.60}; expected a number")
+    return value
+
+
+def stored_result(name: str, stored: Any) -> Result:
+    """Return a result as a study's storage holds it.
+
+    Args:
+        name: of its point.
+        stored: the value of `Result.to_dict`.
+
+    Raises:
+        BadInput: it has other entries.
+    """
+    try:
+        return Result(**stored)
+    except TypeError as error:
+        raise BadInput(
+            f"the storage holds a result of {name} that this version does not know; choose another with --out"
+        ) from error
+
+
 def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
-    """One row for each evaluation of each run, with the scores in training, and one "final" for each run.
+    """Return one row for each evaluation of each run, with the scores in training, and one "final" for each run.
 
     Returns:
         Columns, and rows with some of them.
@@ -131,11 +158,10 @@ def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
         rows += [{**run, "kind": "interim", **row, **made} for row in result.rows]
         last = {"step": result.steps, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
         rows.append({**run, "kind": "final", **last, **result.final, **made})
-    first = ["grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds"]
     last_columns = ["host", "commit", "protocol", "versions"]
     scores = [name for name in (*SCORES, "isc_std", "kid_std") if any(name in row for row in rows)]
     layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
-    return [*first, *scores, *layers, *last_columns], rows
+    return [*FIRST_COLUMNS, *scores, *layers, *last_columns], rows
 
 
 def write_table(results: Sequence[Result], path: Path) -> None:
@@ -151,7 +177,7 @@ def write_table(results: Sequence[Result], path: Path) -> None:
     writer.writerows({k: "" if _absent(v) else v for k, v in row.items()} for row in rows)
     try:
         with atomic_write(path) as part:
-            part.write_text(buffer.getvalue())
+            part.write_text(buffer.getvalue(), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 

@@ -1,0 +1,70 @@
+"""Which batch normalization reads a convolution's output, found by tracing the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import fx, nn
+
+from gan_convnorm.layers.reasons import is_batch_norm, why_no_plain_batch_norm
+
+__all__ = ["Followers", "followers_of"]
+
+
+@dataclass
+class Followers:
+    """The batch normalizations of a network.
+
+    Attributes:
+        plain: name of a convolution, and of the `nn.BatchNorm2d` that alone reads its output, and reads nothing else.
+        reasons: name of every other batch normalization, and why it is not such a one.
+    """
+
+    plain: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+class _Tracer(fx.Tracer):
+    """Every convolution and batch normalization is one call, also a subclass of torch's or somebody else's."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        known = isinstance(m, nn.modules.conv._ConvNd) or is_batch_norm(m)
+        return known or super().is_leaf_module(m, module_qualified_name)
+
+
+def followers_of(network: nn.Module) -> Followers:
+    """Return which `nn.BatchNorm2d` follows which convolution, and why every other batch normalization does not."""
+    modules = dict(network.named_modules())
+    norms = {name: module for name, module in modules.items() if is_batch_norm(module)}
+    if not norms:
+        return Followers()
+    try:
+        graph = _Tracer().trace(network)
+    except Exception as error:
+        line = (str(error).splitlines() or [type(error).__name__])[0]
+        unknown = f"torch.fx cannot trace the network ({line}), so what it follows is unknown"
+        whys = {name: why_no_plain_batch_norm(norm) for name, norm in norms.items()}
+        return Followers(reasons={name: unknown if why is None else f"{why}; {unknown}" for name, why in whys.items()})
+    found = Followers()
+    calls = [node for node in graph.nodes if node.op == "call_module"]
+    targets = [str(node.target) for node in calls]
+    for name, norm in norms.items():
+        nodes = [node for node in calls if node.target == name]
+        read = [source for node in nodes for source in node.all_input_nodes]
+        source = read[0] if read and read[0].op == "call_module" else None
+        conv = "" if source is None else str(source.target)
+        why = why_no_plain_batch_norm(norm)
+        if source is None or not isinstance(modules[conv], nn.modules.conv._ConvNd):
+            place = "it follows no convolution directly" if nodes else "the network's forward does not call it"
+            found.reasons[name] = place if why is None else f"{why}; {place}"
+        elif why is not None:
+            found.reasons[name] = f"{why}; it stays behind {conv}, and undoes a bound on it"
+        elif not isinstance(modules[conv], nn.Conv2d):
+            found.reasons[name] = f"it follows {conv}, a {type(modules[conv]).__name__}, which is not converted"
+        elif len(nodes) > 1 or targets.count(conv) > 1:
+            found.reasons[name] = f"it or {conv} is called several times"
+        elif len(source.users) > 1:
+            found.reasons[name] = f"the output of {conv} is read elsewhere too"
+        else:
+            found.plain[conv] = name
+    return found

@@ -1,0 +1,71 @@
+"""What has to be settled before torch is imported, in this package's programs; as a library it changes nothing.
+
+torch's OpenMP threads wait for the next parallel region by spinning. On cores that are all this program's that saves a
+little; when another process wants a core, the threads that spin keep those that work from it, and a training step takes
+fifty times as long. A short wait is as fast on idle cores (benchmarks/busy_cores.py). libgomp reads the number when it
+is loaded, so it must be in the environment before torch is, and processes that are started inherit it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping, Sequence
+from pathlib import PurePath
+
+__all__ = ["check_ranks", "is_program", "prepare", "spin_briefly"]
+
+#: rounds of a waiting thread's loop before it sleeps; libgomp's own default is 300,000
+SPIN_COUNT = "10000"
+SCRIPTS = ("train_gan.py", "gan-convnorm", "gan-convnorm.exe")
+#: that Lightning reads as numbers when it is imported
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+
+
+def is_program(words: Sequence[str]) -> bool:
+    """Return True if an interpreter's command line starts a program of this package.
+
+    Args:
+        words: `sys.orig_argv`.
+    """
+    rest = iter(words[1:])
+    for word in rest:
+        if word.startswith("-m"):
+            module = word[2:] or next(rest, "")
+            return module.partition(".")[0] == "gan_convnorm"
+        if word in ("-X", "-W"):
+            next(rest, None)
+        elif not word.startswith("-"):
+            return PurePath(word).name in SCRIPTS
+        elif word.startswith("-c"):
+            return False
+    return False
+
+
+def spin_briefly(environment: MutableMapping[str, str]) -> None:
+    """Let OpenMP's threads sleep soon after they have nothing to do, unless the environment says how they wait."""
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environment.keys():
+        environment["GOMP_SPINCOUNT"] = SPIN_COUNT
+
+
+def check_ranks(environment: MutableMapping[str, str]) -> None:
+    """End the program where a rank is no number, which Lightning would answer with a traceback.
+
+    Raises:
+        SystemExit: status 2, after one line.
+    """
+    for name in RANKS:
+        if name in environment and not environment[name].strip().isdigit():
+            print(
+                f"error: {name} is {environment[name]!r}; expected a whole number; unset {name} where another job has "
+                "left it",
+                file=sys.stderr,
+            )
+            raise SystemExit(2)
+
+
+def prepare() -> None:
+    """Settle both if this process runs a program of this package."""
+    if is_program(sys.orig_argv):
+        check_ranks(os.environ)
+        spin_briefly(os.environ)

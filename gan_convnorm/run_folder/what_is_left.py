@@ -1,0 +1,18 @@
+"""In words, from where a run that has to stop can go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["what_is_left"]
+
+
+def what_is_left(folder: Path) -> str:
+    """Return which checkpoints a run's folder has, and how to go on."""
+    try:
+        found = sorted(path.name for path in folder.glob("*.ckpt"))
+    except OSError:
+        found = []
+    if not found:
+        return f"no checkpoint has been saved in {folder}; start the run again when that is mended"
+    return f"{' and '.join(found)} in {folder} {'is' if len(found) == 1 else 'are'} whole; go on with --resume last"

@@ -1,0 +1,135 @@
+"""A study's database: opened by several processes at once, and named without its password."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from gan_convnorm.errors import BadInput, RunStopped
+
+__all__ = ["named", "open_study", "storage_errors"]
+
+#: a study that has not been heard of for so long is gone, and its runs are free again
+HEARTBEAT, GRACE = 5, 20  # seconds
+#: processes that start at once make the tables at once, and all but one fail at it in such words
+MADE_BY_ANOTHER = re.compile("already exists|unique|duplicate|locked|no such table|deadlock", re.IGNORECASE)
+ATTEMPTS, PAUSE = 8, 0.2  # seconds, longer at every attempt
+
+Free = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
+
+
+def open_study(name: str, storage: str, free: Free) -> optuna.Study:
+    """Open a study in a database, or make both.
+
+    Args:
+        name: of the study.
+        storage: the database as SQLAlchemy addresses it.
+        free: called for a run whose process is gone.
+
+    Raises:
+        BadInput: the database cannot be used.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return optuna.create_study(storage=_open(storage, free), study_name=name, load_if_exists=True)
+        except (DatabaseError, StorageInternalError) as error:
+            if attempt == ATTEMPTS - 1 or not MADE_BY_ANOTHER.search(f"{error} {error.__cause__}"):
+                raise _unusable(storage, error) from None
+            time.sleep(PAUSE * (attempt + random.random()))  # so that they do not meet again
+        except Exception as error:  # of SQLAlchemy and of each database's driver
+            raise _unusable(storage, error) from None  # the cause could show the address
+    raise AssertionError
+
+
+@contextlib.contextmanager
+def storage_errors(storage: str) -> Iterator[None]:
+    """End a study whose database does not answer any more with one line.
+
+    Raises:
+        RunStopped: the database's error.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise RunStopped(
+            f"the storage {named(storage)} cannot be used any more ({_reason(storage, error)}); what is done stays "
+            "done, and the same command goes on"
+        ) from None
+
+
+def named(storage: str) -> str:
+    """Return the address of a database without what may be secret: user, password and options."""
+    url = _parsed(storage)
+    if url is None:
+        start, at, end = storage.rpartition("@")
+        return (f"{re.match(r'[a-z+]*', start)[0]}://***@" if at else "") + end.partition("?")[0]  # type: ignore[index]
+    place = "".join(filter(None, [url.host, f":{url.port}" if url.port else ""]))
+    return f"{url.drivername}://{place}/{url.database or ''}"
+
+
+def _unusable(storage: str, error: Exception) -> BadInput:
+    return BadInput(f"the storage {named(storage)} cannot be used ({_reason(storage, error)}); see --storage")
+
+
+def _reason(storage: str, error: Exception) -> str:
+    """Return an error's first line, or its type where the line holds a part of the address that may be secret."""
+    if _parsed(storage) is None:
+        return "it is no address such as sqlite:///study.db or postgresql://user:password@host/name"
+    line = next(iter(str(error).splitlines()), "")
+    return type(error).__name__ if not line or any(secret in line for secret in _secrets(storage)) else line
+
+
+def _parsed(storage: str) -> URL | None:
+    try:
+        return make_url(storage)
+    except Exception:  # SQLAlchemy's own, or int's of a port
+        return None
+
+
+def _secrets(storage: str) -> list[str]:
+    found = [storage]
+    url = _parsed(storage)
+    if url is not None:
+        values = [value if isinstance(value, str) else " ".join(value) for value in url.query.values()]
+        found += [str(url.password or ""), *values]
+    # As they are written, where a character of them stands for something else.
+    found += re.findall(r"//(?:[^:/@]*:)?(.*)@", storage)
+    found += re.findall(r"=([^&]+)", storage.partition("?")[2])
+    return [secret for secret in found if secret]
+
+
+def _open(storage: str, free: Free) -> RDBStorage:
+    embedded = storage.startswith("sqlite")
+    database = RDBStorage(
+        storage,
+        engine_kwargs={"connect_args": {"timeout": 60}} if embedded else {},  # for another writer to end
+        heartbeat_interval=HEARTBEAT,
+        grace_period=GRACE,
+        heartbeat_stale_trial_callback=free,
+    )
+    if embedded:
+        # SQLite has no SELECT FOR UPDATE, by which Optuna gives a trial to one worker alone, so a transaction has the
+        # database for itself from its start; sqlite3 would begin it with the first write.
+        event.listen(database.engine, "connect", _begin_by_hand)
+        event.listen(database.engine, "begin", _begin_at_once)
+        database.engine.dispose()  # connections without these
+    return database
+
+
+def _begin_by_hand(connection: Any, record: Any) -> None:
+    connection.isolation_level = None
+
+
+def _begin_at_once(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
