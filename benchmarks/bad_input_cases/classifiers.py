@@ -68,7 +68,6 @@ REFUSED = [
     ),
     ("--data nope", "unknown data", "nope"),
     ("--batch-size 0", "batch of zero", "batch_size.*0"),
-    ("--batch-size 100000", "batch larger than the data", "batch_size"),
     ("--resolution 0", "no pixels", "resolution.*0"),
     ("--seed -1", "negative seed", "seed.*-1"),
     ("--accelerator gpu", "unknown flag of accelerators", "accelerator|gpu"),
@@ -172,5 +171,6 @@ CASES = [
         writes="again*",
         prints="epoch|done|finished|nothing",
     ),
+    robustness("fit --batch-size 5000", "batch larger than the data", expect="clear accepted", writes="checkpoints*"),
     robustness("fit --out flat", "run folder with pictures", "flat.*not empty"),
 ]
