@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["fail", "one_line_errors", "status_and_line"]
@@ -47,7 +48,8 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program by `fail` on what is a person's to mend or wish, such as Ctrl-C; the rest keeps its traceback."""
+    """End the program by `fail` for errors that a person can mend and for Ctrl-C; a defect keeps its traceback."""
+    print_any_text()
     try:
         yield
     except KeyboardInterrupt:
