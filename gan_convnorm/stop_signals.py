@@ -120,7 +120,8 @@ class _Output:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
-        _receivers[-1](signal.Signals(getattr(signal, "SIGPIPE", 13)))
+        if _receivers and hasattr(signal, "SIGPIPE"):
+            _receivers[-1](signal.SIGPIPE)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
