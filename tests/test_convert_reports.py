@@ -140,7 +140,7 @@ def test_a_batch_norm_with_a_hook_stays():
 
 def test_the_parts_of_a_layer_are_not_converted():
     kept = OriginalConvNorm2d(3, 4, 3, padding=1)
-    network, report = convert(nn.Sequential(kept, nn.Conv2d(4, 4, 3)))
+    _, report = convert(nn.Sequential(kept, nn.Conv2d(4, 4, 3)))
     assert type(kept.affine) is nn.Conv2d and type(kept.batch_norm) is nn.BatchNorm2d
     assert list(report.changed) == ["1"] and report.left == {"0": "is a OriginalConvNorm2d"}
     with pytest.raises(BadInput, match=r"left: \(the network\) \(is a OriginalConvNorm2d\)$"):
