@@ -15,7 +15,18 @@ from gan_convnorm.image_headers import HEAD, bits_per_channel, looks_like
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "FORMATS", "BadImage", "decode", "file_stamp", "kind_of_file", "listed", "shown", "to_square"]
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "MOST_PIXELS",
+    "BadImage",
+    "decode",
+    "file_stamp",
+    "kind_of_file",
+    "listed",
+    "shown",
+    "to_square",
+]
 
 #: Pillow's formats that are read -> endings of their files' names. Formats that start other programs (EPS), that hold
 #: no pixels (PDF, HDF5) or that any bytes may pass for (TGA) are not read
@@ -36,6 +47,8 @@ ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 #: EXIF's values for images that are not upright
 TURNED = range(2, 9)
 ORIENTATION = 0x0112
+#: longest side of square images; a million pixels a side take 3 TB
+MOST_PIXELS = 8192
 NAMED = 5  # items in one message
 
 
