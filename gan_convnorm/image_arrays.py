@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import shown
+from gan_convnorm.image_files import listed, shown
 from gan_convnorm.tensor_files import load_tensors
 
 __all__ = ["IMAGE_NAMES", "Array", "ArrayFile"]
@@ -132,12 +132,12 @@ class ArrayFile:
     def summary(self) -> str:
         """Return names, types and shapes of all arrays, in one line."""
         held = [f"{name} {array.kind}{list(array.shape)}" for name, array in self.arrays.items()]
-        return ", ".join([*held[:8], *self.others[:8]]) or "no arrays"
+        return listed([*held, *self.others]) or "no arrays"
 
     def ignored(self) -> str:
         """Return which entries nobody asked for, in one line; "" for none."""
         names = [name for name in self.arrays if name not in self.used] + self.others
-        return f"{self.name}: these entries are not used: {', '.join(names[:8])}" if names else ""
+        return f"{self.name}: these entries are not used: {listed(names)}" if names else ""
 
     def _npz(self) -> None:
         with ZipFile(self.path) as archive:

@@ -101,7 +101,7 @@ class ImageFolder:
         if self.endings:
             found.insert(0, f"{_files(self.endings.total())} passed over ({self._kinds()})")
         if self.empty:
-            found.append(f"there are no images in {listed(self.empty)}")
+            found.append(f"empty of images: {listed(self.empty)}")
         if remark:
             found.append(remark)
         return f"{shown(self.path)}: {'; '.join(found)}" if found else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
@@ -55,10 +56,20 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """What is a person's to mend ends the program by `fail`; the rest keeps its traceback."""
+    """End the program by `fail` for errors that a person can mend and for Ctrl-C; a defect keeps its traceback."""
     print_any_text()
     try:
         yield
+    except KeyboardInterrupt:
+        fail("stopped by SIGINT", 130)
+    except BrokenPipeError:
+        # The reader of the output is gone, as in `| head`. What is still to be written goes where it meets no error.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, AttributeError, ValueError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise SystemExit(141) from None
     except Exception as error:
         if (found := status_and_line(error)) is not None:
             status, line = found

@@ -50,6 +50,4 @@ def run_errors() -> Iterator[None]:
         status, line = found
         if not is_first_process():
             raise SystemExit(status) from error
-        if isinstance(error, OSError):
-            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
         fail(line, status)

@@ -85,7 +85,7 @@ def test_files_that_hold_no_images(tmp_path):
     refused(r"of shape \(0, 8, 8, 3\); expected", x=COLOUR[:0])
     refused(r"shape \(9,\); expected one label for each of the 10 x: \(10,\)", x=COLOUR, y=LABELS[:9])
     refused("y of .* are int64 from -1; expected whole numbers from 0", x=COLOUR, y=LABELS - 1)
-    refused("y of .* are float64 from 0; expected whole numbers", x=COLOUR, y=LABELS / 1.0)
+    refused("y of .* are float64; expected whole numbers", x=COLOUR, y=LABELS / 1.0)
     refused("test labels up to 4", x=COLOUR, y=LABELS, x_test=COLOUR, y_test=LABELS + 1)
     refused("3 channels and test images of 1", x=COLOUR, x_test=COLOUR[..., 0])
     refused("y of .* holds Python objects, which could run code", x=COLOUR, y=np.array([{}] * 10))

@@ -126,7 +126,12 @@ CASES = [
     *keys_and_types(),
     *(
         command(
-            reader, words, f"weights that are {value}", "NaN|infinite", prepare=not_finite(value), quick=value != value
+            reader,
+            words,
+            f"weights that are {value}",
+            "NaN|infinite",
+            prepare=not_finite(value),
+            quick=value != value and reader in ("validate", "fit"),
         )
         for value in (float("nan"), float("inf"))
         for reader, words in (

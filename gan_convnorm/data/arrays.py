@@ -66,13 +66,11 @@ class Arrays(ImageData):
             raise BadInput(
                 f"{shown(path)} has test labels up to {test_labels.max()}, and the train labels end before it"
             )
-        self.ignored = content.ignored()
+        if ignored := content.ignored():
+            warnings.warn(ignored, stacklevel=2)
         self.name = re.sub(r"[^\w.-]+", "-", self.file.stem)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read both splits, with a warning of what is not used."""
-        if self.ignored:
-            warnings.warn(self.ignored, stacklevel=2)
         content = ArrayFile(self.file)
         train = self._split(content, "train")
         assert train is not None  # the constructor has seen it
@@ -104,8 +102,10 @@ def _labels(content: ArrayFile, split: str) -> Tensor | None:
             f"{name} of {content.name} has the shape {array.shape}; expected one label for each of the {count} "
             f"{images}: ({count},)"
         )
+    if "int" not in array.kind and array.kind != "object":
+        raise BadInput(f"{name} of {content.name} are {array.kind}; expected whole numbers from 0")
     labels = content.read(name).flatten().long()
-    if "int" not in array.kind or labels.min() < 0:
+    if labels.min() < 0:
         raise BadInput(f"{name} of {content.name} are {array.kind} from {labels.min()}; expected whole numbers from 0")
     return labels
 

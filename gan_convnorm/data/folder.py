@@ -26,7 +26,7 @@ class Folder(ImageData):
     Classes are labelled by the order of the folders' names; one folder alone is no class. Every image is turned upright
     (EXIF), an alpha channel is dropped, and the shorter side resized and the centre cropped, once: the bytes are kept
     memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for every seed
-    of a run.
+    of a run. A warning says which files were passed over.
 
     Args:
         path: the folder.
@@ -62,7 +62,9 @@ class Folder(ImageData):
         if not 0 <= test_fraction < 1:
             raise BadInput(f"test_fraction is {test_fraction:g}; expected a share from 0 to below 1")
         self.folder = Path(path)
-        train, test, self.passed_over = find_splits(self.folder)
+        train, test, passed_over = find_splits(self.folder)
+        if passed_over:
+            warnings.warn(passed_over, stacklevel=2)
         self.train_files, self.test_files = (
             (train, test) if test is not None else hold_out(train, test_fraction, split_seed)
         )
@@ -79,9 +81,6 @@ class Folder(ImageData):
             self._decode(self.test_files)
 
     def setup(self, stage: str | None = None) -> None:
-        """Read both splits, with a warning of what was passed over."""
-        if self.passed_over:
-            warnings.warn(self.passed_over, stacklevel=2)
         self.train_set = self._read(self.train_files)
         self.test_set = None if self.test_files is None else self._read(self.test_files)
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import ENDINGS, listed, shown
+from gan_convnorm.image_files import listed, shown
 from gan_convnorm.image_folder import ImageFolder, list_images
 
 __all__ = ["LAYOUTS", "Listing", "find_splits", "hold_out"]
 
 LAYOUTS = (
     "train/CLASS/*.jpg with test/CLASS/*.jpg or val/CLASS/*.jpg, the same without classes, CLASS/*.jpg, or *.jpg "
-    f"(endings: {', '.join(ENDINGS)})"
+    "(or png, webp, gif, tiff and others)"
 )
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.image_files import ENDINGS, BadImage, decode, file_stamp, listed, shown, to_square
+from gan_convnorm.image_files import BadImage, decode, file_stamp, listed, shown, to_square
 from gan_convnorm.image_folder import list_images
 from gan_convnorm.noise import BLOCK, numbered_noise
 
@@ -336,7 +336,7 @@ def _resized(image: Tensor, side: int) -> Tensor:
 def _image_files(folder: Path) -> list[str]:
     if not os.path.lexists(folder):
         raise BadInput(f"there is no folder or checkpoint {shown(folder)}")
-    found = list_images(folder, f"files ending in {', '.join(ENDINGS)}")
+    found = list_images(folder, "files such as *.png and *.jpg")
     splits = found.splits()
     if len(splits) > 1:
         one = shown(folder / splits["train"])
