@@ -96,7 +96,7 @@ def reader_goes() -> None:
     reader, writer = os.pipe()
     os.dup2(writer, 1)
     os.close(writer)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115 - of the pipe, not of the file
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - of the pipe, not of the file
     during(lambda: os.close(reader))()
 
 
