@@ -108,6 +108,6 @@ CASES = [
     command("fit", "--config plan.yaml", "study in the config's place", "norms|name|grids|plan.yaml"),
     command("fit", "--config trained/metrics.csv", "table in the config's place", "metrics.csv"),
     command(
-        "fit", "--config trained/summary.json", "summary in the config's place", "summary.json|seconds|g_steps|protocol"
+        "fit", "--config trained/summary.json", "summary in the config's place", "summary.json|seconds|protocol"
     ),
 ]
