@@ -62,11 +62,14 @@ def _handle(number: int, frame: Any) -> None:
 
 
 @contextlib.contextmanager
-def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
+def stop_signals(
+    tell: Callable[[str], None], then: Callable[[signal.Signals], str | None] = lambda number: None
+) -> Iterator[None]:
     """End the block, and the program, in one line when it is asked to stop; a run with a step to finish `listen`s.
 
     Args:
         tell: prints the line.
+        then: says how it goes on after a signal; None for the usual.
 
     Raises:
         SystemExit: 128 and the signal's number, from wherever the main thread is: nothing but this passes through
@@ -74,7 +77,8 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
     """
 
     def receive(number: signal.Signals) -> None:
-        tell(f"stopped {reason(number)}; go on with --resume last if there is a checkpoint, otherwise start again")
+        usual = "go on with --resume last if there is a checkpoint, otherwise start again"
+        tell(f"stopped {reason(number)}; {then(number) or usual}")
         raise SystemExit(128 + number)
 
     _open_closed_streams()
