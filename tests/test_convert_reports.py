@@ -1,4 +1,4 @@
-"""What convert and fuse leave, why, and that they change all that they can or nothing."""
+"""The reports of convert and fuse: which layers stay, and why; they change all that they can, or nothing."""
 
 import copy
 import math

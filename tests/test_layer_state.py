@@ -1,4 +1,4 @@
-"""What a layer keeps: nothing is lost for ever, all of it can be set anew, and only training advances it."""
+"""The state of layers: nothing is lost for ever, all of it can be set anew, and only training advances it."""
 
 import copy
 import math
