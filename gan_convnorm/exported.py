@@ -78,7 +78,7 @@ def write_generator(network: nn.Module, description: dict[str, Any], folder: Pat
     with atomic_write(path) as part:
         save_file(tensors, part, {"format": "pt"})
     with atomic_write(path.with_suffix(".json")) as part:
-        part.write_text(json.dumps(description, indent=2) + "\n")
+        part.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return [path, path.with_suffix(".json")]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
+import os
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import BadInput, RunStopped
 
-__all__ = ["fail", "one_line_errors", "status_and_line"]
+__all__ = ["OneLineParser", "fail", "one_line_errors", "status_and_line"]
 
 FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -20,6 +23,13 @@ def fail(message: str, status: int = 2) -> NoReturn:
     with contextlib.suppress(OSError):  # nobody reads it
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are one line without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see {self.prog} --help")
 
 
 def status_and_line(error: BaseException) -> tuple[int, str] | None:
@@ -46,9 +56,20 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """What is a person's to mend ends the program by `fail`; the rest keeps its traceback."""
+    """End the program by `fail` for errors that a person can mend and for Ctrl-C; a defect keeps its traceback."""
+    print_any_text()
     try:
         yield
+    except KeyboardInterrupt:
+        fail("stopped by SIGINT", 130)
+    except BrokenPipeError:
+        # The reader of the output is gone, as in `| head`. What is still to be written goes where it meets no error.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, AttributeError, ValueError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise SystemExit(141) from None
     except Exception as error:
         if (found := status_and_line(error)) is not None:
             status, line = found

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from gan_convnorm.any_text import print_any_text
 from gan_convnorm.one_line_errors import fail, status_and_line
 from gan_convnorm.strategies import is_lost_process
 
@@ -26,6 +27,7 @@ def run_errors() -> Iterator[None]:
 
     What Lightning says beside the results is held back.
     """
+    print_any_text()
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -48,6 +50,4 @@ def run_errors() -> Iterator[None]:
         status, line = found
         if not is_first_process():
             raise SystemExit(status) from error
-        if isinstance(error, OSError):
-            line += "; checkpoints are intact, and a run can go on with --resume last when there is room"
         fail(line, status)

@@ -91,7 +91,10 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Output:
-    """A stream whose reader may go away, as in `train_gan.py | head`: it is told, and the rest is dropped."""
+    """Standard output whose reader may go away, as in `train_gan.py | head`, or whose locale lacks a character.
+
+    A reader that is gone is told to the receiver, and the rest is dropped. A character that is missing is a "?".
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -99,6 +102,9 @@ class _Output:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError:  # a locale without the progress bar's characters
+            encoding = self._stream.encoding
+            return self.write(text.encode(encoding, "replace").decode(encoding))
         except BrokenPipeError:
             self._gone()
             return len(text)
@@ -114,7 +120,8 @@ class _Output:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
-        _receivers[-1](signal.Signals(getattr(signal, "SIGPIPE", 13)))
+        if _receivers and hasattr(signal, "SIGPIPE"):
+            _receivers[-1](signal.SIGPIPE)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -60,11 +60,12 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
         limit = settings.get(name)
         if limit is not None and not limit > 0:
             raise BadInput(f"trainer.{name} is {limit}, which leaves nothing to do; expected more than 0")
-    if settings.get("max_epochs") == 0:
-        raise BadInput("trainer.max_epochs is 0, which leaves nothing to do; expected 1 or more, or -1 for no limit")
+    for name in ("max_epochs", "max_steps"):
+        if settings.get(name) == 0:
+            raise BadInput(f"trainer.{name} is 0, which leaves nothing to do; expected 1 or more, or -1 for no limit")
     overfit = settings.get("overfit_batches") or 0
-    if overfit < 0:
-        raise BadInput(f"trainer.overfit_batches is {overfit}; expected a number of batches, 1 or more")
+    if overfit < 0 or overfit != int(overfit):
+        raise BadInput(f"trainer.overfit_batches is {overfit}; expected a whole number of batches, 1 or more")
     devices, nodes = settings.get("devices", 1), settings.get("num_nodes", 1)
     if not isinstance(nodes, int) or nodes < 1:
         raise BadInput(f"--num-nodes is {nodes}; expected 1 or more")
@@ -90,9 +91,6 @@ def check_gan_settings(settings: Mapping[str, Any]) -> None:
         # One batch and all batches are 1 and 1.0, which are equal.
         if not any(value == each and isinstance(value, type(each)) for each in allowed):
             raise BadInput(f"trainer.{name} is {value!r}, which a GAN's run cannot mean: {reason}")
-    overfit = settings.get("overfit_batches") or 0
-    if overfit != int(overfit):
-        raise BadInput(f"trainer.overfit_batches is {overfit}; expected a whole number of batches")
     check_trainer_settings(settings)
 
 

@@ -1,5 +1,6 @@
 """The benchmarks run, at small sizes; what throughput is compared with is what it is said to be."""
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import busy_cores
 import gpu_suite
 import mimicry_loop
 import throughput
@@ -106,3 +108,27 @@ def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert "| broken | FAILED: TimeoutError: no time was left |" in printed
     assert "| fine | FAILED: TimeoutError: no time was left |" in printed
+
+
+def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(busy_cores, "WAYS", {way: busy_cores.WAYS[way] for way in (busy_cores.TORCH, busy_cores.OURS)})
+    found = iter([0.1, 0.9, 0.102, 0.3])
+    asked = []
+
+    def run(variables, arguments):
+        asked.append(variables)
+        return {"seconds": [next(found)] * 3, "environment": {"processor": "some"}}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(busy_cores, "run_apart", run)
+        assert busy_cores.main(["--rounds", "1", "--busy", "1", "--json", str(tmp_path / "found.json")]) == 0
+    assert asked == [{}, {}, {"GOMP_SPINCOUNT": "10000"}, {"GOMP_SPINCOUNT": "10000"}]
+    printed = capsys.readouterr().out
+    assert "| this package's programs | 102.0 +- 0.0 | 300.0 +- 0.0 | 1.020 | 2.9 |" in printed and ": met" in printed
+    assert json.loads((tmp_path / "found.json").read_text())["ratios"]["torch's own"]["busy"] == pytest.approx(9)
+    timed = busy_cores.time_steps(steps=3, seconds=60, width=0.05)
+    assert len(timed["seconds"]) == 3 and min(timed["seconds"]) > 0
+    assert timed["environment"]["threads"] == torch.get_num_threads()
+    arguments = argparse.Namespace(steps=1, seconds=1.0, width=0.05)
+    with busy_cores.busy_processes(1):
+        assert len(busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, arguments)["seconds"]) == 1

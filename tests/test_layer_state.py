@@ -155,6 +155,51 @@ def test_a_baked_layer_is_reset_with_its_filter():
     assert torch.allclose(fused(image), fused.layer(image), atol=1e-5)
 
 
+def test_weight_normalization_loads_the_keys_of_torchs_older_one():
+    layer, other = LAYERS["weight"](), LAYERS["weight"]()
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    other.load_state_dict({old.get(key, key): value for key, value in layer.state_dict().items()})
+    assert torch.equal(other.weight, layer.weight)
+
+
+def test_function_transforms_in_training(name):
+    """torch.func.grad forbids a change of a buffer by its own values, and such values must not stay behind."""
+    layer = LAYERS[name]()
+    if name == "original":
+        layer.batch_norm = nn.Identity()  # torch's own fails there
+    image, parameters = inputs_of(layer), dict(layer.named_parameters())
+    layer(image)
+    twin = copy.deepcopy(layer)
+
+    def loss(values):
+        return torch.func.functional_call(layer, values, (image,)).square().sum()
+
+    found = torch.func.grad(loss)(parameters)
+    assert not any(torch._C._functorch.is_gradtrackingtensor(buffer) for buffer in layer.buffers())
+    twin(image).square().sum().backward()
+    for key, value in twin.named_parameters():
+        assert torch.allclose(found[key], value.grad, rtol=1e-4, atol=1e-4)
+
+
+def test_second_derivatives_at_zero_weights_are_finite(name):
+    layer = LAYERS[name]()
+    with torch.no_grad():
+        for weight in weights_of(layer):
+            weight.zero_()
+    image = inputs_of(layer).requires_grad_()
+    (gradient,) = torch.autograd.grad(layer(image).sum(), image, create_graph=True)
+    gradient.square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_weights_train(name, dtype):
+    layer = LAYERS[name]().to(dtype)
+    layer(inputs_of(layer).to(dtype)).float().square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters())
+    assert all(value.isfinite().all() for value in layer.state_dict().values())
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_gradient_checkpointing_changes_nothing(name, reentrant):
     """The second forward, in the backward, advances no state: it would have another norm than the first."""

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,18 @@ def test_a_killed_loader_s_worker_is_one_line():
     status, line = status_and_line(error)
     assert status == 1 and "DataLoader worker (pid 12) is killed by signal: Killed)" in line
     assert status_and_line(RuntimeError("something else")) is None
+
+
+def test_ctrl_c_is_one_line_and_a_reader_that_is_gone_is_none(capsys, monkeypatch):
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise KeyboardInterrupt
+    assert stop.value.code == 130 and capsys.readouterr().err == "error: stopped by SIGINT\n"
+    read, write = os.pipe()
+    os.close(read)
+    stream = os.fdopen(write, "w")
+    monkeypatch.setattr("sys.stdout", stream)
+    monkeypatch.setattr("sys.stderr", None)
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        print("a line", flush=True)
+    assert stop.value.code == 141
+    stream.close()  # what it still held is dropped

@@ -24,7 +24,7 @@ from gan_convnorm.run_folder import (
     last_checkpoint,
     read_checkpoint,
 )
-from gan_convnorm.stop_signals import listen
+from gan_convnorm.stop_signals import listen, stop_signals
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -226,6 +226,16 @@ def test_the_reader_of_the_output_is_gone(whole, monkeypatch, capfd):
     assert expected in capfd.readouterr().err
     main(["--resume", "last", "--out", "run"])
     assert_same_run(whole, Path("run"))
+
+
+def test_a_locale_without_a_character_costs_the_character(tmp_path, monkeypatch):
+    with Path("out").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with stop_signals(lambda line: None):
+            print("10 \u2022 20")
+            assert sys.stdout.encoding == "ascii"
+        assert sys.stdout is stream
+    assert Path("out").read_text(encoding="ascii") == "10 ? 20\n"
 
 
 @pytest.mark.parametrize("granted", [True, False])

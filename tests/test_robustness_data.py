@@ -2,6 +2,7 @@
 
 import math
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -158,3 +159,16 @@ def test_crop_and_flip():
     assert len(seen) > 30 and {s[0] for s in seen} == {s[1] for s in seen} == set(range(5))
     assert sum(s[2] for s in seen) > 15
     assert crop_and_flip(images, 0, False, random) is images
+
+
+def test_overfit_batches_keeps_the_first_batches():
+    data = LabelledData(Digits(batch_size=8), TrainingSplit())
+    data.setup()
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1, lightning_module=None)
+    data.overfit_batches = 2
+    loader = data.train_dataloader()
+    first = sorted(image.sum().item() for image in data.train_set.tensors[0][:16])
+    for _ in range(2):
+        batches = list(loader)
+        assert [len(images) for images, _ in batches] == [8, 8]
+        assert sorted(image.sum().item() for images, _ in batches for image in images) == first

@@ -1,15 +1,17 @@
 """The table of a network's layers: every figure against a dense matrix or a closed form."""
 
 import json
+import math
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, OriginalConvNorm2d
 from gan_convnorm.networks import SNGANDiscriminator
-from gan_convnorm.spectrum import circular_size, lipschitz_report
+from gan_convnorm.spectrum import certified_bound, circular_size, lipschitz_report, operator_norm
 
 
 def matrix_of(function, shape):
@@ -143,3 +145,30 @@ def test_a_shared_layer_has_a_row_for_every_size():
 )
 def test_circular_size(layer, size, largest, expected):
     assert circular_size(layer, size, largest) == expected
+
+
+def test_layers_called_by_keyword_are_measured():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+        def forward(self, image):
+            return self.norm(input=self.conv(input=image))
+
+    (layer,) = lipschitz_report(Named(), (3, 8, 8)).layers
+    assert layer.input_size == (8, 8) and layer.with_batch_norm is not None
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1e-3, 1.0, math.nan, "1e-3"])
+def test_a_tolerance_that_is_none_is_one_line(tolerance):
+    conv = nn.Conv2d(3, 4, 3)
+    for measure in (operator_norm, certified_bound):
+        with pytest.raises(BadInput, match="and must be a number above 0 and below 1"):
+            measure(conv, (8, 8), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("size", [(8, 0), (8.0, 8), ("8", 8), (8,), (8, 8, 8)])
+def test_a_size_that_is_none_is_one_line(size):
+    with pytest.raises(BadInput, match="expected 2 numbers of pixels"):
+        operator_norm(nn.Conv2d(3, 4, 3), size)

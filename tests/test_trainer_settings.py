@@ -94,6 +94,8 @@ def test_classifiers_have_epochs_and_may_clip_and_accumulate():
     check_trainer_settings({**SETTINGS, "gradient_clip_val": 1.0, "accumulate_grad_batches": 2, "max_steps": 5})
     with pytest.raises(BadInput, match="limit_val_batches is 0"):
         check_trainer_settings({**SETTINGS, "limit_val_batches": 0})
+    with pytest.raises(BadInput, match="max_steps is 0"):
+        check_trainer_settings({**SETTINGS, "max_steps": 0})
 
 
 @pytest.mark.parametrize("program", [main, classify])

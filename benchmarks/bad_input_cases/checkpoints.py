@@ -126,7 +126,12 @@ CASES = [
     *keys_and_types(),
     *(
         command(
-            reader, words, f"weights that are {value}", "NaN|infinite", prepare=not_finite(value), quick=value != value
+            reader,
+            words,
+            f"weights that are {value}",
+            "NaN|infinite",
+            prepare=not_finite(value),
+            quick=value != value and reader in ("validate", "fit"),
         )
         for value in (float("nan"), float("inf"))
         for reader, words in (
@@ -197,7 +202,7 @@ CASES = [
             "validate",
             VALIDATE,
             f"checkpoint whose {name} is {value!r}",
-            f"{name}|{value}",
+            f"{name}|{value}|nonsense",
             prepare=hyper(**{name: value}),
         )
         for name, value in (
@@ -213,7 +218,6 @@ CASES = [
             ("network", "nonsense"),
             ("row", [1]),
             ("n_dis", 0),
-            ("num_classes", -2),
             ("latent_dim", 10**9),
         )
     ),

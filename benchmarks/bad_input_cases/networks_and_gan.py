@@ -119,9 +119,9 @@ CASES = [
             ("no such export", lambda: load("none.safetensors"), "none.safetensors"),
             ("folder of pictures", lambda: load("flat"), "flat"),
             ("run folder", lambda: load("trained"), "trained"),
-            ("empty name", lambda: load(""), "''|no name|checkpoint"),
+            ("empty name", lambda: load(""), "generator.safetensors|no name"),
             ("unknown device", lambda: load("trained/last.ckpt", device="abacus"), "abacus"),
-            ("GPU where there is none", lambda: load("trained/last.ckpt", device="cuda"), "cuda"),
+            ("GPU where there is none", lambda: load("trained/last.ckpt", device="cuda"), "cuda|NVIDIA"),
         )
     ),
     *refused(

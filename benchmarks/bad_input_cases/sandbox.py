@@ -171,6 +171,7 @@ def _child(case: Case, root: Path, action: object, stage: str) -> NoReturn:
             "TMPDIR": str(root / "tmp"),
             "CANARY": str(root / "canary"),
             "COLUMNS": "200",
+            "CUDA_VISIBLE_DEVICES": "",  # cases that ask for a GPU ask for one that is not there
         }
         os.environ |= case.env if stage == "run" else {}
         sys.path.insert(0, str(root / "code"))

@@ -58,12 +58,6 @@ CASES = [
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (8, 8), tolerance=NAN),
                 "tolerance",
             ),
-            (
-                "operator_norm",
-                "size that is a number",
-                lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), 8),
-                "input_size",
-            ),
             ("singular_values", "layer of another kind", lambda: spectrum.singular_values(nn.ReLU(), (8, 8)), "ReLU"),
             (
                 "singular_values",

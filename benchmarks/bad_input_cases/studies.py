@@ -38,6 +38,8 @@ def others_database() -> None:
         base.execute("create table mine (x)")
 
 
+#: a report alone starts no run, and so need not know what a run takes, or how many there are
+TO_REPORT = ("whose norm is unknown", "whose configuration has an unknown key", "with 20,000 seeds")
 CASES = [
     study("", "no plan", "study"),
     study("none.yaml", "plan that is not there", "none.yaml"),
@@ -49,6 +51,8 @@ CASES = [
             f"plan {what}",
             "plan.yaml",
             prepare=plan(**changes),
+            expect="clear accepted" if what in TO_REPORT else "clear",
+            writes="checkpoints*" if what in TO_REPORT else "",
             quick=what == "with 20,000 seeds",
         )
         for what, changes in (
@@ -95,10 +99,10 @@ CASES = [
         "plan.yaml.*name",
         prepare=lambda: Path("plan.yaml").write_text("name: other\n" + Path("plan.yaml").read_text()),
     ),
-    study("plan.yaml --workers 0", "no workers", "--workers is 0"),
-    study("plan.yaml --workers -1", "workers below zero", "--workers is -1"),
-    study("plan.yaml --threads -1", "threads below zero", "--threads is -1"),
-    study("plan.yaml --threads 0", "no threads", "--threads is 0"),
+    study("plan.yaml --report --workers 0", "no workers", "--workers is 0"),
+    study("plan.yaml --report --workers -1", "workers below zero", "--workers is -1"),
+    study("plan.yaml --report --threads -1", "threads below zero", "--threads is -1"),
+    study("plan.yaml --report --threads 0", "no threads", "--threads is 0"),
     study("plan.yaml --out flat", "folder of pictures", "flat.*study.db"),
     study("plan.yaml --out trained", "folder of a run", "trained.*study.db"),
     study("plan.yaml --out plan.yaml", "folder that is a file", "plan.yaml"),

@@ -232,4 +232,4 @@ def _short(commit: str | None) -> str:
 
 
 def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+    return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -115,7 +115,7 @@ class SpectrumLog(pl.Callback):
         after = self._spectra()
         spectra = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
         with atomic_write(self.folder / "spectrum.json") as part:
-            part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n")
+            part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n", encoding="utf-8")
         draw_spectra(self.history, spectra, self.folder / "spectrum.png")
 
     def _measure(self, trainer: pl.Trainer, step: int) -> None:

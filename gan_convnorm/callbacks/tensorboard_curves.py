@@ -34,6 +34,8 @@ class TensorBoardCurves(TensorBoardLogger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        if not Path(self.log_dir).is_dir():
+            return  # deleted during the run, which says so itself; the writer's thread would print a traceback
         super().finalize(status)
         if self.empty:
             shutil.rmtree(self.log_dir, ignore_errors=True)

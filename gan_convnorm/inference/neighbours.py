@@ -105,7 +105,7 @@ class Neighbours:
         blocks = [fakes.unsqueeze(1), *(train[numbers] for numbers in self.numbers.values())]
         paths = [folder / f"nearest.{ending}" for ending in ("png", "csv", "json")]
         save_blocks(blocks, paths[0])
-        with atomic_write(paths[1]) as part, part.open("w", newline="") as file:
+        with atomic_write(paths[1]) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["fake", "space", "rank", "train_image", "distance"])
             for space, numbers in self.numbers.items():
@@ -115,7 +115,7 @@ class Neighbours:
                     ):
                         writer.writerow([fake, space, rank + 1, image, f"{distance:.6g}"])
         with atomic_write(paths[2]) as part:
-            part.write_text(json.dumps(self.summary(), indent=2) + "\n")
+            part.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
         return paths
 
 

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images, check_number
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
+from gan_convnorm.layers.circular_grid import (
+    autocast_off,
+    exact_dtype,
+    memory_format_of,
+    to_pixels,
+    to_spectrum,
+    transformed,
+)
 from gan_convnorm.layers.parametrized import recomputing
 from gan_convnorm.spectrum.power import direct_power_spectrum
 
@@ -153,7 +160,7 @@ class OriginalConvNorm2d(nn.Conv2d):
         power = torch.stack([direct_power_spectrum(part, grid) for part in parts]).sum(0) + self.eps
         # A kernel without power at a frequency has no response there either, and the authors' infinity times zero.
         current = torch.where(power > 0, power.rsqrt(), 0)
-        if recomputing():
+        if recomputing() or transformed():
             return current
         self.num_batches_tracked += 1
         if self.momentum is None:

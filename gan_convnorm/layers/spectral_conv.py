@@ -184,7 +184,8 @@ class _OperatorNorm(ExactParametrization):
             length = torch.linalg.vector_norm(found)
             # Not so where the weights are zero, infinite or NaN: the vector stays, and finds the next weights' norm.
             vector = torch.where((length > self.eps) & (length < math.inf), found / length, vector)
-        self.vector.copy_(vector)
+        # As an output: function transforms such as torch.func.grad forbid to change a buffer by their own values.
+        torch.add(vector, 0, out=self.vector)
 
     def _indices(self, weight: Tensor) -> list[Tensor]:
         return [reads.index(weight.device) for reads in self.reads]

@@ -123,6 +123,8 @@ class Command(RunCommand):
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
+        # Lightning's own would replace the order of the images by one that has no batches.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
         self.trainer_defaults["callbacks"] = callbacks
         kwargs["plugins"] = [CheckpointFiles()]
         return super().instantiate_trainer(**kwargs)

@@ -68,12 +68,14 @@ class LabelledData(pl.LightningDataModule):
         val_set: the held-out images.
         test_set: the data's own test split.
         wrong_labels: effective rate of wrong labels.
+        overfit_batches: train on the first batches alone, so many; 0 for all images.
     """
 
     train_set: TensorDataset
     val_set: TensorDataset
     test_set: TensorDataset
     wrong_labels: float
+    overfit_batches: int = 0
 
     def __init__(self, data: ImageData, split: TrainingSplit) -> None:
         super().__init__()
@@ -126,7 +128,9 @@ class LabelledData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         # A module that trains on one batch several times in a row says so.
         replays = getattr(self._trainer.lightning_module, "replays", 1)
-        return self._loader(self.train_set, shuffle=True, replays=replays)
+        count = self.overfit_batches * self.data.batch_size * self._trainer.world_size or len(self.train_set)
+        images = TensorDataset(*(tensor[:count] for tensor in self.train_set.tensors))
+        return self._loader(images, shuffle=True, replays=replays)
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(self.val_set, shuffle=False)

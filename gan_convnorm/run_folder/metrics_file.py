@@ -84,7 +84,7 @@ class MetricsFile(Logger):
         if not self.rows:
             return
         columns = sorted(set().union(*self.rows) - {"step"})
-        with atomic_write(self.path) as part, part.open("w", newline="") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["step", *columns])
             writer.writeheader()
             writer.writerows(self.rows)

@@ -97,4 +97,4 @@ class RunRecord(pl.Callback):
 
     def _write(self, name: str, text: str) -> None:
         with atomic_write(self.folder / name) as part:
-            part.write_text(text)
+            part.write_text(text, encoding="utf-8")

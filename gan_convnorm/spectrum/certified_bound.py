@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from gan_convnorm.spectrum.gram_iteration import gram_iteration
-from gan_convnorm.spectrum.kernel import Kernel, check_size, kernel_of
+from gan_convnorm.spectrum.kernel import Kernel, check_size, check_tolerance, kernel_of
 from gan_convnorm.spectrum.linear_map import linear_matrix
 from gan_convnorm.spectrum.matrix_norm import matrix_norm
 from gan_convnorm.spectrum.sum_bound import sum_bound
@@ -35,7 +35,11 @@ def certified_bound(conv: nn.Module, input_size: Sequence[int] = (), *, toleranc
 
     Returns:
         None for a layer of which neither kernel nor filter is known.
+
+    Raises:
+        BadInput: an image size that the layer cannot have, or a tolerance that is not above 0 and below 1.
     """
+    check_tolerance(tolerance)
     if isinstance(conv, nn.Linear):
         return matrix_norm(linear_matrix(conv))
     size = check_size(conv, input_size)

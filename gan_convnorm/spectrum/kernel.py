@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.spectrum.evaluation_mode import evaluating
 from gan_convnorm.spectrum.matrix_norm import matrix_norm
 
-__all__ = ["Kernel", "check_size", "effective_weight", "flattened_norm", "is_plain", "kernel_of"]
+__all__ = ["Kernel", "check_size", "check_tolerance", "effective_weight", "flattened_norm", "is_plain", "kernel_of"]
 
 PLAIN = tuple(getattr(nn, f"Conv{kind}{n}d").forward for kind in ("", "Transpose") for n in (1, 2, 3))
 
@@ -86,11 +87,25 @@ def flattened_norm(layer: nn.Module) -> float:
 
 
 def check_size(layer: nn.Module, input_size: Sequence[int]) -> tuple[int, ...]:
-    """The size of the image, refused where it is none for a convolution."""
+    """Return the size of the image.
+
+    Raises:
+        BadInput: a size that no image of the layer has.
+    """
     dims = len(layer.kernel_size) if isinstance(layer, _ConvNd) else len(input_size)
-    if len(input_size) != dims or any(n < 1 for n in input_size):
+    if len(input_size) != dims or not all(isinstance(n, Integral) and n >= 1 for n in input_size):
         raise BadInput(
             f"{type(layer).__name__}: input_size is {tuple(input_size)}; expected {dims} numbers of pixels, as in "
             f"{(32,) * dims}, without batch and channels"
         )
     return tuple(input_size)
+
+
+def check_tolerance(tolerance: float) -> None:
+    """Refuse a tolerance that no iteration reaches, or that means nothing.
+
+    Raises:
+        BadInput: a tolerance that is not above 0 and below 1.
+    """
+    if not isinstance(tolerance, Real) or not 0 < tolerance < 1:
+        raise BadInput(f"tolerance is {tolerance!r}, and must be a number above 0 and below 1")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.spectrum.kernel import check_size, is_plain
+from gan_convnorm.spectrum.kernel import check_size, check_tolerance, is_plain
 from gan_convnorm.spectrum.lanczos import Largest, largest_singular
 from gan_convnorm.spectrum.linear_map import linear_map, linear_matrix
 from gan_convnorm.spectrum.matrix_norm import matrix_norm
@@ -37,7 +37,7 @@ def operator_norm(
         tolerance: relative.
 
     Raises:
-        BadInput: an image size or a padding mode that the layer cannot have, or a layer without `in_channels`.
+        BadInput: an image size, a padding mode or a tolerance that is not possible, or a layer without `in_channels`.
     """
     return measure_operator(conv, input_size, padding=padding, tolerance=tolerance).value
 
@@ -61,6 +61,7 @@ def measure_operator(
         start: `vector` of an earlier measurement.
         max_iterations: runs of A and A^T, after which the best value so far is returned.
     """
+    check_tolerance(tolerance)
     if isinstance(layer, nn.Linear):
         return Largest(matrix_norm(linear_matrix(layer)), torch.empty(0), 0, 0.0)
     channels: Any = getattr(layer, "in_channels", None)

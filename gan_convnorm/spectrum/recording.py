@@ -54,9 +54,10 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
-        def record(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
+        def record(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
             dims = len(module.kernel_size) if isinstance(module, _ConvNd) else 0
-            size = tuple(inputs[0].shape[inputs[0].dim() - dims :])
+            image = inputs[0] if inputs else named["input"]
+            size = tuple(image.shape[image.dim() - dims :])
             calls = [layer for layer in found if layer.module is module]
             layer = next((layer for layer in calls if layer.input_size == size), None)
             if layer is None:
@@ -64,11 +65,12 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
                 found.append(layer)
             outputs.append((layer, weakref.ref(output)))
 
-        handles.append(module.register_forward_hook(record))
+        handles.append(module.register_forward_hook(record, with_kwargs=True))
 
-    def follow(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def follow(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        image = inputs[0] if inputs else named["input"]
         for layer, output in outputs:
-            if output() is inputs[0] and isinstance(module, _BatchNorm):
+            if output() is image and isinstance(module, _BatchNorm):
                 layer.batch_norm = module
 
     layers = layers_of(network)
@@ -77,7 +79,7 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
     for name, module in network.named_modules():
         part = any(name.startswith(f"{outer}.") for outer in layers)
         if isinstance(module, _BatchNorm) and not part:
-            handles.append(module.register_forward_pre_hook(follow))
+            handles.append(module.register_forward_pre_hook(follow, with_kwargs=True))
     try:
         yield found
     finally:

@@ -124,6 +124,9 @@ def lipschitz_report(
         network: takes one tensor.
         input_size: of one input without the batch, such as (3, 32, 32), for which zeros are fed; or a batch to feed.
         tolerance: of the operator norms, relative; the certified bounds are within ten times that of the circular norm.
+
+    Raises:
+        BadInput: a tolerance that is not above 0 and below 1.
     """
     if isinstance(input_size, Tensor):
         example = input_size
@@ -155,7 +158,7 @@ def _measure(layer: Layer, tolerance: float) -> LayerNorms:
         input_size=size,
         flattened=flattened,
         operator=operator,
-        bound=certified_bound(module, size, tolerance=10 * tolerance),
+        bound=certified_bound(module, size, tolerance=min(10 * tolerance, 0.9)),
         condition=condition,
         with_batch_norm=folded,
         **(parts or {}),

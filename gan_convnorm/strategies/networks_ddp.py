@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
+from gan_convnorm.strategies.heartbeats import Heartbeats
 from gan_convnorm.strategies.synced_batch_norm import SyncedBatchNormLayers
 
 __all__ = ["NetworksDDP", "is_lost_process"]
@@ -24,7 +26,8 @@ class NetworksDDP(DDPStrategy):
     Lightning's DDP wraps the whole module, and waits in every backward for the gradients of both networks; searching
     for the unused ones (find_unused_parameters) costs a walk through the graph. Here an optimizer's gradients are one
     flat vector and one all-reduce, however many forwards and backwards they were summed over. After every training
-    step the buffers (BatchNorm's statistics) are those of the first process.
+    step the buffers (BatchNorm's statistics) are those of the first process. A process that does not answer is named
+    after ten seconds.
 
     Args:
         timeout: how long a process waits for the others before the run ends with an error.
@@ -35,6 +38,18 @@ class NetworksDDP(DDPStrategy):
 
     def __init__(self, timeout: datetime.timedelta = datetime.timedelta(minutes=10), **kwargs: Any) -> None:
         super().__init__(timeout=timeout, **kwargs)
+        self.heartbeats: Heartbeats | None = None
+
+    def setup_environment(self) -> None:
+        super().setup_environment()
+        # The groups are made by now; their store is where the processes found each other.
+        store = dist.PrefixStore("gan_convnorm", dist.distributed_c10d._get_default_store())
+        self.heartbeats = Heartbeats(store, self.global_rank, self.world_size, _warn)
+
+    def teardown(self) -> None:
+        if self.heartbeats is not None:
+            self.heartbeats.stop()
+        super().teardown()
 
     def setup(self, trainer: pl.Trainer) -> None:
         if self._layer_sync is not None:
@@ -64,6 +79,10 @@ class NetworksDDP(DDPStrategy):
             for flat, parts in _flattened([tensor.detach() for tensor in tensors]):
                 dist.broadcast(flat, 0)
                 torch._foreach_copy_(parts, [part.view_as(p) for part, p in _split(flat, parts)])
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
 def _flattened(tensors: Iterable[Tensor]) -> Iterator[tuple[Tensor, list[Tensor]]]:

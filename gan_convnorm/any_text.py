@@ -1,0 +1,29 @@
+"""Standard streams that print any text, whatever the locale."""
+
+from __future__ import annotations
+
+import codecs
+import sys
+
+__all__ = ["print_any_text"]
+
+HANDLER = "gan_convnorm.print_any_text"
+
+
+def print_any_text() -> None:
+    """Let standard output and error print what their encoding lacks.
+
+    A file's name is printed byte by byte, also where it is not text in the locale; another character, such as those of
+    a progress bar, as a question mark. By default the first such character ends the program.
+    """
+    codecs.register_error(HANDLER, _printable)
+    for stream in (sys.stdout, sys.stderr):
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors=HANDLER)
+
+
+def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("replace")(error)
