@@ -40,7 +40,7 @@ FORMATS = {
     "TIFF": ("tif", "tiff"),
     "PPM": ("ppm", "pgm", "pbm", "pnm"),
     "QOI": ("qoi",),
-    **({"AVIF": ("avif",)} if features.check("avif") else {}),
+    **({"AVIF": ("avif",)} if "avif" in features.modules and features.check("avif") else {}),
     **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
 }
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
