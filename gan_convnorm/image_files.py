@@ -40,7 +40,7 @@ FORMATS = {
     "TIFF": ("tif", "tiff"),
     "PPM": ("ppm", "pgm", "pbm", "pnm"),
     "QOI": ("qoi",),
-    **({"AVIF": ("avif",)} if features.check("avif") else {}),
+    **({"AVIF": ("avif",)} if "avif" in features.modules and features.check("avif") else {}),
     **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
 }
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
@@ -74,15 +74,17 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    head = b""
     try:
         with _opened(file) as stream:
             if (bits := bits_per_channel(stream)) > 8:
                 raise BadImage(f"more than 8 bits a channel, {bits} by its header; convert it to 8 bits")
             stream.seek(0)
-            head = stream.read(HEAD)
-            stream.seek(0)
-            with Image.open(stream, formats=tuple(FORMATS)) as opened:
+            try:
+                recognized = Image.open(stream, formats=tuple(FORMATS))
+            except UnidentifiedImageError as error:
+                stream.seek(0)
+                raise BadImage(_unrecognized(stream.read(HEAD))) from error
+            with recognized as opened:
                 image: Image.Image = opened
                 if image.mode[0] in "IF":
                     raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
@@ -95,15 +97,17 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
                 return image.convert(mode), notes
     except BadImage:
         raise
-    except UnidentifiedImageError as error:
-        kind = looks_like(head)
-        known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
-        raise BadImage(f"looks like {kind}{', damaged or of a rare kind' if known else ''}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
     except Exception as error:  # decoders raise whatever the damage provokes
         reason = " ".join((str(error) or type(error).__name__).split())[:100]
         raise BadImage(f"damaged: {reason}") from error
+
+
+def _unrecognized(head: bytes) -> str:
+    kind = looks_like(head)
+    known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
+    return f"looks like {kind}{', damaged or of a rare kind' if known else ''}"
 
 
 @contextlib.contextmanager
