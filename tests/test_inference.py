@@ -56,7 +56,8 @@ def test_classes_as_folders_and_their_grid(checkpoint, capsys):
     assert torch.equal(pixels("made/images/8/00003.png"), images[3, 0])
     assert pixels("made/classes.png").shape == (66 * 2 + 2, 66 * 10 + 2, 3)
     for row, label in enumerate((3, 8)):
-        assert torch.equal(tile("made/classes.png", row, 4), load(checkpoint).sample(5, labels=label)[4, 0])
+        # As many as the row has: another batch rounds otherwise on some CPUs.
+        assert torch.equal(tile("made/classes.png", row, 4), load(checkpoint).sample(10, labels=label)[4, 0])
     data = Folder("made/images", resolution=16, channels=1, test_fraction=0)
     data.setup()
     assert data.num_classes == 2 and sorted(data.train_set.tensors[1].tolist()) == [0, 0, 0, 0, 1, 1, 1]
