@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-sys.path.append(str(BENCHMARKS))
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from bad_input_cases.all_cases import all_cases
 from bad_input_cases.case import Case
 from bad_input_cases.sandbox import Seen
 from bad_input_cases.verdict import outcome
 
+PROGRAM = Path(__file__).parents[1] / "benchmarks/bad_inputs.py"
 QUICK = {case.title: case for case in all_cases() if case.quick}
 
 
@@ -21,7 +21,7 @@ QUICK = {case.title: case for case in all_cases() if case.quick}
 def results(tmp_path_factory):
     """All at once, since they share the good files that they spoil; as a program, since pytest holds warnings back."""
     found = tmp_path_factory.mktemp("bad_inputs") / "found.json"
-    words = [sys.executable, str(BENCHMARKS / "bad_inputs.py"), "--quick", "--json", str(found)]
+    words = [sys.executable, str(PROGRAM), "--quick", "--json", str(found)]
     ran = subprocess.run(words, capture_output=True, text=True)
     assert found.exists(), ran.stderr
     return {row["case"]: row for row in json.loads(found.read_text())}

@@ -202,7 +202,7 @@ CASES = [
             "validate",
             VALIDATE,
             f"checkpoint whose {name} is {value!r}",
-            f"{name}|{value}",
+            f"{name}|{value}|nonsense",
             prepare=hyper(**{name: value}),
         )
         for name, value in (
@@ -218,7 +218,6 @@ CASES = [
             ("network", "nonsense"),
             ("row", [1]),
             ("n_dis", 0),
-            ("num_classes", -2),
             ("latent_dim", 10**9),
         )
     ),

@@ -85,13 +85,6 @@ CASES = [
     command("predict", f"{VALIDATE} --nearest -1 --out made", "neighbours below zero", "nearest"),
     command(
         "predict",
-        f"{VALIDATE} --nearest 1000000 --out made",
-        "a million neighbours' images",
-        expect="clear",
-        says="nearest",
-    ),
-    command(
-        "predict",
         "--ckpt_path of-photos/last.ckpt --labels 7 --out made",
         "label that is none",
         "labels.*7",

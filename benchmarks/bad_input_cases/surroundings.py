@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -90,6 +91,20 @@ def kill(number: int) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
+def reader_goes() -> None:
+    """Train into a pipe whose reader is gone in the middle of the run."""
+    reader, writer = os.pipe()
+    os.dup2(writer, 1)
+    os.close(writer)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115 - of the pipe, not of the file
+    during(lambda: os.close(reader))()
+
+
+def requeued() -> None:
+    os.environ |= {"SLURM_JOB_ID": "7"}
+    during(kill(signal.SIGUSR1))()
+
+
 def environment(what: str, says: str = "", words: str = "", **env: str) -> Case:
     return command(
         "fit",
@@ -108,6 +123,8 @@ CASES = [
     happens("SIGHUP", kill(signal.SIGHUP), "SIGHUP.*--resume|--resume.*SIGHUP", 129, quick=True),
     happens("SIGTERM", kill(signal.SIGTERM), "SIGTERM.*--resume|--resume.*SIGTERM", 143),
     happens("Ctrl-C", kill(signal.SIGINT), "--resume", 130),
+    call("a training run", "SIGUSR1 in a job of SLURM", requeued, "SIGUSR1", status=138, writes="run*"),
+    call("a training run", "its output's reader gone", reader_goes, "SIGPIPE.*--resume", status=141, writes="run*"),
     happens("its folder deleted", lambda: shutil.rmtree("run"), "run.*(gone|removed|deleted|cannot)", 1),
     happens("its working folder deleted", lambda: shutil.rmtree(Path.cwd()), "gone|removed|deleted|cannot", 1),
     call("a training run", "two starts with one folder", two_at_once, expect="accepted", writes="run*"),
