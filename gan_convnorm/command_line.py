@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -36,7 +37,9 @@ from gan_convnorm.run_folder import (
     last_checkpoint,
     lock_folder,
     read_checkpoint,
+    requeue_in_words,
     restarted_folder,
+    slurm_job,
 )
 from gan_convnorm.stop_signals import stop_signals
 from gan_convnorm.trust import TRUST_HELP, check_trusted, code_names, parse_trust
@@ -115,7 +118,7 @@ class RunCommand(LightningCLI):
             f"{cls.description} The first word may be left out, fit is meant then; short flags: {flags}; "
             "see fit --help."
         )
-        with run_errors(), folder_locks(), stop_signals(_tell):
+        with run_errors(), folder_locks(), stop_signals(_tell, _requeue):
             cls(
                 module,
                 ImageData,
@@ -354,6 +357,12 @@ def _set_threads(number: int | None) -> None:
     torch.set_num_threads(number)
     # For the processes that are started, and for Lightning, which otherwise shares out the cores among them.
     os.environ["OMP_NUM_THREADS"] = str(number)
+
+
+def _requeue(number: signal.Signals) -> str | None:
+    """Ask SLURM to start the job again if that is what a signal is for, and return what it says."""
+    asked = number.name == "SIGUSR1" and slurm_job() is not None and is_first_process()
+    return requeue_in_words()[1] if asked else None
 
 
 def _tell(line: str) -> None:

@@ -132,7 +132,7 @@ class ArrayFile:
     def summary(self) -> str:
         """Return names, types and shapes of all arrays, in one line."""
         held = [f"{name} {array.kind}{list(array.shape)}" for name, array in self.arrays.items()]
-        return listed([*held, *self.others]) or "no arrays"
+        return listed(held) or "no arrays"
 
     def ignored(self) -> str:
         """Return which entries nobody asked for, in one line; "" for none."""

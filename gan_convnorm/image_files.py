@@ -15,7 +15,18 @@ from gan_convnorm.image_headers import HEAD, bits_per_channel, looks_like
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ENDINGS", "FORMATS", "BadImage", "decode", "file_stamp", "kind_of_file", "listed", "shown", "to_square"]
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "MOST_PIXELS",
+    "BadImage",
+    "decode",
+    "file_stamp",
+    "kind_of_file",
+    "listed",
+    "shown",
+    "to_square",
+]
 
 #: Pillow's formats that are read -> endings of their files' names. Formats that start other programs (EPS), that hold
 #: no pixels (PDF, HDF5) or that any bytes may pass for (TGA) are not read
@@ -29,13 +40,15 @@ FORMATS = {
     "TIFF": ("tif", "tiff"),
     "PPM": ("ppm", "pgm", "pbm", "pnm"),
     "QOI": ("qoi",),
-    **({"AVIF": ("avif",)} if features.check("avif") else {}),
+    **({"AVIF": ("avif",)} if "avif" in features.modules and features.check("avif") else {}),
     **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
 }
 ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 #: EXIF's values for images that are not upright
 TURNED = range(2, 9)
 ORIENTATION = 0x0112
+#: longest side of square images; a million pixels a side take 3 TB
+MOST_PIXELS = 8192
 NAMED = 5  # items in one message
 
 
@@ -61,15 +74,17 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    head = b""
     try:
         with _opened(file) as stream:
             if (bits := bits_per_channel(stream)) > 8:
                 raise BadImage(f"more than 8 bits a channel, {bits} by its header; convert it to 8 bits")
             stream.seek(0)
-            head = stream.read(HEAD)
-            stream.seek(0)
-            with Image.open(stream, formats=tuple(FORMATS)) as opened:
+            try:
+                recognized = Image.open(stream, formats=tuple(FORMATS))
+            except UnidentifiedImageError as error:
+                stream.seek(0)
+                raise BadImage(_unrecognized(stream.read(HEAD))) from error
+            with recognized as opened:
                 image: Image.Image = opened
                 if image.mode[0] in "IF":
                     raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
@@ -82,15 +97,17 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
                 return image.convert(mode), notes
     except BadImage:
         raise
-    except UnidentifiedImageError as error:
-        kind = looks_like(head)
-        known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
-        raise BadImage(f"looks like {kind}{', damaged or of a rare kind' if known else ''}") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
     except Exception as error:  # decoders raise whatever the damage provokes
         reason = " ".join((str(error) or type(error).__name__).split())[:100]
         raise BadImage(f"damaged: {reason}") from error
+
+
+def _unrecognized(head: bytes) -> str:
+    kind = looks_like(head)
+    known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
+    return f"looks like {kind}{', damaged or of a rare kind' if known else ''}"
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import os
@@ -12,7 +13,7 @@ from typing import NoReturn
 from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import BadInput, RunStopped
 
-__all__ = ["fail", "one_line_errors", "status_and_line"]
+__all__ = ["OneLineParser", "fail", "one_line_errors", "status_and_line"]
 
 FILE_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -22,6 +23,13 @@ def fail(message: str, status: int = 2) -> NoReturn:
     with contextlib.suppress(OSError):  # nobody reads it
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are one line without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see {self.prog} --help")
 
 
 def status_and_line(error: BaseException) -> tuple[int, str] | None:

@@ -62,11 +62,14 @@ def _handle(number: int, frame: Any) -> None:
 
 
 @contextlib.contextmanager
-def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
+def stop_signals(
+    tell: Callable[[str], None], then: Callable[[signal.Signals], str | None] = lambda number: None
+) -> Iterator[None]:
     """End the block, and the program, in one line when it is asked to stop; a run with a step to finish `listen`s.
 
     Args:
         tell: prints the line.
+        then: says how it goes on after a signal; None for the usual.
 
     Raises:
         SystemExit: 128 and the signal's number, from wherever the main thread is: nothing but this passes through
@@ -74,7 +77,8 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
     """
 
     def receive(number: signal.Signals) -> None:
-        tell(f"stopped {reason(number)}; go on with --resume last if there is a checkpoint, otherwise start again")
+        usual = "go on with --resume last if there is a checkpoint, otherwise start again"
+        tell(f"stopped {reason(number)}; {then(number) or usual}")
         raise SystemExit(128 + number)
 
     _open_closed_streams()
@@ -91,7 +95,10 @@ def stop_signals(tell: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Output:
-    """A stream whose reader may go away, as in `train_gan.py | head`: it is told, and the rest is dropped."""
+    """Standard output whose reader may go away, as in `train_gan.py | head`, or whose locale lacks a character.
+
+    A reader that is gone is told to the receiver, and the rest is dropped. A character that is missing is a "?".
+    """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -99,6 +106,9 @@ class _Output:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError:  # a locale without the progress bar's characters
+            encoding = self._stream.encoding
+            return self.write(text.encode(encoding, "replace").decode(encoding))
         except BrokenPipeError:
             self._gone()
             return len(text)
@@ -114,7 +124,8 @@ class _Output:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
-        _receivers[-1](signal.Signals(getattr(signal, "SIGPIPE", 13)))
+        if _receivers and hasattr(signal, "SIGPIPE"):
+            _receivers[-1](signal.SIGPIPE)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -116,9 +116,14 @@ CODE = {
 }
 
 
-@pytest.mark.parametrize("command", ["validate", "test", "predict", "fit"])
-@pytest.mark.parametrize("case", CODE)
-def test_no_command_takes_code_from_a_checkpoint(command, case, runs, capsys):
+COMMANDS = ("validate", "test", "predict", "fit")
+#: every case with one command in turn, and three with each command, for they share the reading
+PAIRS = [(case, COMMANDS[number % 4]) for number, case in enumerate(CODE)]
+PAIRS += [(case, command) for case in ("data", "norm", "callbacks") for command in COMMANDS]
+
+
+@pytest.mark.parametrize(("case", "command"), dict.fromkeys(PAIRS))
+def test_no_command_takes_code_from_a_checkpoint(case, command, runs, capsys):
     change, message = CODE[case]
     path = changed(runs / "gan/last.ckpt", change)
     flag = "--resume" if command == "fit" else "--ckpt_path"

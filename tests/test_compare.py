@@ -250,6 +250,11 @@ def test_an_impossible_page_and_a_run_twice(tmp_path, capsys, monkeypatch):
     assert Path("compare.html").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("words", [[], ["run", "--nonsense"]])
+def test_wrong_words_are_one_line(capsys, words):
+    refused(capsys, "see .* --help", *words)
+
+
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a checkpoint", b"<!DOCTYPE html><title>mine</title>", b""])
 def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
     run = write_run(tmp_path / "run", measured=False)

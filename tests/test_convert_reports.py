@@ -1,4 +1,4 @@
-"""What convert and fuse leave, why, and that they change all that they can or nothing."""
+"""The reports of convert and fuse: which layers stay, and why; they change all that they can, or nothing."""
 
 import copy
 import math
@@ -12,7 +12,7 @@ from torch.nn.utils import weight_norm as weight_norm_by_hook
 from torchvision.ops import FrozenBatchNorm2d
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d, Norm, convert, fuse, registry
+from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d, Norm, OriginalConvNorm2d, convert, fuse, registry
 from gan_convnorm.layers.fuse import BakedConvNorm
 
 
@@ -136,6 +136,15 @@ def test_a_batch_norm_with_a_hook_stays():
     assert report.left == {
         "1": "has a hook (<lambda>), which another layer would lose; it stays behind 0, and undoes a bound on it"
     }
+
+
+def test_the_parts_of_a_layer_are_not_converted():
+    kept = OriginalConvNorm2d(3, 4, 3, padding=1)
+    _, report = convert(nn.Sequential(kept, nn.Conv2d(4, 4, 3)))
+    assert type(kept.affine) is nn.Conv2d and type(kept.batch_norm) is nn.BatchNorm2d
+    assert list(report.changed) == ["1"] and report.left == {"0": "is a OriginalConvNorm2d"}
+    with pytest.raises(BadInput, match=r"left: \(the network\) \(is a OriginalConvNorm2d\)$"):
+        convert(OriginalConvNorm2d(3, 4, 3, padding=1))
 
 
 def test_reporting_advances_no_power_iteration():

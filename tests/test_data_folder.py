@@ -123,6 +123,7 @@ def test_layouts_that_are_refused(tmp_path):
         ({"channels": 4}, "channels is 4"),
         ({"fit": "pad"}, "fit is 'pad'"),
         ({"resolution": 0}, "resolution is 0"),
+        ({"resolution": 1_000_000}, "resolution is 1000000, and must be 8192 pixels or less"),
     ):
         with pytest.raises(BadInput, match=message):
             Folder(str(tmp_path / "other/train"), **options)

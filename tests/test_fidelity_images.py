@@ -138,6 +138,8 @@ def test_tensors_that_are_no_images(images, message):
 def test_a_source_of_another_kind():
     with pytest.raises(BadInput, match="cannot take images from dict; expected a uint8 tensor, a folder"):
         evaluate({}, torch.zeros(4, 3, 8, 8, dtype=torch.uint8), metrics="kid", extractor=torch.nn.Identity())
+    with pytest.raises(BadInput, match="metrics are 3; expected names separated by commas, of: isc, fid, kid, prc"):
+        evaluate(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), metrics=3)
 
 
 @pytest.mark.parametrize("batch_size", [7, 64, 256, 300, 1000])
@@ -261,7 +263,7 @@ def test_arrays_score_as_the_folder_of_their_images(digits, digit_arrays, form):
 def test_arrays_are_resized_as_files_are(tmp_path, folder, rgb):
     np.savez(tmp_path / "d.npz", x=rgb)
     assert torch.equal(read(as_images(tmp_path / "d.npz", resize=16)), read(FolderImages(folder, resize=16)))
-    with pytest.raises(BadInput, match=r"resize is 0, and must be 1 pixel or more \(--resize\)"):
+    with pytest.raises(BadInput, match=r"resize is 0, and must be from 1 to 8192 pixels \(--resize\)"):
         as_images(tmp_path / "d.npz", resize=0)
 
 
@@ -366,10 +368,16 @@ def test_json_overwrites_where_that_is_asked_for(command, tmp_path):
     [
         ("--batch-size", "0", "batch_size is 0, and must be 1 or more (--batch-size)"),
         ("--isc-splits", "0", "isc_splits is 0, and must be 1 or more (--isc-splits)"),
-        ("--num-fake", "0", "--num-fake is 0, and must be 1 or more"),
-        ("--num-fake", "-3", "--num-fake is -3, and must be 1 or more"),
-        ("--seed", "-1", "--seed is -1, and must be 0 or more"),
-        ("--resize", "0", "resize is 0, and must be 1 pixel or more (--resize)"),
+        ("--num-fake", "0", "--num-fake is 0, and must be from 1 to below 2**63"),
+        ("--num-fake", "-3", "--num-fake is -3, and must be from 1 to below 2**63"),
+        ("--seed", "-1", "--seed is -1, and must be from 0 to below 2**63"),
+        ("--resize", "0", "resize is 0, and must be from 1 to 8192 pixels (--resize)"),
+        ("--seed", str(2**67), "and must be from 0 to below 2**63"),
+        ("--resize", "1000000", "resize is 1000000, and must be from 1 to 8192 pixels (--resize)"),
+        ("--device", "tpu", "the device 'tpu' is not here (--device); there are: cpu"),
+        ("--device", "cpu:8", "the device 'cpu:8' is not here (--device); there are: cpu"),
+        ("--device", "meta", "the device 'meta' is not here (--device); there are: cpu"),
+        ("--device", "cuda:99", "the device 'cuda:99' is not here (--device); there are: cpu"),
         ("--kid-subset-size", "0", "kid_subset_size is 0, and must be 2 or more"),
         ("--kid-subset-size", "1", "kid_subset_size is 1, and must be 2 or more"),
         ("--kid-subset-size", "-5", "kid_subset_size is -5, and must be 2 or more"),

@@ -1,4 +1,4 @@
-"""What nn.Conv2d can, every normalized convolution can: tracers, transforms, devices, memory formats, any batch."""
+"""Every normalized convolution does as nn.Conv2d: tracers, transforms, devices, memory formats, any batch."""
 
 import math
 import warnings
@@ -194,7 +194,7 @@ GEOMETRY = [
 
 @pytest.mark.parametrize("arguments", GEOMETRY, ids=str)
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
-def test_a_geometry_that_is_none_is_one_line(kind, arguments, monkeypatch):
+def test_an_impossible_geometry_is_one_line(kind, arguments, monkeypatch):
     monkeypatch.setattr(nn.Module, "__init__", None)  # before anything is built
     with pytest.raises(BadInput) as error:
         kind(**({"in_channels": 4, "out_channels": 4, "kernel_size": 3} | arguments))
@@ -205,7 +205,7 @@ def test_a_geometry_that_is_none_is_one_line(kind, arguments, monkeypatch):
 
 @pytest.mark.parametrize("kind", [ConvNormTranspose2d, OCNNConvTranspose2d])
 @pytest.mark.parametrize("arguments", [{"output_padding": 1}, {"output_padding": -1}, {"padding": "same"}], ids=str)
-def test_a_transposed_geometry_that_is_none_is_one_line(kind, arguments):
+def test_an_impossible_transposed_geometry_is_one_line(kind, arguments):
     with pytest.raises(BadInput, match=next(iter(arguments))):
         kind(4, 4, 3, **arguments)
 
@@ -227,7 +227,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("options", SCALE + OPTIONS, ids=str)
 @pytest.mark.parametrize("kind", [ConvNorm2d, ConvNormTranspose2d])
-def test_options_that_are_none_are_one_line(kind, options):
+def test_impossible_options_are_one_line(kind, options):
     if kind is ConvNormTranspose2d and ("strided" in options or "padding_mode" in options):
         pytest.skip("not an option of the transposed layer")
     with pytest.raises(BadInput) as error:
@@ -236,7 +236,7 @@ def test_options_that_are_none_are_one_line(kind, options):
 
 
 @pytest.mark.parametrize("options", [*SCALE, {"in_features": 0}, {"out_features": -1}, {"in_features": 2.0}], ids=str)
-def test_row_norms_options_that_are_none_are_one_line(options):
+def test_impossible_options_of_row_norm_are_one_line(options):
     with pytest.raises(BadInput, match=r"^LinearRowNorm: "):
         LinearRowNorm(**({"in_features": 4, "out_features": 4} | options))
 
@@ -255,7 +255,7 @@ def test_row_norms_options_that_are_none_are_one_line(options):
         (OCNNConv2d, {"coefficient": "0.1"}),
     ],
 )
-def test_other_layers_options_that_are_none_are_one_line(kind, options):
+def test_impossible_options_of_other_layers_are_one_line(kind, options):
     with pytest.raises(BadInput, match=f"{kind.__name__}: {next(iter(options))} is "):
         kind(4, 4, 3, **options)
     with pytest.raises(BadInput, match="OCNNLinear: in_features is 0"):
@@ -287,7 +287,7 @@ ROLES = {"conv": lambda: nn.Conv2d(4, 4, 3), "linear": lambda: nn.Linear(4, 4), 
     ],
     ids=str,
 )
-def test_options_of_a_norm_that_are_none_are_one_line(norm, options):
+def test_impossible_options_of_a_norm_are_one_line(norm, options):
     row, refused = find_norm(norm, options), 0
     for role, make in ROLES.items():
         taken = set(getattr(row, role).keywords)

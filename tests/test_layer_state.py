@@ -1,4 +1,4 @@
-"""What a layer keeps: nothing is lost for ever, all of it can be set anew, and only training advances it."""
+"""The state of layers: nothing is lost for ever, all of it can be set anew, and only training advances it."""
 
 import copy
 import math
@@ -153,6 +153,13 @@ def test_a_baked_layer_is_reset_with_its_filter():
     fused.reset_parameters()
     image = images()
     assert torch.allclose(fused(image), fused.layer(image), atol=1e-5)
+
+
+def test_weight_normalization_loads_the_keys_of_torchs_older_one():
+    layer, other = LAYERS["weight"](), LAYERS["weight"]()
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    other.load_state_dict({old.get(key, key): value for key, value in layer.state_dict().items()})
+    assert torch.equal(other.weight, layer.weight)
 
 
 def test_function_transforms_in_training(name):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
 from gan_convnorm.run_folder import (
@@ -24,7 +25,7 @@ from gan_convnorm.run_folder import (
     last_checkpoint,
     read_checkpoint,
 )
-from gan_convnorm.stop_signals import listen
+from gan_convnorm.stop_signals import listen, stop_signals
 
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
@@ -186,8 +187,6 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_before_the_first_step_is_one_line_and_leaves_no_folder(number, capsys, monkeypatch):
-    from gan_convnorm.callbacks import FidelityScores
-
     monkeypatch.setattr(FidelityScores, "on_fit_start", lambda *_: os.kill(os.getpid(), number))
     with pytest.raises(SystemExit) as stop:
         main([*WORDS, "--out", "runs/run"])
@@ -228,6 +227,16 @@ def test_the_reader_of_the_output_is_gone(whole, monkeypatch, capfd):
     assert_same_run(whole, Path("run"))
 
 
+def test_a_locale_without_a_character_costs_the_character(tmp_path, monkeypatch):
+    with Path("out").open("w", encoding="ascii") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        with stop_signals(lambda line: None):
+            print("10 \u2022 20")
+            assert sys.stdout.encoding == "ascii"
+        assert sys.stdout is stream
+    assert Path("out").read_text(encoding="ascii") == "10 ? 20\n"
+
+
 @pytest.mark.parametrize("granted", [True, False])
 def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted, monkeypatch, capsys, tmp_path):
     from gan_convnorm.gan import GAN
@@ -256,6 +265,12 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
         assert "SLURM does not start job 77 again (no such job); go on with: python train_gan.py --resume" in err
         return
     assert f"saved at G step 6; SLURM starts job 77 again, which goes on from {run}/last.ckpt" in err
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:  # before its first step, too
+        patch.setattr(FidelityScores, "on_fit_start", lambda *_: os.kill(os.getpid(), signal.SIGUSR1))
+        main([*WORDS, "--out", "early"])
+    assert stop.value.code == 128 + signal.SIGUSR1
+    assert "error: stopped by SIGUSR1; SLURM starts job 77 again\n" in capsys.readouterr().err
+    assert not Path("early").exists()
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     main(WORDS)
     assert f"run {run}, from {run}/last.ckpt" in capsys.readouterr().out
@@ -263,8 +278,6 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
 
 
 def test_a_score_that_fails_after_the_last_step_loses_nothing(whole, monkeypatch, capsys):
-    from gan_convnorm.callbacks import FidelityScores
-
     score = FidelityScores._score
 
     def failing(self, trainer, module, *args):

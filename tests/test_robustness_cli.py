@@ -211,7 +211,7 @@ def test_a_corruption_folder_is_evaluated(trained, capsys):
         np.save("c/labels.npy", np.tile(known, 5))
         assert message in refused(capsys, *words, "--corruption-folder", "c")
         assert message in refused(capsys, *training, "--corruption-folder", "c")  # before the first epoch
-        assert not Path("run").exists()
+        assert not Path("run").exists() and not Path("checkpoints").exists()
 
 
 @pytest.mark.parametrize("config", sorted(p.name for p in (ROOT / "configs/robustness").glob("*.yaml")))
@@ -285,6 +285,11 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--corruption-folder none", "there is no corruption folder none"),
         ("--attacks fgsm,deepfool", "--attacks names 'deepfool'"),
         ("--eps -1", "attack_eps is -1"),
+        ("--eps 300", "attack_eps is 300"),
+        ("--model.crop 16", "crop is 16, and the images have 16 pixels"),
+        ("--trainer.gradient_clip_val -1", "trainer.gradient_clip_val is -1"),
+        ("--arch torchvision.foo --width 0.5", "torchvision has no classifier 'foo'"),
+        ("--json ''", "--json is empty"),
         ("--eps .nan", "attack_eps is nan"),
         ("--evaluation.attack_step 0", "attack_step 0"),
         ("--evaluation.attack_steps 0", "attack_steps is 0"),

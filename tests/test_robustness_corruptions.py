@@ -312,6 +312,7 @@ def pickled(folder):
 
 DAMAGED = {
     "labels as floats": (saved("labels.npy", np.zeros(20)), "labels.npy holds float64 from 0.0 to 0.0"),
+    "words for labels": (saved("labels.npy", np.full(20, "a")), "labels.npy holds <U1; expected whole numbers"),
     "negative labels": (saved("labels.npy", np.full(20, -1)), "labels.npy holds int64 from -1 to -1"),
     "large labels": (saved("labels.npy", np.full(20, 2**40)), "labels.npy holds int64 from 1099511627776"),
     "one label": (saved("labels.npy", np.array(3)), r"labels.npy has shape \(\)"),
@@ -342,6 +343,12 @@ def test_labels_of_another_byte_order_are_read(tmp_path):
     np.save(tmp_path / "fog.npy", np.zeros((10, 8, 8, 3), np.uint8))
     np.save(tmp_path / "labels.npy", np.tile([3, 5], 5).astype(">i8"))
     assert CorruptionFolder(tmp_path)("fog", 5)[1].tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("numbers", [{"seed": -1}, {"first": -1}])
+def test_numbers_below_zero_are_one_line(numbers):
+    with pytest.raises(BadInput, match="is -1; expected 0 or more"):
+        corrupt(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "fog", 1, **numbers)
 
 
 @pytest.mark.filterwarnings("error")

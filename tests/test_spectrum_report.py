@@ -161,7 +161,7 @@ def test_layers_called_by_keyword_are_measured():
 
 
 @pytest.mark.parametrize("tolerance", [0.0, -1e-3, 1.0, math.nan, "1e-3"])
-def test_a_tolerance_that_is_none_is_one_line(tolerance):
+def test_an_impossible_tolerance_is_one_line(tolerance):
     conv = nn.Conv2d(3, 4, 3)
     for measure in (operator_norm, certified_bound):
         with pytest.raises(BadInput, match="and must be a number above 0 and below 1"):
@@ -169,6 +169,6 @@ def test_a_tolerance_that_is_none_is_one_line(tolerance):
 
 
 @pytest.mark.parametrize("size", [(8, 0), (8.0, 8), ("8", 8), (8,), (8, 8, 8)])
-def test_a_size_that_is_none_is_one_line(size):
+def test_an_impossible_size_is_one_line(size):
     with pytest.raises(BadInput, match="expected 2 numbers of pixels"):
         operator_norm(nn.Conv2d(3, 4, 3), size)

@@ -1,10 +1,12 @@
 """Studies: which runs there are, what is made of their numbers, and that each is run once whatever dies."""
 
+import contextlib
 import csv
 import json
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -579,6 +581,42 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
     assert caught.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1 and lines[0].startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize("words", ["", "plan.yaml --nonsense", "plan.yaml --workers many", "plan.yaml another.yaml"])
+def test_wrong_words_are_one_line(capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1 and line.endswith(" --help\n")
+
+
+@pytest.mark.parametrize(
+    "storage", ["nonsense", "postgresql://ann:secret@127.0.0.1:1/base", "sqlite:////proc/none/a.db"]
+)
+def test_a_refused_storage_leaves_no_folder(tmp_path, monkeypatch, storage):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["plan.yaml", "--storage", storage])
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
+
+
+def test_another_program_s_database_is_left_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    (tmp_path / "out").mkdir()
+    with contextlib.closing(sqlite3.connect("out/study.db")) as connection:
+        connection.execute("create table letters (id integer primary key autoincrement)")
+        connection.commit()
+    before = (tmp_path / "out/study.db").read_bytes()
+    for words in (["--out", "out"], ["--storage", "sqlite:///out/study.db"]):
+        with pytest.raises(SystemExit) as caught:
+            main(["plan.yaml", "--report", *words])
+        assert caught.value.code == 2
+        assert "out/study.db holds the table 'letters' and no study" in capsys.readouterr().err
+    assert (tmp_path / "out/study.db").read_bytes() == before
 
 
 def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, capsys):

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
 from gan_convnorm.errors import RunStopped
-from gan_convnorm.run_folder import requeue_job, slurm_job
+from gan_convnorm.run_folder import requeue_in_words, slurm_job
 from gan_convnorm.stop_signals import listen, reason
 
 __all__ = ["Interruption"]
@@ -119,10 +119,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
 
     def _stop(self, trainer: pl.Trainer, received: signal.Signals, what: str) -> None:
         then = f"go on with: python train_gan.py --resume {self.checkpoint}"
-        if slurm_job() is not None and received.name == "SIGUSR1":
-            refused = requeue_job() if trainer.is_global_zero else None
-            if refused is None:
-                then = f"SLURM starts job {slurm_job()} again, which goes on from {self.checkpoint}"
-            else:
-                then = f"SLURM does not start job {slurm_job()} again ({refused}); {then}"
+        if slurm_job() is not None and received.name == "SIGUSR1" and trainer.is_global_zero:
+            granted, words = requeue_in_words()
+            then = f"{words}, which goes on from {self.checkpoint}" if granted else f"{words}; {then}"
         raise RunStopped(f"stopped {reason(received)}, {what}; {then}", 128 + received)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from gan_convnorm.compare.page import check_page, write_page
 from gan_convnorm.compare.runs import read_runs
-from gan_convnorm.one_line_errors import one_line_errors
+from gan_convnorm.one_line_errors import OneLineParser, one_line_errors
 
 
 def main(words: list[str] | None = None) -> None:
@@ -16,7 +15,7 @@ def main(words: list[str] | None = None) -> None:
     Raises:
         SystemExit: status 2 with one line on standard error for bad input.
     """
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m gan_convnorm.compare",
         description="One page with the scores, times, spectra, samples and differing configuration of some runs.",
     )

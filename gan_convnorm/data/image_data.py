@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.image_files import MOST_PIXELS
 
 __all__ = ["EndlessBatches", "ImageData"]
 
@@ -49,6 +50,8 @@ class ImageData(pl.LightningDataModule):
         for argument, value in (("resolution", resolution), ("batch_size", batch_size)):
             if value < 1:
                 raise BadInput(f"{argument} is {value}, and must be 1 or more")
+        if resolution > MOST_PIXELS:
+            raise BadInput(f"resolution is {resolution}, and must be {MOST_PIXELS} pixels or less")
         self.resolution = resolution
         self.channels = channels
         self.num_classes = num_classes

@@ -111,5 +111,5 @@ class _Records:
         for database in self.databases:
             path = os.path.join(os.path.realpath(database.root), "data.mdb")  # noqa: PTH118
             status = os.stat(path)  # noqa: PTH116
-            content.update(f"\0{path} {status.st_size} {status.st_mtime_ns}".encode())
+            content.update(os.fsencode(f"\0{path} {status.st_size} {status.st_mtime_ns}"))
         return content.hexdigest()

@@ -74,8 +74,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if output is not None and str(output) != "-":
         check_replaceable(output, _is_ours, overwrite)
     for name, least in (("num_fake", 1), ("seed", 0)):
-        if options[name] < least:
-            raise BadInput(f"--{name.replace('_', '-')} is {options[name]}, and must be {least} or more")
+        if not least <= options[name] < 2**63:
+            raise BadInput(f"--{name.replace('_', '-')} is {options[name]}, and must be from {least} to below 2**63")
     several = _several_processes()
     import torch
     import torch.distributed as dist

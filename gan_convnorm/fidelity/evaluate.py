@@ -15,6 +15,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
+from gan_convnorm.fidelity.devices import usable_device
 from gan_convnorm.fidelity.extractors import create_extractor, weights_digest
 from gan_convnorm.fidelity.features import Progress, extract
 from gan_convnorm.fidelity.images import Images, as_images
@@ -304,7 +305,7 @@ def evaluate(
     """
     metrics = parse_metrics(metrics)
     _check_sizes(batch_size, kid_subset_size)
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = usable_device(device)
     options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
     options |= {"device": device, "resize": resize, "skip_bad": skip_bad, "trust": trust}
 

@@ -105,7 +105,7 @@ def _create(name: str, layers: list[str], weights: str | Path | None) -> Feature
     except NotImplementedError as error:
         raise BadInput(f"extractor {name!r}: torch-fidelity cannot read its weights from a file") from error
     except Exception as error:  # torch-fidelity raises as its download or its file reading does
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:60]
         if weights is not None:
             raise BadInput(
                 f"extractor {name!r}: {weights} does not hold its weights ({reason}); expected the file that "

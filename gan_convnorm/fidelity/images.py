@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.image_files import BadImage, decode, file_stamp, listed, shown, to_square
+from gan_convnorm.image_files import MOST_PIXELS, BadImage, decode, file_stamp, listed, shown, to_square
 from gan_convnorm.image_folder import list_images
 from gan_convnorm.noise import BLOCK, numbered_noise
 
@@ -323,8 +323,8 @@ def _array_images(path: Path, resize: int | None) -> TensorImages:
 
 
 def _check_resize(resize: int | None) -> None:
-    if resize is not None and resize < 1:
-        raise BadInput(f"resize is {resize}, and must be 1 pixel or more (--resize)")
+    if resize is not None and not 1 <= resize <= MOST_PIXELS:
+        raise BadInput(f"resize is {resize}, and must be from 1 to {MOST_PIXELS} pixels (--resize)")
 
 
 def _resized(image: Tensor, side: int) -> Tensor:

@@ -44,6 +44,8 @@ def parse_metrics(metrics: str | list[str] | tuple[str, ...]) -> tuple[str, ...]
     Raises:
         BadInput: an unknown name, or none.
     """
+    if not isinstance(metrics, (str, list, tuple)):
+        raise BadInput(f"metrics are {metrics!r}; expected names separated by commas, of: {', '.join(METRICS)}")
     names = [name.strip() for name in metrics.split(",")] if isinstance(metrics, str) else list(metrics)
     for name in names:
         if name not in METRICS:

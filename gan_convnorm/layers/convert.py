@@ -11,7 +11,7 @@ from torch import nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice
-from gan_convnorm.layers.followers import Followers, followers_of
+from gan_convnorm.layers.followers import Followers, followers_of, named_layers
 from gan_convnorm.layers.reasons import is_batch_norm, why_no_plain_convolution
 from gan_convnorm.layers.registry import Norm, find_norm
 from gan_convnorm.layers.snapshot import Snapshot
@@ -94,7 +94,7 @@ def _choose(
     """Return the convolutions to convert by name, and the BatchNorm to replace behind each; report all others."""
     found = followers_of(network) if replace else Followers()
     chosen: dict[str, nn.Conv2d] = {}
-    for name, module in network.named_modules():
+    for name, module in named_layers(network).items():
         reason = why_no_plain_convolution(module)
         if reason is not None:
             report.left[name] = reason

@@ -8,7 +8,7 @@ from torch import fx, nn
 
 from gan_convnorm.layers.reasons import is_batch_norm, why_no_plain_batch_norm
 
-__all__ = ["Followers", "followers_of"]
+__all__ = ["Followers", "followers_of", "named_layers"]
 
 
 @dataclass
@@ -32,9 +32,22 @@ class _Tracer(fx.Tracer):
         return known or super().is_leaf_module(m, module_qualified_name)
 
 
+def named_layers(network: nn.Module) -> dict[str, nn.Module]:
+    """Return a network's modules by name, without the parts of which a convolution of more than torch's is made."""
+    found: dict[str, nn.Module] = {}
+    inside: tuple[str, ...] = ()
+    for name, module in network.named_modules():
+        if name.startswith(inside):
+            continue
+        found[name] = module
+        if isinstance(module, nn.modules.conv._ConvNd):
+            inside = (*inside, f"{name}." if name else "")
+    return found
+
+
 def followers_of(network: nn.Module) -> Followers:
     """Return which `nn.BatchNorm2d` follows which convolution, and why every other batch normalization does not."""
-    modules = dict(network.named_modules())
+    modules = named_layers(network)
     norms = {name: module for name, module in modules.items() if is_batch_norm(module)}
     if not norms:
         return Followers()

@@ -8,22 +8,25 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-__all__ = ["parametrize_weight", "recomputing"]
+__all__ = ["parametrize_weight", "recomputing", "reset_with_layer"]
 
 
-def parametrize_weight(layer: nn.Module, parametrization: nn.Module, *, unsafe: bool = False) -> nn.Module:
-    """Register a parametrization of a layer's weight, which the layer's `reset_parameters` then reaches.
+def parametrize_weight(layer: nn.Module, parametrization: nn.Module) -> nn.Module:
+    """Register a parametrization of a layer's weight, in place, which the layer's `reset_parameters` then reaches."""
+    parametrize.register_parametrization(layer, "weight", parametrization)
+    return reset_with_layer(layer)
+
+
+def reset_with_layer(layer: nn.Module) -> nn.Module:
+    """Let the `reset_parameters` of a layer reach its parametrized weight.
 
     torch's own `reset_parameters` of a parametrized layer draws into a copy of the weight. So after `to_empty` the
     stored weight, and what a parametrization keeps, would stay as they are. Here the stored weight is drawn, and then
     the parametrization's method `reset_state(weight)`, if it has one, is called.
 
     Args:
-        layer: with a `weight`, parametrized in place.
-        parametrization: of the weight.
-        unsafe: as in `torch.nn.utils.parametrize.register_parametrization`.
+        layer: with a parametrized `weight`.
     """
-    parametrize.register_parametrization(layer, "weight", parametrization, unsafe=unsafe)
     # torch has made a class for this layer alone.
     type(layer).reset_parameters = _reset_parameters  # type: ignore[attr-defined]
     return layer

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.circular_grid import memory_format_of
-from gan_convnorm.layers.parametrized import parametrize_weight
+from gan_convnorm.layers.parametrized import reset_with_layer
 
 __all__ = ["weight"]
 
@@ -31,7 +33,9 @@ def weight(layer: nn.Module) -> nn.Module:
     if not isinstance(getattr(layer, "weight", None), Tensor):
         raise BadInput(f"weight: found {type(layer).__name__}, and can take a layer with a weight")
     dim = 1 if isinstance(layer, nn.modules.conv._ConvTransposeNd) else 0
-    return parametrize_weight(layer, _WeightNorm(dim), unsafe=True)
+    parametrized: Any = parametrizations.weight_norm(layer, dim=dim)
+    parametrized.parametrizations.weight[0] = _WeightNorm(dim)
+    return reset_with_layer(parametrized)
 
 
 class _WeightNorm(parametrizations._WeightNorm):

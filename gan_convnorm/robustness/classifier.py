@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
+from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
 from gan_convnorm.robustness.attacks import ascend
@@ -105,6 +106,16 @@ class Classifier(FromCheckpoint):
         self.perturbation: Tensor | None = None
         self.perturbed: Tensor | None = None
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
+
+    def check_data(self, data: ImageData) -> None:
+        """Raise when images of this size cannot be shifted so far.
+
+        Raises:
+            BadInput: the crop is as large as the images.
+        """
+        crop = self.hparams.crop  # type: ignore[attr-defined]
+        if crop >= data.resolution:
+            raise BadInput(f"crop is {crop}, and the images have {data.resolution} pixels; expected less")
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, K) of images (B, C, H, W) in [0, 1]."""

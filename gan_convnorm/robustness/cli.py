@@ -16,6 +16,7 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+from gan_convnorm.run_errors import is_first_process
 from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
 from gan_convnorm.trainer_settings import check_trainer_settings
 
@@ -98,6 +99,8 @@ class Command(RunCommand):
         epochs, done = self.config.fit.trainer.max_epochs, checkpoint["epoch"] + 1
         if isinstance(epochs, int) and epochs < done:
             raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
+        if epochs == done and is_first_process():
+            print(f"the run has its {done} epochs already; nothing is left to train", flush=True)
         super().check_resumed(checkpoint)
 
     def before_instantiate_classes(self) -> None:
@@ -105,6 +108,9 @@ class Command(RunCommand):
         epochs = settings.max_epochs
         if not isinstance(epochs, int) or epochs < 1:
             raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+        clip = settings.gradient_clip_val
+        if clip is not None and not clip >= 0:
+            raise BadInput(f"trainer.gradient_clip_val is {clip}; expected 0 or more")
         check_trainer_settings(settings)
 
     def instantiate_classes(self) -> None:
@@ -113,6 +119,9 @@ class Command(RunCommand):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
+        # The model and the data are there, and the run has no folder yet.
+        self.model.check_data(self.datamodule)
+        self._get(self.config_init, "evaluation").check_data(self.datamodule)
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)

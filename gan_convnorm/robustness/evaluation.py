@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.atomic_write import atomic_write, check_replaceable
+from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
 from gan_convnorm.plain_json import read_json
@@ -149,10 +150,14 @@ class RobustnessEvaluation(pl.Callback):
         for name, value in (("attack_steps", attack_steps), ("queries", queries), ("num_images", num_images)):
             if value is not None and value < 1:
                 raise BadInput(f"{name} is {value}, and must be 1 or more")
-        if not 0 <= attack_eps < math.inf or not 0 < attack_step < math.inf:
-            raise BadInput(f"attack_eps is {attack_eps} and attack_step {attack_step}; expected 0 or more, and above 0")
+        if not 0 <= attack_eps <= 255 or not 0 < attack_step < math.inf:
+            raise BadInput(
+                f"attack_eps is {attack_eps} and attack_step {attack_step}; expected 0 to 255 (in 255ths), and above 0"
+            )
         if json is not None and not Path(json).absolute().parent.is_dir():
             raise BadInput(f"there is no folder {Path(json).parent} for --json; make it first")
+        if json == "":
+            raise BadInput("--json is empty; expected the name of a file")
         if json is not None:
             check_replaceable(Path(json), _is_evaluation, overwrite)
         self.settings = AttackSettings(attack_eps / 255, attack_step / 255, attack_steps, queries)
@@ -164,9 +169,17 @@ class RobustnessEvaluation(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a corruption folder of other data now, and not after the training."""
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        if self.folder is not None and stage in ("fit", "test"):
-            self.folder.check(tuple(data.test_set.tensors[0].shape[1:]), data.data.num_classes)
+        if stage in ("fit", "test"):
+            self.check_data(trainer.datamodule.data)  # type: ignore[attr-defined]
+
+    def check_data(self, data: ImageData) -> None:
+        """Raise when the corruption folder is of other data.
+
+        Raises:
+            BadInput: it has images of another shape, or labels that are none of the classes.
+        """
+        if self.folder is not None:
+            self.folder.check((data.channels, data.resolution, data.resolution), data.num_classes)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._evaluate(trainer, pl_module)

@@ -91,13 +91,13 @@ def build_network(
     name = arch.removeprefix(TORCHVISION)
     if name == arch:
         raise BadInput(f"arch {arch!r} is not known; choose one of: {', '.join(PLANS)}, or torchvision.NAME")
-    if width != 1:
-        raise BadInput(f"width is {width}, and torchvision's networks have none; leave it at 1")
     import torchvision  # here, for most runs do not need it
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise BadInput(f"torchvision has no classifier {name!r}; choose one of: {', '.join(known)}")
+    if width != 1:
+        raise BadInput(f"width is {width}, and torchvision's networks have none; leave it at 1")
     extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     network = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **extra)
     convolutions, plus, activations = norm.partition("+")

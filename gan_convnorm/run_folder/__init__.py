@@ -15,7 +15,7 @@ from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.record import RunRecord
 from gan_convnorm.run_folder.restarted_run import restarted_folder
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings
-from gan_convnorm.run_folder.slurm_job import requeue_job, slurm_job
+from gan_convnorm.run_folder.slurm_job import requeue_in_words, slurm_job
 
 __all__ = [
     "LAST",
@@ -36,7 +36,7 @@ __all__ = [
     "lock_folder",
     "read_checkpoint",
     "read_rows",
-    "requeue_job",
+    "requeue_in_words",
     "restarted_folder",
     "slurm_job",
 ]

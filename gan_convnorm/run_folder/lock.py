@@ -51,8 +51,6 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
         BadInput: another process holds the lock; or the folder cannot be written.
     """
     path = folder.resolve() / LOCK
-    if made:
-        _made.add(path)
     if path in _held and _is_at(_held[path], path):
         return
     while True:
@@ -78,6 +76,8 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
     os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job()}).encode() + b"\n")
     _held[path] = descriptor
     _folders[path] = path.parent.stat()
+    if made:  # and not another process's, which made it in the same moment
+        _made.add(path)
     remove_dead_parts(folder)
 
 
@@ -109,7 +109,7 @@ def folder_locks() -> Iterator[None]:
         for path in set(_held) - before:
             if isinstance(error, (OSError, RuntimeError)):
                 _explain(error, path.parent)
-        for path in _made - before:
+        for path in _made & set(_held) - before:
             _remove_empty(path.parent)
         raise
     finally:
@@ -193,7 +193,8 @@ def _forget() -> None:
     for descriptor in _held.values():
         with contextlib.suppress(OSError):
             os.close(descriptor)
-    _held.clear()
+    for each in (_held, _made, _folders):
+        each.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-__all__ = ["is_restarted_job", "requeue_job", "slurm_job"]
+__all__ = ["is_restarted_job", "requeue_in_words", "requeue_job", "slurm_job"]
 
 
 def slurm_job() -> str | None:
@@ -34,3 +34,11 @@ def requeue_job() -> str | None:
         return f"scontrol cannot be run: {error}"
     said = " ".join((done.stderr or done.stdout).split())
     return None if done.returncode == 0 else said or f"scontrol ended with {done.returncode}"
+
+
+def requeue_in_words() -> tuple[bool, str]:
+    """Ask SLURM to start this job again, and return whether it will, and a line's part that says so."""
+    refused = requeue_job()
+    if refused is None:
+        return True, f"SLURM starts job {slurm_job()} again"
+    return False, f"SLURM does not start job {slurm_job()} again ({refused})"

@@ -90,17 +90,17 @@ def direct_power_spectrum(
     half = [*grid[:-1], grid[-1] // 2 + 1]
     # Angles of every frequency by every tap, and the taps' phases.
     taps = weight.flatten(2).to(torch.float32 if weight.device.type == "mps" else torch.float64)
-    angle, phases = taps.new_zeros(1, 1), [0]
+    angle, phase, phases = taps.new_zeros(1, 1), torch.zeros(1, dtype=torch.int64, device=weight.device), {0}
     for k, n, m, d, s in zip(weight.shape[2:], grid, half, dilation, stride, strict=True):
-        place = torch.arange(k, device=weight.device) * d // s
-        turns = torch.arange(m, device=weight.device)[:, None] * place % n
+        pixel = torch.arange(k, device=weight.device) * d
+        turns = torch.arange(m, device=weight.device)[:, None] * pixel.div(s, rounding_mode="floor") % n
         angle = (angle[:, None, :, None] + turns.to(angle.dtype)[:, None] * (2 * math.pi / n)).flatten(2).flatten(0, 1)
-        phases = [phase * s + t * d % s for phase in phases for t in range(k)]
+        phase = (phase[:, None] * s + pixel % s).flatten()
+        phases = {first * s + t * d % s for first in phases for t in range(k)}
     matrix, power = torch.cat([angle.cos(), angle.sin()]), taps.new_zeros(())
-    for phase in sorted(set(phases)):
-        own = [tap for tap, other in enumerate(phases) if other == phase]
-        columns = slice(None) if len(own) == len(phases) else own
-        power = power + (taps[..., columns] @ matrix[:, columns].T).square().sum(1)
+    for number in sorted(phases):
+        own = matrix if len(phases) == 1 else matrix * (phase == number)
+        power = power + (taps @ own.T).square().sum(1)
     return power.unflatten(1, (2, *half)).sum(1).to(weight.dtype)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.one_line_errors import one_line_errors
+from gan_convnorm.one_line_errors import OneLineParser, one_line_errors
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, write_report
 from gan_convnorm.study.results import Result
@@ -44,7 +45,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="python -m gan_convnorm.study",
         description=(
             "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
@@ -80,23 +81,29 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
     out: Path = arguments.out or STUDIES / plan.name
     storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
-    _claim(out, arguments.storage is None)
+    made = _claim(out, arguments.storage is None)
     check_report(out, overwrite=arguments.overwrite)  # before any run
     from gan_convnorm.study.queue import Queue
     from gan_convnorm.study.storage import storage_errors
 
     points = plan.points()
     display = _Display(len(points))
-    queue = Queue(
-        plan.name,
-        points,
-        storage,
-        out / "runs",
-        workers=arguments.workers,
-        threads=threads,
-        words=words,
-        tell=display.tell,
-    )
+    try:
+        queue = Queue(
+            plan.name,
+            points,
+            storage,
+            out / "runs",
+            workers=arguments.workers,
+            threads=threads,
+            words=words,
+            tell=display.tell,
+        )
+    except BadInput:
+        for folder in made:
+            with contextlib.suppress(OSError):  # another study's by now
+                folder.rmdir()
+        raise
     with storage_errors(storage):
         return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
 
@@ -131,15 +138,21 @@ def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool
     return status
 
 
-def _claim(out: Path, embedded: bool) -> None:
-    """Make the folder, unless it is this study's or another machine's already."""
+def _claim(out: Path, embedded: bool) -> list[Path]:
+    """Make the study's folder, unless it is there; return the folders that were made, inner first.
+
+    Raises:
+        BadInput: it cannot be written, or holds something else.
+    """
     try:
+        made = [folder for folder in (out, *out.parents) if not folder.exists()]
         out.mkdir(parents=True, exist_ok=True)
         strange = [p.name for p in out.iterdir() if not (out / "study.db").exists() and p.name != "runs"]
     except OSError as error:
         raise BadInput(f"the folder {out} cannot be written ({error.strerror}); choose another with --out") from error
     if embedded and strange:
         raise BadInput(f"the folder {out} has {strange[0]} and no study.db; choose another with --out")
+    return made
 
 
 def _floor(queue: Queue) -> dict[str, Any] | None:

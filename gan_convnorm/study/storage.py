@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
@@ -47,6 +50,8 @@ def open_study(name: str, storage: str, free: Free) -> optuna.Study:
             if attempt == ATTEMPTS - 1 or not MADE_BY_ANOTHER.search(f"{error} {error.__cause__}"):
                 raise _unusable(storage, error) from None
             time.sleep(PAUSE * (attempt + random.random()))  # so that they do not meet again
+        except BadInput:
+            raise
         except Exception as error:  # of SQLAlchemy and of each database's driver
             raise _unusable(storage, error) from None  # the cause could show the address
     raise AssertionError
@@ -111,6 +116,8 @@ def _secrets(storage: str) -> list[str]:
 
 def _open(storage: str, free: Free) -> RDBStorage:
     embedded = storage.startswith("sqlite")
+    if embedded:
+        _check_tables(storage)
     database = RDBStorage(
         storage,
         engine_kwargs={"connect_args": {"timeout": 60}} if embedded else {},  # for another writer to end
@@ -125,6 +132,26 @@ def _open(storage: str, free: Free) -> RDBStorage:
         event.listen(database.engine, "begin", _begin_at_once)
         database.engine.dispose()  # connections without these
     return database
+
+
+def _check_tables(storage: str) -> None:
+    """Refuse a file of another program, to which Optuna would add its tables.
+
+    Raises:
+        BadInput: there are tables, and a study's are not among them.
+    """
+    path = make_url(storage).database
+    if not path or not Path(path).is_file():
+        return
+    address = f"{Path(path).absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, timeout=60, uri=True)) as connection:
+        names = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    # Another process may be making them just now.
+    foreign = sorted(names - {*BaseModel.metadata.tables, "alembic_version"} - {n for n in names if n[:7] == "sqlite_"})
+    if foreign and "studies" not in names:
+        raise BadInput(
+            f"{path} holds the table {foreign[0][:60]!r} and no study; choose another with --storage or --out"
+        )
 
 
 def _begin_by_hand(connection: Any, record: Any) -> None:

@@ -48,12 +48,15 @@ def corrupt(images: Tensor, name: str, severity: int, *, seed: int = 0, first: i
         uint8, the same shape.
 
     Raises:
-        BadInput: an unknown name or severity, or images of another type or shape.
+        BadInput: an unknown name or severity, a number below 0, or images of another type or shape.
     """
     if name not in CORRUPTIONS:
         raise BadInput(f"corruption {name!r} is not known; choose of: {', '.join(CORRUPTIONS)}")
     if severity not in SEVERITIES:
         raise BadInput(f"severity is {severity!r}; expected a whole number from 1 to 5")
+    for what, number in (("seed", seed), ("first", first)):
+        if number < 0:
+            raise BadInput(f"corrupt: {what} is {number}; expected 0 or more")
     side = images.shape[-1]
     if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] not in (1, 3) or images.shape[2] != side:
         raise BadInput(

@@ -41,7 +41,9 @@ class CorruptionFolder:
         labels = self._read("labels")
         if labels.ndim != 1 or len(labels) % len(SEVERITIES) or not len(labels):
             raise BadInput(f"{self.path / 'labels.npy'} has shape {labels.shape}; expected (5 n,), five severities")
-        if labels.dtype.kind not in "ui" or not 0 <= labels.min() <= labels.max() < 2**31:
+        if labels.dtype.kind not in "uif":
+            raise BadInput(f"{self.path / 'labels.npy'} holds {labels.dtype}; expected whole numbers from 0")
+        if labels.dtype.kind == "f" or not 0 <= labels.min() <= labels.max() < 2**31:
             raise BadInput(
                 f"{self.path / 'labels.npy'} holds {labels.dtype} from {labels.min()} to {labels.max()}; expected "
                 "whole numbers from 0"
