@@ -107,7 +107,5 @@ CASES = [
     command("robustness", "fit --config trained/config.yaml", "config of a GAN's run", "GAN|model|scores"),
     command("fit", "--config plan.yaml", "study in the config's place", "norms|name|grids|plan.yaml"),
     command("fit", "--config trained/metrics.csv", "table in the config's place", "metrics.csv"),
-    command(
-        "fit", "--config trained/summary.json", "summary in the config's place", "summary.json|seconds|protocol"
-    ),
+    command("fit", "--config trained/summary.json", "summary in the config's place", "summary.json|seconds|protocol"),
 ]

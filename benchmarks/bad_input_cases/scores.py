@@ -185,6 +185,5 @@ CASES = [
     tensors("function that gives no images", lambda: lambda noise: noise, "float|uint8", num_fake=24),
     tensors("function that gives nothing", lambda: lambda noise: None, "None", num_fake=24),
     tensors("unknown metric", lambda: bytes_of(24, 3, 16, 16), "fod", metrics="fod"),
-    tensors("metrics that are a number", lambda: bytes_of(24, 3, 16, 16), "5", metrics=5),
     tensors("unknown extractor", lambda: bytes_of(24, 3, 16, 16), "nonsense", extractor="nonsense"),
 ]

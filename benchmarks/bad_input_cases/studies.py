@@ -38,6 +38,13 @@ def others_database() -> None:
         base.execute("create table mine (x)")
 
 
+def others_table_is_there() -> bool:
+    import sqlite3
+
+    with sqlite3.connect("out/study.db") as base:
+        return base.execute("select * from mine").fetchall() == []
+
+
 #: a report alone starts no run, and so need not know what a run takes, or how many there are
 TO_REPORT = ("whose norm is unknown", "whose configuration has an unknown key", "with 20,000 seeds")
 CASES = [
@@ -106,7 +113,15 @@ CASES = [
     study("plan.yaml --out flat", "folder of pictures", "flat.*study.db"),
     study("plan.yaml --out trained", "folder of a run", "trained.*study.db"),
     study("plan.yaml --out plan.yaml", "folder that is a file", "plan.yaml"),
-    study("plan.yaml --report --out out", "database of something else", "study.db", prepare=others_database),
+    study(
+        "plan.yaml --report --out out",
+        "database of something else",
+        "study.db",
+        prepare=others_database,
+        expect="clear accepted",
+        writes="out/*",
+        holds=others_table_is_there,
+    ),
     study(
         "plan.yaml --report --out out", "database of text", "study.db", prepare=lambda: touch("out/study.db", "text")
     ),
