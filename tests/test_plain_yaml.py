@@ -66,10 +66,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("text, message", REFUSED.values(), ids=REFUSED)
 def test_refused_in_one_line_at_once(text, message):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadInput) as found:
         read_yaml(text, "study.yaml")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 5  # CPU seconds: read without the check, they take minutes
     assert message in str(found.value)
     assert "\n" not in str(found.value)
 
