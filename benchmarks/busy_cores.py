@@ -48,7 +48,7 @@ def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
     import torch
     from throughput import environment, quiet
 
-    from gan_convnorm.cli import TRAINER_DEFAULTS
+    from gan_convnorm.cli.gan import TRAINER_DEFAULTS
     from gan_convnorm.data import Digits
     from gan_convnorm.gan import GAN
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.spectrum import autocorrelation, power_spectrum
+from gan_convnorm.operators import autocorrelation, power_spectrum
 
 # in channels, out channels, pixels, kernel, stride; padding 1.
 SHAPES = {

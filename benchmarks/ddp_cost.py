@@ -33,7 +33,7 @@ from throughput import environment, middle_and_spread, now, quiet
 from torch import Tensor
 
 from gan_convnorm.callbacks import FiniteCheck
-from gan_convnorm.cli import TRAINER_DEFAULTS
+from gan_convnorm.cli.gan import TRAINER_DEFAULTS
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 from gan_convnorm.run_folder import MetricsFile

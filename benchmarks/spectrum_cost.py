@@ -32,8 +32,8 @@ from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.spectrum import certified_bound, condition_number, measure_operator, singular_values, sum_bound
-from gan_convnorm.spectrum.kernel import kernel_of
+from gan_convnorm.operators import certified_bound, condition_number, measure_operator, singular_values, sum_bound
+from gan_convnorm.operators.kernel import kernel_of
 
 # class, in channels, out channels, pixels.
 SHAPES: dict[str, tuple[type[nn.Module], int, int, int]] = {

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from gan_convnorm.program_start import prepare
 
 if TYPE_CHECKING:
-    from gan_convnorm.pretrained import load
+    from gan_convnorm.gan.loading import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -16,7 +16,7 @@ prepare()  # of a program, before anything imports torch
 def __getattr__(name: str) -> Any:
     # `from gan_convnorm.layers import ConvNorm2d` must not import Lightning.
     if name == "load":
-        from importlib import import_module
+        from gan_convnorm.gan.loading import load
 
-        return import_module("gan_convnorm.pretrained").load
+        return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

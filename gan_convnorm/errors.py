@@ -1,8 +1,18 @@
-"""The exceptions that are one line to a person."""
+"""Errors that are a person's to mend, and how a program ends on them: one line, an exit status, no traceback."""
 
 from __future__ import annotations
 
-__all__ = ["NOT_FINITE", "BadInput", "RunStopped"]
+import argparse
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+from gan_convnorm.any_text import print_any_text
+
+__all__ = ["NOT_FINITE", "BadInput", "OneLineParser", "RunStopped", "fail", "one_line_errors", "status_and_line"]
 
 #: exit status of a run whose losses or weights are no numbers any more
 NOT_FINITE = 3
@@ -30,3 +40,75 @@ class RunStopped(RuntimeError):  # noqa: N818 - no defect
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)
         self.status = status
+
+
+FILE_SYSTEM_ERRORS = (
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+)
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """One line on standard error, and the exit status."""
+    with contextlib.suppress(OSError):  # nobody reads it
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    raise SystemExit(status)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are one line without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see {self.prog} --help")
+
+
+def status_and_line(error: BaseException) -> tuple[int, str] | None:
+    """The exit status and the line for an error that is a person's to mend; None for a defect of ours.
+
+    Bad input is 2, a run that has to stop has its own, and a file that cannot be written is 1.
+    """
+    cause: BaseException | None = error
+    while cause is not None:  # jsonargparse wraps what a constructor raises in an error of its own
+        if isinstance(cause, BadInput):
+            return 2, str(cause)
+        if isinstance(cause, RunStopped):
+            return cause.status, str(cause)
+        if type(cause).__name__ == "MisconfigurationException":  # Lightning's; to import it here would take seconds
+            return 2, f"the settings cannot be used: {cause}"
+        cause = cause.__cause__
+    if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
+        return 1, f"{error.filename or 'a file'} cannot be written ({error.strerror})"
+    if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
+        reason = str(error).splitlines()[0].rstrip(". ")
+        return 1, f"a process that reads images has ended ({reason}); often the system killed it for lack of memory"
+    return None
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program by `fail` for errors that a person can mend and for Ctrl-C; a defect keeps its traceback."""
+    print_any_text()
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("stopped by SIGINT", 130)
+    except BrokenPipeError:
+        # The reader of the output is gone, as in `| head`. What is still to be written goes where it meets no error.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, AttributeError, ValueError):
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        raise SystemExit(141) from None
+    except Exception as error:
+        if (found := status_and_line(error)) is not None:
+            status, line = found
+            fail(line, status)
+        raise

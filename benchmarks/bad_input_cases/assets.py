@@ -101,7 +101,7 @@ def _images() -> None:
 
 def _runs() -> None:
     from gan_convnorm.cli import main
-    from gan_convnorm.export import main as export
+    from gan_convnorm.cli.export import main as export
 
     main(shlex.split(f"fit --disc-norm convnorm {SHORT} --steps 4 --out trained"))
     main(shlex.split(f"fit {SHORT} --data folder --data.path photos --resolution 16 --conditional --out of-photos"))
@@ -115,6 +115,6 @@ def _runs() -> None:
 
 
 def _classifier() -> None:
-    from gan_convnorm.robustness.cli import main
+    from gan_convnorm.cli.classify import main
 
     main(shlex.split(f"fit {SHORT_CLASSIFIER} --out classifier"))

@@ -8,20 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Case", "NotThisVersion", "call", "command"]
+from gan_convnorm.cli import main
 
-#: command line -> module whose `main(words)` it is
-MODULES = {
-    "fit": "gan_convnorm.cli",
-    "validate": "gan_convnorm.cli",
-    "test": "gan_convnorm.cli",
-    "predict": "gan_convnorm.cli",
-    "fidelity": "gan_convnorm.fidelity.__main__",
-    "export": "gan_convnorm.export",
-    "compare": "gan_convnorm.compare.__main__",
-    "study": "gan_convnorm.study.__main__",
-    "robustness": "gan_convnorm.robustness.cli",
-}
+__all__ = ["VERBS", "Case", "NotThisVersion", "call", "command"]
+
+#: verbs of the program
+VERBS = ("fit", "validate", "test", "predict", "score", "export", "compare", "study", "classify")
 #: a run of a second, for words after it to spoil
 SHORT = "--steps 2 --width 0.05 --batch-size 8 --num-fake 20 --eval-every 2"
 SHORT_CLASSIFIER = (
@@ -40,7 +32,7 @@ class Case:
 
     Args:
         name: what is wrong, unique together with the command.
-        command: a key of `MODULES`, or the public function that is called.
+        command: a key of `VERBS`, or the public function that is called.
         run: called in the case's own folder and process.
         words: the command line, empty for a function.
         says: regular expression that the line of a refusal must contain.
@@ -85,7 +77,7 @@ def command(name: str, text: str, what: str, says: str = "", **more: Any) -> Cas
     """Return the case of a command line.
 
     Args:
-        name: key of `MODULES`; the first word of the training commands.
+        name: key of `VERBS`; the first word of the training commands.
         text: the words after it, as a shell reads them. A `fit` is made short unless it resumes.
         what: what is wrong.
         says: see `Case`.
@@ -95,13 +87,15 @@ def command(name: str, text: str, what: str, says: str = "", **more: Any) -> Cas
     if name in ("fit", "validate", "test", "predict"):
         short = shlex.split(SHORT) if name == "fit" and "--resume" not in text else []
         words = [name, *short, *words]
-    elif name == "robustness" and words[:1] == ["fit"] and "--resume" not in text:
-        words = ["fit", *shlex.split(SHORT_CLASSIFIER), *words[1:]]
+    elif name == "classify" and words[:1] == ["fit"] and "--resume" not in text:
+        words = [name, "fit", *shlex.split(SHORT_CLASSIFIER), *words[1:]]
+    else:
+        words = [name, *words]
     more["needs"] = tuple(more.get("needs", "").split())
     for key in ("expect", "writes"):
         if isinstance(more.get(key), str):
             more[key] = tuple(more[key].split())
-    return Case(what, name, lambda: _main(name, words), tuple(words), says, **more)
+    return Case(what, name, lambda: main(words), tuple(words), says, **more)
 
 
 def call(function: str, what: str, run: Callable[[], Any], says: str = "", **more: Any) -> Case:
@@ -114,12 +108,6 @@ def call(function: str, what: str, run: Callable[[], Any], says: str = "", **mor
         if isinstance(more.get(key), str):
             more[key] = tuple(more[key].split())
     return Case(what, function, run, (), says, **more)
-
-
-def _main(name: str, words: list[str]) -> None:
-    import importlib
-
-    importlib.import_module(MODULES[name]).main(words)
 
 
 def touch(path: str, content: bytes | str = b"precious") -> Path:

@@ -140,7 +140,7 @@ CASES = [
             ("fit", RESUME),
             ("export", "trained/last.ckpt out --no-program"),
             (
-                "fidelity",
+                "score",
                 "trained/last.ckpt flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
             ),
         )
@@ -191,7 +191,7 @@ CASES = [
     command(
         "validate", "--ckpt_path classifier/last.ckpt", "checkpoint of a classifier", "classifier|last.ckpt", quick=True
     ),
-    command("robustness", "test --ckpt_path trained/last.ckpt", "checkpoint of a GAN", "GAN|last.ckpt"),
+    command("classify", "test --ckpt_path trained/last.ckpt", "checkpoint of a GAN", "GAN|last.ckpt"),
     command("validate", "--ckpt_path /dev/zero", "checkpoint that is a device", "/dev/zero"),
     command("validate", "--ckpt_path ''", "checkpoint of no name", "--ckpt_path"),
     command("validate", "--ckpt_path last", "word that only a resume knows", "last"),

@@ -13,7 +13,7 @@ from bad_input_cases.checkpoint_edits import bytes_changed, edited, without
 
 __all__ = ["CASES"]
 
-robustness = partial(command, "robustness")
+robustness = partial(command, "classify")
 LAST = Path("classifier/last.ckpt")
 TEST = "test --ckpt_path classifier/last.ckpt"
 

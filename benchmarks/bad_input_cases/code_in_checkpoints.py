@@ -40,7 +40,7 @@ READERS = {
     "test": "--ckpt_path trained/last.ckpt",
     "predict": "--ckpt_path trained/last.ckpt --out made",
     "fit": "--resume trained/last.ckpt --out again",
-    "fidelity": "trained/last.ckpt flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
+    "score": "trained/last.ckpt flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
     "export": "trained/last.ckpt out --no-program",
 }
 YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
@@ -59,12 +59,12 @@ def in_checkpoints() -> list[Case]:
         for reader, words in READERS.items():
             if reader == "test" and kind not in ("callback", "norm"):
                 continue
-            if reader in ("fidelity", "export") and kind not in (*NEEDS_TRUST, "YAML tag"):
+            if reader in ("score", "export") and kind not in (*NEEDS_TRUST, "YAML tag"):
                 continue
             says = "canary.*--trust|--trust.*canary" if kind in NEEDS_TRUST else ""
             # What says how to run may be passed over; what the weights are of must be trusted or refused.
             expect = "clear" if kind in NEEDS_TRUST and kind != "data" else "clear accepted"
-            says = "" if reader in ("fidelity", "export") and kind == "data" else says
+            says = "" if reader in ("score", "export") and kind == "data" else says
             found.append(
                 command(
                     reader,

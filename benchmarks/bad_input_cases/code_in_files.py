@@ -93,7 +93,7 @@ CASES = [
         needs="exported",
     ),
     command(
-        "fidelity",
+        "score",
         "exported/generator.safetensors flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
         "export that names a network",
         "canary.*trust",
@@ -128,7 +128,7 @@ CASES = [
         prepare=lambda: (malicious("trained/last.ckpt")(), malicious("trained/previous.ckpt", legacy=True)()),
     ),
     command(
-        "robustness",
+        "classify",
         "test --ckpt_path classifier/last.ckpt",
         "pickle with code",
         "last.ckpt",
@@ -136,7 +136,7 @@ CASES = [
     ),
     *(
         command(
-            "robustness",
+            "classify",
             f"{reader} classifier/last.ckpt{more}",
             f"checkpoint that names a {kind}, {reader.split()[0]}",
             prepare=lay_over(changes, Path("classifier/last.ckpt")),
@@ -167,7 +167,7 @@ CASES = [
         "study", "evil.yaml --report", "plan with a YAML tag", "evil.yaml", prepare=lambda: touch("evil.yaml", YAML_TAG)
     ),
     command(
-        "robustness",
+        "classify",
         "fit --config evil.yaml",
         "config with a YAML tag",
         "evil.yaml",
@@ -206,28 +206,28 @@ CASES = [
         "fit", "--extractor-weights evil.pt", "extractor's weights with code", "evil.pt", prepare=malicious("evil.pt")
     ),
     command(
-        "fidelity",
+        "score",
         "flat flat --extractor inception --extractor-weights evil.pt",
         "extractor's weights with code",
         "evil.pt",
         prepare=malicious("evil.pt"),
     ),
     command(
-        "fidelity",
+        "score",
         "flat flat --extractor clip --extractor-weights evil.pt",
         "CLIP's weights with code",
         "evil.pt",
         prepare=malicious("evil.pt", legacy=True),
     ),
     command(
-        "fidelity",
+        "score",
         "evil.npz flat --extractor classifier --extractor-weights extractor.pt",
         "fakes that are pickled arrays",
         "evil.npz",
         prepare=object_arrays("evil.npz"),
     ),
     command(
-        "fidelity",
+        "score",
         "evil.npy flat --extractor classifier --extractor-weights extractor.pt",
         "fakes that are a pickled array",
         "evil.npy",
@@ -244,7 +244,7 @@ CASES = [
         quick=True,
     ),
     command(
-        "robustness",
+        "classify",
         "fit --corruption-folder corrupted",
         "corrupted images that are pickles",
         "fog.npy",

@@ -74,7 +74,7 @@ def twice() -> None:
 CASES = [
     *(configuration(*row) for row in FILES),
     *(
-        command("robustness", "fit --config bad.yaml", f"config {what}", says, prepare=written(text))
+        command("classify", "fit --config bad.yaml", f"config {what}", says, prepare=written(text))
         for what, text, says in FILES
         if what in (*QUICK, "of random bytes", "whose trainer is null", "with a seed of words", "with an unknown key")
     ),
@@ -104,7 +104,7 @@ CASES = [
     command(
         "fit", "--config classifier/config.yaml", "config of a classifier's run", "arch|classifier|evaluation|split"
     ),
-    command("robustness", "fit --config trained/config.yaml", "config of a GAN's run", "GAN|model|scores"),
+    command("classify", "fit --config trained/config.yaml", "config of a GAN's run", "GAN|model|scores"),
     command("fit", "--config plan.yaml", "study in the config's place", "norms|name|grids|plan.yaml"),
     command("fit", "--config trained/metrics.csv", "table in the config's place", "metrics.csv"),
     command("fit", "--config trained/summary.json", "summary in the config's place", "summary.json|seconds|protocol"),

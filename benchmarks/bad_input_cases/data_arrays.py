@@ -160,7 +160,7 @@ CASES = [
             "fit",
             f"--data {name} --data.root {path}",
             f"{name} data in {what}",
-            path,
+            f"{path}|lmdb",
             prepare=lambda: touch("text/data_batch_1"),
         )
         for name in ("cifar10", "svhn", "celeba", "fashion_mnist", "stl10", "lsun")

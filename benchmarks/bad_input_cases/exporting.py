@@ -27,7 +27,7 @@ CASES = [
     export("trained/last.ckpt", "no folder", "folder"),
     *(
         command(
-            "fidelity",
+            "score",
             "exported/generator.safetensors flat --num-fake 20 --extractor classifier --extractor-weights extractor.pt",
             f"export {what}",
             "generator|exported",

@@ -77,7 +77,7 @@ CASES = [
         "SNGANGenerator.forward",
         "label 7 of 3",
         lambda: networks.SNGANGenerator(32, width=0.05, num_classes=3)(torch.randn(1, 128), torch.tensor([7])),
-        "label.*7|7",
+        "index out of range",  # nn.Embedding's own
     ),
     *refused(
         "GAN",

@@ -1,16 +1,20 @@
-"""What every case would import for itself, imported once before the first is forked."""
+"""The modules that every case needs, imported once before the first is forked."""
 
 from __future__ import annotations
 
 import importlib
 
-from bad_input_cases.case import MODULES
-
 __all__ = ["preload"]
 
 #: imported late by the package, and slow
 LATE = (
-    "gan_convnorm.pretrained",
+    "gan_convnorm.cli.gan",
+    "gan_convnorm.cli.score",
+    "gan_convnorm.cli.export",
+    "gan_convnorm.cli.compare",
+    "gan_convnorm.cli.study",
+    "gan_convnorm.cli.classify",
+    "gan_convnorm.gan.loading",
     "gan_convnorm.study.queue",
     "gan_convnorm.compare.page",
     "matplotlib.pyplot",
@@ -25,5 +29,5 @@ LATE = (
 
 def preload() -> None:
     """Import all that the cases use."""
-    for name in (*MODULES.values(), *LATE):
+    for name in LATE:
         importlib.import_module(name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from bad_input_cases.case import Case, command, touch
 from bad_input_cases.checkpoint_edits import bytes_changed, cut
-from gan_convnorm.part_files import part_path
+from gan_convnorm.files.part_files import part_path
 
 __all__ = ["CASES"]
 

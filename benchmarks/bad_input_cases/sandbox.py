@@ -18,7 +18,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NoReturn
 
-from bad_input_cases.case import MODULES, Case, NotThisVersion
+from bad_input_cases.case import VERBS, Case, NotThisVersion
 
 __all__ = ["Seen", "run_case"]
 
@@ -220,7 +220,7 @@ def _report(error: BaseException, case: Case) -> int:
     """
     from gan_convnorm.errors import BadInput, RunStopped
 
-    if case.command not in MODULES:
+    if case.command not in VERBS:
         named = bool(case.says and re.search(case.says, str(error), re.IGNORECASE))
         torchs = isinstance(error, (ValueError, TypeError, RuntimeError, IndexError)) and named
         if isinstance(error, (BadInput, RunStopped)) or torchs:
@@ -236,5 +236,4 @@ def _exec(case: Case, root: Path) -> NoReturn:
 
     package = str(Path(gan_convnorm.__file__).parents[1])
     os.environ["PYTHONPATH"] = os.pathsep.join([str(root / "code"), package])
-    module = MODULES[case.command].removesuffix(".__main__").removesuffix(".cli")
-    os.execv(sys.executable, [sys.executable, "-m", module, *case.words])
+    os.execv(sys.executable, [sys.executable, "-m", "gan_convnorm", *case.words])

@@ -18,7 +18,7 @@ BY = "--extractor classifier --extractor-weights extractor.pt"
 
 
 def scores(words: str, what: str, says: str = "", **more: Any) -> Case:
-    return command("fidelity", f"{words} {BY}", what, says, **more)
+    return command("score", f"{words} {BY}", what, says, **more)
 
 
 def empty_folders() -> None:
@@ -97,22 +97,18 @@ CASES = [
         scores(words, what, says, prepare=empty_folders if "empty" in words else None)
         for words, what, says in NOT_THERE
     ),
-    command("fidelity", "flat flat --extractor vgg", "unknown extractor", "vgg.*choose one of"),
+    command("score", "flat flat --extractor vgg", "unknown extractor", "vgg.*choose one of"),
+    command("score", "flat flat --extractor classifier", "classifier without labels", "labelled|--extractor-weights"),
+    command("score", "flat flat --extractor inception --extractor-weights none.pt", "no weights file", "none.pt"),
     command(
-        "fidelity", "flat flat --extractor classifier", "classifier without labels", "labelled|--extractor-weights"
-    ),
-    command("fidelity", "flat flat --extractor inception --extractor-weights none.pt", "no weights file", "none.pt"),
-    command(
-        "fidelity",
+        "score",
         "flat flat --extractor inception --extractor-weights extractor.pt",
         "other network's weights",
         "extractor.pt",
     ),
+    command("score", "flat flat --extractor inception --extractor-weights flat", "weights that are a folder", "flat"),
     command(
-        "fidelity", "flat flat --extractor inception --extractor-weights flat", "weights that are a folder", "flat"
-    ),
-    command(
-        "fidelity",
+        "score",
         "flat flat --extractor classifier --extractor-weights trained/last.ckpt",
         "weights that are a checkpoint",
         "last.ckpt",

@@ -6,7 +6,7 @@ from torch import nn
 
 from bad_input_cases.case import call
 from bad_input_cases.function_calls import NAN, accepted, sequence
-from gan_convnorm import spectrum
+from gan_convnorm import operators as spectrum
 
 __all__ = ["CASES"]
 

@@ -156,7 +156,7 @@ CASES = [
     environment("OMP_NUM_THREADS of a word", OMP_NUM_THREADS="many"),
     environment("a seed of a word", "PL_GLOBAL_SEED|seed", PL_GLOBAL_SEED="abc"),
     command(
-        "fidelity",
+        "score",
         "flat flat --extractor classifier --extractor-weights extractor.pt",
         "environment with WORLD_SIZE of another job",
         "WORLD_SIZE|RANK|MASTER",
@@ -164,7 +164,7 @@ CASES = [
         process=True,
     ),
     command(
-        "fidelity",
+        "score",
         "flat flat --extractor classifier --extractor-weights extractor.pt",
         "environment with WORLD_SIZE of a word",
         "WORLD_SIZE",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatch
 
-from bad_input_cases.case import MODULES, Case
+from bad_input_cases.case import VERBS, Case
 from bad_input_cases.sandbox import WRONG_VALUE, Seen
 
 __all__ = ["OUTCOMES", "outcome"]
@@ -65,13 +65,13 @@ def _refused(case: Case, seen: Seen) -> tuple[str, str]:
     expected = case.status
     if seen.status != expected:
         return "unclear", f"exit status {seen.status}, expected {expected}"
-    ours = "" if case.command in MODULES else "error: "  # torch warns of what a function is given
+    ours = "" if case.command in VERBS else "error: "  # torch warns of what a function is given
     lines = [line for line in seen.err.splitlines() if line.strip() and not line.startswith("warning: ")]
     lines = [line for line in lines if line.startswith(ours)]
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return "unclear", f"{len(lines)} lines on standard error, expected one that begins with error:"
     (line,) = lines
-    if case.command in MODULES and case.status == 2 and (begun := re.search(r"^run .*", seen.out, re.MULTILINE)):
+    if case.command in VERBS and case.status == 2 and (begun := re.search(r"^run .*", seen.out, re.MULTILINE)):
         return "unclear", f"prints {begun.group()[:80]!r} before it refuses"
     if len(line) > LONGEST:
         return "unclear", f"a line of {len(line)} characters"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,12 +14,15 @@ from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
     BETTER,
+    EXTRACTORS,
     Evaluator,
     GeneratedImages,
     Scores,
     check_classes,
+    check_labelled,
     check_num_fake,
     check_numbers,
+    check_weights_file,
     create_extractor,
     intra_class_fid,
     parse_metrics,
@@ -119,19 +123,35 @@ class FidelityScores(pl.Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, "test")
 
-    def _prepare(self, trainer: pl.Trainer, split: str) -> None:
-        if self.split == split:
-            return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    def check_data(self, data: Any, module: Any, split: str) -> None:
+        """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
+
+        Args:
+            data: a data module that is set up.
+            module: with `num_classes`.
+            split: that the scores compare with.
+
+        Raises:
+            BadInput: too few images, or no labels where they are needed.
+        """
         reference = data.split(split).tensors[0]
-        module: Any = trainer.lightning_module
         if self.intra_class and module.num_classes is None:
             raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
-        # All that a score would refuse at an evaluation, when hours of training are behind it.
         for number in (self.interim_num_fake, self.num_fake):
             check_numbers(number, len(reference), self.metrics)
         if self.intra_class:
             check_classes(self._labels(module), data.split(split).tensors[1])
+        if self.extractor_weights is not None:
+            check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
+        elif registered_name(self.extractor) == EXTRACTORS["classifier"]:
+            check_labelled(data.train_set.tensors if len(data.train_set.tensors) > 1 else None)
+
+    def _prepare(self, trainer: pl.Trainer, split: str) -> None:
+        if self.split == split:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.check_data(data, trainer.lightning_module, split)
+        reference = data.split(split).tensors[0]
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
             print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)

@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.picture_grid import save_grid, save_image
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.images.grid import save_grid, save_image
 
 __all__ = ["ARRAYS", "ImageWriter"]
 

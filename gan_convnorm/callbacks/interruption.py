@@ -12,9 +12,9 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
 
+from gan_convnorm.callbacks.stop_signals import listen, reason
 from gan_convnorm.errors import RunStopped
 from gan_convnorm.run_folder import requeue_in_words, slurm_job
-from gan_convnorm.stop_signals import listen, reason
 
 __all__ = ["Interruption"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.score_table import TITLES, cell, score_rows
 from gan_convnorm.fidelity import Scores
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.run_folder import read_rows
 
 __all__ = ["write_page"]

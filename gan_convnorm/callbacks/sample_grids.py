@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from torch import Tensor
 
-from gan_convnorm.picture_grid import picture_grid, save_image
+from gan_convnorm.images.grid import picture_grid, save_image
 from gan_convnorm.run_folder import check_folder
 
 __all__ = ["SampleGrids"]

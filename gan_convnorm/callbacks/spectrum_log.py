@@ -13,10 +13,10 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.callbacks.spectrum_figure import draw_spectra
 from gan_convnorm.errors import BadInput
-from gan_convnorm.spectrum import (
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.operators import (
     Layer,
     circular_size,
     condition_number,

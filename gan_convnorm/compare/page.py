@@ -9,7 +9,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.compare.figures import (
     LAYER_COLUMNS,
     SCORES,
@@ -23,6 +22,7 @@ from gan_convnorm.compare.figures import (
 from gan_convnorm.compare.run_files import read_samples
 from gan_convnorm.compare.runs import Group, Run, group_runs, show
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 
 __all__ = ["check_page", "write_page"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.plain_json import read_json
-from gan_convnorm.plain_yaml import read_yaml
-from gan_convnorm.text_files import read_text
+from gan_convnorm.files.plain_json import read_json
+from gan_convnorm.files.plain_yaml import read_yaml
+from gan_convnorm.files.text import read_text
 
 __all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_spectra", "read_summary"]
 

@@ -12,8 +12,9 @@ from torch.utils.data import TensorDataset
 
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.image_files import shown, to_square
+from gan_convnorm.files.names import shown
+from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
+from gan_convnorm.images.decoding import to_square
 
 __all__ = ["Arrays"]
 

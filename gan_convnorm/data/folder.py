@@ -15,7 +15,7 @@ from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.data.picture_cache import Decoded, decode_once
 from gan_convnorm.data.pictures import Files, Form
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import shown
+from gan_convnorm.files.names import shown
 
 __all__ = ["Folder"]
 

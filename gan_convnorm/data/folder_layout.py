@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import listed, shown
-from gan_convnorm.image_folder import ImageFolder, list_images
+from gan_convnorm.files.names import listed, shown
+from gan_convnorm.images.folder import ImageFolder, list_images
 
 __all__ = ["LAYOUTS", "Listing", "find_splits", "hold_out"]
 
@@ -43,7 +43,7 @@ def find_splits(folder: Path) -> tuple[Listing, Listing | None, str]:
 
     With a folder train/ or training/, in any case, that is the train split, and test/ or testing/, else val/, valid/
     or validation/, the test split; else all is the train split. Folders with images are classes, labelled by the order
-    of their names; a single one is no class. `gan_convnorm.image_folder` says which files are images.
+    of their names; a single one is no class. `gan_convnorm.images.folder` says which files are images.
 
     Raises:
         BadInput: no folder, no images, images beside class folders, classes of test that train does not have, folders

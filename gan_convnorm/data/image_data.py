@@ -12,12 +12,14 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import MOST_PIXELS
+from gan_convnorm.images.decoding import MOST_PIXELS
 
 __all__ = ["EndlessBatches", "ImageData"]
 
 #: a larger train split stays in main memory, or memory-mapped, and its batches travel
 ON_DEVICE_BYTES = 4 * 2**30
+#: the most images in a batch: more are a slip of the keyboard, and no memory holds them
+MOST_IMAGES = 10**6
 
 
 class ImageData(pl.LightningDataModule):
@@ -52,6 +54,8 @@ class ImageData(pl.LightningDataModule):
                 raise BadInput(f"{argument} is {value}, and must be 1 or more")
         if resolution > MOST_PIXELS:
             raise BadInput(f"resolution is {resolution}, and must be {MOST_PIXELS} pixels or less")
+        if batch_size > MOST_IMAGES:
+            raise BadInput(f"batch_size is {batch_size}, and must be {MOST_IMAGES:,} or less")
         self.resolution = resolution
         self.channels = channels
         self.num_classes = num_classes

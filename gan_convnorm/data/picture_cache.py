@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.cache_folder import cache_folder
 from gan_convnorm.data.pictures import Form, Pictures
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import BadImage, listed
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.cache_folder import cache_folder
+from gan_convnorm.files.names import listed
+from gan_convnorm.images.decoding import BadImage
 
 __all__ = ["Decoded", "decode_once"]
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gan_convnorm.image_files import decode, file_stamp, shown, to_square
+from gan_convnorm.files.names import shown
+from gan_convnorm.images.decoding import decode, file_stamp, to_square
 
 __all__ = ["Files", "Form", "Pictures"]
 

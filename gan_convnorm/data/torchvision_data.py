@@ -13,7 +13,8 @@ from torch.utils.data import TensorDataset
 
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_files import listed, to_square
+from gan_convnorm.files.names import listed
+from gan_convnorm.images.decoding import to_square
 
 __all__ = ["TorchvisionData"]
 
@@ -94,7 +95,7 @@ class TorchvisionData(ImageData):
             raise BadInput(f"{self.name} needs a package: python -m pip install {error.name}") from error
         except Exception as error:  # torchvision raises as the network, the archive or the file has it
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            looked_for = f"looked for {listed([file for file, _ in self.files()])} in it"
+            looked_for = f"looked for {listed([file for file, _ in self.files()], 2)} in it"
             fetch = "download=True (--data.download true) fetches it and unpacks its archive"
             advice = f"root=DIR (--data.root DIR) names another folder, {fetch if self.downloadable else self.source}"
             if download:
@@ -120,7 +121,7 @@ class TorchvisionData(ImageData):
             if md5 is not None and file not in missing and not check_integrity(os.fspath(self.root / file), md5)
         ]
         found = (("missing", missing), ("of another checksum than the published one", damaged))
-        return [f"{what}: {listed(files)}" for what, files in found if files]
+        return [f"{what}: {listed(files, 2)}" for what, files in found if files]
 
     def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
         """A split from images of the data set's own size."""

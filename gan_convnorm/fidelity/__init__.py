@@ -1,7 +1,13 @@
 """IS, FID, KID, precision and recall through torch-fidelity, on any number of processes."""
 
 from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, check_numbers, evaluate
-from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
+from gan_convnorm.fidelity.extractors import (
+    EXTRACTORS,
+    check_labelled,
+    check_weights_file,
+    create_extractor,
+    registered_name,
+)
 from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
 from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
 from gan_convnorm.fidelity.metrics import BETTER, METRICS, parse_metrics
@@ -21,8 +27,10 @@ __all__ = [
     "Scores",
     "TensorImages",
     "check_classes",
+    "check_labelled",
     "check_num_fake",
     "check_numbers",
+    "check_weights_file",
     "create_extractor",
     "evaluate",
     "intra_class_fid",

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.cache_folder import cache_folder
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.cache_folder import cache_folder
 
 __all__ = ["cache_path", "read_cached", "write_cached"]
 

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from torch_fidelity import register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from gan_convnorm.cache_folder import temporary_folder
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
-from gan_convnorm.tensor_files import load_tensors
+from gan_convnorm.files.cache_folder import temporary_folder
+from gan_convnorm.files.tensors import load_tensors
 
 __all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -271,7 +271,6 @@ def evaluate(
     resize: int | None = None,
     skip_bad: bool = False,
     device: torch.device | str | None = None,
-    trust: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Scores:
     """Score images against real ones; every value equals `torch_fidelity.calculate_metrics`'s on the same images.
@@ -296,8 +295,7 @@ def evaluate(
         latent_dim: length of a callable's noise vectors.
         resize: side in pixels to which the images of folders and arrays are brought.
         skip_bad: leave out unreadable files in place of refusing the folder.
-        device: where extractor and generator run; a GPU where there is one.
-        trust: modules that a checkpoint may name, see `gan_convnorm.load`.
+        device: where the extractor runs; a GPU where there is one.
         progress: told of the images that are done and of all.
 
     Raises:
@@ -307,7 +305,7 @@ def evaluate(
     _check_sizes(batch_size, kid_subset_size)
     device = usable_device(device)
     options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
-    options |= {"device": device, "resize": resize, "skip_bad": skip_bad, "trust": trust}
+    options |= {"device": device, "resize": resize, "skip_bad": skip_bad}
 
     def sources() -> tuple[Images, Images | None]:
         images = as_images(source, **options)

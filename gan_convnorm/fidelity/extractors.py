@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,17 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import classifier
 from gan_convnorm.fidelity.metrics import METRICS
 from gan_convnorm.fidelity.processes import Processes
-from gan_convnorm.tensor_files import load_tensors
+from gan_convnorm.files.tensors import load_tensors
 
-__all__ = ["EXTRACTORS", "create_extractor", "layer_for", "registered_name", "weights_digest"]
+__all__ = [
+    "EXTRACTORS",
+    "check_labelled",
+    "check_weights_file",
+    "create_extractor",
+    "layer_for",
+    "registered_name",
+    "weights_digest",
+]
 
 #: short name on the command line -> name in torch-fidelity's registry, whose own names are taken as well
 EXTRACTORS = {
@@ -76,21 +85,31 @@ def create_extractor(
     layers = list(dict.fromkeys(layer_for(name, metric) for metric in metrics))
     processes = Processes.current()
     if registered == classifier.NAME and weights is None:
-        if labelled is None:
-            raise BadInput(
-                "extractor 'classifier' needs labelled images, and there are none (images in one folder have no "
-                "labels); choose inception, or give the weights of a trained one with --extractor-weights"
-            )
+        check_labelled(labelled)
+        assert labelled is not None
         trained: Path = processes.from_first(partial(classifier.trained_weights, *labelled))
         weights = trained if trained.exists() else classifier.trained_weights(*labelled)  # on another machine
     return processes.together(lambda: _create(name, layers, weights)).to(device)
+
+
+def check_labelled(labelled: tuple[Tensor, Tensor] | None) -> None:
+    """Raise when there are no images and labels to train the classifier on.
+
+    Raises:
+        BadInput: says what to choose in its place.
+    """
+    if labelled is None:
+        raise BadInput(
+            "extractor 'classifier' needs labelled images, and there are none (images in one folder have no labels); "
+            "choose inception, or give the weights of a trained one with --extractor-weights"
+        )
 
 
 def _create(name: str, layers: list[str], weights: str | Path | None) -> FeatureExtractorBase:
     registered = registered_name(name)
     try:
         if weights is not None:
-            _check_weights(registered, Path(weights))
+            check_weights_file(registered, Path(weights))
         # A network's first weights are drawn from the global random state, which is the training's.
         with torch.random.fork_rng():
             return create_feature_extractor(
@@ -127,10 +146,22 @@ def weights_digest(extractor: FeatureExtractorBase) -> str:
     return content.hexdigest()
 
 
-def _check_weights(registered: str, path: Path) -> None:
+def check_weights_file(registered: str, path: Path) -> None:
+    """Raise when a file cannot hold the weights of an extractor.
+
+    Args:
+        registered: the extractor's name in torch-fidelity's registry.
+        path: the file.
+
+    Raises:
+        BadInput: there is none, or it holds other things than tensors.
+    """
     if not path.is_file():
         raise BadInput(f"there is no weights file {path}; expected the file that {_origin(registered)}")
-    if not registered.startswith("clip"):
+    if registered.startswith("clip"):
+        if not zipfile.is_zipfile(path):
+            raise BadInput(f"{path} is no TorchScript archive; expected the file that {_origin(registered)}")
+    else:
         # torch-fidelity would run code from a pickle; CLIP's files are TorchScript archives.
         try:
             load_tensors(path)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.image_arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.image_files import MOST_PIXELS, BadImage, decode, file_stamp, listed, shown, to_square
-from gan_convnorm.image_folder import list_images
+from gan_convnorm.files.names import listed, shown
+from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
+from gan_convnorm.images.decoding import MOST_PIXELS, BadImage, decode, file_stamp, to_square
+from gan_convnorm.images.folder import list_images
 from gan_convnorm.noise import BLOCK, numbered_noise
 
 __all__ = ["FolderImages", "GeneratedImages", "Images", "TensorImages", "as_images"]
@@ -121,8 +122,8 @@ class GeneratedImages:
 class FolderImages:
     """The image files in a folder, or in the folders below it, sorted by their real paths as torch-fidelity does.
 
-    They are found and read as training finds and reads them, see `gan_convnorm.image_folder` and
-    `gan_convnorm.image_files.decode`; warnings say what was passed over and what was converted.
+    They are found and read as training finds and reads them, see `gan_convnorm.images.folder` and
+    `gan_convnorm.images.decoding.decode`; warnings say what was passed over and what was converted.
 
     Args:
         folder: the folder; not one that holds a train and a test split.
@@ -229,23 +230,21 @@ def as_images(
     device: torch.device | str = "cpu",
     resize: int | None = None,
     skip_bad: bool = False,
-    trust: Sequence[str] = (),
 ) -> Images:
     """Images from whatever holds or makes them.
 
     Args:
-        source: uint8 images (N, C, H, W); a folder; an .npz or .npy file of uint8 images; a checkpoint file of a run; a
-            module with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
+        source: uint8 images (N, C, H, W); a folder; an .npz or .npy file of uint8 images; a module
+            with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
             (n, latent_dim) to uint8 images; or an object that has the methods of `Images` already.
         name: what they are, for the protocol.
         num_fake: how many to generate, where they are generated.
         seed: seeds the noise.
         ema: from the averaged weights, else from the current ones.
         latent_dim: length of a callable's noise vectors.
-        device: where a checkpoint's generator runs and where a callable's noise lies.
+        device: where a callable's noise lies.
         resize: for folders and arrays, see `FolderImages`.
         skip_bad: for folders, see `FolderImages`.
-        trust: for checkpoints, see `gan_convnorm.load`.
 
     Raises:
         BadInput: nothing of these, or something wrong with it.
@@ -257,11 +256,8 @@ def as_images(
         if path.suffix.lower() in (".npz", ".npy") and not path.is_dir():
             return _array_images(path, resize)
         if path.is_file():
-            import gan_convnorm
-
-            source = gan_convnorm.load(path, device, trust=trust)
-        else:
-            return FolderImages(path, resize, skip_bad)
+            raise BadInput(f"{path} is no .npz or .npy file; load a checkpoint first, by gan_convnorm.load(path)")
+        return FolderImages(path, resize, skip_bad)
     if isinstance(source, (TensorImages, FolderImages, GeneratedImages)):
         return source
     if hasattr(source, "sample"):
@@ -283,7 +279,7 @@ def as_images(
         return source
     raise BadInput(
         f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
-        "a checkpoint, a module with sample(), or a function from noise to uint8 images"
+        "a module with sample(), or a function from noise to uint8 images"
     )
 
 

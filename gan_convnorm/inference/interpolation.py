@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.noise import numbered_noise
-from gan_convnorm.sampling import Sampler
 
 __all__ = ["interpolate", "slerp"]
 

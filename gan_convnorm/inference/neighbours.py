@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.picture_grid import save_blocks
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.images.grid import save_blocks
 
 __all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space"]
 

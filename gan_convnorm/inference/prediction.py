@@ -16,12 +16,12 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
 from gan_convnorm.fidelity.extractors import layer_for
 from gan_convnorm.fidelity.features import extract
+from gan_convnorm.gan.sampling import Sampler
+from gan_convnorm.images.grid import picture_grid, save_grid
 from gan_convnorm.inference.animation import check_animation, write_animation
 from gan_convnorm.inference.interpolation import interpolate
 from gan_convnorm.inference.neighbours import Neighbours, find_neighbours
 from gan_convnorm.noise import BLOCK
-from gan_convnorm.picture_grid import picture_grid, save_grid
-from gan_convnorm.sampling import Sampler
 
 __all__ = ["Prediction"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_convnorm.layers.exact import ExactParametrization, inverse_root
+from gan_convnorm.fourier.exact import ExactParametrization, inverse_root
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of, phases
 from gan_convnorm.layers.parametrized import parametrize_weight
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
+from gan_convnorm.fourier.exact import ExactParametrization
+from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
-from gan_convnorm.layers.exact import ExactParametrization
 from gan_convnorm.layers.kernels import phases
 from gan_convnorm.layers.parametrized import parametrize_weight
-from gan_convnorm.spectrum.power import place
 
 __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 

@@ -8,11 +8,11 @@ from torch import nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice, check_whole
-from gan_convnorm.layers.convnorm import ConvNorm1d, ConvNorm2d, ConvNorm3d
-from gan_convnorm.layers.convnorm_transpose import ConvNormTranspose2d
+from gan_convnorm.layers.convnorm.layer import ConvNorm1d, ConvNorm2d, ConvNorm3d
+from gan_convnorm.layers.convnorm.original_2021 import OriginalConvNorm2d
+from gan_convnorm.layers.convnorm.preconditioned import check_options
+from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
 from gan_convnorm.layers.gain import Gain
-from gan_convnorm.layers.original import OriginalConvNorm2d
-from gan_convnorm.layers.preconditioned import check_options
 from gan_convnorm.layers.row_norm import LinearRowNorm
 from gan_convnorm.layers.spectral import spectral
 
@@ -76,6 +76,10 @@ def convnorm(
         name: getattr(conv, name, None)
         for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
     }
+    if original and certified:
+        raise BadInput(
+            f"convnorm: gain={gain!r} is not the 2021 layer's, which certifies nothing; omit original or gain"
+        )
     if original and not isinstance(conv, nn.Conv2d):
         raise BadInput(f"convnorm: original=True is for Conv2d, found {type(conv).__name__}; omit original")
     kind: Any

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.circular_grid import exact_dtype
 from gan_convnorm.layers.arguments import check_number
-from gan_convnorm.layers.circular_grid import exact_dtype
 
 __all__ = ["Gain", "check_scale", "gain_factor", "gain_parameter", "gain_start"]
 

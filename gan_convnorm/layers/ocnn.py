@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_convolution, check_number, check_whole
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
 
 __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]

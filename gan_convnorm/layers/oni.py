@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan_convnorm.fourier.exact import ExactParametrization, inverse_root
 from gan_convnorm.layers.arguments import check_choice, check_whole
-from gan_convnorm.layers.exact import ExactParametrization, inverse_root
 from gan_convnorm.layers.kernels import Kernels, kernels_of
 from gan_convnorm.layers.parametrized import parametrize_weight
 

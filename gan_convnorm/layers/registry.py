@@ -88,6 +88,8 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
             cannot be imported, or has no such norm; a b that normalizes no activations.
     """
     first, plus, second = name.partition("+")
+    if plus and "+" in second:
+        raise BadInput(f"norm {name!r} joins three or more; expected one, or two as a+b")
     if plus:
         weights, activation = find_norm(first, options), find_norm(second).activation
         if isinstance(activation(1), nn.Identity):
@@ -136,4 +138,11 @@ def _import_norm(path: str) -> Norm:
             f"norm {path!r} is a {type(found).__name__}; expected a Norm, a class with conv, linear or activation, or "
             "a function of a convolution"
         )
+    if not roles:
+        try:
+            inspect.signature(found).bind(nn.Conv2d(1, 1, 1))
+        except (TypeError, ValueError) as error:
+            raise BadInput(
+                f"norm {path!r} does not take a convolution ({error}); expected a function of one"
+            ) from error
     return Norm(**roles or {"conv": found})

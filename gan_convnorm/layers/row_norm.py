@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.fourier.exact import least_power
 from gan_convnorm.layers.arguments import check_whole
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.layers.exact import least_power
 from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter, gain_start
 
 __all__ = ["LinearRowNorm"]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.fourier.exact import ExactParametrization
 from gan_convnorm.layers.arguments import check_number, check_whole
-from gan_convnorm.layers.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.layers.exact import ExactParametrization
 from gan_convnorm.layers.kernels import convolve, convolve_transposed, kernels_of
 from gan_convnorm.layers.parametrized import parametrize_weight, recomputing
 from gan_convnorm.layers.spectral import spectral

@@ -7,7 +7,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan_convnorm.layers.convnorm import ConvNorm2d
+from gan_convnorm.layers.convnorm.layer import ConvNorm2d
 from gan_convnorm.layers.registry import Norm
 
 __all__ = [

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gan_convnorm.layers.registry import Norm, find_norm
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_classes, check_labels
-from gan_convnorm.networks.rows import Row, find_row, scale_channels
+from gan_convnorm.networks.rows import Row, check_sizes, find_row, scale_channels
 
 __all__ = ["Discriminator"]
 
@@ -60,6 +60,7 @@ class Discriminator(nn.Module, ABC):
         head_bias: bool = False,
     ) -> None:
         super().__init__()
+        check_sizes(channels=channels)
         found = find_row(self.name, self.rows, resolution, row)
         chosen = find_norm(norm, _with_own(norm, norm_options or {}))
         check_classes(num_classes)

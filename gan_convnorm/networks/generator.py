@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_convnorm.layers.registry import Norm, find_norm
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_labels, conditional
-from gan_convnorm.networks.rows import Row, find_row, scale_channels
+from gan_convnorm.networks.rows import Row, check_sizes, find_row, scale_channels
 
 __all__ = ["Generator"]
 
@@ -55,6 +55,7 @@ class Generator(nn.Module, ABC):
         row: Row | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        check_sizes(channels=channels, latent_dim=latent_dim)
         found, chosen = find_row(self.name, self.rows, resolution, row), find_norm(norm, norm_options)
         of_class = conditional(chosen, num_classes)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["Row", "find_row", "scale_channels"]
+__all__ = ["Row", "check_sizes", "find_row", "scale_channels"]
 
 EXAMPLE = "{bottom: 6, generator: [512, 256, 128], discriminator: [[64, true], [128, true], [256, false]]}"
 
@@ -65,14 +66,25 @@ def find_row(network: str, rows: dict[int, Row], resolution: int, own: Row | Map
     return row
 
 
+def check_sizes(**sizes: int) -> None:
+    """Raise unless every size of a network is 1 or more.
+
+    Raises:
+        BadInput: names the first that is not.
+    """
+    for name, value in sizes.items():
+        if value < 1:
+            raise BadInput(f"{name} is {value}, and must be 1 or more")
+
+
 def scale_channels(channels: int, width: float) -> int:
     """Channels at a width; at least 1.
 
     Raises:
         BadInput: a width of 0 or below.
     """
-    if width <= 0:
-        raise BadInput(f"width is {width:g}, and must be above 0 (1 is the published network)")
+    if not 0 < width < math.inf:
+        raise BadInput(f"width is {width:g}, and must be above 0 and finite (1 is the published network)")
     return max(1, round(channels * width))
 
 

@@ -1,4 +1,4 @@
 """ConvNorm in classifiers: corruption, label noise, scarce data and attacks.
 
-`python -m gan_convnorm.robustness fit|validate|test` trains and measures; docs/robustness.md says what and how.
+`python train_gan.py classify fit|validate|test` trains and measures; docs/robustness.md says what and how.
 """

@@ -15,15 +15,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
+from gan_convnorm.files.plain_json import read_json
+from gan_convnorm.files.text import read_text
 from gan_convnorm.noise import random_for
-from gan_convnorm.plain_json import read_json
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
 from gan_convnorm.robustness.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
-from gan_convnorm.text_files import read_text
 
 __all__ = ["Robustness", "RobustnessEvaluation", "mean_corruption_error"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from typing import Any
 
@@ -95,7 +96,10 @@ def build_network(
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise BadInput(f"torchvision has no classifier {name!r}; choose one of: {', '.join(known)}")
+        near = difflib.get_close_matches(name, known, 3) or known[:3]
+        raise BadInput(
+            f"torchvision has no classifier {name!r}; choose one of its {len(known)}, such as {', '.join(near)}"
+        )
     if width != 1:
         raise BadInput(f"width is {width}, and torchvision's networks have none; leave it at 1")
     extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import shutil
 import warnings
 import zipfile
@@ -13,15 +14,23 @@ from typing import Any
 
 from pytorch_lightning.plugins import TorchCheckpointIO
 
-from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput, RunStopped
-from gan_convnorm.part_files import part_path
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.part_files import part_path
 from gan_convnorm.run_folder.claim import RUNS
 from gan_convnorm.run_folder.lock import check_folder
 from gan_convnorm.run_folder.run_settings import RUN
 from gan_convnorm.run_folder.what_is_left import what_is_left
 
-__all__ = ["LAST", "PREVIOUS", "CheckpointFiles", "check_resumable", "last_checkpoint", "read_checkpoint"]
+__all__ = [
+    "LAST",
+    "PREVIOUS",
+    "CheckpointFiles",
+    "check_restorable",
+    "check_resumable",
+    "last_checkpoint",
+    "read_checkpoint",
+]
 
 LAST = "last.ckpt"
 #: the one before the last, for when the last is damaged
@@ -152,6 +161,19 @@ def _check_entries(checkpoint: Any, path: Path) -> None:
         raise BadInput(f"{path} has no 'state_dict' of weights by name; another program saved it, or it was changed")
 
 
+def check_restorable(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raise unless Lightning can restore a module from a checkpoint.
+
+    Raises:
+        BadInput: names the entry that is missing or of another type.
+    """
+    version = checkpoint.get("pytorch-lightning_version")
+    if not isinstance(version, str) or not re.match(r"\d+\.\d+", version):
+        raise BadInput(f"{path} says pytorch-lightning_version {version!r:.40}; expected a version, such as 2.6.6")
+    if not isinstance(checkpoint.get("callbacks", {}), dict):
+        raise BadInput(f"{path} holds {checkpoint['callbacks']!r:.40} as its 'callbacks'; expected a mapping")
+
+
 def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, callbacks: tuple[str, ...]) -> None:
     """Raise unless a run can go on exactly from a checkpoint: weights alone are not enough.
 
@@ -167,13 +189,19 @@ def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, cal
     advice = f"without which a run cannot go on exactly; resume from another checkpoint of the run, such as {PREVIOUS}"
     for name, kind in RESUMED.items():
         value = checkpoint.get(name)
-        if isinstance(value, bool) or not isinstance(value, kind):
+        if isinstance(value, bool) or not isinstance(value, kind) or (isinstance(value, int) and value < 0):
             found = "has no" if name not in checkpoint else f"holds {type(value).__name__} {value!r:.40} as its"
             raise BadInput(f"{path} {found} {name!r}, {advice}")
     if len(checkpoint["optimizer_states"]) != optimizers:
         raise BadInput(
             f"{path} has the state of {len(checkpoint['optimizer_states'])} optimizers; expected {optimizers}, {advice}"
         )
+    whole = [
+        isinstance(state, dict) and {"state", "param_groups"} <= state.keys()
+        for state in checkpoint["optimizer_states"]
+    ]
+    if not all(whole) or not isinstance(checkpoint["loops"].get("fit_loop"), dict):
+        raise BadInput(f"{path} has optimizers or loops without their state, {advice}")
     states = checkpoint["callbacks"]
     for name in callbacks:
         if not any(isinstance(states[key], dict) and states[key] for key in states if str(key).startswith(name)):

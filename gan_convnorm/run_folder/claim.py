@@ -30,6 +30,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
         BadInput: it has files already, is another process's, or cannot be made or written.
     """
     number, folder = 1, path
+    above = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if lock and not rename:
@@ -44,7 +45,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
         made = rename or not folder.exists()
         folder.mkdir(exist_ok=True)
         if lock and (not _is_occupied(folder) or (folder / LOCK).exists()):
-            lock_folder(folder, made=made)
+            lock_folder(folder, made=made, above=above)
         occupied = _is_occupied(folder)
         if not occupied:
             with tempfile.TemporaryFile(dir=folder):

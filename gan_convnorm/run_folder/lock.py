@@ -9,13 +9,12 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.atomic_write import remove_dead_parts
-from gan_convnorm.errors import BadInput, RunStopped
-from gan_convnorm.one_line_errors import status_and_line
+from gan_convnorm.errors import BadInput, RunStopped, status_and_line
+from gan_convnorm.files.atomic_write import remove_dead_parts
 from gan_convnorm.run_folder.slurm_job import slurm_job
 from gan_convnorm.run_folder.what_is_left import what_is_left
 
@@ -32,13 +31,13 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 #: the locked files of this process; the system frees their locks when it dies, however it dies
 _held: dict[Path, int] = {}
-#: of them those in folders that this process has made
-_made: set[Path] = set()
+#: of them those in folders that this process has made -> the folders above that it has made
+_made: dict[Path, list[Path]] = {}
 #: the folders themselves, as they were when they were locked
 _folders: dict[Path, os.stat_result] = {}
 
 
-def lock_folder(folder: Path, *, made: bool = False) -> None:
+def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ()) -> None:
     """Keep other processes from writing to a folder for as long as this one lives, or until `folder_locks` ends.
 
     The folder's `.lock` names the process. A second call by the same process does nothing.
@@ -46,6 +45,7 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
     Args:
         folder: it exists.
         made: it was made for this process, and goes again when nothing is written to it.
+        above: the folders above that were made with it, and go with it; the nearest first.
 
     Raises:
         BadInput: another process holds the lock; or the folder cannot be written.
@@ -77,7 +77,7 @@ def lock_folder(folder: Path, *, made: bool = False) -> None:
     _held[path] = descriptor
     _folders[path] = path.parent.stat()
     if made:  # and not another process's, which made it in the same moment
-        _made.add(path)
+        _made[path] = [parent.resolve() for parent in above]
     remove_dead_parts(folder)
 
 
@@ -109,13 +109,16 @@ def folder_locks() -> Iterator[None]:
         for path in set(_held) - before:
             if isinstance(error, (OSError, RuntimeError)):
                 _explain(error, path.parent)
-        for path in _made & set(_held) - before:
+        for path in _made.keys() & _held.keys() - before:
             _remove_empty(path.parent)
+            for folder in _made[path]:
+                with contextlib.suppress(OSError):  # which a folder with files raises
+                    folder.rmdir()
         raise
     finally:
         for path in set(_held) - before:
             _release(path)
-            _made.discard(path)
+            _made.pop(path, None)
 
 
 def _explain(error: OSError | RuntimeError, folder: Path) -> None:

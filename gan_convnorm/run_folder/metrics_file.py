@@ -12,8 +12,8 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
 
 __all__ = ["MetricsFile", "read_rows"]
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 
-from gan_convnorm.atomic_write import atomic_write
-from gan_convnorm.provenance import commit, versions
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
+from gan_convnorm.run_folder.provenance import commit, versions
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings
 
 __all__ = ["RunRecord"]

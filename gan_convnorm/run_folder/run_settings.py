@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.plain_values import check_arguments, is_plain
+from gan_convnorm.files.plain_values import check_arguments, is_plain
 
 __all__ = ["RUN", "RunSettings", "model_record"]
 

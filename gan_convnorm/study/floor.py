@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.data import DATA
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, one_line_errors
 from gan_convnorm.fidelity import Evaluator, create_extractor, parse_metrics, protocol_named
-from gan_convnorm.one_line_errors import one_line_errors
-from gan_convnorm.plain_values import check_arguments
-from gan_convnorm.plain_yaml import read_yaml
-from gan_convnorm.text_files import read_text
+from gan_convnorm.files.plain_values import check_arguments
+from gan_convnorm.files.plain_yaml import read_yaml
+from gan_convnorm.files.text import read_text
 
 __all__ = ["floor", "main"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.plain_yaml import read_yaml
+from gan_convnorm.files.plain_yaml import read_yaml
+from gan_convnorm.files.text import read_text
 from gan_convnorm.study.plan import Grid, Plan
-from gan_convnorm.text_files import read_text
 
 __all__ = ["read_plan"]
 

@@ -245,7 +245,7 @@ class Queue:
         return status
 
     def _command(self, point: Point, folder: Path) -> list[str]:
-        command = [sys.executable, "-m", "gan_convnorm.study.worker", str(os.getpid()), "fit", "--out", str(folder)]
+        command = [sys.executable, "-m", "gan_convnorm.cli.study_worker", str(os.getpid()), "fit", "--out", str(folder)]
         if any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
             command += ["--resume", "last"]
         elif folder.exists():  # died before its first checkpoint

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.study.comparison import CONFIDENCE, Spread, against, cells, spread
 from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
 from gan_convnorm.study.plan import Plan

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.atomic_write import atomic_write
 from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.compare.runs import Run, read_runs
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.study.plan import Point
 
 __all__ = ["FIRST_COLUMNS", "NORM_COLUMN", "Result", "read_result", "stored_result", "table", "write_table"]

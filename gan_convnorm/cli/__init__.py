@@ -1,0 +1,47 @@
+"""The program: gan-convnorm fit|validate|test|predict|score|compare|study|export|classify; one file a verb."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the program; the first word may be left out, fit is meant then.
+
+    A verb is imported when it is run: most need no Lightning, or no torch.
+
+    Args:
+        args: the words after the program's name; `sys.argv` when not given.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
+            line for a run that had to stop.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    verb, rest = (words[0], words[1:]) if words else ("", [])
+    if verb == "score":
+        from gan_convnorm.cli.score import main as score
+
+        score(rest)
+    elif verb == "compare":
+        from gan_convnorm.cli.compare import main as compare
+
+        compare(rest)
+    elif verb == "study":
+        from gan_convnorm.cli.study import main as study
+
+        study(rest)
+    elif verb == "export":
+        from gan_convnorm.cli.export import main as export
+
+        export(rest)
+    elif verb == "classify":
+        from gan_convnorm.cli.classify import main as classify
+
+        classify(rest)
+    else:
+        from gan_convnorm.cli.gan import main as train
+
+        train(words)

@@ -1,0 +1,194 @@
+"""The verb classify: train classifiers and measure their robustness."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.cli import LightningArgumentParser
+
+from gan_convnorm.cli.run_command import RunCommand
+from gan_convnorm.cli.run_errors import is_first_process
+from gan_convnorm.cli.trainer_settings import check_trainer_settings
+from gan_convnorm.errors import BadInput
+from gan_convnorm.robustness.classifier import Classifier
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
+from gan_convnorm.robustness.report import ClassifierReport
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
+
+__all__ = ["main"]
+
+#: short flag -> the nested argument that it is another name of
+FLAGS = {
+    "--norm": "model.norm",
+    "--arch": "model.arch",
+    "--width": "model.width",
+    "--lr": "model.lr",
+    "--adversarial": "model.adversarial",
+    "--epochs": "trainer.max_epochs",
+    "--fraction": "split.fraction",
+    "--label-noise": "split.label_noise",
+    "--label-noise-kind": "split.label_noise_kind",
+    "--corruptions": "evaluation.corruptions",
+    "--corruption-folder": "evaluation.corruption_folder",
+    "--attacks": "evaluation.attacks",
+    "--eps": "evaluation.attack_eps",
+    "--num-images": "evaluation.num_images",
+    "--json": "evaluation.json",
+    "--overwrite": "evaluation.overwrite",
+    "--seed": "seed_everything",
+    "--out": "trainer.default_root_dir",
+}
+#: short flag -> argument of the chosen data module
+DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
+
+TRAINER_DEFAULTS = {
+    "max_epochs": 12,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+    "devices": 1,
+}
+
+
+class Command(RunCommand):
+    """LightningCLI with the classifiers' flags, folders and callbacks."""
+
+    flags = FLAGS
+    data_flags = DATA_FLAGS
+    switches = ("--overwrite",)
+    linked = ("channels", "num_classes", "seed")
+    sections = ("split", "evaluation")
+    needed = ("ClassifierReport", "ModelCheckpoint")
+    default_trainer = TRAINER_DEFAULTS
+    verb = "classify"
+    description = "Train classifiers and measure their robustness."
+    runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
+
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Predicting classes is no part of this."""
+        return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(TrainingSplit, "split")
+        parser.add_lightning_class_args(RobustnessEvaluation, "evaluation")
+        parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        for seeded in ("model.seed", "split.seed", "evaluation.seed", "data.init_args.seed"):
+            parser.link_arguments("seed_everything", seeded)
+
+    def _settings(self) -> RunSettings:
+        settings = super()._settings()
+        for name in ("json", "overwrite"):  # a file to write, and to replace, is a person's to name
+            settings.sections["evaluation"].pop(name, None)
+        return settings
+
+    def trained_config(self, command: str) -> dict[str, Any]:
+        config = super().trained_config(command)
+        if config.get("evaluation", {}).get("json"):
+            raise BadInput("the checkpoint names a file for evaluation.json to write, which a checkpoint must not do")
+        config.get("evaluation", {}).pop("overwrite", None)
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        epochs, done = self.config.fit.trainer.max_epochs, checkpoint["epoch"] + 1
+        if isinstance(epochs, int) and epochs < done:
+            raise BadInput(f"--epochs is {epochs}, and the run has {done} epochs already; give {done} or more")
+        if epochs == done and is_first_process():
+            print(f"the run has its {done} epochs already; nothing is left to train", flush=True)
+        super().check_resumed(checkpoint)
+
+    def before_instantiate_classes(self) -> None:
+        settings = self.config[self.subcommand].trainer
+        epochs = settings.max_epochs
+        if not isinstance(epochs, int) or epochs < 1:
+            raise BadInput(f"--epochs is {epochs}; expected 1 or more, by which the learning rate is planned")
+        clip = settings.gradient_clip_val
+        if clip is not None and not clip >= 0:
+            raise BadInput(f"trainer.gradient_clip_val is {clip}; expected 0 or more")
+        check_trainer_settings(settings)
+
+    def instantiate_classes(self) -> None:
+        super().instantiate_classes()
+        self.datamodule = LabelledData(self.datamodule, self._get(self.config_init, "split"))
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        self.check_checkpoint()
+        # The model and the data are there, and the run has no folder yet.
+        self.model.check_data(self.datamodule)
+        self._get(self.config_init, "evaluation").check_data(self.datamodule)
+        if self.subcommand == "fit":
+            folder = self._fit_folder(config)
+            kwargs["default_root_dir"] = str(folder)
+            kwargs["logger"] = self._loggers(folder)
+            callbacks = self._fit_callbacks(folder)
+            if config.trainer.enable_progress_bar is not False:
+                callbacks.append(RichProgressBar())
+        else:
+            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            callbacks = []
+        # Lightning's own would replace the order of the images by one that has no batches.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
+        self.trainer_defaults["callbacks"] = callbacks
+        kwargs["plugins"] = [CheckpointFiles()]
+        return super().instantiate_trainer(**kwargs)
+
+    def run_name(self, config: Any) -> str:
+        model, split = config.model, config.split
+        name = f"{self.datamodule.name}-{model.arch}-{model.norm}"
+        name += f"-{model.adversarial}" * (model.adversarial != "none")
+        name += f"-noise{split.label_noise:g}" * (split.label_noise > 0)
+        return name + f"-fraction{split.fraction:g}" * (split.fraction < 1)
+
+    def _fit_callbacks(self, folder: Path) -> list[Callback]:
+        return [
+            *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
+            ClassifierReport(folder, self._config_text(), self._settings()),
+        ]
+
+    def fit(self, **kwargs: Any) -> None:
+        self.trainer.fit(**kwargs)
+        self._print_evaluation()
+        if self.trainer.is_global_zero:
+            for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):
+                print(Path(self.trainer.default_root_dir) / name, flush=True)
+
+    def test(self, **kwargs: Any) -> None:
+        self.trainer.test(**kwargs)
+        self._print_evaluation()
+
+    def _print_evaluation(self) -> None:
+        found = next(c.last for c in self.trainer.callbacks if isinstance(c, RobustnessEvaluation))  # type: ignore[attr-defined]
+        if found is not None and self.trainer.is_global_zero:
+            found.print_table()
+
+    def validate(self, **kwargs: Any) -> None:
+        (values,) = self.trainer.validate(**kwargs)
+        count = len(self.datamodule.val_set)
+        print(
+            f"validation: accuracy {100 * values['val_accuracy']:.2f}%, loss {values['val_loss']:.4f}, {count} images"
+        )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: the words after the program's name; `sys.argv` when not given.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input.
+    """
+    for message in (
+        ".*does not have many workers",  # the images are in memory
+        "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
+    ):
+        warnings.filterwarnings("ignore", message)
+    Command.main(Classifier, args)

@@ -1,0 +1,30 @@
+"""The verb compare: runs side by side on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gan_convnorm.compare.page import check_page, write_page
+from gan_convnorm.compare.runs import read_runs
+from gan_convnorm.errors import OneLineParser, one_line_errors
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input.
+    """
+    parser = OneLineParser(
+        prog="gan-convnorm compare",
+        description="One page with the scores, times, spectra, samples and differing configuration of some runs.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; seeds are taken together")
+    parser.add_argument("--out", type=Path, default=Path("compare.html"), help="page to write (default compare.html)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that this command has not written")
+    arguments = parser.parse_args(words)
+    with one_line_errors():
+        out: Path = arguments.out
+        check_page(out, overwrite=arguments.overwrite)  # before minutes of drawing
+        write_page(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
+    print(out)

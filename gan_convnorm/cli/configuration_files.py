@@ -1,0 +1,65 @@
+"""Configuration files that a person gives with --config, read before the parser reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.cli.command_words import values_of
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.plain_yaml import read_yaml
+from gan_convnorm.files.text import read_text
+
+__all__ = ["given_values", "read_configurations"]
+
+#: parts of a configuration
+SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
+
+
+def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the content of every --config file among the words; errors name the file, which jsonargparse's do not.
+
+    Raises:
+        BadInput: a file that is not there, not YAML, or has another form.
+    """
+    for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
+        if Path(name).exists():  # the parser reads a section from a file of its own
+            _mapping(Path(name))
+    return [_configuration(Path(name)) for name in values_of(words, "-c", "--config")]
+
+
+def given_values(
+    words: Sequence[str], files: Iterable[dict[str, Any]], section: str, name: str, *flags: str
+) -> list[str]:
+    """Return every value that a person gives one setting, in files and then on the command line.
+
+    Args:
+        words: of the command line.
+        files: content of the configuration files.
+        section: part of the configuration, "" for its top.
+        name: of the setting.
+        flags: its short flags.
+    """
+    parts = [file.get(section) or {} if section else file for file in files]
+    found = [str(part[name]) for part in parts if part.get(name) is not None]
+    return found + values_of(words, f"--{section}.{name}" if section else f"--{name}", *flags)
+
+
+def _configuration(path: Path) -> dict[str, Any]:
+    content = _mapping(path)
+    if "config" in content or "grids" in content:
+        raise BadInput(f"{path} is no configuration of a run; a study's file is for the verb study")
+    for name in SECTIONS:
+        if name in content and not isinstance(content[name], dict):
+            raise BadInput(f"{path} has {name}: {content[name]!r:.60}; expected a mapping with the settings of {name}")
+    return content
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    if path == Path():
+        raise BadInput("--config is empty; give a YAML file")
+    content = read_yaml(read_text(path, "a configuration file"), str(path))
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with keys such as model, data and trainer")
+    return content

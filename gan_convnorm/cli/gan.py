@@ -1,0 +1,238 @@
+"""The command line: a LightningCLI with short flags, whose first word may be left out."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from jsonargparse.typing import NonNegativeInt
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.cli import LightningArgumentParser
+from pytorch_lightning.loggers import Logger
+
+from gan_convnorm.callbacks import (
+    FidelityScores,
+    FiniteCheck,
+    ImageWriter,
+    Interruption,
+    RunReport,
+    SampleGrids,
+    SpectrumLog,
+    StepProgressBar,
+    TensorBoardCurves,
+)
+from gan_convnorm.cli.run_command import RunCommand
+from gan_convnorm.cli.run_errors import is_first_process
+from gan_convnorm.cli.trainer_settings import check_gan_settings, has_processes
+from gan_convnorm.data import ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import BETTER, EXTRACTORS
+from gan_convnorm.gan import GAN
+from gan_convnorm.inference import Prediction
+from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
+from gan_convnorm.strategies import NetworksDDP
+
+__all__ = ["main"]
+
+#: short flag -> the nested argument that it is another name of
+FLAGS = {
+    "--disc-norm": "model.disc_norm",
+    "--gen-norm": "model.gen_norm",
+    "--steps": "model.steps",
+    "--n-dis": "model.n_dis",
+    "--width": "model.width",
+    "--network": "model.network",
+    "--attention": "model.attention",
+    "--conditional": "model.conditional",
+    "--loss": "model.loss",
+    "--penalty": "model.penalty",
+    "--augmentation": "model.augmentation",
+    "--seed": "seed_everything",
+    "--out": "trainer.default_root_dir",
+    "--extractor": "scores.extractor",
+    "--extractor-weights": "scores.extractor_weights",
+    "--metrics": "scores.metrics",
+    "--protocol": "scores.protocol",
+    "--eval-every": "trainer.val_check_interval",
+    "--num-fake": "scores.num_fake",
+    "--accelerator": "trainer.accelerator",
+    "--devices": "trainer.devices",
+    "--num-nodes": "trainer.num_nodes",
+    "--precision": "trainer.precision",
+    "--compile": "model.compile_networks",
+    "--detect-anomaly": "trainer.detect_anomaly",
+}
+#: flags that need no value
+SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
+#: short flag -> argument of the chosen data module
+DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
+
+TRAINER_DEFAULTS = {
+    # The GAN counts generator steps and stops the trainer itself.
+    "max_epochs": -1,
+    "max_steps": -1,
+    "val_check_interval": 500,
+    "check_val_every_n_epoch": None,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+    "devices": 1,
+}
+
+
+class Command(RunCommand):
+    """LightningCLI with this project's flags, folders and callbacks."""
+
+    flags = FLAGS
+    data_flags = DATA_FLAGS
+    switches = SWITCHES
+    more_flags = ("--spectrum-every",)
+    linked = ("resolution", "channels", "num_classes", "seed")
+    sections = ("scores",)
+    options = ("spectrum_every",)
+    needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
+    default_trainer = TRAINER_DEFAULTS
+    description = "Train and score GANs."
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_lightning_class_args(FidelityScores, "scores")
+        parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
+        parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
+        parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "model.seed")
+        parser.link_arguments("seed_everything", "data.init_args.seed")
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        # Of every command, so that a run's config.yaml works with each.
+        parser.add_argument(
+            "--spectrum-every",
+            type=NonNegativeInt,
+            default=0,
+            help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
+        )
+        if subcommand == "predict":
+            parser.add_class_arguments(Prediction, help="Images and pictures")
+        return parser
+
+    def _settings(self) -> RunSettings:
+        settings = super()._settings()
+        scores = settings.sections["scores"]
+        # A file of weights, or an extractor that your own code has registered, is yours to give.
+        own = ["scores.extractor_weights"] if scores.pop("extractor_weights", None) else []
+        own += ["scores.extractor"] if scores["extractor"] not in EXTRACTORS else []
+        if "scores.extractor" in own:
+            del scores["extractor"]
+        return replace(settings, omitted=[*settings.omitted, *own])
+
+    def trained_config(self, command: str) -> dict[str, Any]:
+        config = super().trained_config(command)
+        scores = config.get("scores", {})
+        if scores.get("extractor_weights") or scores.get("extractor", "classifier") not in EXTRACTORS:
+            raise BadInput(
+                f"the checkpoint names the extractor {str(scores.get('extractor'))[:60]!r} with weights "
+                f"{str(scores.get('extractor_weights'))[:60]!r}, which a checkpoint must not choose"
+            )
+        if command == "predict":
+            config.setdefault("data", self._shapes())
+        return config
+
+    def check_resumed(self, checkpoint: dict[str, Any]) -> None:
+        config, step = self.config.fit, checkpoint["g_step"]
+        if config.model.steps < step:
+            raise BadInput(
+                f"--steps is {config.model.steps}, and the run has {step} G steps already; give {step} or more, or a "
+                "new run with --out"
+            )
+        super().check_resumed(checkpoint)
+        if config.model.steps == step and is_first_process():
+            print(f"nothing is left to train: the run has all its {step} G steps; more with --steps", flush=True)
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        check_gan_settings(config.trainer)
+        if self.subcommand == "predict" and not config.nearest:
+            shapes = self._shapes()
+            config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
+
+    def _shapes(self) -> dict[str, Any]:
+        """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
+        shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
+        path = f"{ImageData.__module__}.{ImageData.__qualname__}"
+        return {"class_path": path, "init_args": {**shapes, "batch_size": 1, "seed": 0}}
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        self.check_checkpoint()
+        if self.subcommand == "fit":
+            folder = self._fit_folder(config)
+            kwargs["default_root_dir"] = str(folder)
+            kwargs["logger"] = self._loggers(folder)
+            callbacks = self._fit_callbacks(folder)
+        else:
+            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+            callbacks = []
+            if self.subcommand == "predict":
+                self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
+                self.prediction.check(self.model.num_classes)
+                default = Path(config.ckpt_path).parent / "predict"
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, lock=True)
+                callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
+        self.trainer_defaults["callbacks"] = callbacks
+        plugins = self._get(self.config_init, "trainer")["plugins"] or []
+        kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
+        # The data repeat the batches themselves: Lightning would end the epoch and leave out the evaluations.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
+        if config.trainer.strategy in ("auto", "ddp") and has_processes(config.trainer):
+            kwargs["strategy"] = NetworksDDP()
+        return super().instantiate_trainer(**kwargs)
+
+    def check_data(self) -> None:
+        scoring: FidelityScores = self._get(self.config_init, "scores")
+        scoring.check_data(self.datamodule, self.model, scoring.protocol.split)
+
+    def default_loggers(self, folder: Path) -> list[Logger]:
+        return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
+
+    def run_name(self, config: Any) -> str:
+        norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
+        return f"{self.datamodule.name}-{norm}"
+
+    def _fit_callbacks(self, folder: Path) -> list[Callback]:
+        best = self._get(self.config, "scores").best
+        return [
+            *([] if self._get(self.config, "trainer").enable_progress_bar is False else [StepProgressBar()]),
+            FiniteCheck(),
+            SampleGrids(folder / "samples"),
+            *self._checkpoints(folder, best, BETTER[best], save_on_train_epoch_end=False),
+            Interruption(folder / LAST),
+            *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
+            RunReport(folder, self._config_text(), self._settings()),
+        ]
+
+    def predict(self, **kwargs: Any) -> None:
+        batches = self.prediction.batches(self.model.num_classes)
+        self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        if self.trainer.is_global_zero:
+            scores = self._get(self.config, "scores")
+            for path in self.prediction.write_pictures(
+                self.model, self.datamodule, scores.extractor, scores.extractor_weights, self.folder
+            ):
+                print(path, flush=True)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: the words after the program's name; `sys.argv` when not given.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
+            line for a run that had to stop.
+    """
+    Command.main(GAN, args)

@@ -1,0 +1,53 @@
+"""How a run on one or several processes ends: one line of the first process, and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from gan_convnorm.any_text import print_any_text
+from gan_convnorm.errors import fail, status_and_line
+from gan_convnorm.strategies import is_lost_process
+
+__all__ = ["is_first_process", "run_errors"]
+
+
+def is_first_process() -> bool:
+    """Of several that Lightning, torchrun or SLURM started; true for one alone."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+@contextlib.contextmanager
+def run_errors() -> Iterator[None]:
+    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
+
+    What Lightning says beside the results is held back.
+    """
+    print_any_text()
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.* is deprecated",  # between pytorch-lightning 2.6.6 and torch 2.14
+        "Checkpoint directory .* exists and is not empty",  # a resumed run's own
+        "The dirpath has changed from",  # a resumed run with --out, whose best score counts anew
+        "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
+    ):
+        warnings.filterwarnings("ignore", message)
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    try:
+        yield
+    except Exception as error:
+        found = status_and_line(error)
+        if found is None and is_lost_process(error):
+            reason = " ".join(str(error).split())[-160:]
+            fail(f"another process has ended or does not answer ({reason}); go on with --resume last on all", 1)
+        if found is None:
+            raise
+        status, line = found
+        if not is_first_process():
+            raise SystemExit(status) from error
+        fail(line, status)

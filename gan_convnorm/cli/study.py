@@ -1,0 +1,209 @@
+"""The verb study: FILE [flags] [-- more words for every run]."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
+from gan_convnorm.study.plan_file import read_plan
+from gan_convnorm.study.report import check_report, write_report
+from gan_convnorm.study.results import Result
+
+if TYPE_CHECKING:
+    from gan_convnorm.study.plan import Plan
+    from gan_convnorm.study.queue import Queue
+
+STUDIES = Path("checkpoints/runs/studies")
+#: and threads; more are a slip of the finger
+MOST_PROCESSES = 1024
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line.
+
+    Raises:
+        SystemExit: status 2 with one line on standard error for bad input, 1 where a worker died twice, 130 after
+            Ctrl-C or SIGTERM.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    split = words.index("--") if "--" in words else len(words)
+    arguments = _parser().parse_args(words[:split])
+    with one_line_errors():
+        status = _study(arguments, words[split + 1 :])
+    raise SystemExit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="gan-convnorm study",
+        description=(
+            "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
+            "The same command goes on after a kill, and several machines share one storage. "
+            "What follows -- is added to the command line of every run, such as -- --data.path photos."
+        ),
+    )
+    parser.add_argument("study", type=Path, help="the study's YAML file (docs/study.md)")
+    parser.add_argument("--out", type=Path, help=f"folder for runs and report (default {STUDIES}/NAME)")
+    parser.add_argument("--storage", help="database that the machines share, as SQLAlchemy writes it (default: in OUT)")
+    parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: one a core)")
+    parser.add_argument("--threads", type=int, help="CPU threads of a run (default: cores divided by workers)")
+    parser.add_argument("--smoke", action="store_true", help="a few steps of the first and last level of each factor")
+    parser.add_argument("--overwrite", action="store_true", help="replace a report's files that no study has written")
+    parser.add_argument("--report", action="store_true", help="write the report of what is there, and run nothing")
+    return parser
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
+    plan = read_plan(arguments.study)
+    if arguments.smoke:
+        plan = plan.for_smoke()
+    given = arguments.threads
+    threads = max(1, _cores() // max(1, arguments.workers)) if given is None else given
+    for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
+        if not 1 <= value <= MOST_PROCESSES:
+            raise BadInput(f"{flag} is {value}; expected 1 to {MOST_PROCESSES}")
+    if importlib.util.find_spec("optuna") is None:
+        raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
+    out: Path = arguments.out or STUDIES / plan.name
+    storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
+    made = _claim(out, arguments.storage is None)
+    check_report(out, overwrite=arguments.overwrite)  # before any run
+    from gan_convnorm.study.queue import Queue
+    from gan_convnorm.study.storage import storage_errors
+
+    points = plan.points()
+    display = _Display(len(points))
+    try:
+        queue = Queue(
+            plan.name,
+            points,
+            storage,
+            out / "runs",
+            workers=arguments.workers,
+            threads=threads,
+            words=words,
+            tell=display.tell,
+        )
+    except BadInput:
+        for folder in made:
+            with contextlib.suppress(OSError):  # another study's by now
+                folder.rmdir()
+        raise
+    with storage_errors(storage):
+        return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
+
+
+def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool, overwrite: bool) -> int:
+    """Run what is left, write the report of what is there, and return the exit status."""
+    display.start(done=len(queue.results()))
+    status = 0
+    try:
+        if not report:
+            queue.run(display.finished)
+    except KeyboardInterrupt:
+        status = 130
+    finally:
+        display.close()
+    results = queue.results()
+    if results:
+        floor = queue.study.user_attrs.get("floor")
+        if floor is None and status == 0:
+            floor = _floor(queue)
+            if floor is not None:
+                queue.study.set_user_attr("floor", floor)
+        failed = queue.failed()
+        for path in write_report(plan, results, out, floor=floor, failed=failed, overwrite=overwrite):
+            print(path, flush=True)
+    for label in queue.failed():
+        print(f"not there, its worker died twice: {label}", file=sys.stderr)
+        status = status or 1
+    if status == 130 or report:
+        total = len(queue.points)
+        print(f"{len(results)} of {total} runs are done; the same command without --report goes on", flush=True)
+    return status
+
+
+def _claim(out: Path, embedded: bool) -> list[Path]:
+    """Make the study's folder, unless it is there; return the folders that were made, inner first.
+
+    Raises:
+        BadInput: it cannot be written, or holds something else.
+    """
+    try:
+        made = [folder for folder in (out, *out.parents) if not folder.exists()]
+        out.mkdir(parents=True, exist_ok=True)
+        strange = [p.name for p in out.iterdir() if not (out / "study.db").exists() and p.name != "runs"]
+    except OSError as error:
+        raise BadInput(f"the folder {out} cannot be written ({error.strerror}); choose another with --out") from error
+    if embedded and strange:
+        raise BadInput(f"the folder {out} has {strange[0]} and no study.db; choose another with --out")
+    return made
+
+
+def _floor(queue: Queue) -> dict[str, Any] | None:
+    """Score real images in a process of its own: this one imports no torch."""
+    runs = (queue.out / name for name in queue.points)
+    folder = next((run for run in runs if (run / "config.yaml").exists()), None)
+    if folder is None:
+        return None
+    # A run's folder may be a stranger's, so it names no code: the study's file and the command line do.
+    classes = {str(p.config["data"].get("class_path")) for p in queue.points.values() if _has_data(p.config)}
+    classes |= {word.removeprefix("--data=") for word in queue.words}
+    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(classes)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        print(f"warning: the floor could not be scored ({lines[-1]})", file=sys.stderr)
+        return None
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _has_data(config: dict[str, Any]) -> bool:
+    return isinstance(config.get("data"), dict)
+
+
+class _Display:
+    """One bar for all runs, and a line for each that ends."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.bar: Any = None
+        self.lock = threading.Lock()
+
+    def start(self, done: int) -> None:
+        from tqdm import tqdm
+
+        self.bar = tqdm(total=self.total, initial=done, unit="run", disable=None)
+        self.tell(f"{done} of {self.total} runs are done")
+
+    def finished(self, result: Result) -> None:
+        fid = f"FID {result.final['fid']:.2f}" if "fid" in result.final else f"stopped, {result.reason}"
+        seconds = f", {result.seconds:.0f} s" if result.seconds is not None else ""
+        rate = f"n_dis {result.n_dis}, learning rate {result.learning_rate:g}"
+        with self.lock:
+            self.bar.update()
+            self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {fid}{seconds}")
+
+    def tell(self, line: str) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(line)
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,115 @@
+"""Plain values read from a file, checked before anything is built from them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal, get_args, get_origin
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["check_arguments", "is_plain"]
+
+DEPTH = 8
+TEXT = 4096  # characters
+
+
+def is_plain(value: Any, depth: int = DEPTH) -> bool:
+    """Return whether a value is made of None, bool, int, finite float, short text, lists and dicts with text keys."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return len(value) <= TEXT
+    if value is None or isinstance(value, (bool, int)):
+        return True
+    if depth and isinstance(value, (list, tuple)):
+        return all(is_plain(part, depth - 1) for part in value)
+    if depth and isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(part, depth - 1) for key, part in value.items())
+    return False
+
+
+def check_arguments(function: Callable[..., Any], values: Any, source: object) -> dict[str, Any]:
+    """Return the keyword arguments for a function, when it has such arguments of such types.
+
+    Args:
+        function: a function or class whose parameters are annotated.
+        values: the arguments by name.
+        source: where they come from, for the message.
+
+    Raises:
+        BadInput: not a dict; an argument that the function does not have, or lacks; a value of another type.
+    """
+    if not isinstance(values, dict):
+        raise BadInput(f"{source} are {_shown(values)}; expected plain values by name")
+    if (odd := _first_odd(values)) is not None:
+        raise BadInput(
+            f"{source} have {odd[0]} {_shown(odd[1])}; expected plain values by name, finite and not too deep"
+        )
+    target = function.__init__ if inspect.isclass(function) else function
+    parameters = inspect.signature(function).parameters
+    try:
+        annotations = typing.get_type_hints(target)
+    except NameError:  # your own class, whose annotations are imported for type checkers alone
+        annotations = {}
+    for name, value in values.items():
+        if name not in parameters:
+            raise BadInput(f"{source} have {name[:60]!r}, which this version does not know")
+        if name in annotations and not _fits(value, annotations[name]):
+            raise BadInput(f"{source} have {name} {_shown(value)}; expected {_words(annotations[name])}")
+    needed = [
+        name
+        for name, p in parameters.items()
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    missing = [name for name in needed if name not in values]
+    if missing:
+        raise BadInput(f"{source} lack {', '.join(missing)}")
+    return values
+
+
+def _first_odd(values: dict[Any, Any], above: str = "") -> tuple[str, Any] | None:
+    """Return the first value that is not plain, by its dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict) and not is_plain(value) and above.count(".") < DEPTH:
+            return _first_odd(value, f"{above}{str(name)[:40]}.")
+        if not isinstance(name, str) or not is_plain(value):
+            return f"{above}{str(name)[:40]}", value
+    return None
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if annotation is Any:
+        return True
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, each) for each in get_args(annotation))
+    if origin is Literal:
+        return value in get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return value is None
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin in (list, tuple):
+        inner = get_args(annotation)[0] if get_args(annotation) else Any
+        return isinstance(value, (list, tuple)) and all(_fits(each, inner) for each in value)
+    return isinstance(value, origin or annotation)
+
+
+def _words(annotation: Any) -> str:
+    if get_origin(annotation) in (types.UnionType, typing.Union):
+        return " or ".join(map(_words, get_args(annotation)))
+    if get_origin(annotation) is Literal:
+        return "one of " + ", ".join(map(str, get_args(annotation)))
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    return names.get(annotation, str(getattr(annotation, "__name__", annotation)))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if is_plain(value) or isinstance(value, float) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,48 @@
+"""Saved weights compared with the module that they are for."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+
+__all__ = ["check_finite", "check_weights"]
+
+
+def check_finite(saved: dict[str, Tensor]) -> None:
+    """Raise unless saved weights are finite.
+
+    Raises:
+        BadInput: names the first that has NaN or infinite values.
+    """
+    for name, value in saved.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            raise BadInput(
+                f"the checkpoint's {name!r} holds NaN or infinite values, so nothing can be made of it; use an earlier "
+                "checkpoint"
+            )
+
+
+def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
+    """Raise unless saved weights are a module's, and finite.
+
+    Raises:
+        BadInput: names the first weight that differs, and how, or that has NaN or infinite values.
+    """
+    check_finite(saved)
+    own = module.state_dict()
+    for name, value in own.items():
+        if name not in saved:
+            raise BadInput(f"the checkpoint has no {name!r}; it was saved by another version of this program")
+        found = saved[name]
+        if not isinstance(found, Tensor) or found.is_floating_point() != value.is_floating_point():
+            kind = str(found.dtype) if isinstance(found, Tensor) else type(found).__name__
+            raise BadInput(f"the checkpoint's {name!r} is a {kind}; expected a tensor of {value.dtype}")
+        if found.shape != value.shape:
+            raise BadInput(
+                f"the checkpoint's {name!r} has the shape {tuple(found.shape)}, and {tuple(value.shape)} is expected"
+            )
+    for name in saved:
+        if name not in own:
+            raise BadInput(f"the checkpoint has {name!r}, which is not known; another version of this program saved it")

@@ -1,0 +1,1 @@
+"""Circular grids, real Fourier transforms as matrix products, power spectra of kernels; knows no layer."""

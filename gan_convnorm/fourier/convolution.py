@@ -1,0 +1,229 @@
+"""A convolution and one filter per channel on a circular grid at once, frequency by frequency, then a crop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan_convnorm.fourier.circular_grid import (
+    Crop,
+    add_bias,
+    bias_gradient,
+    complex_dtype,
+    differentiable_gradients,
+    half_grid_weights,
+    memory_format_of,
+    part_elements,
+    parts,
+    read,
+    spatial,
+)
+from gan_convnorm.fourier.matrix_transform import memory, pixels_to_spectra, spectra_to_pixels
+
+__all__ = ["convolve_in_fourier", "convolve_reference"]
+
+
+def convolve_in_fourier(
+    image: Tensor,
+    weight: Tensor,
+    responses: Tensor,
+    bias: Tensor | None,
+    grid: Sequence[int],
+    fold: Sequence[int],
+    crop: Crop,
+) -> Tensor:
+    """The convolution with every kernel and a filter per channel on a circular grid, cropped, plus the bias.
+
+    A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
+    kernel's spectra are no larger than the images'. Of every `fold` pixels one is computed: the interleaved parts of an
+    image are so many images on the folded grid, and the output's transforms are as much smaller.
+
+    Args:
+        image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.
+        weight: shape (C_out, C_in, *kernel_size).
+        responses: what each tap adds to the output's spectrum, shape (C_out, frequencies, interleaved parts, taps),
+            from `tap_responses`.
+        bias: shape (C_out), or None.
+        grid: size of the folded grid.
+        fold: pixels of the image to one of the grid, a number per dimension.
+        crop: the pixels of the folded grid that are wanted.
+
+    Returns:
+        Shape (B, C_out, *counts of the crop), channels last if image or weight are.
+    """
+    return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
+
+
+def convolve_reference(
+    image: Tensor,
+    weight: Tensor,
+    responses: Tensor,
+    bias: Tensor | None,
+    grid: Sequence[int],
+    fold: Sequence[int],
+    crop: Crop,
+) -> Tensor:
+    """`convolve_in_fourier` in plain operations."""
+    axes = spatial(len(grid))
+    padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
+    padded = torch.nn.functional.pad(image, padding[::-1])
+    interleaved = torch.stack([padded[:, *_every(start, fold)] for start in _starts(fold)], dim=1)
+    spectra = torch.fft.rfftn(interleaved, dim=axes).flatten(3)
+    kernels = torch.einsum("kfpt,kjt->kfpj", responses, weight.flatten(2).to(responses.dtype))
+    half = (*grid[:-1], grid[-1] // 2 + 1)
+    filtered = torch.einsum("bpjf,kfpj->bkf", spectra, kernels).unflatten(2, half)
+    return add_bias(read(torch.fft.irfftn(filtered, s=tuple(grid), dim=axes), crop), bias)
+
+
+class _ConvolveInFourier(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        image: Tensor,
+        weight: Tensor,
+        responses: Tensor,
+        bias: Tensor | None,
+        grid: tuple[int, ...],
+        fold: tuple[int, ...],
+        crop: Crop,
+    ) -> Tensor:
+        ctx.save_for_backward(image, weight, responses, bias)
+        ctx.grid, ctx.fold, ctx.crop = grid, fold, crop
+        spectra = _to_frequencies(image, grid, fold)
+        filtered = memory.take("filtered", spectra, (*spectra.shape[:2], weight.shape[0]))
+        for part, kernels in _kernel_spectra(weight, responses):
+            torch.bmm(spectra[part], kernels.mT, out=filtered[part])
+        shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
+        memory_format = memory_format_of(image, weight)
+        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
+        for rows in parts(filtered, dim=1):
+            _read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
+        if bias is not None:
+            output += bias.view(-1, *[1] * len(crop))
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        image, weight, responses, bias = ctx.saved_tensors
+        grid, fold, crop = ctx.grid, ctx.fold, ctx.crop
+        if torch.is_grad_enabled():
+            inputs = (image, weight, responses, bias)
+            found = differentiable_gradients(convolve_reference, inputs, (grid, fold, crop), gradient)
+            return *found, None, None, None
+        needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
+        incoming = memory.take("filtered", responses, (responses.shape[1], *gradient.shape[:2]))
+        for rows in parts(gradient):
+            _write_spectra(incoming[:, rows].unsqueeze(2), gradient[rows].movedim(1, -1), grid, crop)
+        spectra = _to_frequencies(image, grid, fold, conjugate=True)
+        weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
+        conjugate = responses.conj().resolve_conj()
+        taps = weight.flatten(2).to(responses.dtype)
+        to_taps = torch.zeros_like(taps.mT) if needs_weight else None
+        to_responses = torch.empty_like(responses) if needs_responses else None
+        for part, kernels in _kernel_spectra(weight, conjugate):
+            if needs_weight or needs_responses:
+                # (frequencies, C_out, parts, C_in): of conj(a) b, b's gradient.
+                to_kernels = torch.bmm(incoming[part].mT, spectra[part]).mul_(weights[part, None, None])
+                to_kernels = to_kernels.transpose(0, 1).reshape(weight.shape[0], -1, weight.shape[1])
+                if to_responses is not None:
+                    to_responses[:, part] = torch.bmm(to_kernels, taps).view(to_responses[:, part].shape)
+                if to_taps is not None:
+                    to_taps.baddbmm_(conjugate[:, part].flatten(1, 2).mT, to_kernels)
+            if needs_image:
+                # The image's spectrum has served: its gradient takes its place.
+                torch.bmm(incoming[part], kernels, out=spectra[part])
+        to_image = _to_images(image, spectra, grid, fold) if needs_image else None
+        to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
+        to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
+        return to_image, to_weight, to_responses, to_bias, None, None, None
+
+
+def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Blocks of frequencies and the filtered kernels' spectra there: all at once would not fit.
+
+    Of shape (frequencies, C_out, parts * C_in).
+    """
+    taps = weight.flatten(2).mT.to(responses.dtype)
+    _, frequencies, interleaved, _ = responses.shape
+    size = max(1, part_elements(weight) // (4 * interleaved * weight.shape[0] * weight.shape[1]))
+    for first in range(0, frequencies, size):
+        part = slice(first, first + size)
+        own = responses[:, part].flatten(1, 2)
+        kernels = memory.take("kernels", own, (*own.shape[:2], taps.shape[2]))
+        torch.bmm(own, taps, out=kernels)
+        yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
+
+
+def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
+    """Spectra of an image's interleaved parts, (frequencies, B, parts * C): matrices over batch and channel."""
+    count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
+    shape = (count, image.shape[0], math.prod(fold), image.shape[1])
+    spectra = memory.take("spectra", image, shape, complex_dtype(image))
+    counts = _largest_part(image, fold)
+    for rows in parts(image):
+        pixels = image[rows].movedim(1, -1)
+        if math.prod(fold) > 1:
+            interleaved = memory.take("interleaved", pixels, (len(pixels), math.prod(fold), *counts, image.shape[1]))
+            for index, start in enumerate(_starts(fold)):
+                own = pixels[_every(start, fold)]
+                if own.shape[1:-1] != counts:
+                    interleaved[:, index] = 0
+                interleaved[:, index][tuple(map(slice, own.shape))] = own
+            pixels = interleaved.flatten(0, 1)
+        _write_spectra(spectra[:, rows], pixels, grid, [(0, n, 1) for n in counts], conjugate)
+    return spectra.flatten(2)
+
+
+def _to_images(image: Tensor, spectra: Tensor, grid: Sequence[int], fold: Sequence[int]) -> Tensor:
+    """The transpose of `_to_frequencies`, up to the half grid's weights: images such as `image`."""
+    found = torch.empty_like(image)
+    inside = [(0, n, 1) for n in _largest_part(image, fold)]
+    for rows in parts(image):
+        pixels = found[rows].movedim(1, -1)
+        own = spectra[:, rows].unflatten(2, (-1, image.shape[1]))
+        if math.prod(fold) == 1:
+            _read_pixels(own, grid, inside, pixels)
+            continue
+        interleaved = _read_pixels(own, grid, inside).unflatten(0, (len(pixels), -1))
+        for index, start in enumerate(_starts(fold)):
+            part = pixels[_every(start, fold)]
+            part.copy_(interleaved[:, index][tuple(map(slice, part.shape))])
+    return found
+
+
+def _largest_part(image: Tensor, fold: Sequence[int]) -> torch.Size:
+    """Size of the first of the interleaved parts; another may be a pixel smaller."""
+    return torch.Size(-(-n // s) for n, s in zip(image.shape[2:], fold, strict=True))
+
+
+def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
+    """Into (frequencies, B, parts, C) the spectra of pixels, (B * parts, *counts, C)."""
+    found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
+    real, imaginary = found.unflatten(0, spectra.shape[1:3]).permute(2, 3, 0, 1, 4)
+    torch.complex(real, imaginary, out=spectra)
+
+
+def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
+    """Of (frequencies, B, parts, C) the pixels, (B * parts, *counts, C); `out`, of that shape, with any strides."""
+    _, images, interleaved, channels = spectra.shape
+    parts_first = torch.view_as_real(spectra).permute(1, 2, 4, 0, 3)
+    split = memory.take("split", parts_first, parts_first.shape).copy_(parts_first)
+    half = (*grid[:-1], grid[-1] // 2 + 1)
+    split = split.view(images * interleaved, 2, *half, channels)
+    if out is None or not out.is_contiguous():
+        found = spectra_to_pixels(split, grid, crop)
+        return found if out is None else out.copy_(found)
+    return spectra_to_pixels(split, grid, crop, out)
+
+
+def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
+    return list(product(*map(range, fold)))
+
+
+def _every(start: Sequence[int], fold: Sequence[int]) -> tuple[slice, ...]:
+    return (slice(None), *(slice(first, None, step) for first, step in zip(start, fold, strict=True)))

@@ -1,0 +1,141 @@
+"""A trained generator alone: safetensors, with a JSON file that says what it is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.plain_json import read_json
+from gan_convnorm.files.plain_values import check_arguments
+from gan_convnorm.files.text import read_text
+from gan_convnorm.files.trust import check_trusted, code_names
+from gan_convnorm.files.weights import check_weights
+from gan_convnorm.gan.sampling import Sampler
+from gan_convnorm.networks.registry import find_networks
+
+__all__ = ["WEIGHTS", "TrainedGenerator", "read_generator", "write_generator"]
+
+WEIGHTS = "generator.safetensors"
+
+
+class TrainedGenerator(Sampler, nn.Module):
+    """A generator without its discriminator: `sample` and `decode` as a `GAN` has them.
+
+    Args:
+        description: what `write_generator` wrote: "network", a key of `NETWORKS`; "arguments", of its generator's
+            constructor; "seed", of the run; "g_step", how long it was trained; "weights", ema or raw; and whatever
+            else was known of it.
+    """
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        super().__init__()
+        self.description = description
+        network: Any = find_networks(description["network"]).generator
+        self.generator = network(**description["arguments"]).to(memory_format=torch.channels_last)
+        self.latent_dim = self.generator.latent_dim
+        self.num_classes = self.generator.num_classes
+        self.seed = description["seed"]
+        self.g_step = description["g_step"]
+
+    def generator_with(self, *, ema: bool) -> nn.Module:
+        """The network; only the weights that were exported are there."""
+        if ema != (self.description["weights"] == "ema"):
+            found = "averaged" if ema is False else "current"
+            raise BadInput(
+                f"the export holds the {found} weights alone; give ema={not ema}, or export the others "
+                "from the checkpoint"
+            )
+        return self.generator
+
+
+def write_generator(network: nn.Module, description: dict[str, Any], folder: Path) -> list[Path]:
+    """Write `folder`/generator.safetensors and generator.json.
+
+    Args:
+        network: the generator.
+        description: see `TrainedGenerator`.
+        folder: exists.
+
+    Returns:
+        The two files.
+    """
+    from safetensors.torch import save_file
+
+    path = folder / WEIGHTS
+    # Copies: safetensors refuses tensors that share memory or are not contiguous.
+    tensors = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    with atomic_write(path) as part:
+        save_file(tensors, part, {"format": "pt"})
+    with atomic_write(path.with_suffix(".json")) as part:
+        part.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return [path, path.with_suffix(".json")]
+
+
+def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
+    """Return the generator that `write_generator` wrote.
+
+    Args:
+        path: the folder, or its .safetensors file; the JSON file lies beside it.
+        trust: modules that the JSON file may name.
+
+    Raises:
+        BadInput: a missing, damaged or foreign file; code that is not trusted; NaN weights.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = path / WEIGHTS if path.is_dir() else path
+    beside = path.with_suffix(".json")
+    for file in (path, beside):
+        if not file.is_file():
+            raise BadInput(
+                f"there is no {file}; expected a folder with {WEIGHTS} and {beside.name}, as "
+                "python train_gan.py export writes it"
+            )
+    description = _read_description(beside, trust)
+    try:
+        module = TrainedGenerator(description)
+    except BadInput:
+        raise
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise BadInput(f"{beside} does not describe a generator of this version ({str(error)[:200]})") from error
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
+    check_weights(module.generator, tensors)
+    module.generator.load_state_dict(tensors)
+    return module.eval()
+
+
+def _read_description(path: Path, trust: Sequence[str]) -> dict[str, Any]:
+    found = read_json(read_text(path, "what python train_gan.py export writes"), str(path))
+    entries = inspect.signature(_description).parameters
+    known = {name: found[name] for name in entries if name in found} if isinstance(found, dict) else found
+    description = check_arguments(_description, known, path)
+    arguments = description["arguments"]
+    names = code_names(description["network"]) + code_names(str(arguments.get("norm")))
+    check_trusted(names, trust, path)
+    generator = find_networks(description["network"]).generator
+    check_arguments(generator, arguments, f"the generator's arguments in {path}")
+    if description["weights"] not in ("ema", "raw") or description["g_step"] < 0:
+        raise BadInput(
+            f"{path} says weights {description['weights']!r:.20} of step {description['g_step']}; expected ema or raw, "
+            "of step 0 or later"
+        )
+    return {**found, **description}
+
+
+def _description(network: str, arguments: dict[str, Any], seed: int, g_step: int, weights: str) -> None:
+    """Name the entries that the JSON file must have, and their types, for `check_arguments`."""

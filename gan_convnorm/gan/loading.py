@@ -1,0 +1,39 @@
+"""A trained GAN or generator from the file it was saved to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from gan_convnorm.gan import GAN
+from gan_convnorm.gan.generator_file import TrainedGenerator, read_generator
+
+__all__ = ["load"]
+
+
+def load(
+    path: str | PathLike[str], device: torch.device | str = "cpu", *, trust: Sequence[str] = ()
+) -> GAN | TrainedGenerator:
+    """Return a trained generator, in evaluation mode: `load(path).sample(64)` gives 64 images.
+
+    The file chooses no code: it may name the normalizations and networks of this package alone, and modules in `trust`.
+
+    Args:
+        path: a .ckpt file that a run has written; or an exported generator, a folder or its .safetensors file.
+        device: where it runs.
+        trust: modules of your own that the file may name, such as ("my_norms",).
+
+    Returns:
+        The whole GAN of a checkpoint, the generator alone of an export; both have `sample`, `decode`, `latent_dim`,
+        `num_classes`.
+
+    Raises:
+        BadInput: no file; a damaged or foreign one; one that names code that is not trusted.
+    """
+    path = Path(path)
+    if path.is_dir() or path.suffix == ".safetensors":
+        return read_generator(path, trust).to(device)
+    return GAN.load_from_checkpoint(path, device, trust=trust)

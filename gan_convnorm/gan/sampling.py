@@ -1,0 +1,108 @@
+"""Images from a generator: numbered, so that who makes which does not matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.images.pixels import images_to_bytes
+from gan_convnorm.noise import BLOCK, numbered_noise
+
+__all__ = ["Sampler"]
+
+
+class Sampler:
+    """What a module with a generator can do with it; a base class beside a module.
+
+    Attributes:
+        latent_dim: length of the noise vectors.
+        num_classes: None for a generator without classes.
+        seed: of the noise, where none is given.
+    """
+
+    latent_dim: int
+    num_classes: int | None
+    seed: int
+
+    def generator_with(self, *, ema: bool) -> nn.Module:
+        """The network with the averaged weights, or with the current ones."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        labels: Tensor | int | None = None,
+        seed: int | None = None,
+        ema: bool = True,
+        first: int = 0,
+        truncation: float | None = None,
+        batch_size: int = BLOCK,
+    ) -> Tensor:
+        """Images from the generator in evaluation mode.
+
+        Image i depends on the seed, on i and on its label alone, up to rounding: not on `n`, `first` or `batch_size`.
+
+        Args:
+            n: number of images.
+            labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
+                given.
+            seed: seeds the noise; the run's seed when not given.
+            ema: from the averaged weights, else from the current ones.
+            first: number of the first image in the endless series of this seed.
+            truncation: noise from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section 3.1);
+                the smaller, the less various the images.
+            batch_size: images in one forward pass.
+
+        Returns:
+            uint8, shape (n, C, H, W), on the CPU.
+
+        Raises:
+            BadInput: labels where there are no classes, of another shape, or out of range; a truncation of 0 or below;
+                weights that are not there.
+        """
+        for name, value, least in (("n", n, 1), ("first", first, 0), ("batch_size", batch_size, 1)):
+            if value < least:
+                raise BadInput(f"{name} is {value}, and must be {least} or more")
+        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
+        of_class = self._labels(n, labels, first)
+        return self.decode(noise, of_class, ema=ema, batch_size=batch_size)
+
+    @torch.no_grad()
+    def decode(
+        self, noise: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
+    ) -> Tensor:
+        """Images from noise (n, latent_dim), and labels (n,) where there are classes; see `sample`."""
+        if not torch.isfinite(noise).all():
+            raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
+        network = self.generator_with(ema=ema)
+        own: Any = next(network.parameters())
+        was_training = network.training
+        network.eval()
+        try:
+            batches = []
+            for rows in torch.arange(len(noise)).split(batch_size):
+                part = None if labels is None else labels[rows].to(own.device)
+                made = network(noise[rows].to(own.device, own.dtype), part)
+                batches.append(images_to_bytes(made).cpu())
+        finally:
+            network.train(was_training)
+        return torch.cat(batches)
+
+    def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:
+        if self.num_classes is None:
+            if labels is not None:
+                raise BadInput("labels are given, and this generator was trained without classes")
+            return None
+        if labels is None:
+            return torch.arange(first, first + n) % self.num_classes
+        chosen = torch.as_tensor(labels).expand(n) if isinstance(labels, int) else labels
+        if chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
+            raise BadInput(
+                f"labels are {str(labels)[:60]}; expected {n} whole numbers from 0 to {self.num_classes - 1}"
+            )
+        return chosen

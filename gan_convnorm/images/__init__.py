@@ -1,0 +1,1 @@
+"""Images: files and folders of them, arrays, grids, and how pixels become numbers."""

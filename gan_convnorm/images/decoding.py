@@ -1,0 +1,181 @@
+"""One image file: the kinds that are read, and how its pixels become bytes; the same in training and in scoring."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from PIL import features
+
+from gan_convnorm.files.kinds import HEAD, looks_like
+from gan_convnorm.images.headers import bits_per_channel
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "ENDINGS",
+    "FORMATS",
+    "MOST_PIXELS",
+    "BadImage",
+    "decode",
+    "file_stamp",
+    "kind_of_file",
+    "to_square",
+]
+
+#: Pillow's formats that are read -> endings of their files' names. Formats that start other programs (EPS), that hold
+#: no pixels (PDF, HDF5) or that any bytes may pass for (TGA) are not read
+FORMATS = {
+    "PNG": ("png", "apng"),
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
+    "WEBP": ("webp",),
+    "BMP": ("bmp",),
+    "DIB": ("dib",),
+    "GIF": ("gif",),
+    "TIFF": ("tif", "tiff"),
+    "PPM": ("ppm", "pgm", "pbm", "pnm"),
+    "QOI": ("qoi",),
+    **({"AVIF": ("avif",)} if "avif" in features.modules and features.check("avif") else {}),
+    **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
+}
+ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
+#: EXIF's values for images that are not upright
+TURNED = range(2, 9)
+ORIENTATION = 0x0112
+#: longest side of square images; a million pixels a side take 3 TB
+MOST_PIXELS = 8192
+
+
+class BadImage(Exception):  # noqa: N818 - the file is at fault
+    """The reason, in a few words without the file's name, why it cannot be used."""
+
+
+def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
+    """Return the first picture of a file, with 8 bits a channel, upright.
+
+    As torch-fidelity does it, an alpha channel is dropped, grey repeated to three channels and CMYK converted without
+    its colour profile. Unlike it, this turns the picture as its EXIF orientation says.
+
+    Args:
+        file: a path, or an open binary file.
+        mode: "RGB" or "L".
+
+    Returns:
+        The picture, and all that was converted, each as a predicate of "3 images ...".
+
+    Raises:
+        BadImage: it cannot be decoded, or has more than 8 bits a channel.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with _opened(file) as stream:
+            if (bits := bits_per_channel(stream)) > 8:
+                raise BadImage(f"more than 8 bits a channel, {bits} by its header; convert it to 8 bits")
+            stream.seek(0)
+            try:
+                recognized = Image.open(stream, formats=tuple(FORMATS))
+            except UnidentifiedImageError as error:
+                stream.seek(0)
+                raise BadImage(_unrecognized(stream.read(HEAD))) from error
+            with recognized as opened:
+                image: Image.Image = opened
+                if image.mode[0] in "IF":
+                    raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
+                notes = _notes(image, mode)
+                if _orientation(image) in TURNED:
+                    notes.append("are turned upright, as their EXIF orientation says (torch-fidelity does not)")
+                    image = ImageOps.exif_transpose(image)
+                # Pillow warns of what the notes say already.
+                image.info.pop("transparency", None)
+                return image.convert(mode), notes
+    except BadImage:
+        raise
+    except Image.DecompressionBombError as error:
+        raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
+    except Exception as error:  # decoders raise whatever the damage provokes
+        reason = " ".join((str(error) or type(error).__name__).split())[:100]
+        raise BadImage(f"damaged: {reason}") from error
+
+
+def _unrecognized(head: bytes) -> str:
+    kind = looks_like(head)
+    known = any(word in kind for word in ("JPEG file", "PNG", "GIF", "WebP", "TIFF", "PNM", "BMP", "QOI"))
+    return f"looks like {kind}{', damaged or of a rare kind' if known else ''}"
+
+
+@contextlib.contextmanager
+def _opened(file: Any) -> Iterator[BinaryIO]:
+    """Open a path if it is a regular file: a named pipe would be waited for without end."""
+    if not isinstance(file, (str, os.PathLike)):
+        yield file
+        return
+    try:
+        mode = os.stat(file).st_mode  # noqa: PTH116 - a million of them
+        if not stat.S_ISREG(mode):
+            raise BadImage(f"{kind_of_file(mode)}, not a regular file")
+        stream = open(file, "rb")  # noqa: PTH123, SIM115
+    except FileNotFoundError as error:
+        raise BadImage("the file is gone, or is a link to nothing") from error
+    except OSError as error:
+        raise BadImage(f"cannot be opened: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+def kind_of_file(mode: int) -> str:
+    """Return the kind of a file that is not regular, by its mode."""
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((name for test, name in kinds if test(mode)), "a special file")
+
+
+def _notes(image: Image, mode: str) -> list[str]:
+    notes = []
+    if getattr(image, "is_animated", False):
+        notes.append("have several pictures (frames or pages), of which the first is taken")
+    if image.mode == "CMYK":
+        notes.append("are CMYK, converted to RGB without a colour profile")
+    if "A" in image.mode.upper().replace("LAB", "") or "transparency" in image.info:
+        notes.append("have an alpha channel, which is dropped")
+    elif image.mode == "1":
+        notes.append("are black and white")
+    elif mode == "RGB" and image.mode == "L":
+        notes.append("are grey, repeated to three channels")
+    elif mode == "L" and image.mode != "L":
+        notes.append("are coloured, made grey")
+    return notes
+
+
+def _orientation(image: Image) -> int:
+    """Return the EXIF orientation, 1 where there is none that can be read."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF data is no reason to lose the picture
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def file_stamp(path: str) -> str:
+    """Return what changes with the file: its size and its time."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+        return f"{status.st_size} {status.st_mtime_ns}"
+    except OSError:
+        return "missing"  # decoding names it
+
+
+def to_square(image: Any, side: int) -> Any:
+    """Resize the shorter side to `side` pixels (bilinear, antialiased) and crop the centre; a PIL image or a tensor."""
+    from torchvision.transforms import functional as tv
+
+    return tv.center_crop(tv.resize(image, side), side)

@@ -1,0 +1,182 @@
+"""ConvNorm with the arithmetic of the code of 2021, to compare with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.circular_grid import (
+    autocast_off,
+    exact_dtype,
+    memory_format_of,
+    to_pixels,
+    to_spectrum,
+    transformed,
+)
+from gan_convnorm.fourier.power_spectrum import direct_power_spectrum
+from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images, check_number
+from gan_convnorm.layers.parametrized import recomputing
+
+__all__ = ["OriginalConvNorm2d"]
+
+#: input channels whose kernels are transformed at once
+CHANNELS = 16
+
+
+class OriginalConvNorm2d(nn.Conv2d):
+    """Bounds ||Q_k|| <= 1 before an affine and a BatchNorm that undo it: the layer of the authors' code, as a whole.
+
+    In this order (github.com/shengliu66/ConvNorm, models/prec_conv.py): full correlation and bias; multiplication by
+    V_k = (S_k + eps)^(-1/2) on that grid, without gradient to the weights through V; crop; stride; a depthwise
+    convolution of the kernel's size with torch's default initialization and a bias; BatchNorm. In evaluation V is a
+    running average with the factor f_t = max((1 + cos(pi t / 40000)) / 2, 0.01), t from 1, started at zero. The buffer
+    has the grid's shape, so a checkpoint evaluates at the resolution it was trained at and no other.
+
+    The first eleven arguments are those of `torch.nn.Conv2d`. S_k is summed over the kernels' own transforms, as the
+    authors do: with eps = 0 nothing else keeps it above zero. Where it is exactly zero, V_k is zero, not infinite.
+
+    Args:
+        eps: 0 in the authors' code.
+        affine: with the depthwise convolution, and learned scale and shift in the BatchNorm.
+        batch_norm: with the BatchNorm.
+        momentum: a constant factor in place of f_t.
+
+    Raises:
+        BadInput: a geometry or an option value that no layer has, or with which the authors' code fails or is silently
+            wrong: kernels that are not square and odd, dilation, padding above k - 1 or other than zeros; in evaluation
+            an image of another resolution, or torch.export with a dynamic height or width.
+    """
+
+    running_preconditioner: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros"] = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        eps: float = 0.0,
+        affine: bool = True,
+        batch_norm: bool = True,
+        momentum: float | None = None,
+    ) -> None:
+        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
+        name = "OriginalConvNorm2d"
+        check_convolution(name, 2, **geometry, padding_mode=padding_mode)
+        size, pads, spacing = (
+            tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+            for value in (kernel_size, padding, dilation)
+        )
+        fits = size[0] == size[1] and size[0] % 2 == 1 and spacing == (1, 1) and padding_mode == "zeros"
+        if not fits or isinstance(padding, str) or max(pads) > size[0] - 1:
+            raise BadInput(
+                f"{name}: kernel {size}, padding {padding} ({padding_mode}), dilation {spacing}; the code of 2021 "
+                "works for odd square kernels, zero padding below the kernel's size and no dilation: use ConvNorm2d"
+            )
+        check_number(name, "eps", eps, least=0)
+        check_choice(name, "affine", affine, (True, False))
+        check_choice(name, "batch_norm", batch_norm, (True, False))
+        if momentum is not None:
+            check_number(name, "momentum", momentum, above=0, most=1)
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, **factory)
+        k = self.kernel_size[0]
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = (
+            nn.Conv2d(out_channels, out_channels, k, padding=(k - 1) // 2, groups=out_channels, **factory)
+            if affine
+            else nn.Identity()
+        )
+        self.batch_norm = nn.BatchNorm2d(out_channels, affine=affine, **factory) if batch_norm else nn.Identity()
+        self.register_buffer("running_preconditioner", self.weight.new_zeros(1))
+        self.register_buffer("num_batches_tracked", torch.zeros((), dtype=torch.int64, device=device))
+
+    def reset_parameters(self) -> None:
+        """Draw all weights as a new layer does, those of affine and BatchNorm too, and forget the running average."""
+        super().reset_parameters()
+        if "running_preconditioner" not in self._buffers:
+            return  # torch's constructor draws before there are more
+        for part in (self.affine, self.batch_norm):
+            if not isinstance(part, nn.Identity):
+                part.reset_parameters()
+        self.running_preconditioner = self.running_preconditioner.new_zeros(1)
+        self.num_batches_tracked.zero_()
+
+    def forward(self, input: Tensor) -> Tensor:
+        check_images("OriginalConvNorm2d", input, self.in_channels, 2)
+        if input.dim() == 3:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
+        reach = (self.kernel_size[0] - 1, self.kernel_size[1] - 1)
+        response = nn.functional.conv2d(input, self.weight, self.bias, 1, reach, 1, self.groups)
+        memory_format, axes = memory_format_of(response), (-2, -1)
+        grid = (response.shape[2], response.shape[3])
+        with autocast_off(input.device):
+            spectrum = to_spectrum(exact_dtype(response), axes) * self._preconditioner(grid)
+            filtered = to_pixels(spectrum, grid, axes).to(response.dtype)
+        padding = [int(p) for p in self.padding]
+        for axis, (r, p) in enumerate(zip(reach, padding, strict=True), start=2):
+            filtered = filtered.narrow(axis, r - p, filtered.shape[axis] - 2 * (r - p))
+        filtered = filtered[..., :: self.stride[0], :: self.stride[1]].contiguous(memory_format=memory_format)
+        return self.batch_norm(self.affine(filtered))
+
+    @torch.no_grad()
+    def _preconditioner(self, grid: tuple[int, int]) -> Tensor:
+        # One frequency is enough where the spectrum is flat.
+        grid = (1, 1) if self.kernel_size == (1, 1) else grid
+        average = self.running_preconditioner
+        shape = (self.out_channels, grid[0], grid[1] // 2 + 1)
+        if not self.training:
+            if any(isinstance(n, torch.SymInt) for n in grid):
+                raise BadInput(
+                    "OriginalConvNorm2d: found a dynamic height or width; the layer is exported for the resolution of "
+                    "its training alone: leave the batch dynamic, or use ConvNorm2d"
+                )
+            if average.shape != shape:
+                # Sizes are tensors while a tracer runs.
+                found = "not trained yet" if average.dim() == 1 else f"of a grid {tuple(map(int, average.shape[1:]))}"
+                needed = tuple(map(int, shape[1:]))
+                raise BadInput(
+                    f"OriginalConvNorm2d: the running average is {found}, the image needs {needed}; evaluate at the "
+                    "resolution of the training, or use ConvNorm2d"
+                )
+            return average
+        # A few input channels at a time: all the kernels' transforms at once would be as large as the authors'.
+        parts = exact_dtype(self.weight).split(CHANNELS, dim=1)
+        power = torch.stack([direct_power_spectrum(part, grid) for part in parts]).sum(0) + self.eps
+        # A kernel without power at a frequency has no response there either, and the authors' infinity times zero.
+        current = torch.where(power > 0, power.rsqrt(), 0)
+        if recomputing() or transformed():
+            return current
+        self.num_batches_tracked += 1
+        if self.momentum is None:
+            progress = (self.num_batches_tracked.to(current.dtype) / 40_000).clamp_max(1)
+            factor = ((1 + torch.cos(math.pi * progress)) / 2).clamp_min(0.01)
+        else:
+            factor = torch.as_tensor(self.momentum, dtype=current.dtype, device=current.device)
+        average = average if average.shape == shape else torch.zeros_like(current)
+        self.running_preconditioner = factor * current + (1 - factor) * average
+        return current
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "running_preconditioner")
+        if saved is not None:
+            self.running_preconditioner = self.running_preconditioner.new_zeros(saved.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + f", eps={self.eps:g}"

@@ -1,0 +1,109 @@
+"""ConvNorm for the transposed convolutions of generators."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from gan_convnorm.layers.arguments import check_convolution, check_images
+from gan_convnorm.layers.convnorm.geometry import Geometry, transposed_geometry
+from gan_convnorm.layers.convnorm.preconditioned import Preconditioned, check_options
+from gan_convnorm.layers.gain import Gain
+
+__all__ = ["ConvNormTranspose2d"]
+
+
+class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
+    """Bounds each output channel's operator, ||Q_k|| <= 1, in place of `torch.nn.ConvTranspose2d`.
+
+    A transposed convolution puts zeros between the pixels and correlates with the flipped kernels, whose power
+    spectrum is that of the kernels. So its full response, before padding is cut away, is preconditioned as in
+    `ConvNorm2d`; the zeros between the pixels are an isometry, and the bounds are the same: a tight frame on the fine
+    grid, applied to images on the coarse one.
+
+    The first eleven arguments are those of `torch.nn.ConvTranspose2d`, the options those of `ConvNorm2d` without
+    `strided`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | tuple[int, int] = 1,
+        padding_mode: Literal["zeros"] = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        eps: float = 1e-4,
+        gain: Gain = 1.0,
+        affine: Literal["channel", "depthwise"] | None = None,
+        gradient: Literal["full", "stop"] = "full",
+        tolerance: float = 0.0,
+        boundary: Literal["circular", "linear"] = "circular",
+        max_radius: int | None = None,
+        max_gain: float | None = None,
+    ) -> None:
+        geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
+        geometry["kernel_size"] = kernel_size
+        geometry |= {"stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups}
+        geometry |= {"dilation": dilation, "padding_mode": padding_mode}
+        check_convolution(type(self).__name__, 2, **geometry, transposed=True)
+        options: tuple[Any, ...] = (eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
+        check_options(type(self).__name__, padding_mode, *options)
+        super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
+        self._set_options(*options)
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        check_images(type(self).__name__, input, self.in_channels, 2)
+        if input.dim() == 3:
+            return self.forward(input.unsqueeze(0), output_size).squeeze(0)
+        if self.is_pointwise():
+            extra = self._extra(input, output_size)
+            weight, padding = self.pointwise_weight(), self._plain_padding()
+            return nn.functional.conv_transpose2d(
+                input, weight, self.bias, self.stride, padding, extra, self.groups, self.dilation
+            )
+        response, geometry = self.respond(input, output_size)
+        spectrum = self.spectrum(geometry.grid)
+        return self._filter(response, spectrum, self._truncate(spectrum, geometry.grid), geometry)
+
+    def respond(self, input: Tensor, output_size: list[int] | None = None) -> tuple[Tensor, Geometry]:
+        geometry = transposed_geometry(
+            input.shape[2:],
+            self.kernel_size,
+            self.stride,
+            self._plain_padding(),
+            self.dilation,
+            self._extra(input, output_size),
+            linear=self.boundary == "linear",
+        )
+        response = nn.functional.conv_transpose2d(
+            input, self.weight, None, self.stride, 0, 0, self.groups, self.dilation
+        )
+        # An output padding beyond the padding reads pixels that no kernel reaches.
+        missing = [n - m for n, m in zip(geometry.size, response.shape[2:], strict=True)]
+        if any(missing):
+            response = nn.functional.pad(response, (0, missing[1], 0, missing[0]))
+        return response, geometry
+
+    def _extra(self, input: Tensor, output_size: list[int] | None) -> list[int]:
+        lists: list[Any] = [self.stride, self.padding, self.kernel_size]
+        return self._output_padding(input, output_size, *lists, 2, self.dilation)  # type: ignore[call-arg]
+
+    def _plain_padding(self) -> tuple[int, ...]:
+        return tuple(int(p) for p in self.padding)
+
+    def _kernels(self) -> Tensor:
+        kernels = self.weight.unflatten(0, (self.groups, -1)).transpose(1, 2)
+        return kernels.flatten(0, 1)
+
+    def _stored(self, kernels: Tensor) -> Tensor:
+        """The inverse of `_kernels`."""
+        return kernels.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)

@@ -1,0 +1,120 @@
+"""A preconditioner of few taps, with its error certified: a small filter in place of a transform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gan_convnorm.fourier.power_spectrum import place
+from gan_convnorm.layers.convnorm.geometry import Geometry
+
+__all__ = ["Truncated", "certified_taps", "compose", "filter_truncated", "radius_limit"]
+
+
+class Truncated(NamedTuple):
+    """Taps of a preconditioner and what they leave out.
+
+    Attributes:
+        taps: shape (C, *(2 radius + 1)), centre at the origin.
+        radius: the same for every channel.
+        bound: of max_k ||P'_k - P_k|| / ||P_k||, P' the truncated preconditioner.
+    """
+
+    taps: Tensor
+    radius: int
+    bound: float
+
+
+def radius_limit(device: torch.device) -> int:
+    """The largest radius that pays: beyond it the exact transform is the faster (docs/results/convnorm_cost.md)."""
+    return 2 if device.type == "cpu" else 7
+
+
+def certified_taps(
+    spectrum: Tensor, grid: Sequence[int], tolerance: float, limit: int, filtered_axes: Sequence[bool]
+) -> Truncated | None:
+    """The fewest taps of F^-1[S^(-1/2)] within a tolerance, scaled so that ||Q_k|| <= 1 still holds.
+
+    With u the taps kept, the operator's error is max_w |U - V|, at most the l1 norm of what is left out (Young's
+    inequality). The largest |U| sqrt(S) on the grid is the norm of Q'_k; where it exceeds 1 the taps are divided by
+    it, and what that changes is counted.
+
+    Args:
+        spectrum: S_k + eps, shape (C, *half grid).
+        grid: size of the circular grid.
+        tolerance: largest permitted bound, relative to max V per channel.
+        limit: largest permitted radius.
+        filtered_axes: the dimensions in which the spectrum is not flat; others need one tap.
+
+    Returns:
+        None where no radius up to the limit is within the tolerance.
+    """
+    axes = list(range(-len(grid), 0))
+    transfer = spectrum.rsqrt()
+    largest = transfer.flatten(1).amax(1)
+    preconditioner = torch.fft.irfftn(transfer, s=tuple(grid), dim=axes)
+    # Centred, so that the taps of every radius are a slice.
+    centre = [n // 2 for n in grid]
+    preconditioner = preconditioner.roll(centre, axes)
+    total = preconditioner.abs().flatten(1).sum(1)
+    bounds = []
+    for radius in range(1, limit + 1):
+        if any(2 * radius + 1 >= n for n, filtered in zip(grid, filtered_axes, strict=True) if filtered):
+            break
+        kept = preconditioner[_window(centre, radius, filtered_axes)]
+        bounds.append(((total - kept.abs().flatten(1).sum(1)) / largest).detach().amax())
+    for radius, bound in enumerate(torch.stack(bounds).tolist() if bounds else [], start=1):
+        if bound > tolerance:
+            continue
+        taps = preconditioner[_window(centre, radius, filtered_axes)]
+        response = torch.fft.rfftn(place(taps, grid, [n // 2 for n in taps.shape[1:]]), dim=axes).real
+        scale = (response.abs() * spectrum.sqrt()).flatten(1).amax(1).clamp_min(1)
+        bound = max(bound, 0.0) + float((1 - 1 / scale.detach()).amax())
+        if bound <= tolerance:
+            return Truncated(taps / scale.view(-1, *[1] * len(grid)), radius, bound)
+    return None
+
+
+def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
+    """One filter for a centred one and the affine after it, and its reach before the origin in every dimension."""
+    reach = [n // 2 + (k - 1) // 2 for n, k in zip(taps.shape[1:], affine.shape[1:], strict=True)]
+    full = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d][taps.dim() - 2]
+    return full(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
+
+
+def filter_truncated(
+    response: Tensor, taps: Tensor, reach: Sequence[int], bias: Tensor | None, geometry: Geometry, *, wrap: bool
+) -> Tensor:
+    """The output's pixels of a response, filtered by few taps.
+
+    Args:
+        response: shape (B, C, *geometry.size).
+        taps: shape (C, *size).
+        reach: taps before the origin.
+        bias: shape (C), or None.
+        geometry: of the response.
+        wrap: the response is periodic; otherwise zero surrounds it.
+    """
+    padding: list[int] = []
+    for axis, ((first, count, step), n, before) in enumerate(
+        zip(geometry.crop, geometry.size, reach, strict=True), start=2
+    ):
+        low, high = first - before, first + (count - 1) * step + taps.shape[axis - 1] - before
+        if wrap and (low < 0 or high > n):
+            response = response.index_select(axis, torch.arange(low, high, device=response.device) % n)
+            low, high, n = 0, high - low, high - low
+        response = response.narrow(axis, max(low, 0), min(high, n) - max(low, 0))
+        padding = [max(-low, 0), max(high - n, 0), *padding]
+    if any(padding):
+        response = F.pad(response, padding)
+    convolve = [F.conv1d, F.conv2d, F.conv3d][len(geometry.crop) - 1]
+    return convolve(response, taps[:, None], bias, [step for _, _, step in geometry.crop], groups=taps.shape[0])
+
+
+def _window(centre: Sequence[int], radius: int, filtered_axes: Sequence[bool]) -> tuple[slice, ...]:
+    reach = [radius if filtered else 0 for filtered in filtered_axes]
+    return (slice(None), *(slice(c - r, c + r + 1) for c, r in zip(centre, reach, strict=True)))

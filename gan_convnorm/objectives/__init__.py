@@ -1,0 +1,1 @@
+"""Losses, gradient penalties and augmentation, and the objective that joins them."""

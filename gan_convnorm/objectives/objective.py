@@ -1,0 +1,122 @@
+"""What the two networks minimize: a loss of scores, a penalty, and how images become scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.objectives.augmentation import augment, parse_policy
+from gan_convnorm.objectives.losses import find_loss
+from gan_convnorm.objectives.penalties import find_penalty, gradient_normalized
+
+__all__ = ["Objective"]
+
+
+class Objective:
+    """Losses of both networks from a batch of images.
+
+    Args:
+        loss: a name of `losses.LOSSES`.
+        penalty: a name of `penalties.PENALTIES`, or none.
+        penalty_weight: its factor; its paper's when not given.
+        gradient_normalization: the critic is D / (||grad D|| + |D|) (GN-GAN).
+        augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike.
+
+    Raises:
+        BadInput: an unknown name; a weight without a penalty, or below 0.
+    """
+
+    def __init__(
+        self,
+        loss: str = "hinge",
+        penalty: str | None = None,
+        penalty_weight: float | None = None,
+        gradient_normalization: bool = False,
+        augmentation: str = "",
+    ) -> None:
+        self.loss = find_loss(loss)
+        self.penalty = find_penalty(penalty) if penalty is not None else None
+        self.policy = parse_policy(augmentation)
+        self.gradient_normalization = gradient_normalization
+        if penalty_weight is not None and (self.penalty is None or not 0 <= penalty_weight < math.inf):
+            what = "there is no penalty" if self.penalty is None else "it must be 0 or above, and finite"
+            raise BadInput(f"penalty_weight is {penalty_weight:g}, and {what}")
+        default = self.penalty.weight if self.penalty is not None else 0.0
+        self.weight = default if penalty_weight is None else penalty_weight
+
+    def discriminator_loss(
+        self,
+        discriminator: nn.Module,
+        real: Tensor,
+        fake: Tensor,
+        real_labels: Tensor | None,
+        fake_labels: Tensor | None,
+        random: torch.Generator,
+    ) -> Tensor:
+        """The discriminator's loss.
+
+        Args:
+            discriminator: maps (images, labels) to scores (B,).
+            real: images (B, C, H, W).
+            fake: images of the generator, without its gradient.
+            real_labels: classes (B,); None without classes.
+            fake_labels: the classes that the fakes were made for.
+            random: source of augmentations and penalties, on the CPU.
+
+        Returns:
+            A scalar, float32 or wider.
+        """
+        real, fake = augment(real, self.policy, random), augment(fake, self.policy, random)
+        if _mixes_images(discriminator):
+            # The generator's step shows it fakes alone, so it must not learn from statistics of both.
+            real_scores = self._scores(discriminator, real, real_labels)
+            fake_scores = self._scores(discriminator, fake, fake_labels)
+        else:
+            # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
+            labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
+            scores = self._scores(discriminator, torch.cat([real, fake]), labels)
+            real_scores, fake_scores = scores.split([len(real), len(fake)])
+        loss = self.loss.discriminator(real_scores, fake_scores)
+        if self.penalty is not None and self.weight > 0:
+            critic = self._critic(discriminator, real_labels)
+            loss = loss + self.weight * self.penalty.function(critic, real, fake, random=random)
+        return loss
+
+    def generator_loss(
+        self,
+        discriminator: nn.Module,
+        fake: Tensor,
+        fake_labels: Tensor | None,
+        real: Tensor,
+        real_labels: Tensor | None,
+        random: torch.Generator,
+    ) -> Tensor:
+        """The generator's loss; arguments as in `discriminator_loss`, with the gradient of `fake`."""
+        scores = self._scores(discriminator, augment(fake, self.policy, random), fake_labels)
+        if not self.loss.uses_real:
+            return self.loss.generator(scores, None)
+        with torch.no_grad():
+            real_scores = self._scores(discriminator, augment(real, self.policy, random), real_labels)
+        return self.loss.generator(scores, real_scores)
+
+    def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+        if self.gradient_normalization:
+            return gradient_normalized(self._critic(discriminator, labels))(images)
+        scores = discriminator(images, labels)
+        # A half precision of the networks ends before the loss.
+        return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+    @staticmethod
+    def _critic(discriminator: nn.Module, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
+        # Not through a compiled call, whose backward cannot be differentiated again.
+        return lambda images: discriminator.forward(images, labels)
+
+
+def _mixes_images(network: nn.Module) -> bool:
+    """Whether an image's scores depend on the other images of its batch."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())

@@ -1,0 +1,176 @@
+"""Every layer of a network, measured in one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.operators.certified_bound import certified_bound
+from gan_convnorm.operators.convnorm_parts import FoldedBatchNorm, convnorm_norms
+from gan_convnorm.operators.evaluation_mode import evaluating
+from gan_convnorm.operators.kernel import flattened_norm, is_plain, kernel_of
+from gan_convnorm.operators.linear_map import linear_matrix
+from gan_convnorm.operators.matrix_norm import matrix_norm
+from gan_convnorm.operators.operator_norm import operator_norm
+from gan_convnorm.operators.recording import Layer, recording
+from gan_convnorm.operators.singular_values import circular_size, condition_number
+
+__all__ = ["LayerNorms", "LipschitzReport", "lipschitz_report"]
+
+
+@dataclass(frozen=True)
+class LayerNorms:
+    """What is known of one layer in evaluation mode; None where a figure does not exist or is not known.
+
+    Attributes:
+        name: as in `named_modules`.
+        kind: the class of torch or of this package, without parametrizations.
+        input_size: pixels of the layer's input, nothing for a linear layer.
+        flattened: ||W||_2 of the kernel as a matrix (C_out, C_in k_h k_w).
+        operator: ||A||_2 of the layer as it acts: padded, strided, with gain and affine.
+        bound: at least `operator`, certified.
+        condition: of the circular convolution on the image (or the next that the stride divides), not the padded one.
+        with_batch_norm: `operator` with the BatchNorm that follows, as in evaluation.
+        q: of a ConvNorm layer, the tight frames alone.
+        rq: of a ConvNorm layer, with gain and affine; the layer of 2021 without its BatchNorm.
+        bn_rq: of a ConvNorm layer with the BatchNorm in or after it.
+    """
+
+    name: str
+    kind: str
+    input_size: tuple[int, ...]
+    flattened: float | None
+    operator: float
+    bound: float | None
+    condition: float | None
+    with_batch_norm: float | None = None
+    q: float | None = None
+    rq: float | None = None
+    bn_rq: float | None = None
+
+
+@dataclass(frozen=True)
+class LipschitzReport:
+    """The layers in the order in which they are called.
+
+    `str` of it is a table. The products are over all layers: for a chain of layers and 1-Lipschitz functions a bound
+    on its Lipschitz constant (the certified one, of `bound`), and no such bound where branches are added, as in a
+    residual network.
+    """
+
+    layers: tuple[LayerNorms, ...]
+
+    @property
+    def product(self) -> float:
+        """Of the operator norms."""
+        return math.prod(layer.operator for layer in self.layers)
+
+    @property
+    def certified_product(self) -> float | None:
+        """Of the certified bounds; None where one is missing."""
+        bounds = [layer.bound for layer in self.layers if layer.bound is not None]
+        return math.prod(bounds) if len(bounds) == len(self.layers) else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a layer, plain values, for a file."""
+        return [asdict(layer) for layer in self.layers]
+
+    def __str__(self) -> str:
+        columns = [c for c in TITLES if c in ALWAYS or any(getattr(layer, c) is not None for layer in self.layers)]
+        table = [[TITLES[column] for column in columns]]
+        table += [[_cell(getattr(layer, column)) for column in columns] for layer in self.layers]
+        products = {"name": "product", "operator": self.product, "bound": self.certified_product}
+        table.append([_cell(products[column]) if column in products else "" for column in columns])
+        widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if column in ("name", "kind") else cell.rjust(width)
+                for cell, width, column in zip(row, widths, columns, strict=True)
+            ).rstrip()
+            for row in table
+        )
+
+
+TITLES = {
+    "name": "layer",
+    "kind": "kind",
+    "input_size": "input",
+    "flattened": "flattened",
+    "operator": "operator",
+    "bound": "certified <=",
+    "condition": "condition (circular)",
+    "with_batch_norm": "BN folded",
+    "q": "Q",
+    "rq": "RQ",
+    "bn_rq": "BN R Q",
+}
+ALWAYS = ("name", "kind", "input_size", "operator")
+
+
+def lipschitz_report(
+    network: nn.Module, input_size: Sequence[int] | Tensor, *, tolerance: float = 1e-3
+) -> LipschitzReport:
+    """Measure every convolution and linear layer of a network on the image size that it really sees.
+
+    One forward in evaluation mode tells the sizes; weights, buffers, modes and the global random state stay as they
+    are.
+
+    Args:
+        network: takes one tensor.
+        input_size: of one input without the batch, such as (3, 32, 32), for which zeros are fed; or a batch to feed.
+        tolerance: of the operator norms, relative; the certified bounds are within ten times that of the circular norm.
+
+    Raises:
+        BadInput: a tolerance that is not above 0 and below 1; a network without a layer to measure.
+    """
+    if isinstance(input_size, Tensor):
+        example = input_size
+    else:
+        like = next(network.parameters(), torch.zeros(()))
+        example = torch.zeros(1, *input_size, dtype=like.dtype, device=like.device)
+    with evaluating(network):
+        with torch.no_grad(), recording(network) as layers:
+            network(example)
+        if not layers:
+            raise BadInput(f"the network {type(network).__name__} has no convolution or linear layer to measure")
+        return LipschitzReport(tuple(_measure(layer, tolerance) for layer in layers))
+
+
+def _measure(layer: Layer, tolerance: float) -> LayerNorms:
+    module, size = layer.module, layer.input_size
+    flattened, condition, folded = None, None, None
+    if isinstance(module, nn.Linear):
+        flattened = matrix_norm(linear_matrix(module))
+    elif is_plain(module):
+        flattened = flattened_norm(module)
+    if isinstance(module, nn.Linear) or kernel_of(module) is not None:
+        condition = condition_number(module, circular_size(module, size))
+    parts = convnorm_norms(module, size, layer.batch_norm, tolerance=tolerance)
+    operator = operator_norm(module, size, tolerance=tolerance)
+    if parts is None and layer.batch_norm is not None and layer.batch_norm.running_var is not None and size:
+        folded = operator_norm(FoldedBatchNorm(module, layer.batch_norm), size, tolerance=tolerance)
+    return LayerNorms(
+        name=layer.name,
+        kind=type(module).__name__.removeprefix("Parametrized"),
+        input_size=size,
+        flattened=flattened,
+        operator=operator,
+        bound=certified_bound(module, size, tolerance=min(10 * tolerance, 0.9)),
+        condition=condition,
+        with_batch_norm=folded,
+        **(parts or {}),
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) or "-"
+    return value if isinstance(value, str) else f"{value:.4g}"

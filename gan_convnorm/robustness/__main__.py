@@ -1,3 +1,0 @@
-from gan_convnorm.robustness.cli import main
-
-main()

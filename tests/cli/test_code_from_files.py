@@ -1,0 +1,308 @@
+"""A file that is loaded chooses no code: only a person's command line, --config or --trust does."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import gan_convnorm
+from gan_convnorm.cli import main
+from gan_convnorm.cli.classify import main as classify
+from gan_convnorm.cli.export import main as export
+from gan_convnorm.cli.score import main as score
+from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN
+
+WORDS = ["--steps", "2", "--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "2"]
+CANARY = """
+from pathlib import Path
+from pytorch_lightning import Callback
+from torch import nn
+from gan_convnorm.data import Digits
+
+Path("code-ran").touch()
+
+class norm:
+    conv = staticmethod(nn.utils.parametrizations.spectral_norm)
+    linear = staticmethod(nn.utils.parametrizations.spectral_norm)
+
+class Mine(Digits):
+    pass
+
+class Call(Callback):
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A GAN's and a classifier's run of two steps."""
+    folder = tmp_path_factory.mktemp("runs")
+    main([*WORDS, "--out", str(folder / "gan")])
+    words = ["--epochs", "1", "--width", "0.25", "--evaluation.corruptions", "none", "--attacks", "none"]
+    classify([*words, "--out", str(folder / "classifier"), "--trainer.limit_train_batches", "2"])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "canary", raising=False)
+    Path("canary.py").write_text(CANARY)
+    return tmp_path
+
+
+def changed(source, change, path="changed.ckpt"):
+    checkpoint = torch.load(source, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    return path
+
+
+def refused(capsys, program, *words):
+    with pytest.raises(SystemExit) as stop:
+        program(list(words))
+    assert stop.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1, err
+    assert not Path("code-ran").exists()
+    return err
+
+
+def put(*keys, value):
+    def change(checkpoint):
+        *parents, last = keys
+        place = checkpoint["run"]
+        for key in parents:
+            place = place[key]
+        place[last] = value
+
+    return change
+
+
+CODE = {
+    "data": (put("data", value="canary.Mine"), "'canary.Mine', code that is not part of this package"),
+    "norm": (put("model", "disc_norm", value="canary:norm"), "'canary:norm', code that is not part"),
+    "second norm": (put("model", "gen_norm", value="convnorm+canary:norm"), "--trust canary"),
+    "network": (put("model", "network", value="canary:PAIR"), "--trust canary"),
+    "callbacks": (put("trainer", "callbacks", value="canary.Call"), "trainer.callbacks"),
+    "callback with arguments": (
+        put("trainer", "callbacks", value=[{"class_path": "canary.Call"}]),
+        "trainer.callbacks",
+    ),
+    "profiler": (put("trainer", "profiler", value={"class_path": "canary.Call"}), "trainer.profiler"),
+    "logger": (put("trainer", "logger", value="canary.Call"), "trainer.logger"),
+    "plugins": (put("trainer", "plugins", value="canary.Call"), "trainer.plugins"),
+    "strategy": (put("trainer", "strategy", value="canary.Call"), "trainer.strategy"),
+    "strategy by name": (put("trainer", "strategy", value="deepspeed"), "trainer.strategy"),
+    "accelerator": (put("trainer", "accelerator", value="canary.Call"), "trainer.accelerator"),
+    "folder": (put("trainer", "default_root_dir", value="elsewhere"), "trainer.default_root_dir"),
+    "weights of the extractor": (put("sections", "scores", "extractor_weights", value="w.pt"), "must not choose"),
+    "extractor": (put("sections", "scores", "extractor", value="mine"), "must not choose"),
+    "another section": (put("sections", "optimizer", value={"class_path": "canary.Call"}), "optimizer"),
+    "an option": (put("options", "config", value="canary.yaml"), "config"),
+    "a setting that is unknown": (put("anything", value=1), "'anything', which this version does not know"),
+    "another version": (put("version", value=2), "no run settings of version 1"),
+    "a program": (put("program", value="classifier"), "is a 'classifier' checkpoint"),
+    "a number for a text": (put("model", "disc_norm", value=3), "disc_norm 3; expected a text"),
+    "a text for a number": (put("model", "steps", value="many"), "steps 'many'; expected a whole number"),
+    "NaN": (put("model", "gen_lr", value=float("nan")), "expected plain values"),
+    "depth": (put("model", "row", value=[[[[[[[[[[1]]]]]]]]]]), "expected plain values"),
+}
+
+
+COMMANDS = ("validate", "test", "predict", "fit")
+#: every case with one command in turn, and three with each command, for they share the reading
+PAIRS = [(case, COMMANDS[number % 4]) for number, case in enumerate(CODE)]
+PAIRS += [(case, command) for case in ("data", "norm", "callbacks") for command in COMMANDS]
+
+
+@pytest.mark.parametrize(("case", "command"), dict.fromkeys(PAIRS))
+def test_no_command_takes_code_from_a_checkpoint(case, command, runs, capsys):
+    change, message = CODE[case]
+    path = changed(runs / "gan/last.ckpt", change)
+    flag = "--resume" if command == "fit" else "--ckpt_path"
+    assert message in refused(capsys, main, command, flag, path, "--out", "made")
+    assert not Path("made").exists() and not Path("elsewhere").exists()
+
+
+@pytest.mark.parametrize("case", ["norm", "second norm", "network"])
+def test_neither_load_nor_export_nor_scores_import_it(case, runs, capsys):
+    path = changed(runs / "gan/last.ckpt", CODE[case][0])
+    for load in (gan_convnorm.load, GAN.load_from_checkpoint):
+        with pytest.raises(BadInput, match="--trust canary"):
+            load(path)
+    assert "--trust canary" in refused(capsys, export, path, "exported")
+    Path("real").mkdir()
+    assert "--trust canary" in refused(capsys, score, path, "real", "--metrics", "isc")
+    assert not Path("exported").exists()
+
+
+def test_lightnings_own_way_to_name_code_is_not_read(runs):
+    def change(checkpoint):
+        checkpoint["hyper_parameters"] |= {"_instantiator": "canary.norm", "_class_path": "canary.Mine"}
+
+    GAN.load_from_checkpoint(changed(runs / "gan/last.ckpt", change))
+    assert not Path("code-ran").exists()
+
+
+def test_trust_lets_a_checkpoint_name_your_own_code(runs, capsys):
+    def change(checkpoint):
+        checkpoint["run"]["data"] = "canary.Mine"
+        checkpoint["run"]["model"]["disc_norm"] = "canary:norm"
+
+    path = changed(runs / "gan/last.ckpt", change)
+    main(["predict", "--ckpt_path", path, "--trust", "canary", "--num", "2", "--out", "made"])
+    assert Path("code-ran").exists() and Path("made/grid.png").exists()
+    assert gan_convnorm.load(path, trust=("canary",)).sample(1).shape == (1, 1, 16, 16)
+    export([path, "exported", "--trust", "canary", "--no-program"])
+    with pytest.raises(BadInput, match="expected a sequence of module names"):
+        gan_convnorm.load(path, trust="canary")
+    # A module is trusted, not each that begins with its name.
+    with pytest.raises(BadInput, match="--trust canary"):
+        gan_convnorm.load(path, trust=("can",))
+
+
+def test_your_own_words_need_no_trust(runs, capsys):
+    path = changed(runs / "gan/last.ckpt", put("model", "disc_norm", value="canary:norm"))
+    main(["validate", "--ckpt_path", path, "--disc-norm", "canary:norm"])
+    assert Path("code-ran").exists()
+
+
+@pytest.mark.parametrize("words", [["--out", "canary.Mine"], ["--ckpt_path", "canary.Mine"], ["-ccanary.Mine"]])
+def test_the_same_word_in_another_flag_trusts_nothing(words, runs, capsys):
+    changed(runs / "gan/last.ckpt", CODE["data"][0], "canary.Mine" if "--ckpt_path" in words else "changed.ckpt")
+    if "-ccanary.Mine" in words:
+        Path("canary.Mine").write_text("{}")
+    if "--ckpt_path" not in words:
+        words = [*words, "--ckpt_path", "changed.ckpt"]
+    assert "--trust canary" in refused(capsys, main, "validate", *words)
+
+
+def test_the_packages_own_data_need_no_trust_by_either_of_their_names(runs, capsys):
+    path = changed(runs / "gan/last.ckpt", put("data", value="gan_convnorm.data.Digits"))
+    main(["validate", "--ckpt_path", path])
+    assert "G step 2: FID" in capsys.readouterr().out
+
+
+def test_a_run_with_your_own_code_says_what_a_checkpoint_does_not_bring_back(capsys):
+    config = "trainer: {callbacks: [{class_path: canary.Call}]}\nscores: {extractor: classifier}\n"
+    Path("mine.yaml").write_text(config)
+    main([*WORDS, "--config", "mine.yaml", "--out", "run", "--data", "canary.Mine"])
+    run = torch.load("run/last.ckpt", weights_only=True)["run"]
+    assert run["omitted"] == ["trainer.callbacks"] and run["data"] == "canary.Mine"
+    Path("code-ran").unlink()
+    del sys.modules["canary"]
+    assert "--trust canary" in refused(capsys, main, "--resume", "last", "--out", "run", "--steps", "3")
+    with pytest.warns(UserWarning, match="does not bring back trainer.callbacks"):
+        main(["--resume", "last", "--out", "run", "--steps", "3", "--trust", "canary"])
+    assert torch.load("run/last.ckpt", weights_only=True)["g_step"] == 3
+
+
+def test_an_export_chooses_no_code(runs):
+    export([str(runs / "gan/last.ckpt"), "good", "--no-program"])
+    described = json.loads(Path("good/generator.json").read_text())
+    arguments = described["arguments"]
+    for number, (change, message) in enumerate(
+        (
+            ({"network": "canary:PAIR"}, "--trust canary"),
+            ({"arguments": arguments | {"norm": "canary:norm"}}, "--trust canary"),
+            ({"arguments": arguments | {"norm": 5}}, "norm 5; expected a text"),
+            ({"arguments": arguments | {"width": "wide"}}, "width 'wide'; expected a number"),
+            ({"arguments": [1]}, "expected a mapping|dict"),
+            ({"seed": "0"}, "seed '0'; expected a whole number"),
+            ({"g_step": -1}, "step -1"),
+            ({"weights": "best"}, "weights 'best'"),
+        )
+    ):
+        folder = shutil.copytree("good", f"changed-{number}")
+        (Path(folder) / "generator.json").write_text(json.dumps(described | change))
+        with pytest.raises(BadInput, match=message):
+            gan_convnorm.load(folder)
+    assert not Path("code-ran").exists()
+
+
+def test_a_classifiers_checkpoint_chooses_no_code_and_no_file_to_write(runs, capsys):
+    source = runs / "classifier/last.ckpt"
+    for change, message in (
+        (put("model", "norm", value="canary:norm"), "--trust canary"),
+        (put("data", value="canary.Mine"), "--trust canary"),
+        (put("sections", "evaluation", "json", value="precious.txt"), "must not"),
+        (put("trainer", "callbacks", value="canary.Call"), "trainer.callbacks"),
+    ):
+        for words in (["test", "--ckpt_path"], ["--resume"]):
+            assert message in refused(capsys, classify, *words, changed(source, change), "--out", "made")
+    assert not Path("precious.txt").exists() and not Path("made").exists()
+
+
+@pytest.mark.parametrize("name", ["optimizer_states", "lr_schedulers", "callbacks", "loops", "epoch", "global_step"])
+def test_a_run_needs_everything_to_go_on(name, runs, capsys):
+    path = changed(runs / "gan/last.ckpt", lambda checkpoint: checkpoint.pop(name))
+    message = refused(capsys, main, "--resume", path, "--steps", "4", "--out", "made")
+    assert f"has no {name!r}, without which a run cannot go on exactly" in message
+    path = changed(runs / "gan/last.ckpt", lambda checkpoint: checkpoint.update({name: "text"}))
+    assert f"holds str 'text' as its {name!r}" in refused(
+        capsys, main, "--resume", path, "--steps", "4", "--out", "made"
+    )
+    gan_convnorm.load(path)  # the generator is whole
+
+
+@pytest.mark.parametrize("name", ["state_dict", "g_step", "run"])
+@pytest.mark.parametrize("value", [None, "text", 3.5, [1]])
+def test_an_entry_of_another_type_is_one_line(name, value, runs, capsys):
+    def change(checkpoint):
+        if value is None:
+            del checkpoint[name]
+        else:
+            checkpoint[name] = value
+
+    path = changed(runs / "gan/last.ckpt", change)
+    with pytest.raises(BadInput, match=re.escape(name if name != "run" else "run settings")):
+        gan_convnorm.load(path)
+    refused(capsys, main, "validate", "--ckpt_path", path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_neither_loaded_nor_scored(value, runs, capsys):
+    def change(checkpoint):
+        checkpoint["state_dict"]["generator_ema.blocks.0.conv1.weight"][0, 0, 0, 0] = value
+
+    path = changed(runs / "gan/last.ckpt", change)
+    message = "'generator_ema.blocks.0.conv1.weight' holds NaN or infinite values"
+    with pytest.raises(BadInput, match=message):
+        gan_convnorm.load(path)
+    for words in (["validate", "--ckpt_path"], ["predict", "--out", "made", "--ckpt_path"], ["--resume"]):
+        assert message in refused(capsys, main, *words, path)
+
+
+def test_a_pickle_that_would_run_code_is_refused_in_our_words(capsys):
+    class Code:
+        def __reduce__(self):
+            return (Path.touch, (Path("code-ran"),))
+
+    torch.save({"run": {}, "state_dict": Code()}, "code.ckpt")
+    message = refused(capsys, main, "validate", "--ckpt_path", "code.ckpt")
+    assert "could run code" in message and "weights_only" not in message
+
+
+def test_a_gan_trained_without_our_command_line_can_be_loaded_sampled_and_scored(capsys):
+    """The GAN writes its own part of the record."""
+    from short_training import fit
+
+    gan, trainer = fit(steps=2, disc_norm="convnorm")
+    trainer.save_checkpoint("own.ckpt")
+    loaded = gan_convnorm.load("own.ckpt")
+    assert loaded.g_step == 2 and not loaded.training
+    assert all(torch.equal(value, gan.state_dict()[name]) for name, value in loaded.state_dict().items())
+    main(["predict", "--ckpt_path", "own.ckpt", "--num", "2", "--out", "made"])
+    assert Path("made/grid.png").exists()
+    assert "does not name the data it was trained on; give them with --data" in refused(
+        capsys, main, "validate", "--ckpt_path", "own.ckpt"
+    )
+    main(["validate", "--ckpt_path", "own.ckpt", "--data", "digits", "--num-fake", "20"])
+    assert "G step 2: FID" in capsys.readouterr().out

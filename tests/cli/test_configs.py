@@ -1,0 +1,113 @@
+"""Every file of configs/ trains; the presets of published runs have the published settings."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.utils.data import TensorDataset
+
+from gan_convnorm.cli import main
+from gan_convnorm.data import DATA
+from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.fidelity import classifier
+
+CONFIGS = {
+    path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")
+}
+DIGITS = sorted(name for name in CONFIGS if "digits" in name)
+PRESETS = sorted(set(CONFIGS) - set(DIGITS))
+SMALL = ["--steps", "2", "--batch-size", "2", "--model.gen_batch_size", "2", "--out", "run"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(classifier, "EPOCHS", 1)  # the scores' meaning is not in question here
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Noise where the data set's files would be read; its class, arguments and shapes are the config's."""
+
+    def read_split(self, train):
+        count = 6 if train else 4
+        images = torch.randint(0, 256, (count, self.channels, self.resolution, self.resolution), dtype=torch.uint8)
+        labels = () if self.num_classes is None else (torch.arange(count) % self.num_classes,)
+        return TensorDataset(images, *labels)
+
+    for data in DATA.values():
+        if issubclass(data, TorchvisionData):
+            monkeypatch.setattr(data, "read_split", read_split)
+            monkeypatch.setattr(data, "prepare_data", lambda self: None)
+
+
+def path(name):
+    return str(Path(__file__).parents[2] / "configs" / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_digits_config_trains(name, capsys):
+    main(["--config", path(name), "--width", "0.25", "--num-fake", "20", *SMALL])
+    assert "G step 2: FID" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore:FID of")
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_trains(name, stand_in, capsys):
+    side = {"cifar10": 32, "cifar100": 32, "stl10": 48, "celeba64": 64, "lsun128": 128}[
+        name.split("_")[-1 if name.endswith("cifar10") else 1]
+    ]
+    images, labels = torch.randint(0, 256, (20, 3, side, side), dtype=torch.uint8), torch.arange(20) % 2
+    # Features of a network of seconds in place of Inception's.
+    scores = ["--extractor", "classifier", "--extractor-weights", str(classifier.trained_weights(images, labels))]
+    small = ["--width", "0.03", "--num-fake", "4", "--scores.isc_splits", "2"]
+    main(["--config", path(name), *scores, *small, *SMALL])
+    config = CONFIGS[name]
+    data = DATA[config["data"]["class_path"].split(".")[-1].lower()]
+    out = capsys.readouterr().out
+    reference = {"train-50k": "6 {} train images", "test-5k": "4 {} test images"}[config["scores"]["protocol"]]
+    title = "lsun-bedroom" if data.name == "lsun" else data.name
+    assert (
+        f"4 {'EMA samples' if config['scores']['weights'] == 'both' else 'samples'} against {reference.format(title)}"
+        in out
+    )
+    assert "G step 2" in out
+
+
+def test_presets_are_the_published_settings():
+    names = [
+        f"sngan_{data}_{norm}"
+        for data in ("cifar10", "cifar100", "stl10", "celeba64", "lsun128")
+        for norm in ("spectral", "convnorm")
+    ]
+    assert sorted([*names, "mimicry_sngan_cifar10", "official_sngan_cifar10"]) == PRESETS
+    for name in PRESETS:
+        config, text = CONFIGS[name], Path(path(name)).read_text()
+        model = config["model"]
+        assert (model["gen_lr"], model["disc_lr"], model["width"]) == (2e-4, 2e-4, 1.0)
+        assert model["n_dis"] == (2 if "lsun" in name else 5)
+        assert config["data"]["init_args"]["batch_size"] == 64
+        assert config["scores"]["extractor"] == "inception"
+        assert "FID " in text and "IS " in text, "the reference score"
+    for name in names[::2]:
+        twin = CONFIGS[name.replace("spectral", "convnorm")]
+        assert twin == CONFIGS[name] | {"model": CONFIGS[name]["model"] | {"disc_norm": "convnorm"}}
+    for name in PRESETS:
+        if "whose settings these are" in (text := Path(path(name)).read_text()):  # torch-mimicry's
+            model, data = CONFIGS[name]["model"], name.split("_")[1]
+            assert (model["steps"], model["gen_batch_size"], model["head_bias"]) == (100000, 64, True)
+            assert "mimicry_sngan_cifar10.yaml" in text and data in ("cifar100", "stl10", "celeba64", "lsun128")
+    # The networks' own differences from torch-mimicry's, which no setting takes back.
+    text = " ".join(Path(path("mimicry_sngan_cifar10")).read_text().split())
+    assert all(word in text for word in ("dequantized", "bilinearly", "relu(x)"))
+    official, mimicry = CONFIGS["official_sngan_cifar10"]["model"], CONFIGS["mimicry_sngan_cifar10"]["model"]
+    assert (official["steps"], official["gen_batch_size"], official["head_bias"]) == (50000, 128, False)
+    assert (mimicry["steps"], mimicry["gen_batch_size"], mimicry["head_bias"]) == (100000, 64, True)
+
+
+def test_a_data_set_has_its_own_resolution(capsys):
+    """Not that of the digits, which are the default."""
+    with pytest.raises(SystemExit):
+        main(["--data", "celeba", "--print_config"])
+    assert yaml.safe_load(capsys.readouterr().out)["data"]["init_args"]["resolution"] == 64

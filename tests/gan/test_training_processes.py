@@ -1,0 +1,184 @@
+"""Training on several processes and machines: one run, shared out."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_convnorm.cli import main
+from gan_convnorm.run_folder import read_checkpoint
+
+ROOT = Path(__file__).parents[2]
+WORDS = ["--accelerator", "cpu", "--eval-every", "20", "--num-fake", "20", "--metrics", "fid", "--width", "0.05"]
+WORDS += ["--n-dis", "2", "--trainer.log_every_n_steps", "10"]
+WATCH = """
+import hashlib, json
+from pathlib import Path
+import pytorch_lightning as pl
+import torch
+import torch.distributed as dist
+
+class Watch(pl.Callback):
+    '''After every step: are the processes' weights and buffers the same, and what they saw not?'''
+
+    def on_train_start(self, trainer, pl_module):
+        self.found = []
+        pl_module.generator.register_forward_pre_hook(lambda _, inputs: self.noises.append(inputs[0].clone()))
+        self.noises = []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        digest = lambda tensors: hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors))
+        mine = [digest(pl_module.state_dict().values()), digest([batch[0]]), digest(self.noises)]
+        every = [None] * dist.get_world_size()
+        dist.all_gather_object(every, [d.hexdigest() for d in mine])
+        self.found.append([len(set(column)) for column in zip(*every)])
+        self.noises = []
+        if trainer.is_global_zero:
+            Path("watched.json").write_text(json.dumps(self.found))
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "watch.py").write_text(WATCH)
+    return tmp_path
+
+
+def start(words, prefix=(), script=(sys.executable,), **environment):
+    path = os.pathsep.join([str(Path.cwd()), str(ROOT)])
+    return subprocess.Popen(
+        [*prefix, *script, str(ROOT / "train_gan.py"), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def train(*words):
+    process = start(words)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out[-2000:]
+    return out
+
+
+def difference(one, two):
+    first, second = (read_checkpoint(Path(run, "last.ckpt"))["state_dict"] for run in (one, two))
+    assert first.keys() == second.keys()
+    return max((first[k].double() - second[k].double()).abs().max().item() for k in first)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        # In float32 Adam turns rounding of gradients near zero into whole steps, so equality is shown in float64.
+        ["--disc-norm", "spectral", "--gen-norm", "none", "--precision", "64-true"],
+        ["--disc-norm", "convnorm", "--trainer.sync_batchnorm", "true", "--precision", "64-true", "--conditional"],
+    ],
+    ids=["spectral", "synced batch norm"],
+)
+def test_two_processes_with_half_the_batch_train_as_one(options):
+    words = [*WORDS, *options, "--steps", "20"]
+    main([*words, "--batch-size", "8", "--out", "one"])
+    out = train(*words, "--batch-size", "4", "--devices", "2", "--trainer.callbacks", "watch.Watch", "--out", "two")
+    assert not [
+        line for line in out.splitlines() if "warning" in line.lower() and not line.startswith("warning: FID of")
+    ]
+    assert difference("one", "two") <= 1e-5
+    assert json.loads(Path("watched.json").read_text()) == [[1, 2, 2]] * 20
+    rows = [Path(run, "metrics.csv").read_text().splitlines() for run in ("one", "two")]
+    for one, two in zip(*rows, strict=True):
+        numbers = [[float(cell) for cell in row.split(",") if cell] for row in (one, two) if row[0].isdigit()]
+        assert not numbers or numbers[0] == pytest.approx(numbers[1], rel=1e-3, abs=1e-4)
+
+
+HOSTS = ("gancn_a", "gancn_b")
+
+
+@pytest.fixture
+def hosts():
+    """Two network namespaces joined by a cable, 10.77.0.1 and 10.77.0.2; unplugged by taking the first's end down."""
+    if shutil.which("ip") is None or os.geteuid() != 0:
+        pytest.skip("network namespaces need root and iproute2's ip")
+
+    def ip(*words):
+        return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+
+    made = [ip("netns", "add", host) for host in HOSTS]
+    try:
+        if any(done.returncode for done in made):
+            pytest.skip(f"network namespaces cannot be made here: {made[0].stderr.strip() or made[1].stderr.strip()}")
+        ip("link", "add", "cable_a", "netns", HOSTS[0], "type", "veth", "peer", "name", "cable_b", "netns", HOSTS[1])
+        for host, end, address in zip(HOSTS, ("cable_a", "cable_b"), ("10.77.0.1", "10.77.0.2"), strict=True):
+            ip("-n", host, "addr", "add", f"{address}/24", "dev", end)
+            for device in (end, "lo"):
+                done = ip("-n", host, "link", "set", device, "up")
+                if done.returncode:
+                    pytest.skip(f"network namespaces cannot be joined here: {done.stderr.strip()}")
+        yield lambda state: ip("-n", HOSTS[0], "link", "set", "cable_a", state)
+    finally:
+        for host in HOSTS:
+            ip("netns", "del", host)
+
+
+def on_both(*words):
+    processes = []
+    for rank, (host, end) in enumerate(zip(HOSTS, ("cable_a", "cable_b"), strict=True)):
+        launch = ("-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank))
+        address = ("--master-addr", "10.77.0.1", "--master-port", "29517")
+        prefix = ("ip", "netns", "exec", host)
+        all_words = [*WORDS, "--num-nodes", "2", "--out", "run", *words]
+        script = (sys.executable, *launch, *address)
+        processes.append(start(all_words, prefix, script, GLOO_SOCKET_IFNAME=end))
+    return processes
+
+
+def test_machines_train_together_and_a_cut_ends_the_run_that_then_goes_on(hosts):
+    strategy = ["--trainer.strategy", "gan_convnorm.strategies.NetworksDDP", "--trainer.strategy.timeout", "0:00:08"]
+    words = ["--batch-size", "4", "--eval-every", "4", "--steps", "1000", *strategy]
+    first, second = on_both(*words)
+    out = ""
+    for line in first.stdout:
+        out += line
+        if line.startswith("G step 8:"):  # so the checkpoint of step 4 is there
+            break
+    assert "G step 8:" in out, out[-2000:]
+    hosts("down")
+    cut = time.monotonic()
+    for process in (first, second):
+        rest, _ = process.communicate(timeout=120)
+        assert process.returncode != 0
+        assert "error: another process has ended or does not answer (" in rest, rest[-2000:]
+    assert time.monotonic() - cut < 60  # two collectives' timeouts, and torchrun's own farewell
+    hosts("up")
+    reached = read_checkpoint(Path("run/last.ckpt"))["g_step"]
+    again = on_both("--resume", "last", "--steps", str(reached + 4))
+    for process in again:
+        rest, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, rest[-2000:]
+    assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == reached + 4
+
+
+def test_batch_norm_statistics_are_the_first_process_s_and_a_stopped_run_is_saved_once():
+    words = [*WORDS, "--trainer.callbacks", "watch.Watch"]
+    words += ["--steps", "1000", "--eval-every", "500", "--batch-size", "4", "--devices", "2", "--out", "two"]
+    process = start([*words, "--trainer.log_every_n_steps", "1"])
+    while process.poll() is None and not (Path("two/metrics.csv").exists()):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, out[-2000:]
+    assert out.count("error: stopped by SIGTERM, saved at G step ") == 1
+    saved = read_checkpoint(Path("two/last.ckpt"))
+    assert saved["g_step"] % 10 == 0
+    assert all(torch.isfinite(v).all() for v in saved["state_dict"].values())
+    # Without synchronization the processes have batches of their own and statistics alike all the same.
+    assert json.loads(Path("watched.json").read_text()) == [[1, 2, 2]] * saved["g_step"]

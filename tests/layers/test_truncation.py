@@ -1,0 +1,135 @@
+"""The certificate of a truncated preconditioner, against dense operators."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from gan_convnorm.layers import ConvNorm2d
+from gan_convnorm.operators import autocorrelation, power_spectrum
+from gan_convnorm.operators.dense import circular_convolution_matrix, inverse_square_root
+
+
+def dense_operators(layer, found, grid):
+    """For every channel P_k from its kernels, P'_k from the taps kept, and A_k, on a circular grid."""
+    for k, kernels in enumerate(layer.weight.detach()):
+        matrix = torch.cat([circular_convolution_matrix(a, grid) for a in kernels], dim=1)
+        exact = inverse_square_root(matrix @ matrix.T, layer.eps)
+        centre = [found.radius] * 2
+        yield exact, circular_convolution_matrix(found.taps[k].detach(), grid, None, centre), matrix
+
+
+@pytest.mark.parametrize("tolerance", [1e-1, 1e-2, 1e-3])
+@pytest.mark.parametrize("trained", [False, True])
+def test_error_and_norm_are_within_the_certificate(tolerance, trained):
+    torch.manual_seed(0)
+    layer = ConvNorm2d(32, 3, 3, padding=1, dtype=torch.float64, tolerance=tolerance, max_radius=6)
+    if trained:
+        optimizer = torch.optim.Adam(layer.parameters(), lr=0.01)
+        target = torch.randn(8, 3, 6, 6, dtype=torch.float64)
+        for _ in range(20):
+            loss = (layer(torch.randn(8, 32, 6, 6, dtype=torch.float64)) - target).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    found = layer.truncated_preconditioner((14, 14))
+    assert found is not None
+    assert found.bound <= tolerance
+    for exact, cut, matrix in dense_operators(layer, found, (14, 14)):
+        error = torch.linalg.matrix_norm(exact - cut, 2) / torch.linalg.matrix_norm(exact, 2)
+        # Two-sided: a certificate that is always large would choose a radius above the smallest.
+        assert found.bound / 30 <= error <= found.bound * (1 + 1e-9)
+        assert 0.5 <= torch.linalg.matrix_norm(cut @ matrix, 2) <= 1 + 1e-12
+
+
+def test_radius_is_the_smallest_that_is_certified():
+    torch.manual_seed(0)
+    layer = ConvNorm2d(64, 8, 3, padding=1, tolerance=1e-2, max_radius=8)
+    found = layer.truncated_preconditioner((18, 18))
+    layer.max_radius = found.radius - 1
+    assert layer.truncated_preconditioner((18, 18)) is None
+    layer.max_radius, layer.tolerance = 8, 1e-1
+    assert layer.truncated_preconditioner((18, 18)).radius < found.radius
+
+
+@pytest.mark.parametrize("boundary", ["circular", "linear"])
+@pytest.mark.parametrize("affine", [None, "channel", "depthwise"])
+@pytest.mark.parametrize(
+    "geometry",
+    [
+        dict(kernel_size=3, padding=1),
+        dict(kernel_size=3, padding=4, stride=2),
+        dict(kernel_size=4, padding=1, stride=2),
+        dict(kernel_size=4, padding=1, stride=2, strided="fold"),
+        dict(kernel_size=(1, 3), padding=(0, 1)),
+        dict(kernel_size=3, padding=1, padding_mode="reflect", groups=2),
+        dict(kernel_size=3, padding=2, padding_mode="circular"),
+    ],
+)
+def test_layer_is_as_close_to_the_exact_one_as_certified(boundary, affine, geometry):
+    if boundary == "linear" and geometry.get("padding_mode") == "circular":
+        pytest.skip("contradictory")
+    torch.manual_seed(0)
+    exact = ConvNorm2d(64, 8, **geometry, boundary=boundary, affine=affine, dtype=torch.float64)
+    if affine:
+        nn.init.normal_(exact.affine_weight)
+    image = torch.randn(2, 64, 15, 14, dtype=torch.float64)
+    expected = exact(image)
+    errors = []
+    for tolerance in (3e-1, 3e-2):
+        layer = copy.deepcopy(exact)
+        layer.tolerance, layer.max_radius = tolerance, 6
+        output = layer(image)
+        assert output.shape == expected.shape
+        errors.append(((output - expected).norm() / expected.norm()).item())
+        # The bound is on operators, relative to the largest P_k; here P_k varies by less than 3 over frequencies.
+        assert 0 < errors[-1] <= 3 * tolerance
+    assert errors[1] <= errors[0]
+
+
+def test_falls_back_to_the_exact_filter():
+    torch.manual_seed(0)
+    layer = ConvNorm2d(1, 4, 3, padding=1, tolerance=1e-3, max_radius=8)
+    image = torch.randn(2, 1, 9, 9)
+    assert layer.truncated_preconditioner((11, 11)) is None
+    output = layer(image)
+    layer.tolerance = 0.0
+    assert torch.equal(output, layer(image))
+
+
+def test_certificate_is_checked_again_when_the_weights_change():
+    torch.manual_seed(0)
+    layer = ConvNorm2d(64, 2, 3, padding=1, tolerance=3e-2, max_radius=6, dtype=torch.float64)
+    image = torch.randn(2, 64, 12, 12, dtype=torch.float64)
+    layer(image)
+    with torch.no_grad():  # Through .data no version counter would tell.
+        layer.weight.data[:] = layer.weight.data[:, :1]
+    exact = copy.deepcopy(layer)
+    exact.tolerance = 0.0
+    assert torch.allclose(layer(image), exact(image))
+
+
+@pytest.mark.parametrize("boundary", ["circular", "linear"])
+def test_wrapped_pixels_are_read_or_not(boundary):
+    """An impulse in one corner reaches the opposite border around the grid, and only with boundary 'circular'."""
+    torch.manual_seed(0)
+    layer = ConvNorm2d(32, 4, 3, padding=1, bias=False, boundary=boundary, tolerance=5e-2, max_radius=4)
+    found = layer.truncated_preconditioner((22, 22) if boundary == "circular" else (44, 44))
+    assert 2 <= found.radius <= 4
+    image = torch.zeros(1, 32, 20, 20)
+    image[..., 0, 0] = 1
+    far = layer(image)[..., -1, -1].abs().max()
+    assert (far > 0) == (boundary == "circular")
+
+
+def test_spectrum_of_a_strided_convolution():
+    """A A^T for the convolution A that computes every other pixel, from its rows."""
+    torch.manual_seed(0)
+    weight = torch.randn(1, 2, 3, 4, dtype=torch.float64)
+    grid, stride, dilation = (10, 9), (2, 3), (1, 2)
+    matrix = torch.cat([circular_convolution_matrix(a, grid, dilation) for a in weight[0]], dim=1)
+    rows = torch.arange(90).reshape(grid)[::2, ::3].flatten()
+    gram = matrix[rows] @ matrix[rows].T
+    expected = torch.fft.rfft2(gram[:, 0].reshape(5, 3)).real
+    assert torch.allclose(power_spectrum(autocorrelation(weight), (5, 3), dilation, stride)[0], expected)

@@ -1,0 +1,134 @@
+"""The benchmarks run, at small sizes; what throughput is compared with is what it is said to be."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import busy_cores
+import gpu_suite
+import mimicry_loop
+import throughput
+
+from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
+
+
+def count(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_mimicry_s_networks_have_the_published_sizes():
+    with torch.device("meta"):
+        assert count(mimicry_loop.Generator(256)) == count(SNGANGenerator(32)) == 4_276_739
+        ours = SNGANDiscriminator(32, norm="none", head_bias=True)
+        assert count(mimicry_loop.Discriminator(128)) == count(ours) == 1_053_825
+
+
+def test_mimicry_s_discriminator_computes_what_ours_does():
+    theirs, ours = mimicry_loop.Discriminator(4).double(), SNGANDiscriminator(32, 3, 4 / 128, "none").double()
+    weights = {}
+    for number, block in enumerate(theirs.blocks):
+        for name in ("conv1", "conv2", "shortcut"):
+            if (layer := getattr(block, name)) is not None:
+                largest = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)
+                weights[f"blocks.{number}.{name}.weight"] = layer.weight.detach() / largest
+                weights[f"blocks.{number}.{name}.bias"] = layer.bias.detach()
+    weights["linear.weight"] = theirs.linear.weight.detach() / theirs.linear.weight.detach().norm()
+    ours.load_state_dict(weights)
+    images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    with torch.no_grad():
+        for _ in range(500):  # the power iterations converge
+            for module in theirs.modules():
+                if isinstance(module, mimicry_loop.PowerIteration):
+                    module.normalized()
+        found = theirs(images)[:, 0] - theirs.linear.bias
+        torch.testing.assert_close(found, ours(images), rtol=1e-6, atol=1e-8)
+
+
+def test_throughput_reports_ratios_and_where_the_time_goes(tmp_path, capsys):
+    words = "--device cpu --batch 2 --width 0.05 --steps 2 --images 8 --profile-steps 1 --workers 0 --norms spectral"
+    throughput.main([*words.split(), "--json", str(tmp_path / "found.json")])
+    printed = capsys.readouterr().out
+    assert "| spectral | " in printed and "aten::" in printed
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["environment"]["torch"] == torch.__version__.partition("+")[0]
+    (compared,) = found["comparison"]
+    assert compared["windows"] == 2
+    for clock in ("wall", "cpu"):
+        ours, theirs, ratio = (
+            compared[name][0] for name in (f"ours_{clock}_s", f"mimicry_{clock}_s", f"ratio_{clock}")
+        )
+        assert 0.2 < ratio * ours / theirs < 5
+    assert set(found["profile"]) == {"spectral", "none"}
+    for parts in found["profile"].values():
+        named = {name: seconds for name, seconds in parts.items() if name not in ("all",) and "of which" not in name}
+        assert sum(named.values()) == pytest.approx(parts["all"])
+        assert min(named.values()) > 0
+        assert {"data", "D steps: fakes", "D steps: D backward", "G step: backward", "Adam", "the rest"} < set(named)
+
+
+def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
+    status = gpu_suite.main(["--smoke", "--device", "cpu", "--json", str(tmp_path / "suite.json")])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    found = json.loads((tmp_path / "suite.json").read_text())
+    assert {row["part"] for row in found["results"]} == set(gpu_suite.parts(smoke=True))
+    assert "FAILED" not in printed and "NOT WITHIN" not in printed
+    assert {"hardware", "python", "torch", "commit"} <= set(found["environment"])
+    again = [row for row in found["results"] if row["what"] == "again"]
+    assert [row["difference"] for row in again] == [0]
+
+
+def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
+    def broken(arguments):
+        raise RuntimeError("out of memory\nand so on")
+
+    def slow(arguments):
+        while True:
+            pass
+
+    fine = lambda arguments: [gpu_suite.row("", "well")]  # noqa: E731
+    apart = lambda arguments: [gpu_suite.row("", "NOT WITHIN 0.1", good=False)]  # noqa: E731
+    chosen = {"broken": broken, "fine": fine}
+    monkeypatch.setattr(gpu_suite, "parts", lambda smoke: chosen)
+    assert gpu_suite.main(["--smoke"]) == 1
+    printed = capsys.readouterr().out
+    assert "| broken | FAILED: RuntimeError: out of memory and so on |" in printed
+    assert "| fine | well |" in printed
+    assert gpu_suite.main(["--smoke", "--only", "fine"]) == 0
+    chosen |= {"broken": apart}
+    assert gpu_suite.main(["--smoke"]) == 1
+    capsys.readouterr()
+    chosen |= {"broken": slow}
+    assert gpu_suite.main(["--smoke", "--minutes", "0.01"]) == 1
+    printed = capsys.readouterr().out
+    assert "| broken | FAILED: TimeoutError: no time was left |" in printed
+    assert "| fine | FAILED: TimeoutError: no time was left |" in printed
+
+
+def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(busy_cores, "WAYS", {way: busy_cores.WAYS[way] for way in (busy_cores.TORCH, busy_cores.OURS)})
+    found = iter([0.1, 0.9, 0.102, 0.3])
+    asked = []
+
+    def run(variables, arguments):
+        asked.append(variables)
+        return {"seconds": [next(found)] * 3, "environment": {"processor": "some"}}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(busy_cores, "run_apart", run)
+        assert busy_cores.main(["--rounds", "1", "--busy", "1", "--json", str(tmp_path / "found.json")]) == 0
+    assert asked == [{}, {}, {"GOMP_SPINCOUNT": "10000"}, {"GOMP_SPINCOUNT": "10000"}]
+    printed = capsys.readouterr().out
+    assert "| this package's programs | 102.0 +- 0.0 | 300.0 +- 0.0 | 1.020 | 2.9 |" in printed and ": met" in printed
+    assert json.loads((tmp_path / "found.json").read_text())["ratios"]["torch's own"]["busy"] == pytest.approx(9)
+    timed = busy_cores.time_steps(steps=3, seconds=60, width=0.05)
+    assert len(timed["seconds"]) == 3 and min(timed["seconds"]) > 0
+    assert timed["environment"]["threads"] == torch.get_num_threads()
+    arguments = argparse.Namespace(steps=1, seconds=1.0, width=0.05)
+    with busy_cores.busy_processes(1):
+        assert len(busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, arguments)["seconds"]) == 1

@@ -1,0 +1,177 @@
+"""The classifiers' training: learning rates, adversarial images, precision, several processes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
+
+from gan_convnorm.data import Digits
+from gan_convnorm.robustness.attacks import NotAttacked
+from gan_convnorm.robustness.classifier import Classifier
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+
+ROOT = Path(__file__).parents[2]
+
+
+def module_and_data(**options):
+    return Classifier(width=0.5, **options), LabelledData(
+        Digits(resolution=8, batch_size=32), TrainingSplit(fraction=0.1)
+    )
+
+
+def trainer(**options):
+    quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    return pl.Trainer(accelerator="cpu", devices=1, num_sanity_val_steps=0, **(quiet | options))
+
+
+def test_sgd_and_the_learning_rates_are_the_published():
+    found = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, module, *args):
+            (group,) = trainer.optimizers[0].param_groups
+            found.append((trainer.current_epoch, group["lr"], group["momentum"], group["weight_decay"]))
+
+    for milestones, drops in ((None, (2, 4)), ([1, 5], (1, 5))):
+        found.clear()
+        module, data = module_and_data(milestones=milestones)
+        trainer(max_epochs=6, limit_train_batches=1, limit_val_batches=0, callbacks=[Watch()]).fit(module, data)
+        for epoch, (number, lr, momentum, decay) in enumerate(found):
+            assert (number, momentum, decay) == (epoch, 0.9, 1e-4)
+            assert lr == pytest.approx(0.1 * 0.1 ** sum(epoch >= d for d in drops), rel=1e-9)
+
+
+def test_free_training_moves_perturbation_and_weights_by_one_gradient():
+    module, data = module_and_data(adversarial="free", replays=3, crop=0, norm="none")
+    seen = []
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, module, batch, number):
+            start = torch.zeros(len(batch[0]), 1, 8, 8) if module.perturbation is None else module.perturbation
+            images = (batch[0] / 255 + start).clamp(0, 1).requires_grad_()
+            loss = F.cross_entropy(module.network(images), batch[1])
+            gradient = torch.autograd.grad(loss, images)[0]
+            eps = 8 / 255
+            self.expected = (start + eps * gradient.sign()).clamp(-eps, eps)
+            seen.append(batch[1].tolist())
+
+        def on_train_batch_end(self, trainer, module, *args):
+            assert torch.allclose(module.perturbation, self.expected, atol=1e-7, rtol=0)
+
+    trainer(max_epochs=1, limit_val_batches=0, callbacks=[Watch()]).fit(module, data)
+    assert len(seen) == 12 and seen[0] == seen[1] == seen[2] != seen[3] == seen[5]
+    assert module.perturbation.abs().max() <= 8 / 255 + 1e-7
+
+
+def test_pgd_training_sees_images_of_the_ball_and_the_attack_leaves_no_trace():
+    module, data = module_and_data(adversarial="pgd", attack_steps=3, crop=0, norm="spectral+batch")
+    inputs = []
+    hook = module.network.register_forward_hook(
+        lambda network, args, output: inputs.append((network.training, args[0].detach().clone()))
+    )
+    counts = [m for m in module.modules() if hasattr(m, "num_batches_tracked")]
+
+    class Watch(pl.Callback):
+        def on_train_batch_start(self, trainer, module, batch, number):
+            inputs.clear()
+            self.images = batch[0] / 255
+
+        def on_train_batch_end(self, trainer, module, *args):
+            assert [training for training, _ in inputs] == [False] * 3 + [True]
+            change = (inputs[-1][1] - self.images).abs()
+            assert 0.5 * 8 / 255 < change.max() <= 8 / 255 + 1e-6
+            assert inputs[-1][1].min() >= 0 and inputs[-1][1].max() <= 1
+
+    fitting = trainer(max_epochs=1, limit_val_batches=0, callbacks=[Watch()])
+    fitting.fit(module, data)
+    hook.remove()
+    # Statistics advanced once a step, not in attacks.
+    assert {int(m.num_batches_tracked) for m in counts} == {fitting.global_step}
+
+
+def test_mixed_precision_trains_and_measures():
+    module, data = module_and_data(norm="convnorm+batch")
+    evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=8)
+    trainer(max_epochs=1, precision="bf16-mixed", callbacks=[evaluation]).fit(module, data)
+    assert 0 <= evaluation.last.attacks["pgd"] <= 1
+    assert all(p.dtype == torch.float32 and p.isfinite().all() for p in module.parameters())
+
+
+class Luck(torch.nn.Module):
+    """Every prediction but the first of a batch is the other class, and no gradient is found."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, images):
+        self.calls += 1
+        logits = torch.zeros(len(images), 10)
+        logits[:, self.calls % 10] = 1
+        return logits + 0 * images.sum()
+
+
+def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not():
+    """A network that says another class at every call is right now and then; rounding can do the same to a few."""
+    module, data = module_and_data()
+    module.network = Luck()
+    evaluation = RobustnessEvaluation("none", attacks="fgsm", num_images=300)
+    with pytest.warns(NotAttacked, match="^fgsm: the gradient is zero or NaN at .* of 300 images") as found:
+        trainer(callbacks=[evaluation]).test(module, data, verbose=False)
+    assert len([w for w in found if isinstance(w.message, NotAttacked)]) == 1  # for all blocks
+    assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
+
+
+TWO_PROCESSES = """
+import pytorch_lightning as pl, torch
+from gan_convnorm.data import Digits
+from gan_convnorm.robustness.classifier import Classifier
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+
+torch.set_num_threads(1)
+pl.seed_everything(5)
+module = Classifier(width=0.5, norm="none", crop=0)
+data = LabelledData(Digits(resolution=8, batch_size=16), TrainingSplit(fraction=0.1))
+evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=200, json="two.json")
+trainer = pl.Trainer(
+    strategy="ddp_fork", accelerator="cpu", devices=2, max_epochs=1, limit_val_batches=0, callbacks=[evaluation],
+    logger=False, enable_checkpointing=False, enable_progress_bar=False, use_distributed_sampler=False,
+)
+trainer.fit(module, data)
+torch.save(module.state_dict(), "two.pt")
+"""
+
+
+def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # In a program of its own, since a process that has run a backward cannot fork.
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", TWO_PROCESSES], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pl.seed_everything(5)
+    module = Classifier(width=0.5, norm="none", crop=0)
+    data = LabelledData(Digits(resolution=8, batch_size=32), TrainingSplit(fraction=0.1))
+    trainer(max_epochs=1, limit_val_batches=0).fit(module, data)
+    weights = torch.load("two.pt", weights_only=True)
+    for name, value in module.state_dict().items():
+        assert torch.allclose(value, weights[name], atol=1e-5, rtol=1e-4), name
+    module.load_state_dict(weights)
+    evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=200)
+    trainer(callbacks=[evaluation]).test(module, data, verbose=False)
+    assert json.loads(Path("two.json").read_text()) == evaluation.last.to_dict()
+
+
+def test_learning_beats_chance_by_far():
+    module, data = module_and_data()
+    data.split = TrainingSplit()
+    evaluation = RobustnessEvaluation("none", attacks="none")
+    trainer(max_epochs=3, callbacks=[evaluation]).fit(module, data)
+    assert evaluation.last.clean > 0.7

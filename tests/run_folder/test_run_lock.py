@@ -1,0 +1,165 @@
+"""One process at a time writes to a run folder; what it never wrote to goes again."""
+
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan_convnorm.cli import main
+from gan_convnorm.errors import BadInput
+from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
+
+# Locks the folder, says so, and waits to be killed.
+HOLDER = """
+import sys, pathlib
+sys.path[:0] = sys.argv[2:]
+from gan_convnorm.run_folder.lock import lock_folder
+lock_folder(pathlib.Path(sys.argv[1]), made=True)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_another_process_holds_the_folder_until_it_is_dead(capsys):
+    run = Path("run")
+    run.mkdir()
+    words = [sys.executable, "-c", HOLDER, "run", str(ROOT)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "locked\n"
+        named = rf"run is being written by process {holder.pid} on {socket.gethostname()}, since 20"
+        # Also where both believe to have made the folder: the one that is refused leaves it alone.
+        for claim in (lambda: lock_folder(run, made=True), lambda: claim_folder(run, lock=True)):
+            with pytest.raises(BadInput, match=named), folder_locks():
+                claim()
+        (run / "last.ckpt").write_bytes(b"")
+        with pytest.raises(BadInput, match=named):
+            claim_folder(run, lock=True)
+        (run / "last.ckpt").unlink()
+        with pytest.raises(SystemExit) as stop:
+            main(["--out", "run"])
+        assert stop.value.code == 2 and f"process {holder.pid}" in capsys.readouterr().err
+        assert [path.name for path in run.iterdir()] == [".lock"]
+        holder.kill()
+    with folder_locks():
+        assert claim_folder(run, lock=True) == run  # the file that the dead one left is no content
+        assert json.loads((run / ".lock").read_text())["pid"] == os.getpid()
+    assert not list(run.iterdir())
+
+
+def test_a_lock_is_taken_twice_by_its_process_and_freed_at_the_end():
+    run = Path("run")
+    with folder_locks():
+        claim_folder(run, lock=True)
+        lock_folder(run)
+        (run / "metrics.csv").write_text("step\n1\n")
+    assert [path.name for path in run.iterdir()] == ["metrics.csv"]
+    with pytest.raises(BadInput, match="not empty"):
+        claim_folder(run, lock=True)
+    assert [path.name for path in run.iterdir()] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("content", [(), ("config.yaml",)])
+def test_a_folder_that_nothing_was_written_to_goes_again_after_an_error(content):
+    with pytest.raises(RuntimeError), folder_locks():
+        for name in content:
+            (claim_folder(Path("runs/run"), lock=True) / name).write_text("")
+        claim_folder(Path("runs/other"), lock=True)
+        raise RuntimeError
+    assert not Path("runs").exists()
+
+
+def test_what_was_written_or_was_there_before_stays_after_an_error():
+    Path("old").mkdir()
+    with pytest.raises(RuntimeError), folder_locks():
+        claim_folder(Path("old"), lock=True)
+        (claim_folder(Path("run"), lock=True) / "metrics.csv").write_text("")
+        raise RuntimeError
+    assert sorted(str(path) for path in Path().rglob("*")) == ["old", "run", "run/metrics.csv"]
+
+
+def test_a_file_system_without_locks_is_warned_of(monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", refused)
+    with pytest.warns(UserWarning, match="has no locks"), folder_locks():
+        claim_folder(Path("run"), lock=True)
+
+
+def test_a_link_in_the_lock_s_place_is_not_written_through():
+    Path("run").mkdir()
+    Path("precious").write_text("text")
+    Path("run/.lock").symlink_to(Path("precious").resolve())
+    with pytest.raises(BadInput, match="cannot be written"), folder_locks():
+        claim_folder(Path("run"), lock=True)
+    assert Path("precious").read_text() == "text"
+
+
+def test_a_copy_of_the_process_does_not_hold_the_lock_on():
+    with folder_locks():
+        claim_folder(Path("run"), lock=True)
+        descriptor = next(iter(lock._held.values()))
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_slurm_job_that_is_started_again_finds_its_folder(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    runs = Path("runs")
+    with folder_locks():
+        for name, job in (("other", "8"), ("mine", "7"), ("empty", "7")):
+            monkeypatch.setenv("SLURM_JOB_ID", job)
+            claim_folder(runs / name, lock=True)
+    for name in ("other", "mine"):
+        (runs / name / "last.ckpt").write_bytes(b"")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert restarted_folder(None, runs) is None  # it runs for the first time
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert restarted_folder(None, runs) == runs / "mine"
+    assert restarted_folder(runs / "mine", runs) == runs / "mine"
+    assert restarted_folder(runs / "other", runs) is None
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    assert restarted_folder(None, runs) is None
+
+
+def test_what_a_slurm_job_left_before_its_first_checkpoint_is_set_aside(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with folder_locks():
+        (claim_folder(Path("run"), lock=True) / "config.yaml").write_text("first")
+    with pytest.raises(BadInput, match="not empty"), folder_locks():
+        claim_folder(Path("run"), lock=True)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    with folder_locks():
+        assert claim_folder(Path("run"), lock=True) == Path("run")
+    assert Path("run.dead1/config.yaml").read_text() == "first"
+
+
+def test_the_folders_above_go_with_an_empty_one_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("there").mkdir()
+    for path in ("a/b/run", "there/c/run"):
+        with pytest.raises(BadInput), folder_locks():
+            claim_folder(Path(path), lock=True)
+            raise BadInput("refused")
+    assert [entry.name for entry in Path().iterdir()] == ["there"] and not list(Path("there").iterdir())

@@ -1,0 +1,76 @@
+"""A stopped process is named, and so is one that goes on."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import torch.distributed as dist
+
+from gan_convnorm.strategies.heartbeats import Heartbeats
+
+ROOT = Path(__file__).parents[2]
+SECOND = """
+import sys, time
+from datetime import timedelta
+import torch.distributed as dist
+from gan_convnorm.strategies.heartbeats import Heartbeats
+store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, timedelta(seconds=20))
+Heartbeats(store, 1, 2, print, every=0.1, patience=1)
+sys.stdin.read()
+"""
+
+
+def wait_for(told, word):
+    until = time.monotonic() + 60
+    while not any(word in line for line in told):
+        assert time.monotonic() < until, told
+        time.sleep(0.05)
+
+
+def test_a_stopped_process_is_named_until_it_goes_on():
+    store = dist.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=60), wait_for_workers=False)
+    told = []
+    words = [sys.executable, "-c", SECOND, str(store.port)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE) as second:
+        until = time.monotonic() + 60
+        while not store.check(["alive/1"]):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        first = Heartbeats(store, 0, 2, told.append, every=0.1, patience=1)
+        try:
+            time.sleep(1.5)
+            assert not told
+            second.send_signal(signal.SIGSTOP)
+            wait_for(told, f"waiting for process 1 (number {second.pid} on ")
+            assert len(told) == 1
+            second.send_signal(signal.SIGCONT)
+            wait_for(told, "answers again")
+        finally:
+            first.stop()
+            second.kill()
+
+
+class Stuck:
+    """A store whose process is stopped."""
+
+    def __init__(self):
+        self.free = threading.Event()
+
+    def set(self, key, value):
+        self.free.wait()
+
+
+def test_the_second_process_names_the_first_which_keeps_the_store():
+    told, silent = [], []
+    stuck = Stuck()
+    beats = [Heartbeats(stuck, rank, 3, to.append, every=0.05, patience=0.5) for rank, to in ((1, told), (2, silent))]
+    wait_for(told, "waiting for process 0, which has not answered for ")
+    stuck.free.set()
+    wait_for(told, "process 0 answers again")
+    assert not silent
+    for each in beats:
+        each.stop()
