@@ -171,7 +171,8 @@ def check_restorable(checkpoint: dict[str, Any], path: Path) -> None:
     if not isinstance(version, str) or not re.match(r"\d+\.\d+", version):
         raise BadInput(f"{path} says pytorch-lightning_version {version!r:.40}; expected a version, such as 2.6.6")
     if not isinstance(checkpoint.get("callbacks", {}), dict):
-        raise BadInput(f"{path} holds {checkpoint['callbacks']!r:.40} as its 'callbacks'; expected a mapping")
+        found = checkpoint["callbacks"]
+        raise BadInput(f"{path} holds {type(found).__name__} {found!r:.40} as its 'callbacks'; expected a mapping")
 
 
 def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, callbacks: tuple[str, ...]) -> None:

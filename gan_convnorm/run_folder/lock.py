@@ -109,11 +109,12 @@ def folder_locks() -> Iterator[None]:
         for path in set(_held) - before:
             if isinstance(error, (OSError, RuntimeError)):
                 _explain(error, path.parent)
-        for path in _made.keys() & _held.keys() - before:
+        made = _made.keys() & _held.keys() - before
+        for path in made:
             _remove_empty(path.parent)
-            for folder in _made[path]:
-                with contextlib.suppress(OSError):  # which a folder with files raises
-                    folder.rmdir()
+        for folder in (folder for path in made for folder in _made[path]):
+            with contextlib.suppress(OSError):  # which a folder with files raises
+                folder.rmdir()
         raise
     finally:
         for path in set(_held) - before:
