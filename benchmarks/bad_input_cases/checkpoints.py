@@ -65,7 +65,7 @@ def not_finite(value: float) -> Any:
 
 
 def hyper(**values: Any) -> Any:
-    """What changes hyperparameters, in both of their places."""
+    """Return a function that changes hyperparameters, in both of their places."""
     return lay_over({"model": values})
 
 

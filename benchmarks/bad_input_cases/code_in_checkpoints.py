@@ -47,7 +47,7 @@ YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
 
 
 def names(kind: str) -> Any:
-    """What makes the checkpoint name that."""
+    """Return a change that makes the checkpoint name that."""
     if kind != "YAML tag":
         return lay_over(HOW_TO_RUN[kind])
     return edited(lambda checkpoint: checkpoint.update(run=YAML_TAG, config=YAML_TAG))

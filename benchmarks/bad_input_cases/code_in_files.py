@@ -17,7 +17,7 @@ __all__ = ["CASES"]
 
 
 def describes(**changes: Any) -> Any:
-    """What changes an export's JSON file."""
+    """Return a function that changes an export's JSON file."""
 
     def prepare() -> None:
         path = Path("exported/generator.json")

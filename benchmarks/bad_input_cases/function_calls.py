@@ -1,4 +1,4 @@
-"""What the cases of public functions share."""
+"""Shared parts of the cases of public functions."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ CASES = [
     command(
         "predict",
         "--ckpt_path of-photos/last.ckpt --labels 7 --out made",
-        "label that is none",
+        "label of another class",
         "labels.*7",
         needs="photos",
     ),

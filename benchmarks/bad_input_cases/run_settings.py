@@ -12,7 +12,7 @@ __all__ = ["CASES"]
 
 
 def settings(change: Any) -> Any:
-    """What changes the settings of its run that a checkpoint holds."""
+    """Return a function that changes the run settings in a checkpoint."""
     return edited(lambda checkpoint: change(checkpoint["run"]))
 
 

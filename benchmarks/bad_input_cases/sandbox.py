@@ -32,7 +32,7 @@ WRONG_VALUE, NOT_HERE = 70, 71
 
 @dataclass
 class Seen:
-    """What came of a case.
+    """The result of a case.
 
     Attributes:
         status: exit status; None when it was killed at the limit.

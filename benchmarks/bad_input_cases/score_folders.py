@@ -56,7 +56,7 @@ CASES = [
     *(
         scores(
             "spoiled flat",
-            f"24 images and {what}, which is none",
+            f"24 images and {what}, which is no image",
             expect="accepted",
             prints=r"\b24 images of spoiled",
             prepare=lambda spoil=spoil: spoil_copy(spoil),

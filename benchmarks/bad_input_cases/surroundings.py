@@ -1,4 +1,4 @@
-"""What is around a run: environment variables, signals, folders that go, two starts at once."""
+"""The surroundings of a run: environment variables, signals, folders that go, two starts at once."""
 
 from __future__ import annotations
 

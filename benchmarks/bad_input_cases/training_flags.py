@@ -140,7 +140,7 @@ REFUSED = [
     ("--trainer.logger pytorch_lightning.loggers.WandbLogger", "W&B that is not installed", "wandb"),
     ("--trainer.logger nonsense", "unknown logger", "nonsense"),
     ("--trainer.callbacks nonsense.Callback", "unknown callback", "nonsense"),
-    ("--trainer.callbacks+=torch.nn.Linear", "callback that is none", "torch.nn.Linear"),
+    ("--trainer.callbacks+=torch.nn.Linear", "class that is no callback", "torch.nn.Linear"),
     ("--trainer.plugins nonsense", "unknown plugin", "nonsense"),
     ("--trainer.reload_dataloaders_every_n_epochs -1", "reloaded backwards", "reload_dataloaders"),
     ("--resume ''", "checkpoint with an empty name", "--resume"),

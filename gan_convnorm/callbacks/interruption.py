@@ -103,7 +103,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
             self._stop(trainer, received, f"saved at G step {module.g_step}")
 
     def check(self, trainer: pl.Trainer) -> None:
-        """For what takes long within an evaluation, on one process or on all: end the run, which is saved already."""
+        """End the run, which is saved already; long evaluations call this now and then, on one process or on all."""
         if self.received is not None:
             module: Any = trainer.lightning_module
             self._stop(trainer, self.received, f"saved at G step {module.g_step}, before its evaluation")

@@ -1,15 +1,14 @@
-"""What this project's command lines have in common: short flags, a first word to leave out, one-line errors."""
+"""The command of the verbs that train: short flags, a checkpoint's settings below the flags, the run's folder."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 import torch
 import yaml
@@ -20,12 +19,13 @@ from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCL
 from pytorch_lightning.loggers import Logger
 
 from gan_convnorm.callbacks.stop_signals import stop_signals
-from gan_convnorm.cli.command_words import suggestion, values_of, with_known_spelling
-from gan_convnorm.cli.configuration_errors import foreign_errors, in_plain_words, restoring_errors
+from gan_convnorm.cli.command_words import values_of, with_known_spelling
+from gan_convnorm.cli.configuration_errors import foreign_errors, restoring_errors
 from gan_convnorm.cli.configuration_files import given_values, read_configurations
+from gan_convnorm.cli.parser import DataFlag, Parser
 from gan_convnorm.cli.run_errors import is_first_process, run_errors
 from gan_convnorm.data import DATA, Digits, ImageData
-from gan_convnorm.errors import BadInput, fail
+from gan_convnorm.errors import BadInput
 from gan_convnorm.files.trust import TRUST_HELP, check_trusted, code_names, parse_trust
 from gan_convnorm.files.weights import check_finite
 from gan_convnorm.run_folder import (
@@ -45,40 +45,12 @@ from gan_convnorm.run_folder import (
     slurm_job,
 )
 
-__all__ = ["Parser", "RunCommand"]
+__all__ = ["RunCommand"]
 
 #: class paths of the package's own data modules: of their files, and of the room
 DATA_PATHS = {
     f"{room}.{each.__qualname__}" for each in DATA.values() for room in (each.__module__, "gan_convnorm.data")
 }
-
-
-class Parser(LightningArgumentParser):
-    """A parser whose errors are one line: the value that was found, the values that were expected."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        if not self.exit_on_error:
-            super().error(message, ex)
-        if not is_first_process():
-            raise SystemExit(2)
-        actions: dict[str, Any] = self._option_string_actions
-        short = {
-            action.dest: flag
-            for flag, action in actions.items()
-            if flag != f"--{action.dest}" and flag.startswith("--") and "." not in flag
-        }
-        fail(in_plain_words(message, short) + suggestion(message, actions))
-
-
-class DataFlag(argparse.Action):
-    """A short flag for an argument of whichever data module is chosen, where no action of its own exists."""
-
-    def __init__(self, option_strings: list[str], dest: str, argument: str, **kwargs: Any) -> None:
-        super().__init__(option_strings, dest, default=argparse.SUPPRESS, **kwargs)
-        self.argument = argument
-
-    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        parser._option_string_actions["--data"](parser, namespace, values, f"--data.{self.argument}")
 
 
 class RunCommand(LightningCLI):

@@ -81,6 +81,14 @@ def test_hyphens_and_underscores_are_the_same():
         ("--config bomb.yaml", "repeats"),
         ("--model bomb.yaml", "repeats"),
         ("--resume=", "--resume is empty"),
+        ("--out=", "--out is empty; give a folder"),
+        ("--config plan.yaml", "a study's file is for the verb study"),
+        ("--trainer.max_time 00:00:00:00", "which leaves nothing to do"),
+        ("--trainer.strategy ddp_spawn --devices 2", "copies this process with all its state; give ddp"),
+        ("--disc-norm os:getcwd", "norm 'os:getcwd' does not take a convolution"),
+        ("--disc-norm convnorm+batch+layer", "joins three or more"),
+        ("--n-dis 1000000000", "n_dis is 1000000000, and must be from 1 to 1,000"),
+        ("--batch-size 100000000000", "must be 1,000,000 or less"),
         ("--trainer.strategy abc", "strategy"),
         ("--trainer.accelerator abc", "accelerator"),
         ("--trainer.profiler abc", "the settings cannot be used: "),
@@ -94,6 +102,7 @@ def test_hyphens_and_underscores_are_the_same():
     ],
 )
 def test_a_wrong_value_is_named_with_its_flag_and_the_values_that_are_right(words, message, capsys):
+    Path("plan.yaml").write_text("name: study\ngrids: {}\nconfig: {}\n")
     Path("sections.yaml").write_text("model: 5\n")
     Path("null.yaml").write_text("trainer: null\n")
     Path("twice.yaml").write_text("model: {steps: 5}\nmodel: {steps: 6}\n")
