@@ -50,7 +50,7 @@ def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
 
     from gan_convnorm.cli.gan import TRAINER_DEFAULTS
     from gan_convnorm.data import Digits
-    from gan_convnorm.gan import GAN
+    from gan_convnorm.gan import GAN, Architecture, Optimization
 
     class Clock(pl.Callback):
         def __init__(self) -> None:
@@ -67,7 +67,7 @@ def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
     clock = Clock()
     settings = TRAINER_DEFAULTS | {"limit_val_batches": 0, "accelerator": "cpu", "logger": False}
     trainer = pl.Trainer(**settings, callbacks=[clock], enable_checkpointing=False, enable_progress_bar=False)
-    trainer.fit(GAN(steps=steps + 2, width=width), Digits())
+    trainer.fit(GAN(architecture=Architecture(width=width), optimization=Optimization(steps=steps + 2)), Digits())
     found = [last - first for first, last in zip(clock.ends[1:], clock.ends[2:], strict=False)]
     ran_on = {**environment("cpu"), "instructions": torch.backends.cpu.get_cpu_capability()}
     return {"seconds": found, "environment": {**ran_on, "threads": torch.get_num_threads()}}

@@ -35,7 +35,7 @@ from torch import Tensor
 from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.cli.gan import TRAINER_DEFAULTS
 from gan_convnorm.data import Digits
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.run_folder import MetricsFile
 from gan_convnorm.strategies import NetworksDDP
 
@@ -100,7 +100,12 @@ class Clock(pl.Callback):
 def train(strategy: Callable[[], Any], case: Case, warm_up: int) -> tuple[GAN, tuple[float, ...]]:
     """The trained GAN, and (wall, CPU) seconds per generator step of this process."""
     torch.manual_seed(0)
-    gan = GAN(case.resolution, 1, width=case.width, n_dis=case.n_dis, steps=warm_up + case.steps)
+    gan = GAN(
+        case.resolution,
+        1,
+        architecture=Architecture(width=case.width),
+        optimization=Optimization(n_dis=case.n_dis, steps=warm_up + case.steps),
+    )
     clock = Clock(warm_up)
     with tempfile.TemporaryDirectory() as folder:
         settings = TRAINER_DEFAULTS | {"devices": PROCESSES, "strategy": strategy()}

@@ -37,7 +37,7 @@ from torch.nn import functional as F
 
 from gan_convnorm.data import Digits
 from gan_convnorm.fidelity import create_extractor, evaluate
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.networks.blocks import convolve_and_pool, upsample_and_convolve
 
 #: largest mean difference of the losses of 50 steps to those of float32, over the mean of float32's own values;
@@ -118,8 +118,9 @@ def speed(norm: str, precision: str, compiled: bool) -> Callable[[argparse.Names
         torch._dynamo.reset()
         turns = Turns(arguments.device, arguments.window)
         torch.manual_seed(0)
-        options = {"width": arguments.width, "disc_norm": norm, "n_dis": N_DIS, "compile_networks": compiled}
-        gan = GAN(32, 3, steps=arguments.steps + arguments.window, **options)
+        architecture = Architecture(width=arguments.width, disc_norm=norm)
+        optimization = Optimization(n_dis=N_DIS, steps=arguments.steps + arguments.window)
+        gan = GAN(32, 3, None, architecture, optimization, compile_networks=compiled)
         fit(gan, RandomImages(random_images(arguments.images), arguments.batch), turns, arguments.device, precision)
         middle, half = middle_and_spread([1 / wall for wall, _ in turns.ours])
         return [row("", f"{middle:.2f} +- {half:.2f} G steps/s", windows=len(turns.ours), steps_per_second=middle)]
@@ -149,8 +150,9 @@ def equality(norm: str, *runs: tuple[str, str, bool]) -> Callable[[argparse.Name
         def losses(precision: str, compiled: bool) -> Tensor:
             torch._dynamo.reset()
             torch.manual_seed(0)
-            sizes = {"width": arguments.small_width, "steps": steps, "gen_lr": 2e-4, "disc_lr": 2e-4}
-            gan = GAN(disc_norm=norm, compile_networks=compiled, **sizes)
+            architecture = Architecture(width=arguments.small_width, disc_norm=norm)
+            optimization = Optimization(steps=steps, gen_lr=2e-4, disc_lr=2e-4)
+            gan = GAN(architecture=architecture, optimization=optimization, compile_networks=compiled)
             record = Losses()
             fit(gan, Digits(batch_size=8 if arguments.smoke else 32), record, arguments.device, precision)
             return torch.stack(record.losses).float().cpu()
@@ -179,7 +181,8 @@ def training(norm: str) -> Callable[[argparse.Namespace], Rows]:
     def part(arguments: argparse.Namespace) -> Rows:
         steps, fakes = (2, 32) if arguments.smoke else (1000, 2000)
         torch.manual_seed(0)
-        gan = GAN(width=arguments.small_width, disc_norm=norm, steps=steps)
+        architecture = Architecture(width=arguments.small_width, disc_norm=norm)
+        gan = GAN(architecture=architecture, optimization=Optimization(steps=steps))
         data = Digits()
         start = clock(arguments.device)
         fit(gan, data, pl.Callback(), arguments.device)

@@ -30,7 +30,7 @@ from torch import nn
 
 from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.layers import ConvNorm2d
 from gan_convnorm.operators import certified_bound, condition_number, measure_operator, singular_values, sum_bound
 from gan_convnorm.operators.kernel import kernel_of
@@ -146,9 +146,11 @@ def share_of_log(norm: str, device: str, steps: int, options: dict[str, Any]) ->
             enable_model_summary=False,
             limit_val_batches=0,
         )
-        batch_size, resolution = options.pop("batch_size", 32), options.get("resolution", 16)
-        data = Digits(batch_size=batch_size, resolution=resolution)
-        trainer.fit(GAN(disc_norm=norm, steps=steps, **options), datamodule=data)
+        data = Digits(batch_size=options.get("batch_size", 32), resolution=options.get("resolution", 16))
+        architecture = Architecture(disc_norm=norm, width=options.get("width", 0.25))
+        optimization = Optimization(steps=steps, n_dis=options.get("n_dis", 1))
+        gan = GAN(data.resolution, architecture=architecture, optimization=optimization)
+        trainer.fit(gan, datamodule=data)
         default = SpectrumLog(Path(folder)).every
     measure, step = statistics.median(log.seconds[1:]), statistics.median(clock.seconds)
     cells = [f"{1e3 * log.seconds[0]:.0f}", f"{1e3 * measure:.0f} +- {1e3 * spread(log.seconds[1:]):.0f}"]
@@ -201,7 +203,7 @@ def main() -> None:
     for norm in ("spectral", "convnorm"):
         print(f"| digits default, {norm} | {share_of_log(norm, device, arguments.steps, {})} |")
         if device == "cuda":
-            print(f"| width 1, 32x32, n_dis 5, batch 64, {norm} | {share_of_log(norm, device, 40, dict(published))} |")
+            print(f"| width 1, 32x32, n_dis 5, batch 64, {norm} | {share_of_log(norm, device, 40, published)} |")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ import gan_convnorm.gan.module
 from gan_convnorm.callbacks import FiniteCheck, StepProgressBar
 from gan_convnorm.cli.gan import TRAINER_DEFAULTS
 from gan_convnorm.data import ImageData
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.run_folder import MetricsFile
 
 N_DIS = 5
@@ -116,7 +116,8 @@ def sngan(
 ) -> tuple[GAN, ImageData]:
     """SNGAN-32 and its data with default settings."""
     torch.manual_seed(0)
-    gan = GAN(32, 3, width=arguments.width, disc_norm=norm, n_dis=N_DIS, steps=steps, **options)
+    architecture = Architecture(width=arguments.width, disc_norm=norm)
+    gan = GAN(32, 3, None, architecture, Optimization(n_dis=N_DIS, steps=steps), **options)
     return gan, RandomImages(images, arguments.batch)
 
 

@@ -1,15 +1,31 @@
 """A few steps on digits without files, bars or scores."""
 
+from dataclasses import fields
+
 import pytorch_lightning as pl
 
 from gan_convnorm.data import Digits
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
+
+
+def make_gan(**options):
+    """A GAN from options by their own names, in whichever group of settings they are."""
+    groups = {"architecture": Architecture, "optimization": Optimization}
+    for name, group in groups.items():
+        known = [field.name for field in fields(group) if field.name in options]
+        options[name] = group(**{each: options.pop(each) for each in known})
+    return GAN(**options)
+
+
+def small_gan(**options):
+    """The same with narrow networks."""
+    return make_gan(**{"width": 0.05} | options)
 
 
 def fit(*callbacks, precision="32-true", **options):
-    """The GAN and the trainer after its steps; options are the GAN's."""
+    """The GAN and the trainer after its steps; options are those of `small_gan`."""
     pl.seed_everything(0, verbose=False)
-    gan = GAN(width=0.05, **options)
+    gan = small_gan(**options)
     trainer = pl.Trainer(
         max_epochs=-1,
         callbacks=list(callbacks),

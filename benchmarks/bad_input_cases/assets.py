@@ -45,9 +45,9 @@ class Data(pl.LightningDataModule):
 """
 PLAN = """name: small
 norms:
-  none: {model: {disc_norm: none}}
-  spectral: {model: {disc_norm: spectral}}
-config: {model: {steps: 2, width: 0.05}, scores: {num_fake: 20}}
+  none: {model: {architecture: {disc_norm: none}}}
+  spectral: {model: {architecture: {disc_norm: spectral}}}
+config: {model: {architecture: {width: 0.05}, optimization: {steps: 2}}, scores: {num_fake: 20}}
 grids:
   main: {seed: [0, 1]}
 """

@@ -35,6 +35,16 @@ def edited(change: Callable[[dict[str, Any]], Any], path: Path = LAST) -> Callab
     return prepare
 
 
+def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
+    """Return settings laid over others, those of a group by their names."""
+    groups = {
+        name: {**lower[name], **value}
+        for name, value in upper.items()
+        if name in ("architecture", "optimization") and isinstance(lower.get(name), dict)
+    }
+    return {**lower, **upper, **groups}
+
+
 def lay_over(changes: dict[str, Any], path: Path = LAST) -> Callable[[], None]:
     """Return what lays a configuration's values over the settings of its run that a checkpoint holds.
 
@@ -48,9 +58,9 @@ def lay_over(changes: dict[str, Any], path: Path = LAST) -> Callable[[], None]:
                 run["data"], run["data_arguments"] = values["class_path"], values.get("init_args", {})
             else:
                 place = run if name in ("model", "trainer") else run["sections"]
-                place[name] = {**place.get(name, {}), **values}
+                place[name] = _laid_over(place.get(name, {}), values)
         checkpoint["config"] = yaml.safe_dump(changes)
-        checkpoint.get("hyper_parameters", {}).update(changes.get("model", {}))
+        checkpoint["hyper_parameters"] = _laid_over(checkpoint.get("hyper_parameters", {}), changes.get("model", {}))
 
     return edited(change, path)
 

@@ -38,7 +38,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "state_dict": (5, [], {"generator.linear.weight": 3}, {}),
     "hyper_parameters": (None, "text", {"resolution": "sixteen"}, {}),
     "g_step": ("four", -1, None, 2.5, [1]),
-    "run": (5, "text", [], {}, {"version": 1}, {"version": 99}, None),
+    "run": (5, "text", [], {}, {"version": 2}, {"version": 99}, None),
     "optimizer_states": ([], "text", [{}, {}], None),
     "callbacks": (5, {"nonsense": {}}, None),
     "loops": (None, {}, {"fit_loop": 5}),
@@ -66,7 +66,12 @@ def not_finite(value: float) -> Any:
 
 def hyper(**values: Any) -> Any:
     """Return a function that changes hyperparameters, in both of their places."""
-    return lay_over({"model": values})
+    group = {"n_dis": "optimization", "resolution": None}
+    model: dict[str, Any] = {}
+    for name, value in values.items():
+        place = group.get(name, "architecture")
+        model |= {name: value} if place is None else {place: {name: value}}
+    return lay_over({"model": model})
 
 
 def keys_and_types() -> list[Case]:
@@ -216,7 +221,7 @@ CASES = [
             ("disc_norm_options", [1]),
             ("disc_norm_options", {"nonsense": 1}),
             ("network", "nonsense"),
-            ("row", [1]),
+            ("plan", [1]),
             ("n_dis", 0),
             ("latent_dim", 10**9),
         )

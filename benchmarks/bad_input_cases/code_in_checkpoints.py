@@ -27,10 +27,10 @@ HOW_TO_RUN: dict[str, dict[str, Any]] = {
     "accelerator": {"trainer": {"accelerator": {"class_path": "canary.Callback"}}},
     "data": {"data": {"class_path": "canary.Data", "init_args": {}}},
     "extractor": {"scores": {"extractor": "canary:norm"}},
-    "norm": {"model": {"disc_norm": "canary:norm"}},
-    "generator's norm": {"model": {"gen_norm": "canary:own_norm"}},
-    "network": {"model": {"network": "canary:own_networks"}},
-    "norm among two": {"model": {"disc_norm": "canary:norm+batch"}},
+    "norm": {"model": {"architecture": {"disc_norm": "canary:norm"}}},
+    "generator's norm": {"model": {"architecture": {"gen_norm": "canary:own_norm"}}},
+    "network": {"model": {"architecture": {"network": "canary:own_networks"}}},
+    "norm among two": {"model": {"architecture": {"disc_norm": "canary:norm+batch"}}},
     "YAML tag": {},
 }
 #: those that the package has no name for, and a person must trust

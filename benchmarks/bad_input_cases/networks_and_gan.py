@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -10,9 +11,19 @@ from bad_input_cases.case import call
 from bad_input_cases.function_calls import INF, NAN, refused
 from gan_convnorm import networks
 from gan_convnorm.data import Digits
-from gan_convnorm.gan import GAN
+from gan_convnorm.gan import GAN, Architecture, Optimization
 
 __all__ = ["CASES"]
+
+
+def gan_of(**options: Any) -> GAN:
+    """Return a narrow GAN with options by their own names."""
+    options = {"width": 0.05} | options
+    groups: dict[str, Any] = {"architecture": Architecture, "optimization": Optimization}
+    for name, group in groups.items():
+        known = [field.name for field in fields(group) if field.name in options]
+        options[name] = group(**{each: options.pop(each) for each in known})
+    return GAN(**options)
 
 
 def load(path: Any, **options: Any) -> Any:
@@ -34,13 +45,13 @@ CASES = [
             ("width infinite", {"width": INF}, "width.*inf"),
             ("no class", {"num_classes": 0}, "class"),
             ("attention nowhere", {"attention": 5}, "attention.*5"),
-            ("row of another form", {"row": {"bottom": 4}}, "row"),
-            ("row of words", {"row": {"bottom": "4", "generator": "abc", "discriminator": []}}, "row"),
-            ("row that is a list", {"row": [1, 2]}, "row"),
+            ("plan of another form", {"plan": {"bottom": 4}}, "plan"),
+            ("plan of words", {"plan": {"bottom": "4", "generator": "abc", "discriminator": []}}, "plan"),
+            ("plan that is a list", {"plan": [1, 2]}, "plan"),
             (
-                "row with channels below zero",
-                {"row": {"bottom": 4, "generator": [-1, 8, 8, 8], "discriminator": [[8, True]]}},
-                "row|channels|-1",
+                "plan with channels below zero",
+                {"plan": {"bottom": 4, "generator": [-1, 8, 8, 8], "discriminator": [[8, True]]}},
+                "plan|channels|-1",
             ),
         ],
     ),
@@ -81,7 +92,7 @@ CASES = [
     ),
     *refused(
         "GAN",
-        lambda **o: GAN(**{"width": 0.05} | o),
+        gan_of,
         [
             ("no steps", {"steps": 0}, "steps.*0"),
             ("n_dis of zero", {"n_dis": 0}, "n_dis.*0"),
@@ -100,7 +111,7 @@ CASES = [
         "decay two",
     ),
     *(
-        call("GAN.sample", what, lambda o=options: GAN(width=0.05).sample(**{"n": 2} | o), says)
+        call("GAN.sample", what, lambda o=options: gan_of().sample(**{"n": 2} | o), says)
         for what, options, says in (
             ("images below zero", {"n": -1}, "-1"),
             ("labels of no class", {"labels": 3}, "without classes"),
@@ -110,8 +121,8 @@ CASES = [
             ("negative first", {"first": -1}, "first"),
         )
     ),
-    call("GAN.decode", "other noise", lambda: GAN(width=0.05).decode(torch.randn(2, 5)), "5|128|noise"),
-    call("GAN.decode", "noise that is NaN", lambda: GAN(width=0.05).decode(torch.full((2, 128), NAN)), "NaN|finite"),
+    call("GAN.decode", "other noise", lambda: gan_of().decode(torch.randn(2, 5)), "5|128|noise"),
+    call("GAN.decode", "noise that is NaN", lambda: gan_of().decode(torch.full((2, 128), NAN)), "NaN|finite"),
     *(
         call("load", what, run, says, needs="trained exported flat")
         for what, run, says in (

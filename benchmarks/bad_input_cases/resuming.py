@@ -145,8 +145,8 @@ CASES = [
         for flag, value, key in (
             ("--batch-size", 4, "batch_size"),
             ("--n-dis", 2, "n_dis"),
-            ("--model.gen_lr", 0.01, "gen_lr"),
-            ("--model.beta1", 0.5, "beta1"),
+            ("--model.optimization.gen_lr", 0.01, "gen_lr"),
+            ("--model.optimization.beta1", 0.5, "beta1"),
             ("--loss", "wasserstein", "loss"),
             ("--seed", 7, "seed"),
         )
@@ -157,7 +157,7 @@ CASES = [
             ("--width", 0.1, "width"),
             ("--disc-norm", "spectral", "disc_norm"),
             ("--resolution", 32, "resolution"),
-            ("--model.latent_dim", 64, "latent_dim"),
+            ("--model.architecture.latent_dim", 64, "latent_dim"),
             ("--network", "dcgan", "network"),
         )
     ),

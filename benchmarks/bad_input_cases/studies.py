@@ -82,7 +82,7 @@ CASES = [
             ("with n_dis 0", {"grids": {"main": {"seed": [0], "n_dis": [0]}}}),
             ("with a learning rate below zero", {"grids": {"main": {"seed": [0], "learning_rate": [-1.0]}}}),
             ("with a learning rate NaN", {"grids": {"main": {"seed": [0], "learning_rate": [float("nan")]}}}),
-            ("whose norm is unknown", {"norms": {"spectral": {"model": {"disc_norm": "nonsense"}}}}),
+            ("whose norm is unknown", {"norms": {"spectral": {"model": {"architecture": {"disc_norm": "nonsense"}}}}}),
             ("whose configuration has an unknown key", {"config": {"model": {"wdith": 1}}}),
             ("whose configuration is a number", {"config": 5}),
             ("with 20,000 seeds", {"grids": {"main": {"seed": list(range(20_000))}}}),

@@ -87,7 +87,7 @@ def _overview(rows: list[dict[str, str]], summary: dict[str, Any]) -> str:
     lines = [
         f'<p class="note" id="progress">G step {step}'
         + (
-            f" of {summary['hyperparameters']['steps']}, {summary['seconds']:.0f} s, "
+            f" of {summary['hyperparameters']['optimization']['steps']}, {summary['seconds']:.0f} s, "
             f"commit {_short(summary['commit'])}</p>"
             if summary
             else ", not finished</p>"

@@ -37,13 +37,20 @@ def given_values(
     Args:
         words: of the command line.
         files: content of the configuration files.
-        section: part of the configuration, "" for its top.
+        section: part of the configuration, such as "model" or "model.architecture"; "" for its top.
         name: of the setting.
         flags: its short flags.
     """
-    parts = [file.get(section) or {} if section else file for file in files]
+    parts = [_part(file, section) for file in files]
     found = [str(part[name]) for part in parts if part.get(name) is not None]
     return found + values_of(words, f"--{section}.{name}" if section else f"--{name}", *flags)
+
+
+def _part(content: dict[str, Any], section: str) -> dict[str, Any]:
+    for name in section.split(".") if section else ():
+        inner = content.get(name)
+        content = inner if isinstance(inner, dict) else {}
+    return content
 
 
 def _configuration(path: Path) -> dict[str, Any]:

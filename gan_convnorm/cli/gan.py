@@ -40,17 +40,17 @@ __all__ = ["main"]
 
 #: short flag -> the nested argument that it is another name of
 FLAGS = {
-    "--disc-norm": "model.disc_norm",
-    "--gen-norm": "model.gen_norm",
-    "--steps": "model.steps",
-    "--n-dis": "model.n_dis",
-    "--width": "model.width",
-    "--network": "model.network",
-    "--attention": "model.attention",
-    "--conditional": "model.conditional",
-    "--loss": "model.loss",
-    "--penalty": "model.penalty",
-    "--augmentation": "model.augmentation",
+    "--disc-norm": "model.architecture.disc_norm",
+    "--gen-norm": "model.architecture.gen_norm",
+    "--steps": "model.optimization.steps",
+    "--n-dis": "model.optimization.n_dis",
+    "--width": "model.architecture.width",
+    "--network": "model.architecture.network",
+    "--attention": "model.architecture.attention",
+    "--conditional": "model.architecture.conditional",
+    "--loss": "model.optimization.loss",
+    "--penalty": "model.optimization.penalty",
+    "--augmentation": "model.optimization.augmentation",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
     "--extractor": "scores.extractor",
@@ -92,6 +92,7 @@ class Command(RunCommand):
     switches = SWITCHES
     more_flags = ("--spectrum-every",)
     linked = ("resolution", "channels", "num_classes", "seed")
+    groups = ("architecture", "optimization")
     sections = ("scores",)
     options = ("spectrum_every",)
     needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
@@ -142,14 +143,14 @@ class Command(RunCommand):
         return config
 
     def check_resumed(self, checkpoint: dict[str, Any]) -> None:
-        config, step = self.config.fit, checkpoint["g_step"]
-        if config.model.steps < step:
+        steps, step = self.config.fit.model.optimization.steps, checkpoint["g_step"]
+        if steps < step:
             raise BadInput(
-                f"--steps is {config.model.steps}, and the run has {step} G steps already; give {step} or more, or a "
+                f"--steps is {steps}, and the run has {step} G steps already; give {step} or more, or a "
                 "new run with --out"
             )
         super().check_resumed(checkpoint)
-        if config.model.steps == step and is_first_process():
+        if steps == step and is_first_process():
             print(f"nothing is left to train: the run has all its {step} G steps; more with --steps", flush=True)
 
     def before_instantiate_classes(self) -> None:
@@ -199,7 +200,8 @@ class Command(RunCommand):
         return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
 
     def run_name(self, config: Any) -> str:
-        norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
+        # package.module:Name, and some file systems take no colon
+        norm = config.model.architecture.disc_norm.replace(":", ".")
         return f"{self.datamodule.name}-{norm}"
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:

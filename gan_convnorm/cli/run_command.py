@@ -62,6 +62,7 @@ class RunCommand(LightningCLI):
         switches: those of the flags that need no value.
         more_flags: those that a subclass adds itself, for the help.
         linked: the module's arguments that follow from the data and the seed.
+        groups: the module's arguments that are settings by name.
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
         options: options of the command that a checkpoint keeps.
         needed: callbacks without whose state a run cannot go on.
@@ -77,6 +78,7 @@ class RunCommand(LightningCLI):
     switches: ClassVar[tuple[str, ...]] = ()
     more_flags: ClassVar[tuple[str, ...]] = ()
     linked: ClassVar[tuple[str, ...]] = ()
+    groups: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     needed: ClassVar[tuple[str, ...]] = ()
@@ -194,7 +196,8 @@ class RunCommand(LightningCLI):
         """Raise when the checkpoint cannot go on with this configuration; say in one line what differs from its run."""
         if not is_first_process():
             return
-        before, now = (_settings_by_name(each) for each in (self.trained_config("fit"), self.config.fit.as_dict()))
+        configs = (self.trained_config("fit"), self.config.fit.as_dict())
+        before, now = (_settings_by_name(each, self.groups) for each in configs)
         changed = [f"{name} {before[name]} -> {now[name]}" for name in before if before[name] != now.get(name)]
         if changed:
             print(f"other settings than the run so far: {', '.join(changed)}", flush=True)
@@ -213,7 +216,8 @@ class RunCommand(LightningCLI):
         values = list(data)
         for name in module.named:
             nested = f"model.{name}"
-            values += given_values(words, files, "model", name, *([short[nested]] if nested in short else []))
+            section, _, last = nested.rpartition(".")
+            values += given_values(words, files, section, last, *([short[nested]] if nested in short else []))
         given = {part for value in values for part in (value, *code_names(value))}
         names = module.code_in(self.settings)
         names += [self.settings.data] if self.settings.data not in DATA_PATHS and self.settings.data else []
@@ -340,10 +344,12 @@ def _data_class_path(flag: str, word: str) -> str:
     return word.removesuffix(name) + f"{DATA[name].__module__}.{DATA[name].__qualname__}"
 
 
-def _settings_by_name(config: dict[str, Any]) -> dict[str, Any]:
+def _settings_by_name(config: dict[str, Any], groups: tuple[str, ...]) -> dict[str, Any]:
     """Return what a run's steps depend on: the model, the data, the seed and the number of processes."""
     data = config.get("data") or {}
-    named = {f"model.{name}": value for name, value in config["model"].items()}
+    named = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
+    for group in groups:
+        named |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
     named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
     named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
     return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}

@@ -7,6 +7,7 @@ import math
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gan_convnorm.errors import BadInput
@@ -36,7 +37,7 @@ def check_arguments(function: Callable[..., Any], values: Any, source: object) -
     """Return the keyword arguments for a function, when it has such arguments of such types.
 
     Args:
-        function: a function or class whose parameters are annotated.
+        function: a function or class whose parameters are annotated; a dataclass among them takes a dict of its fields.
         values: the arguments by name.
         source: where they come from, for the message.
 
@@ -60,6 +61,8 @@ def check_arguments(function: Callable[..., Any], values: Any, source: object) -
             raise BadInput(f"{source} have {name[:60]!r}, which this version does not know")
         if name in annotations and not _fits(value, annotations[name]):
             raise BadInput(f"{source} have {name} {_shown(value)}; expected {_words(annotations[name])}")
+        if is_dataclass(annotations.get(name)):
+            check_arguments(annotations[name], value, source)
     needed = [
         name
         for name, p in parameters.items()
@@ -89,6 +92,8 @@ def _fits(value: Any, annotation: Any) -> bool:
         return any(_fits(value, each) for each in get_args(annotation))
     if origin is Literal:
         return value in get_args(annotation)
+    if is_dataclass(annotation):
+        return isinstance(value, dict)
     if annotation is None or annotation is type(None):
         return value is None
     if annotation is float:
@@ -106,6 +111,8 @@ def _words(annotation: Any) -> str:
         return " or ".join(map(_words, get_args(annotation)))
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, get_args(annotation)))
+    if is_dataclass(annotation):
+        return "settings by name"
     names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(annotation, str(getattr(annotation, "__name__", annotation)))
 

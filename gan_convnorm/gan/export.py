@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.generator_file import write_generator
 from gan_convnorm.gan.module import GAN
 from gan_convnorm.run_folder import RUN, claim_folder, read_checkpoint
@@ -43,21 +43,13 @@ def export(
         BadInput: no such checkpoint; a folder with files; a network that `torch.export` cannot take.
     """
     gan = GAN.load_from_checkpoint(checkpoint, trust=trust)
-    h: Any = gan.hparams
     settings = read_checkpoint(checkpoint)[RUN]
+    architecture = Architecture(**settings["model"]["architecture"])
     description = {
-        "network": h.network,
-        "arguments": {
-            "resolution": h.resolution,
-            "channels": h.channels,
-            "latent_dim": h.latent_dim,
-            "width": h.width,
-            "norm": h.gen_norm,
-            "norm_options": h.gen_norm_options,
-            "num_classes": gan.num_classes,
-            "attention": h.attention,
-            "row": h.row,
-        },
+        "network": architecture.network,
+        "arguments": architecture.generator_arguments(
+            gan.hparams["resolution"], gan.hparams["channels"], gan.num_classes
+        ),
         "seed": gan.seed,
         "g_step": gan.g_step,
         "weights": "ema" if ema else "raw",

@@ -5,8 +5,8 @@ from gan_convnorm.networks.conditional import ConditionalNorm
 from gan_convnorm.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_convnorm.networks.discriminator import Discriminator
 from gan_convnorm.networks.generator import Generator
+from gan_convnorm.networks.plans import Plan
 from gan_convnorm.networks.registry import NETWORKS, Networks, find_networks
-from gan_convnorm.networks.rows import Row
 from gan_convnorm.networks.sngan import SNGANDiscriminator, SNGANGenerator
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "Networks",
-    "Row",
+    "Plan",
     "SNGANDiscriminator",
     "SNGANGenerator",
     "SelfAttention",

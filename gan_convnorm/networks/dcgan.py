@@ -13,20 +13,20 @@ from torch import Tensor, nn
 from gan_convnorm.layers.registry import Norm
 from gan_convnorm.networks.discriminator import Discriminator
 from gan_convnorm.networks.generator import Generator
-from gan_convnorm.networks.rows import Row
+from gan_convnorm.networks.plans import Plan
 
-__all__ = ["ROWS", "DCGANDiscriminator", "DCGANGenerator"]
+__all__ = ["PLANS", "DCGANDiscriminator", "DCGANGenerator"]
 
 SLOPE = 0.1
 
-ROWS: dict[int, Row] = {
+PLANS: dict[int, Plan] = {
     # 32 (SVHN, CIFAR-10) and 48 (STL-10) are the paper's. 16 is 32 without its deepest stage; 64 and 128 have one and
     # two more, so that the smallest feature map stays 4x4 (as in Radford's 64), with channels up to 1024.
-    16: Row(4, (256, 128, 64), ((64, True), (128, True), (256, False))),
-    32: Row(4, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, False))),
-    48: Row(6, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, False))),
-    64: Row(4, (1024, 512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, False))),
-    128: Row(
+    16: Plan(4, (256, 128, 64), ((64, True), (128, True), (256, False))),
+    32: Plan(4, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, False))),
+    48: Plan(6, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, False))),
+    64: Plan(4, (1024, 512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, False))),
+    128: Plan(
         4,
         (1024, 1024, 512, 256, 128, 64),
         ((64, True), (128, True), (256, True), (512, True), (1024, True), (1024, False)),
@@ -84,7 +84,7 @@ class DCGANGenerator(Generator):
     """SN-DCGAN's generator; arguments and errors are those of `Generator`."""
 
     name = "DCGAN"
-    rows = ROWS
+    plans = PLANS
 
     @staticmethod
     def initialize(weight: Tensor) -> object:
@@ -99,7 +99,7 @@ class DCGANDiscriminator(Discriminator):
     """SN-DCGAN's discriminator; arguments and errors are those of `Discriminator`."""
 
     name = "DCGAN"
-    rows = ROWS
+    plans = PLANS
 
     @staticmethod
     def initialize(weight: Tensor) -> object:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gan_convnorm.layers.registry import Norm, find_norm
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_classes, check_labels
-from gan_convnorm.networks.rows import Row, check_sizes, find_row, scale_channels
+from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
 
 __all__ = ["Discriminator"]
 
@@ -26,7 +26,7 @@ class Discriminator(nn.Module, ABC):
     A network is a subclass with its name, its table of rows, its block, its feature vector and its initialization.
 
     Args:
-        resolution: side of the images in pixels, a key of `rows`, or the side that `row` makes.
+        resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
         channels: channels of the images.
         width: factor on every hidden channel count; 1 is the published network.
         norm: name of a normalization in `gan_convnorm.layers.NORMS`, on every layer, shortcuts, head and embedding
@@ -35,7 +35,7 @@ class Discriminator(nn.Module, ABC):
         num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
         attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
-        row: a row instead of the table's, also as a mapping with the names of `Row`.
+        plan: a row instead of the table's, also as a mapping with the names of `Plan`.
         head_bias: a bias on the last linear layer; sngan_projection has none.
 
     Raises:
@@ -44,7 +44,7 @@ class Discriminator(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    rows: ClassVar[dict[int, Row]]
+    plans: ClassVar[dict[int, Plan]]
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class Discriminator(nn.Module, ABC):
         *,
         num_classes: int | None = None,
         attention: int | None = None,
-        row: Row | Mapping[str, Any] | None = None,
+        plan: Plan | Mapping[str, Any] | None = None,
         head_bias: bool = False,
     ) -> None:
         super().__init__()
         check_sizes(channels=channels)
-        found = find_row(self.name, self.rows, resolution, row)
+        found = find_plan(self.name, self.plans, resolution, plan)
         chosen = find_norm(norm, _with_own(norm, norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_convnorm.layers.registry import Norm, find_norm
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_labels, conditional
-from gan_convnorm.networks.rows import Row, check_sizes, find_row, scale_channels
+from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
 
 __all__ = ["Generator"]
 
@@ -22,7 +22,7 @@ class Generator(nn.Module, ABC):
     A network is a subclass with its name, its table of rows, its block and its initialization.
 
     Args:
-        resolution: side of the images in pixels, a key of `rows`, or the side that `row` makes.
+        resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
         channels: channels of the images.
         latent_dim: length of the noise vectors.
         width: factor on every hidden channel count; 1 is the published network.
@@ -31,7 +31,7 @@ class Generator(nn.Module, ABC):
         num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
             last norm has none, as in sngan_projection).
         attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
-        row: a row instead of the table's, also as a mapping with the names of `Row`.
+        plan: a row instead of the table's, also as a mapping with the names of `Plan`.
 
     Raises:
         BadInput: no row for this resolution, a row of another form, a width of 0 or below, fewer than 1 class, no
@@ -39,7 +39,7 @@ class Generator(nn.Module, ABC):
     """
 
     name: ClassVar[str]
-    rows: ClassVar[dict[int, Row]]
+    plans: ClassVar[dict[int, Plan]]
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class Generator(nn.Module, ABC):
         *,
         num_classes: int | None = None,
         attention: int | None = None,
-        row: Row | Mapping[str, Any] | None = None,
+        plan: Plan | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_sizes(channels=channels, latent_dim=latent_dim)
-        found, chosen = find_row(self.name, self.rows, resolution, row), find_norm(norm, norm_options)
+        found, chosen = find_plan(self.name, self.plans, resolution, plan), find_norm(norm, norm_options)
         of_class = conditional(chosen, num_classes)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)
         sides = [found.bottom * 2**number for number in range(1, len(rest) + 1)]

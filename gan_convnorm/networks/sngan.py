@@ -9,17 +9,17 @@ from gan_convnorm.layers.registry import Norm
 from gan_convnorm.networks.blocks import DiscriminatorBlock, GeneratorBlock, OptimizedDiscriminatorBlock
 from gan_convnorm.networks.discriminator import Discriminator
 from gan_convnorm.networks.generator import Generator
-from gan_convnorm.networks.rows import Row
+from gan_convnorm.networks.plans import Plan
 
-__all__ = ["ROWS", "SNGANDiscriminator", "SNGANGenerator"]
+__all__ = ["PLANS", "SNGANDiscriminator", "SNGANGenerator"]
 
-ROWS: dict[int, Row] = {
+PLANS: dict[int, Plan] = {
     # 16 is not in the paper: 32's row without its last doubling.
-    16: Row(4, (256, 256, 256), ((128, True), (128, True), (128, False), (128, False))),
-    32: Row(4, (256, 256, 256, 256), ((128, True), (128, True), (128, False), (128, False))),
-    48: Row(6, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, False))),
-    64: Row(4, (1024, 512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, True))),
-    128: Row(
+    16: Plan(4, (256, 256, 256), ((128, True), (128, True), (128, False), (128, False))),
+    32: Plan(4, (256, 256, 256, 256), ((128, True), (128, True), (128, False), (128, False))),
+    48: Plan(6, (512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, False))),
+    64: Plan(4, (1024, 512, 256, 128, 64), ((64, True), (128, True), (256, True), (512, True), (1024, True))),
+    128: Plan(
         4,
         (1024, 1024, 512, 256, 128, 64),
         ((64, True), (128, True), (256, True), (512, True), (1024, True), (1024, False)),
@@ -31,7 +31,7 @@ class SNGANGenerator(Generator):
     """SNGAN-ResNet's generator; arguments and errors are those of `Generator`."""
 
     name = "SNGAN"
-    rows = ROWS
+    plans = PLANS
 
     @staticmethod
     def initialize(weight: Tensor) -> object:
@@ -47,7 +47,7 @@ class SNGANDiscriminator(Discriminator):
     the side."""
 
     name = "SNGAN"
-    rows = ROWS
+    plans = PLANS
 
     @staticmethod
     def initialize(weight: Tensor) -> object:

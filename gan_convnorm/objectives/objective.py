@@ -14,7 +14,7 @@ from gan_convnorm.objectives.augmentation import augment, parse_policy
 from gan_convnorm.objectives.losses import find_loss
 from gan_convnorm.objectives.penalties import find_penalty, gradient_normalized
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "mixes_images"]
 
 
 class Objective:
@@ -26,6 +26,7 @@ class Objective:
         penalty_weight: its factor; its paper's when not given.
         gradient_normalization: the critic is D / (||grad D|| + |D|) (GN-GAN).
         augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike.
+        apart: the discriminator sees real and fake images in two forward passes, as one that `mixes_images` must.
 
     Raises:
         BadInput: an unknown name; a weight without a penalty, or below 0.
@@ -38,11 +39,14 @@ class Objective:
         penalty_weight: float | None = None,
         gradient_normalization: bool = False,
         augmentation: str = "",
+        *,
+        apart: bool = False,
     ) -> None:
         self.loss = find_loss(loss)
         self.penalty = find_penalty(penalty) if penalty is not None else None
         self.policy = parse_policy(augmentation)
         self.gradient_normalization = gradient_normalization
+        self.apart = apart
         if penalty_weight is not None and (self.penalty is None or not 0 <= penalty_weight < math.inf):
             what = "there is no penalty" if self.penalty is None else "it must be 0 or above, and finite"
             raise BadInput(f"penalty_weight is {penalty_weight:g}, and {what}")
@@ -72,7 +76,7 @@ class Objective:
             A scalar, float32 or wider.
         """
         real, fake = augment(real, self.policy, random), augment(fake, self.policy, random)
-        if _mixes_images(discriminator):
+        if self.apart:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
             real_scores = self._scores(discriminator, real, real_labels)
             fake_scores = self._scores(discriminator, fake, fake_labels)
@@ -117,6 +121,6 @@ class Objective:
         return lambda images: discriminator.forward(images, labels)
 
 
-def _mixes_images(network: nn.Module) -> bool:
-    """Whether an image's scores depend on the other images of its batch."""
+def mixes_images(network: nn.Module) -> bool:
+    """Return True if an image's scores depend on the other images of its batch: the network has a BatchNorm."""
     return any(isinstance(module, _BatchNorm) for module in network.modules())

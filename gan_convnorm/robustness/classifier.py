@@ -53,7 +53,7 @@ class Classifier(FromCheckpoint):
     optimizer_count = 1
     program = "classifier"
     named = ("norm",)
-    architecture = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
+    decisive = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
 
     def __init__(
         self,

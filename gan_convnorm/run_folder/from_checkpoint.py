@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,18 +25,18 @@ class FromCheckpoint(pl.LightningModule):
     Attributes:
         program: the module's name in checkpoints.
         optimizer_count: how many optimizers it has.
-        named: constructor's arguments that may name code outside this package.
-        architecture: constructor's arguments that decide which weights there are.
+        named: dotted names of the constructor's arguments that may name code outside this package.
+        decisive: dotted names of the constructor's arguments that decide which weights there are.
     """
 
     program: ClassVar[str]
     optimizer_count: ClassVar[int]
     named: ClassVar[tuple[str, ...]]
-    architecture: ClassVar[tuple[str, ...]]
+    decisive: ClassVar[tuple[str, ...]]
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: Any, map_location: Any = "cpu", *, trust: Sequence[str] = (), **changes: Any
+        cls, checkpoint_path: Any, map_location: Any = "cpu", *, trust: Sequence[str] = ()
     ) -> Self:
         """Return the module of a checkpoint, in evaluation mode.
 
@@ -44,7 +44,6 @@ class FromCheckpoint(pl.LightningModule):
             checkpoint_path: a .ckpt file.
             map_location: device that the module is put on.
             trust: modules that the checkpoint's settings may name, such as one with your own normalization.
-            changes: constructor's arguments in place of the checkpoint's.
 
         Raises:
             BadInput: no file; a damaged or foreign one; code that is not trusted; weights of another network, or NaN.
@@ -54,7 +53,7 @@ class FromCheckpoint(pl.LightningModule):
         settings = cls.settings_in(checkpoint, path)
         check_trusted(cls.code_in(settings), trust, path)
         try:
-            module: Any = cls(**{**settings.model, **changes})
+            module = cls.from_plain(settings.model)
         except BadInput:
             raise
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
@@ -63,6 +62,11 @@ class FromCheckpoint(pl.LightningModule):
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
         return module.to(map_location).eval()
+
+    @classmethod
+    def from_plain(cls, arguments: dict[str, Any]) -> Self:
+        """Return the module with its constructor's arguments as a record holds them, plain values."""
+        return cls(**arguments)
 
     @classmethod
     def settings_in(cls, checkpoint: dict[str, Any], source: object) -> RunSettings:
@@ -80,7 +84,7 @@ class FromCheckpoint(pl.LightningModule):
     @classmethod
     def code_in(cls, settings: RunSettings) -> list[str]:
         """Return the names of code outside this package in a model's settings."""
-        return [part for name in cls.named for part in code_names(settings.model.get(name) or "")]
+        return [part for name in cls.named for part in code_names(_value(settings.model, name) or "")]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         names = inspect.signature(type(self)).parameters  # Lightning keeps entries of its own beside them
@@ -94,8 +98,17 @@ class FromCheckpoint(pl.LightningModule):
             BadInput: names the first setting or weight that differs.
         """
         settings = self.settings_in(checkpoint, "the checkpoint")
-        for name in self.architecture:
-            found, expected = settings.model.get(name), self.hparams[name]
+        for name in self.decisive:
+            found, expected = _value(settings.model, name), _value(self.hparams, name)
             if found != expected:
-                raise BadInput(f"the checkpoint was trained with {name} {found!r}, and {expected!r} is asked for")
+                last = name.rpartition(".")[2]
+                raise BadInput(f"the checkpoint was trained with {last} {found!r}, and {expected!r} is asked for")
         check_weights(self, checkpoint["state_dict"])
+
+
+def _value(arguments: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a dotted name, None where there is none."""
+    value: Any = arguments
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

@@ -12,7 +12,7 @@ __all__ = ["RUN", "RunSettings", "model_record"]
 
 #: the checkpoint's key that holds the record
 RUN = "run"
-VERSION = 1
+VERSION = 2
 
 #: The Trainer's settings that a checkpoint brings back: the numbers and switches that a step or an evaluation depends
 #: on. A person gives callbacks, loggers, plugins, profilers, strategies and folders anew each time.

@@ -77,7 +77,8 @@ class Plan:
 
     Args:
         name: of the study, in its storage and its folder.
-        norms: for each name the configuration that makes it, such as {"model": {"disc_norm": "spectral"}}.
+        norms: for each name the configuration that makes it, such as
+            {"model": {"architecture": {"disc_norm": "spectral"}}}.
         grids: the runs, by name of the grid.
         baseline: the norm with which the others are compared.
         config: configuration that all runs share.
@@ -103,10 +104,10 @@ class Plan:
         found = []
         for name, grid in self.grids.items():
             for seed, rate, n_dis, norm in itertools.product(*self._axes(grid)):
-                model: dict[str, Any] = {} if n_dis is None else {"n_dis": n_dis}
-                model |= {} if rate is None else {"gen_lr": rate, "disc_lr": rate}
+                varied: dict[str, Any] = {} if n_dis is None else {"n_dis": n_dis}
+                varied |= {} if rate is None else {"gen_lr": rate, "disc_lr": rate}
                 config: dict[str, Any] = {}
-                own = {"seed_everything": seed, **({"model": model} if model else {})}
+                own = {"seed_everything": seed, **({"model": {"optimization": varied}} if varied else {})}
                 for layer in (self.config, grid.config, self.norms[norm], own):
                     config = _merge(config, layer)
                 found.append(Point(name, norm, seed, n_dis, rate, config))

@@ -54,7 +54,8 @@ def _plan(content: dict[str, Any]) -> Plan:
         _norm_name(norm)
         _mapping(f"the norm {norm!r}", config)
     if not norms:
-        raise BadInput("there is no norm; expected norms such as spectral: {model: {disc_norm: spectral}}")
+        example = "spectral: {model: {architecture: {disc_norm: spectral}}}"
+        raise BadInput(f"there is no norm; expected norms such as {example}")
     baseline = content.get("baseline", Plan.baseline)
     if baseline not in norms:
         raise BadInput(f"the baseline is {baseline!r}; the norms are: {', '.join(norms)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_training import small_gan
 
 import gan_convnorm
 from gan_convnorm.callbacks import FidelityScores
@@ -16,7 +17,7 @@ from gan_convnorm.gan import GAN
 from gan_convnorm.run_folder import read_rows
 
 INTRA_CLASS = ["--conditional", "--scores.intra_class", "true"]
-SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4"]
+SMALL = ["--width", "0.05", "--batch-size", "4", "--model.optimization.gen_batch_size", "4"]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +39,7 @@ def fit(callbacks, steps=3):
         accelerator="cpu",
     )
     pl.seed_everything(1, verbose=False)
-    gan = GAN(width=0.05, steps=steps)
+    gan = small_gan(steps=steps)
     trainer.fit(gan, Digits(batch_size=4))
     return trainer, gan
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_training import small_gan
 from torch import nn
 
 from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN
 from gan_convnorm.operators import circular_size, singular_values
 from gan_convnorm.operators.dense import convolution_matrix
 from gan_convnorm.run_folder import MetricsFile
@@ -33,7 +33,7 @@ class Save(pl.Callback):
 def train(folder, steps=5, *, log=True, norm="spectral", resume=None, **options):
     folder.mkdir(exist_ok=True)
     pl.seed_everything(0)
-    model = GAN(width=0.05, disc_norm=norm, steps=steps, n_dis=2, **options)
+    model = small_gan(disc_norm=norm, steps=steps, n_dis=2, **options)
     callback = SpectrumLog(folder, every=2)
     trainer = pl.Trainer(
         max_epochs=-1,

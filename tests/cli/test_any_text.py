@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
+from short_training import small_gan
 
 from gan_convnorm.any_text import print_any_text
 from gan_convnorm.callbacks import StepProgressBar
 from gan_convnorm.cli.run_errors import run_errors
 from gan_convnorm.data import Digits
-from gan_convnorm.gan import GAN
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +55,7 @@ def test_a_training_whose_output_is_ascii(monkeypatch):
         trainer = pl.Trainer(
             max_epochs=-1, limit_val_batches=0, accelerator="cpu", callbacks=[StepProgressBar()], **quiet
         )
-        trainer.fit(GAN(width=0.05, steps=2), Digits(batch_size=8))
+        trainer.fit(small_gan(steps=2), Digits(batch_size=8))
     sys.stdout.flush()
     assert b" ? " in output.getvalue()
 

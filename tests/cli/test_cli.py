@@ -83,7 +83,7 @@ def test_a_run_leaves_everything_it_promises(trained):
         "isc_splits": 10,
         "name": "custom",
     }
-    assert summary["hyperparameters"]["disc_norm"] == "convnorm"
+    assert summary["hyperparameters"]["architecture"]["disc_norm"] == "convnorm"
     assert summary["hyperparameters"]["seed"] == 3
     assert {"torch", "torch-fidelity", "gan_convnorm"} <= set(summary["versions"])
     assert summary["seconds"] > 0
@@ -94,7 +94,11 @@ def test_a_run_leaves_everything_it_promises(trained):
 def test_short_flags_are_the_nested_arguments(trained):
     config = yaml.safe_load((trained / "config.yaml").read_text())
     assert config["seed_everything"] == 3
-    assert (config["model"]["disc_norm"], config["model"]["steps"], config["model"]["width"]) == ("convnorm", 6, 0.05)
+    assert (
+        config["model"]["architecture"]["disc_norm"],
+        config["model"]["optimization"]["steps"],
+        config["model"]["architecture"]["width"],
+    ) == ("convnorm", 6, 0.05)
     assert config["trainer"]["val_check_interval"] == 4
     assert config["trainer"]["default_root_dir"] == str(trained)
     assert config["scores"]["num_fake"] == 20
@@ -103,11 +107,14 @@ def test_short_flags_are_the_nested_arguments(trained):
 
 
 def test_a_flag_wins_over_a_config_and_a_config_over_the_default(capsys):
-    Path("c.yaml").write_text("model: {disc_norm: convnorm, width: 0.5}\nseed_everything: 7\n")
+    Path("c.yaml").write_text("model: {architecture: {disc_norm: convnorm, width: 0.5}}\nseed_everything: 7\n")
     with pytest.raises(SystemExit):
         main(["--config", "c.yaml", "--width", "0.125", "--resolution", "32", "--data", "digits", "--print_config"])
     config = yaml.safe_load(capsys.readouterr().out)
-    assert (config["model"]["disc_norm"], config["model"]["width"]) == ("convnorm", 0.125)
+    assert (config["model"]["architecture"]["disc_norm"], config["model"]["architecture"]["width"]) == (
+        "convnorm",
+        0.125,
+    )
     assert config["seed_everything"] == 7
     assert config["data"] == {
         "class_path": "gan_convnorm.data.digits.Digits",
@@ -224,8 +231,8 @@ def test_unnamed_runs_never_collide(capsys):
         ),
         ("--gen-norm foo", f"choose one of: {', '.join(NORMS)}"),
         ("--disc-norm foo:Bar", "norm 'foo:Bar': importing 'foo' failed"),
-        ("--disc-norm convnorm --model.disc_norm_options '{epsilon: 1}'", "no option 'epsilon'"),
-        ("--disc-norm convnorm --model.disc_norm_options '{gain: high}'", "gain is 'high'"),
+        ("--disc-norm convnorm --model.architecture.disc_norm_options '{epsilon: 1}'", "no option 'epsilon'"),
+        ("--disc-norm convnorm --model.architecture.disc_norm_options '{gain: high}'", "gain is 'high'"),
         ("--extractor vgg", "choose one of: classifier, inception"),
         ("--data nope", "choose one of: digits"),
         ("--data no.such.Class", "no.such.Class"),
@@ -235,7 +242,7 @@ def test_unnamed_runs_never_collide(capsys):
         ("--config list.yaml", "list.yaml"),
         ("--config broken.yaml", "broken.yaml"),
         ("--config unknown.yaml", "wdith"),
-        ("--steps abc", "model.steps"),
+        ("--steps abc", "model.optimization.steps"),
         ("--steps 0", "steps is 0, and must be 1 or more"),
         ("--n-dis 0", "n_dis is 0"),
         ("--batch-size 0", "batch_size is 0"),

@@ -87,9 +87,9 @@ def put(*keys, value):
 
 CODE = {
     "data": (put("data", value="canary.Mine"), "'canary.Mine', code that is not part of this package"),
-    "norm": (put("model", "disc_norm", value="canary:norm"), "'canary:norm', code that is not part"),
-    "second norm": (put("model", "gen_norm", value="convnorm+canary:norm"), "--trust canary"),
-    "network": (put("model", "network", value="canary:PAIR"), "--trust canary"),
+    "norm": (put("model", "architecture", "disc_norm", value="canary:norm"), "'canary:norm', code that is not part"),
+    "second norm": (put("model", "architecture", "gen_norm", value="convnorm+canary:norm"), "--trust canary"),
+    "network": (put("model", "architecture", "network", value="canary:PAIR"), "--trust canary"),
     "callbacks": (put("trainer", "callbacks", value="canary.Call"), "trainer.callbacks"),
     "callback with arguments": (
         put("trainer", "callbacks", value=[{"class_path": "canary.Call"}]),
@@ -107,12 +107,15 @@ CODE = {
     "another section": (put("sections", "optimizer", value={"class_path": "canary.Call"}), "optimizer"),
     "an option": (put("options", "config", value="canary.yaml"), "config"),
     "a setting that is unknown": (put("anything", value=1), "'anything', which this version does not know"),
-    "another version": (put("version", value=2), "no run settings of version 1"),
+    "another version": (put("version", value=1), "no run settings of version 2"),
     "a program": (put("program", value="classifier"), "is a 'classifier' checkpoint"),
-    "a number for a text": (put("model", "disc_norm", value=3), "disc_norm 3; expected a text"),
-    "a text for a number": (put("model", "steps", value="many"), "steps 'many'; expected a whole number"),
-    "NaN": (put("model", "gen_lr", value=float("nan")), "expected plain values"),
-    "depth": (put("model", "row", value=[[[[[[[[[[1]]]]]]]]]]), "expected plain values"),
+    "a number for a text": (put("model", "architecture", "disc_norm", value=3), "disc_norm 3; expected a text"),
+    "a text for a number": (
+        put("model", "optimization", "steps", value="many"),
+        "steps 'many'; expected a whole number",
+    ),
+    "NaN": (put("model", "optimization", "gen_lr", value=float("nan")), "expected plain values"),
+    "depth": (put("model", "architecture", "plan", value=[[[[[[[[[[1]]]]]]]]]]), "expected plain values"),
 }
 
 
@@ -154,7 +157,7 @@ def test_lightnings_own_way_to_name_code_is_not_read(runs):
 def test_trust_lets_a_checkpoint_name_your_own_code(runs, capsys):
     def change(checkpoint):
         checkpoint["run"]["data"] = "canary.Mine"
-        checkpoint["run"]["model"]["disc_norm"] = "canary:norm"
+        checkpoint["run"]["model"]["architecture"]["disc_norm"] = "canary:norm"
 
     path = changed(runs / "gan/last.ckpt", change)
     main(["predict", "--ckpt_path", path, "--trust", "canary", "--num", "2", "--out", "made"])
@@ -169,7 +172,7 @@ def test_trust_lets_a_checkpoint_name_your_own_code(runs, capsys):
 
 
 def test_your_own_words_need_no_trust(runs, capsys):
-    path = changed(runs / "gan/last.ckpt", put("model", "disc_norm", value="canary:norm"))
+    path = changed(runs / "gan/last.ckpt", put("model", "architecture", "disc_norm", value="canary:norm"))
     main(["validate", "--ckpt_path", path, "--disc-norm", "canary:norm"])
     assert Path("code-ran").exists()
 

@@ -64,11 +64,14 @@ def test_hyphens_and_underscores_are_the_same():
     ("words", "message"),
     [
         ("--disc-nrom convnorm", "did you mean --disc-norm?"),
-        ("--steps many", "--steps (model.steps) is 'many'; expected a whole number"),
-        ("--steps 1.5", "--steps (model.steps) is '1.5'; expected a whole number"),
+        ("--steps many", "--steps (model.optimization.steps) is 'many'; expected a whole number"),
+        ("--steps 1.5", "--steps (model.optimization.steps) is '1.5'; expected a whole number"),
         ("--seed abc", "--seed (seed_everything) is 'abc'; expected true or false or a whole number"),
-        ("--conditional maybe", "--conditional (model.conditional) is 'maybe'; expected true or false"),
-        ("--model.row 5", "--model.row is '5'; expected a mapping such as {key: value} or null"),
+        ("--conditional maybe", "--conditional (model.architecture.conditional) is 'maybe'; expected true or false"),
+        (
+            "--model.architecture.plan 5",
+            "--model.architecture.plan is '5'; expected a mapping such as {key: value} or null",
+        ),
         ("--precision 17", "--precision (trainer.precision) is '17'; expected 64, 32, 16 or "),
         ("--data.path x", "Digits of --data has no argument 'path'"),
         ("--data folder --data.path . --data.fit squeeze", "--data.fit is 'squeeze'; expected crop, stretch"),
@@ -92,12 +95,15 @@ def test_hyphens_and_underscores_are_the_same():
         ("--trainer.strategy abc", "strategy"),
         ("--trainer.accelerator abc", "accelerator"),
         ("--trainer.profiler abc", "the settings cannot be used: "),
-        ("--model.gen_lr -1", "gen_lr is -1.0, and must be above 0, and finite"),
-        ("--model.disc_lr .nan", "disc_lr is nan, and must be above 0, and finite"),
-        ("--model.beta1 1.5", "beta1 is 1.5, and must be from 0 to below 1"),
-        ("--model.ema_decay 2", "ema_decay is 2.0, and must be from 0 to 1"),
-        ("--model.ema_decay -1", "ema_decay is -1.0, and must be from 0 to 1"),
-        ("--penalty r1 --model.penalty_weight -1", "penalty_weight is -1, and it must be 0 or above, and finite"),
+        ("--model.optimization.gen_lr -1", "gen_lr is -1.0, and must be above 0, and finite"),
+        ("--model.optimization.disc_lr .nan", "disc_lr is nan, and must be above 0, and finite"),
+        ("--model.optimization.beta1 1.5", "beta1 is 1.5, and must be from 0 to below 1"),
+        ("--model.optimization.ema_decay 2", "ema_decay is 2.0, and must be from 0 to 1"),
+        ("--model.optimization.ema_decay -1", "ema_decay is -1.0, and must be from 0 to 1"),
+        (
+            "--penalty r1 --model.optimization.penalty_weight -1",
+            "penalty_weight is -1, and it must be 0 or above, and finite",
+        ),
         ("--width .inf", "width is inf"),
     ],
 )
@@ -105,7 +111,7 @@ def test_a_wrong_value_is_named_with_its_flag_and_the_values_that_are_right(word
     Path("plan.yaml").write_text("name: study\ngrids: {}\nconfig: {}\n")
     Path("sections.yaml").write_text("model: 5\n")
     Path("null.yaml").write_text("trainer: null\n")
-    Path("twice.yaml").write_text("model: {steps: 5}\nmodel: {steps: 6}\n")
+    Path("twice.yaml").write_text("model: {optimization: {steps: 5}}\nmodel: {optimization: {steps: 6}}\n")
     bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
     Path("bomb.yaml").write_text(bomb)
@@ -128,9 +134,12 @@ def test_a_runs_configuration_works_with_every_command(command, run, capsys):
 
 def test_underscores_work_on_the_command_line(capsys):
     with pytest.raises(SystemExit):
-        main(["--disc_norm", "convnorm", "--model.gen-lr", "0.5", "--batch_size", "7", "--print_config"])
+        main(["--disc_norm", "convnorm", "--model.optimization.gen-lr", "0.5", "--batch_size", "7", "--print_config"])
     config = yaml.safe_load(capsys.readouterr().out)
-    assert (config["model"]["disc_norm"], config["model"]["gen_lr"]) == ("convnorm", 0.5)
+    assert (config["model"]["architecture"]["disc_norm"], config["model"]["optimization"]["gen_lr"]) == (
+        "convnorm",
+        0.5,
+    )
     assert config["data"]["init_args"]["batch_size"] == 7
 
 
@@ -158,13 +167,24 @@ def test_data_that_moved_is_given_anew_and_prediction_needs_none(photos_run, cap
 def test_resuming_says_what_differs_and_when_nothing_is_left(run, capsys):
     last = str(run / "last.ckpt")
     assert "--steps is 1, and the run has 2 G steps already" in refused(capsys, "--resume", last, "--steps", "1")
-    words = ["--steps", "3", "--n-dis", "2", "--batch-size", "4", "--model.gen_lr", "0.001", "--out", "more"]
+    words = [
+        "--steps",
+        "3",
+        "--n-dis",
+        "2",
+        "--batch-size",
+        "4",
+        "--model.optimization.gen_lr",
+        "0.001",
+        "--out",
+        "more",
+    ]
     main(["--resume", last, *words])
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("other settings than")]
     assert line.removeprefix("other settings than the run so far: ").split(", ") == [
-        "model.steps 2 -> 3",
-        "model.n_dis 1 -> 2",
-        "model.gen_lr 0.002 -> 0.001",
+        "model.optimization.steps 2 -> 3",
+        "model.optimization.n_dis 1 -> 2",
+        "model.optimization.gen_lr 0.002 -> 0.001",
         "data.batch_size 8 -> 4",
     ]
     main(["--resume", last])

@@ -32,7 +32,7 @@ def write_run(folder, *, seed=0, norm="spectral", fids=(50.0, 20.0), seconds=30.
     config = {
         "seed_everything": seed,
         "trainer": {"default_root_dir": str(folder), "val_check_interval": 10},
-        "model": {"disc_norm": norm, "disc_norm_options": None, "steps": 20},
+        "model": {"architecture": {"disc_norm": norm, "disc_norm_options": None}, "optimization": {"steps": 20}},
         "data": {"class_path": "gan_convnorm.data.digits.Digits", "init_args": {"batch_size": 32, "seed": seed}},
         "ckpt_path": None,
     }
@@ -131,7 +131,7 @@ def test_the_table_of_groups(page):
 def test_the_lines_that_differ_and_no_others(page):
     head, *lines = page.rows[3:]
     assert head == ["", "spectral-0 spectral-1", "<b>convnorm"]
-    assert lines == [["model.disc_norm", "spectral", "convnorm"]]
+    assert lines == [["model.architecture.disc_norm", "spectral", "convnorm"]]
 
 
 def test_mean_curve_is_over_the_steps_that_all_have():

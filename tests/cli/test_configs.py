@@ -17,7 +17,7 @@ CONFIGS = {
 }
 DIGITS = sorted(name for name in CONFIGS if "digits" in name)
 PRESETS = sorted(set(CONFIGS) - set(DIGITS))
-SMALL = ["--steps", "2", "--batch-size", "2", "--model.gen_batch_size", "2", "--out", "run"]
+SMALL = ["--steps", "2", "--batch-size", "2", "--model.optimization.gen_batch_size", "2", "--out", "run"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,11 @@ def stand_in(monkeypatch):
 
 def path(name):
     return str(Path(__file__).parents[2] / "configs" / f"{name}.yaml")
+
+
+def run_length(model):
+    training = model["optimization"]
+    return training["steps"], training["gen_batch_size"], model["architecture"]["head_bias"]
 
 
 @pytest.mark.parametrize("name", DIGITS)
@@ -85,25 +90,27 @@ def test_presets_are_the_published_settings():
     for name in PRESETS:
         config, text = CONFIGS[name], Path(path(name)).read_text()
         model = config["model"]
-        assert (model["gen_lr"], model["disc_lr"], model["width"]) == (2e-4, 2e-4, 1.0)
-        assert model["n_dis"] == (2 if "lsun" in name else 5)
+        training = model["optimization"]
+        assert (training["gen_lr"], training["disc_lr"], model["architecture"]["width"]) == (2e-4, 2e-4, 1.0)
+        assert training["n_dis"] == (2 if "lsun" in name else 5)
         assert config["data"]["init_args"]["batch_size"] == 64
         assert config["scores"]["extractor"] == "inception"
         assert "FID " in text and "IS " in text, "the reference score"
     for name in names[::2]:
-        twin = CONFIGS[name.replace("spectral", "convnorm")]
-        assert twin == CONFIGS[name] | {"model": CONFIGS[name]["model"] | {"disc_norm": "convnorm"}}
+        model = CONFIGS[name]["model"]
+        model |= {"architecture": model["architecture"] | {"disc_norm": "convnorm"}}
+        assert CONFIGS[name.replace("spectral", "convnorm")] == CONFIGS[name] | {"model": model}
     for name in PRESETS:
         if "whose settings these are" in (text := Path(path(name)).read_text()):  # torch-mimicry's
             model, data = CONFIGS[name]["model"], name.split("_")[1]
-            assert (model["steps"], model["gen_batch_size"], model["head_bias"]) == (100000, 64, True)
+            assert run_length(model) == (100000, 64, True)
             assert "mimicry_sngan_cifar10.yaml" in text and data in ("cifar100", "stl10", "celeba64", "lsun128")
     # The networks' own differences from torch-mimicry's, which no setting takes back.
     text = " ".join(Path(path("mimicry_sngan_cifar10")).read_text().split())
     assert all(word in text for word in ("dequantized", "bilinearly", "relu(x)"))
     official, mimicry = CONFIGS["official_sngan_cifar10"]["model"], CONFIGS["mimicry_sngan_cifar10"]["model"]
-    assert (official["steps"], official["gen_batch_size"], official["head_bias"]) == (50000, 128, False)
-    assert (mimicry["steps"], mimicry["gen_batch_size"], mimicry["head_bias"]) == (100000, 64, True)
+    assert run_length(official) == (50000, 128, False)
+    assert run_length(mimicry) == (100000, 64, True)
 
 
 def test_a_data_set_has_its_own_resolution(capsys):

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 import torch
+from short_training import small_gan
 
 import gan_convnorm
 from gan_convnorm.cli.export import main
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan import GAN
 from gan_convnorm.gan.export import export_program
 from gan_convnorm.gan.generator_file import TrainedGenerator
 from gan_convnorm.run_folder import RunSettings
@@ -21,8 +21,8 @@ CASES = {
     "classes": {"conditional": True, "num_classes": 10, "attention": 8},
     "dcgan-convnorm": {"network": "dcgan", "gen_norm": "convnorm", "channels": 3},
     "spectral": {"gen_norm": "spectral", "latent_dim": 7},
-    "row": {
-        "row": {"bottom": 3, "generator": [8, 8, 8], "discriminator": [[8, True], [8, False]]},
+    "plan": {
+        "plan": {"bottom": 3, "generator": [8, 8, 8], "discriminator": [[8, True], [8, False]]},
         "resolution": 12,
         "width": 1.0,
     },
@@ -32,7 +32,7 @@ CASES = {
 def saved(folder, **options):
     """A checkpoint as a run writes it, and the trained GAN; its weights, averages and statistics are no longer new."""
     torch.manual_seed(1)
-    gan = GAN(**{"width": 0.05, "seed": 3} | options)
+    gan = small_gan(**{"seed": 3} | options)
     for network in (gan.generator, gan.generator_ema):
         network.train()
         with torch.no_grad():
@@ -104,7 +104,7 @@ def test_a_program_that_differs_is_refused(tmp_path, monkeypatch):
     real = torch.export.export
 
     def other(network, *args, **kwargs):
-        changed = GAN(width=0.05).generator.eval()
+        changed = small_gan().generator.eval()
         return real(changed, *args, **kwargs)
 
     monkeypatch.setattr(torch.export, "export", other)

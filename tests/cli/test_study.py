@@ -36,15 +36,17 @@ ROOT = Path(__file__).parents[2]
 PLAN = {
     "name": "small",
     "norms": {
-        "none": {"model": {"disc_norm": "none"}},
-        "spectral": {"model": {"disc_norm": "spectral", "disc_norm_options": {"n_power_iterations": 2}}},
+        "none": {"model": {"architecture": {"disc_norm": "none"}}},
+        "spectral": {
+            "model": {"architecture": {"disc_norm": "spectral", "disc_norm_options": {"n_power_iterations": 2}}}
+        },
     },
-    "config": {"model": {"steps": 20, "width": 0.05}, "scores": {"num_fake": 40}},
+    "config": {"model": {"architecture": {"width": 0.05}, "optimization": {"steps": 20}}, "scores": {"num_fake": 40}},
     "grids": {
         "main": {"seed": [0, 1, 2]},
         "rates": {"seed": [0], "norm": ["spectral"], "n_dis": [1, 2], "learning_rate": [0.001, 0.01]},
     },
-    "smoke": {"model": {"steps": 2}, "trainer": {"val_check_interval": 2}},
+    "smoke": {"model": {"optimization": {"steps": 2}}, "trainer": {"val_check_interval": 2}},
 }
 
 
@@ -64,36 +66,31 @@ def test_points_are_every_combination_with_its_configuration(tmp_path):
     assert points[-1].config == {
         "seed_everything": 0,
         "model": {
-            "steps": 20,
-            "width": 0.05,
-            "disc_norm": "spectral",
-            "disc_norm_options": {"n_power_iterations": 2},
-            "n_dis": 2,
-            "gen_lr": 0.01,
-            "disc_lr": 0.01,
+            "architecture": {"width": 0.05, "disc_norm": "spectral", "disc_norm_options": {"n_power_iterations": 2}},
+            "optimization": {"steps": 20, "n_dis": 2, "gen_lr": 0.01, "disc_lr": 0.01},
         },
         "scores": {"num_fake": 40},
     }
     assert len({p.name for p in points}) == len(points)
-    changed = read_plan(written(tmp_path, config={"model": {"steps": 21}})).points()
+    changed = read_plan(written(tmp_path, config={"model": {"optimization": {"steps": 21}}})).points()
     assert not {p.name for p in points} & {p.name for p in changed}  # another run
 
 
 def test_a_norm_s_options_do_not_shine_through(tmp_path):
-    grid = {"seed": [0], "config": {"model": {"disc_norm_options": {"eps": 1.0}}}}
+    grid = {"seed": [0], "config": {"model": {"architecture": {"disc_norm_options": {"eps": 1.0}}}}}
     points = read_plan(written(tmp_path, grids={"main": grid})).points()
-    assert points[1].config["model"]["disc_norm_options"] == {"n_power_iterations": 2}
+    assert points[1].config["model"]["architecture"]["disc_norm_options"] == {"n_power_iterations": 2}
 
 
 def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
-    long = {"model": {"disc_norm": "spectral", "steps": 30}}
+    long = {"model": {"architecture": {"disc_norm": "spectral"}, "optimization": {"steps": 30}}}
     plan = read_plan(written(tmp_path, norms={**PLAN["norms"], "spectral": long})).for_smoke()
     assert plan.name == "small-smoke"
     assert [(grid.seed, grid.norm) for grid in plan.grids.values()] == [
         ([0, 2], ["none", "spectral"]),
         ([0], ["spectral"]),
     ]
-    assert {p.config["model"]["steps"] for p in plan.points()} == {2}
+    assert {p.config["model"]["optimization"]["steps"] for p in plan.points()} == {2}
 
 
 @pytest.mark.parametrize(
@@ -132,12 +129,15 @@ def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
         ({"norms": {1.4: {}}}, "a norm's name is 1.4"),
         ({"norms": {"spectral": 5}}, "the norm 'spectral' is 5; expected a mapping"),
         ({"config": [1]}, r"config is \[1\]; expected a mapping"),
-        ({"config": {"model": {"steps": date(2020, 1, 1)}}}, "it holds more than numbers, text, lists"),
+        (
+            {"config": {"model": {"optimization": {"steps": date(2020, 1, 1)}}}},
+            "it holds more than numbers, text, lists",
+        ),
         ({"grids": {"main": {"seed": []}}}, r"grid main has seed \[\]"),
         ({"grids": {"main": {"seed": [1, 1]}}}, r"grid main has seed \[1, 1\]; expected values, each once"),
         ({"grids": {"main": {"seed": ["x"]}}}, "seed"),
         ({"grids": {"main": {"seeds": [1]}}}, "seeds"),
-        ({"norm": {"none": {"model": {"disc_norm": "none"}}}}, "norm"),
+        ({"norm": {"none": {"model": {"architecture": {"disc_norm": "none"}}}}}, "norm"),
         ({"name": "a/b"}, "the name is 'a/b'"),
     ],
 )
@@ -312,7 +312,7 @@ folder, config = Path(sys.argv[1]), json.loads(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 with (folder.parent / "started.txt").open("a") as file:
     print(folder.name, file=file)
-model = {"n_dis": 1, "disc_lr": 0.002, **config["model"]}
+model = {"optimization": {"n_dis": 1, "disc_lr": 0.002, **config["model"].get("optimization", {})}}
 (folder / "config.yaml").write_text(json.dumps({"seed_everything": 0, "model": model}))
 (folder / "metrics.csv").write_text("step,fid\\n10,4.0\\n20,3.0\\n")
 behave(folder)
@@ -668,10 +668,11 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
     run.mkdir()
     (run / "metrics.csv").write_text("step,fid\n10,4.0\n")
     for model, message in (({}, "n_dis None"), ({"n_dis": 1, "disc_lr": "fast"}, "disc_lr 'fast'")):
-        (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "model": model}))
-        with pytest.raises(BadInput, match=f"model.{message}; expected a number"):
+        config = {"seed_everything": 0, "model": {"optimization": model}}
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        with pytest.raises(BadInput, match=f"model.optimization.{message}; expected a number"):
             read_result(point, run, "one")
-    (run / "config.yaml").write_text(yaml.safe_dump({"model": {"n_dis": 1, "disc_lr": 0.1}}))
+    (run / "config.yaml").write_text(yaml.safe_dump({"model": {"optimization": {"n_dis": 1, "disc_lr": 0.1}}}))
     (run / "summary.json").write_text('{"g_steps": null, "times": null, "final": null, "versions": null}')
     assert read_result(point, run, "one").steps == 10
 
@@ -733,7 +734,7 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
     plan = read_plan(
         written(
             tmp_path,
-            norms={"mine": {"model": {"disc_norm": "mine:Norm"}}},
+            norms={"mine": {"model": {"architecture": {"disc_norm": "mine:Norm"}}}},
             baseline="mine",
             grids={"main": {"seed": [0]}},
         )
@@ -746,4 +747,4 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
     words = queue._command(point, folder)
     assert words[words.index("--resume") + 1] == "last"
     given = yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())
-    assert given["model"]["disc_norm"] == "mine:Norm"
+    assert given["model"]["architecture"]["disc_norm"] == "mine:Norm"

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import pytorch_lightning as pl
 import torch
-from short_training import fit
+from short_training import fit, make_gan, small_gan
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
@@ -108,7 +108,7 @@ def test_a_checkpoint_loads_in_python(tmp_path):
 
 
 def test_samples_do_not_depend_on_how_they_are_asked_for():
-    gan = GAN(width=0.05)
+    gan = small_gan()
     whole = gan.sample(300)
     assert whole.shape == (300, 1, 16, 16) and whole.dtype == torch.uint8
     parts = torch.cat([gan.sample(170, batch_size=33), gan.sample(130, first=170)])
@@ -118,7 +118,7 @@ def test_samples_do_not_depend_on_how_they_are_asked_for():
 
 
 def test_sampling_disturbs_nothing():
-    gan = GAN(width=0.05).train()
+    gan = small_gan().train()
     before = {k: v.clone() for k, v in gan.state_dict().items()}
     state = torch.get_rng_state()
     gan.sample(5, ema=False)
@@ -139,9 +139,9 @@ def test_wrong_input_says_what_was_expected():
     with pytest.raises(BadInput, match=r"torch\.float32 images; expected uint8"):
         bytes_to_images(torch.zeros(1, 1, 4, 4), SharedRandom(torch.Generator()))
     with pytest.raises(BadInput, match="steps is 0"):
-        GAN(steps=0)
+        make_gan(steps=0)
     with pytest.raises(BadInput, match="n_dis is -1"):
-        GAN(n_dis=-1)
+        make_gan(n_dis=-1)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_wrong_input_says_what_was_expected():
         {"loss": "relativistic", "penalty": "r2", "augmentation": "color,translation,cutout,flip"},
         {"gradient_normalization": True, "disc_norm": "none", "conditional": True},
         {"network": "dcgan", "attention": 8, "head_bias": True},
-        {"row": {"bottom": 8, "generator": [64, 32], "discriminator": [[32, True], [32, False]]}},
+        {"plan": {"bottom": 8, "generator": [64, 32], "discriminator": [[32, True], [32, False]]}},
     ],
     ids=lambda options: "-".join(map(str, options.values()))[:30],
 )
@@ -168,7 +168,7 @@ def test_every_choice_trains_and_resumes(options, tmp_path):
 
 
 def test_classes_of_samples():
-    gan = GAN(width=0.05, num_classes=10, conditional=True)
+    gan = small_gan(num_classes=10, conditional=True)
     for embedding in [m for m in gan.generator_ema.modules() if isinstance(m, torch.nn.Embedding)]:
         torch.nn.init.normal_(embedding.weight)
     every = gan.sample(25)
@@ -180,9 +180,9 @@ def test_classes_of_samples():
         with pytest.raises(BadInput, match="expected 2 whole numbers from 0 to 9"):
             gan.sample(2, labels=labels)
     with pytest.raises(BadInput, match="trained without classes"):
-        GAN(width=0.05, num_classes=10).sample(2, labels=1)
+        small_gan(num_classes=10).sample(2, labels=1)
     with pytest.raises(BadInput, match="the data has no classes"):
-        GAN(conditional=True)
+        make_gan(conditional=True)
 
 
 def test_truncation_narrows_the_noise():
@@ -193,7 +193,7 @@ def test_truncation_narrows_the_noise():
     assert narrow.std().item() == pytest.approx((1 - 0.352065 / 0.382925 * 2 * 0.5) ** 0.5, abs=5e-3)
     with pytest.raises(BadInput, match="truncation is 0"):
         numbered_noise(0, 1, 2, 0, truncation=0)
-    gan = GAN(width=0.05)
+    gan = small_gan()
     assert not torch.equal(gan.sample(4), gan.sample(4, truncation=0.1))
 
 
@@ -210,14 +210,14 @@ def test_truncation_narrows_the_noise():
 )
 def test_unknown_choices_list_the_known(options, message):
     with pytest.raises(BadInput, match=message):
-        GAN(**options)
+        make_gan(**options)
 
 
 @pytest.mark.parametrize("norm", ["batch", "convnorm+batch", "spectral"])
 def test_a_discriminator_with_batch_norm_sees_real_and_fake_images_apart(norm):
     """In the generator's step it sees fakes alone, so its statistics must be of one kind of image in its own."""
     torch.manual_seed(0)
-    module = GAN(width=0.05, disc_norm=norm).double()
+    module = small_gan(disc_norm=norm).double()
     real, fake = torch.randn(6, 1, 16, 16).double(), torch.randn(6, 1, 16, 16).double() + 1
     seen = []
     hook = module.discriminator.register_forward_pre_hook(lambda _, arguments: seen.append(len(arguments[0])))

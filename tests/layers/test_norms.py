@@ -402,7 +402,9 @@ def test_the_command_line_takes_a_norm_from_a_file(own, capsys):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(own), str(ROOT)])}
     done = subprocess.run(command, cwd=own, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert yaml.safe_load((own / "run/config.yaml").read_text())["model"]["disc_norm"] == "my_norm:MyNorm"
+    assert (
+        yaml.safe_load((own / "run/config.yaml").read_text())["model"]["architecture"]["disc_norm"] == "my_norm:MyNorm"
+    )
     state = torch.load(own / "run/last.ckpt", weights_only=True)["state_dict"]
     factors = [value for key, value in state.items() if key.endswith("parametrizations.weight.0.factor")]
     assert len(factors) == 11

@@ -13,14 +13,14 @@ from gan_convnorm.networks import (
     NETWORKS,
     DCGANDiscriminator,
     DCGANGenerator,
-    Row,
+    Plan,
     SNGANDiscriminator,
     SNGANGenerator,
     find_networks,
 )
-from gan_convnorm.networks.sngan import ROWS
+from gan_convnorm.networks.sngan import PLANS
 
-OWN_ROW = {"bottom": 3, "generator": [8, 8, 4, 4], "discriminator": [[4, True], [8, True], [8, False]]}
+OWN_PLAN = {"bottom": 3, "generator": [8, 8, 4, 4], "discriminator": [[4, True], [8, True], [8, False]]}
 
 
 def count(network):
@@ -87,7 +87,7 @@ def make_generator(name, *arguments, norm, **options):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("resolution", ROWS)
+@pytest.mark.parametrize("resolution", PLANS)
 @pytest.mark.parametrize("norm", ["none", "convnorm"])
 def test_shapes(name, resolution, norm):
     width = 0.05 if resolution < 64 else 0.01
@@ -102,7 +102,7 @@ def test_shapes(name, resolution, norm):
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_everything_at_once(name, norm):
-    options = dict(num_classes=3, attention=6, row=OWN_ROW, norm=norm)
+    options = dict(num_classes=3, attention=6, plan=OWN_PLAN, norm=norm)
     labels = torch.tensor([0, 2])
     generator = make_generator(name, 24, 3, 5, **options)
     images = generator(torch.randn(2, 5), labels)
@@ -174,7 +174,7 @@ def test_shortcut_sees_the_input_before_the_activation():
 
 
 def test_dcgan_against_torch_by_hand():
-    network = DCGANDiscriminator(8, 1, norm="none", row=Row(4, (2, 2), ((3, True), (5, False)))).double()
+    network = DCGANDiscriminator(8, 1, norm="none", plan=Plan(4, (2, 2), ((3, True), (5, False)))).double()
     images = torch.randn(2, 1, 8, 8, dtype=torch.float64)
     state = network.state_dict()
     expected = images
@@ -187,8 +187,8 @@ def test_dcgan_against_torch_by_hand():
 
 
 def test_row_of_ones_own_replaces_the_tables():
-    row = Row(3, (8, 8, 4, 4), ((4, True), (8, True), (8, False)))
-    networks = [SNGANGenerator(24, row=given) for given in (row, OWN_ROW, {**OWN_ROW, "generator": (8, 8, 4, 4)})]
+    plan = Plan(3, (8, 8, 4, 4), ((4, True), (8, True), (8, False)))
+    networks = [SNGANGenerator(24, plan=given) for given in (plan, OWN_PLAN, {**OWN_PLAN, "generator": (8, 8, 4, 4)})]
     assert len({str(network) for network in networks}) == 1
     assert networks[0](torch.randn(2, 128)).shape == (2, 3, 24, 24)
     # Its parameters are the row's: dense, three blocks, and norm and convolution to the image.
@@ -217,12 +217,12 @@ def test_row_of_ones_own_replaces_the_tables():
 )
 def test_a_bad_row_is_one_line(change, resolution, message):
     with pytest.raises(BadInput, match=message) as caught:
-        SNGANDiscriminator(resolution, row={**OWN_ROW, **change})
+        SNGANDiscriminator(resolution, plan={**OWN_PLAN, **change})
     assert "\n" not in str(caught.value)
     with pytest.raises(BadInput, match="does not describe a network"):
-        SNGANDiscriminator(24, row={"bottom": 3})
+        SNGANDiscriminator(24, plan={"bottom": 3})
     with pytest.raises(BadInput, match="does not describe a network"):
-        SNGANDiscriminator(24, row=[3])
+        SNGANDiscriminator(24, plan=[3])
 
 
 def test_unknown_resolution_width_and_name_say_what_there_is():

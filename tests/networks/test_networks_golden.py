@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from gan_convnorm.networks import NETWORKS, find_networks
-from gan_convnorm.networks.sngan import ROWS
+from gan_convnorm.networks.sngan import PLANS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-MODELS = {f"{name}_{resolution}": (name, resolution, "none", {}) for name in NETWORKS for resolution in ROWS}
+MODELS = {f"{name}_{resolution}": (name, resolution, "none", {}) for name in NETWORKS for resolution in PLANS}
 MODELS |= {
     f"{name}_32_spectral_conditional_attention": (name, 32, "spectral", {"num_classes": 10, "attention": 16})
     for name in NETWORKS

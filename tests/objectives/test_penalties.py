@@ -217,7 +217,7 @@ def test_normalized_flat_critic_is_zero():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_and_norm_has_the_second_derivatives(name, norm):
     """The penalty's gradient, and the normalized critic's, against central differences along one direction."""
-    options = dict(row={"bottom": 2, "generator": [2, 2], "discriminator": [[8, True], [8, False]]}, attention=2)
+    options = dict(plan={"bottom": 2, "generator": [2, 2], "discriminator": [[8, True], [8, False]]}, attention=2)
     network = find_networks(name).discriminator(4, 2, norm=norm, num_classes=3, **options).double().eval()
     for parameter in network.parameters():
         nn.init.normal_(parameter, std=0.3)  # away from kinks and from the attention's zero

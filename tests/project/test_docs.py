@@ -14,7 +14,16 @@ from gan_convnorm.cli.export import main as export
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = sorted((ROOT / "docs").glob("tutorial_*.md"))
-SMALL = ["--width", "0.05", "--batch-size", "8", "--model.gen_batch_size", "8", "--model.n_dis", "1"]
+SMALL = [
+    "--width",
+    "0.05",
+    "--batch-size",
+    "8",
+    "--model.optimization.gen_batch_size",
+    "8",
+    "--model.optimization.n_dis",
+    "1",
+]
 SMALL += ["--eval-every", "2", "--num-fake", "20", "--scores.isc_splits", "10", "--scores.weights", "ema"]
 SMALL += ["--protocol", "quick"]
 #: a fenced block, or an indented command; both are run where they stand

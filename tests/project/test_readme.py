@@ -17,7 +17,18 @@ from gan_convnorm.cli.study import main as study
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line.strip() for line in README.splitlines() if line.startswith("    python ")]
-SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4", "--eval-every", "2", "--num-fake", "20"]
+SMALL = [
+    "--width",
+    "0.05",
+    "--batch-size",
+    "4",
+    "--model.optimization.gen_batch_size",
+    "4",
+    "--eval-every",
+    "2",
+    "--num-fake",
+    "20",
+]
 
 
 def test_the_two_commands_stand_there():

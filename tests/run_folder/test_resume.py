@@ -426,7 +426,7 @@ def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
 
 def test_non_finite_weights_end_the_run_at_their_step(capsys):
     with pytest.raises(SystemExit) as stop:
-        main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.disc_lr", "1e30", "--out", "run"])
+        main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.optimization.disc_lr", "1e30", "--out", "run"])
     assert stop.value.code == NOT_FINITE == 3
     err = capsys.readouterr().err.splitlines()[-1]
     assert (

@@ -1,4 +1,4 @@
-"""A network's size as one row of a table, or as a row of one's own."""
+"""A network's size as one plan of a table, or as a plan of one's own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["Row", "check_sizes", "find_row", "scale_channels"]
+__all__ = ["Plan", "check_sizes", "find_plan", "scale_channels"]
 
 EXAMPLE = "{bottom: 6, generator: [512, 256, 128], discriminator: [[64, true], [128, true], [256, false]]}"
 
 
 @dataclass(frozen=True)
-class Row:
+class Plan:
     """Channels at width 1 for one resolution.
 
     Attributes:
@@ -29,41 +29,41 @@ class Row:
     discriminator: tuple[tuple[int, bool], ...]
 
 
-def find_row(network: str, rows: dict[int, Row], resolution: int, own: Row | Mapping[str, Any] | None) -> Row:
-    """The row of a resolution, or the one given instead.
+def find_plan(network: str, plans: dict[int, Plan], resolution: int, own: Plan | Mapping[str, Any] | None) -> Plan:
+    """The plan of a resolution, or the one given instead.
 
     Args:
         network: the network's name, for messages.
-        rows: the network's table.
+        plans: the network's table.
         resolution: side of the images in pixels.
-        own: a row that replaces the table's, also as a mapping with the same three names (from YAML).
+        own: a plan that replaces the table's, also as a mapping with the same three names (from YAML).
 
     Raises:
-        BadInput: no row for this resolution; a row of another form or for other images.
+        BadInput: no plan for this resolution; a plan of another form or for other images.
     """
     if own is None:
-        if resolution not in rows:
-            choices = ", ".join(str(size) for size in rows)
+        if resolution not in plans:
+            choices = ", ".join(str(size) for size in plans)
             raise BadInput(
                 f"{network} has no network for {resolution}x{resolution} images; choose a resolution of: {choices}; or "
-                f"give a row of your own, such as {EXAMPLE} for 24x24"
+                f"give a plan of your own, such as {EXAMPLE} for 24x24"
             )
-        return rows[resolution]
-    row = _as_row(own)
-    doublings = len(row.generator) - 1
-    made = row.bottom * 2**doublings
+        return plans[resolution]
+    plan = _as_plan(own)
+    doublings = len(plan.generator) - 1
+    made = plan.bottom * 2**doublings
     if made != resolution:
         raise BadInput(
-            f"the row makes {made}x{made} images (bottom {row.bottom}, doubled {doublings} times) and "
+            f"the plan makes {made}x{made} images (bottom {plan.bottom}, doubled {doublings} times) and "
             f"{resolution}x{resolution} are asked for; change bottom or the number of the generator's channels"
         )
-    halvings = sum(halves for _, halves in row.discriminator)
+    halvings = sum(halves for _, halves in plan.discriminator)
     if resolution % 2**halvings:
         raise BadInput(
-            f"the row's discriminator halves the side {halvings} times and {resolution} is not a multiple of "
+            f"the plan's discriminator halves the side {halvings} times and {resolution} is not a multiple of "
             f"{2**halvings}; set true to false for some of its blocks"
         )
-    return row
+    return plan
 
 
 def check_sizes(**sizes: int) -> None:
@@ -88,16 +88,16 @@ def scale_channels(channels: int, width: float) -> int:
     return max(1, round(channels * width))
 
 
-def _as_row(own: Row | Mapping[str, Any]) -> Row:
-    match vars(own) if isinstance(own, Row) else own:
+def _as_plan(own: Plan | Mapping[str, Any]) -> Plan:
+    match vars(own) if isinstance(own, Plan) else own:
         case {"bottom": bottom, "generator": [_, *_] as generator, "discriminator": [_, *_] as blocks, **rest} if (
             not rest
             and all(isinstance(block, (list, tuple)) and len(block) == 2 for block in blocks)
             and all(isinstance(halves, bool) for _, halves in blocks)
             and all(type(size) is int and size > 0 for size in (bottom, *generator, *(size for size, _ in blocks)))
         ):
-            return Row(bottom, tuple(generator), tuple((size, halves) for size, halves in blocks))
+            return Plan(bottom, tuple(generator), tuple((size, halves) for size, halves in blocks))
     raise BadInput(
-        f"row {own!r} does not describe a network; expected whole numbers above 0 as in {EXAMPLE}, with true for a "
+        f"plan {own!r} does not describe a network; expected whole numbers above 0 as in {EXAMPLE}, with true for a "
         "block of the discriminator that halves the side"
     )
