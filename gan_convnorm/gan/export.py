@@ -1,4 +1,4 @@
-"""The generator of a checkpoint, written for other programs."""
+"""A checkpoint's generator as files for other programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.generator_file import write_generator
-from gan_convnorm.gan.module import GAN
+from gan_convnorm.gan.loading import load_gan
 from gan_convnorm.run_folder import RUN, claim_folder, read_checkpoint
 
 __all__ = ["export", "export_program"]
@@ -29,6 +29,8 @@ def export(
 ) -> list[Path]:
     """Write a checkpoint's generator as generator.safetensors, generator.json and generator.pt2.
 
+    A missing checkpoint, a folder with files and a network that `torch.export` cannot take raise `BadInput`.
+
     Args:
         checkpoint: a .ckpt file that a run has written.
         folder: where to write; made, and empty.
@@ -38,11 +40,8 @@ def export(
 
     Returns:
         The files.
-
-    Raises:
-        BadInput: no such checkpoint; a folder with files; a network that `torch.export` cannot take.
     """
-    gan = GAN.load_from_checkpoint(checkpoint, trust=trust)
+    gan = load_gan(checkpoint, trust=trust)
     settings = read_checkpoint(checkpoint)[RUN]
     architecture = Architecture(**settings["model"]["architecture"])
     description = {
@@ -68,14 +67,17 @@ def export(
 def export_program(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
     """Write a generator as a program of `torch.export` that runs without this package, for any batch size.
 
-    It maps noise (B, latent_dim), float32, and, where there are classes, labels (B,), int64, to images (B, C, H, W) in
-    [-1, 1]: `torch.export.load(path).module()(noise)`.
+    The program maps latents (B, latent_dim), float32, to images (B, C, H, W) in [-1, 1]:
+    `torch.export.load(path).module()(latents)`. A conditional generator's also takes labels (B,), int64.
 
     Args:
         network: the generator, in evaluation mode, on the CPU.
-        latent_dim: length of the noise vectors.
-        num_classes: number of classes, None without.
+        latent_dim: length of the latents.
+        num_classes: number of classes; None for an unconditional generator.
         path: file to write.
+
+    Returns:
+        The file.
 
     Raises:
         BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
@@ -86,13 +88,13 @@ def export_program(network: nn.Module, latent_dim: int, num_classes: int | None,
     try:
         with torch.no_grad():
             program = torch.export.export(network, example, dynamic_shapes=shapes)
-    except Exception as error:  # the tracer raises as the network has it
+    except Exception as error:  # the tracer raises errors of any type
         reason = " ".join(str(error).split())[:200]
         raise BadInput(f"torch.export cannot take this generator ({reason}); leave it out with --no-program") from error
     with atomic_write(path) as part:
         # By handle: torch wants a name that ends in .pt2.
         with part.open("wb") as file, warnings.catch_warnings():
-            # Of weights that are views of one another; the comparison below is the proof.
+            # torch warns of weights that are views of one another; the comparison below shows that all is well.
             warnings.filterwarnings("ignore", "No complete tensor found")
             torch.export.save(program, file)
         with part.open("rb") as file:
@@ -110,5 +112,5 @@ def export_program(network: nn.Module, latent_dim: int, num_classes: int | None,
 
 
 def _inputs(count: int, latent_dim: int, num_classes: int | None) -> tuple[Tensor, ...]:
-    noise = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(count))
-    return (noise,) if num_classes is None else (noise, torch.arange(count) % num_classes)
+    latents = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(count))
+    return (latents,) if num_classes is None else (latents, torch.arange(count) % num_classes)

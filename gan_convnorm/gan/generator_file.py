@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
@@ -19,7 +20,7 @@ from gan_convnorm.files.text import read_text
 from gan_convnorm.files.trust import check_trusted, code_names
 from gan_convnorm.files.weights import check_weights
 from gan_convnorm.gan.sampling import Sampler
-from gan_convnorm.networks.registry import find_networks
+from gan_convnorm.networks import Generator, find_networks
 
 __all__ = ["WEIGHTS", "TrainedGenerator", "read_generator", "write_generator"]
 
@@ -27,26 +28,34 @@ WEIGHTS = "generator.safetensors"
 
 
 class TrainedGenerator(Sampler, nn.Module):
-    """A generator without its discriminator: `sample` and `decode` as a `GAN` has them.
+    """A generator without its discriminator, which samples and decodes as a `GAN` does.
 
     Args:
         description: what `write_generator` wrote: "network", a key of `NETWORKS`; "arguments", of its generator's
-            constructor; "seed", of the run; "g_step", how long it was trained; "weights", ema or raw; and whatever
-            else was known of it.
+            constructor; "seed", of the run; "g_step", generator steps of its training; "weights", ema or raw; other
+            entries are kept and not read.
     """
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()
         self.description = description
-        network: Any = find_networks(description["network"]).generator
-        self.generator = network(**description["arguments"]).to(memory_format=torch.channels_last)
+        network = find_networks(description["network"]).generator
+        self.generator: Generator = network(**description["arguments"]).to(memory_format=torch.channels_last)
         self.latent_dim = self.generator.latent_dim
         self.num_classes = self.generator.num_classes
         self.seed = description["seed"]
         self.g_step = description["g_step"]
 
+    @override
     def generator_with(self, *, ema: bool) -> nn.Module:
-        """The network; only the weights that were exported are there."""
+        """Return the network if it has these weights: an export holds either the averaged or the current ones.
+
+        Args:
+            ema: the averaged weights, else the current ones.
+
+        Raises:
+            BadInput: the export holds the others.
+        """
         if ema != (self.description["weights"] == "ema"):
             found = "averaged" if ema is False else "current"
             raise BadInput(

@@ -1,4 +1,4 @@
-"""A trained GAN or generator from the file it was saved to."""
+"""Trained GANs and generators from the files they were saved to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ import torch
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.generator_file import TrainedGenerator, read_generator
 
-__all__ = ["load"]
+__all__ = ["load", "load_gan"]
+
+
+def load_gan(path: Path, device: torch.device | str = "cpu", *, trust: Sequence[str] = ()) -> GAN:
+    """Return the GAN of a checkpoint, both networks and the averaged generator, in evaluation mode.
+
+    A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
+
+    Args:
+        path: a .ckpt file that a run has written.
+        device: where it runs.
+        trust: modules of your own that the file may name, such as ("my_norms",).
+    """
+    return GAN.load_from_checkpoint(path, device, trust=trust)
 
 
 def load(
@@ -20,6 +33,7 @@ def load(
     """Return a trained generator, in evaluation mode: `load(path).sample(64)` gives 64 images.
 
     The file chooses no code: it may name the normalizations and networks of this package alone, and modules in `trust`.
+    A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
 
     Args:
         path: a .ckpt file that a run has written; or an exported generator, a folder or its .safetensors file.
@@ -30,10 +44,10 @@ def load(
         The whole GAN of a checkpoint, the generator alone of an export; both have `sample`, `decode`, `latent_dim`,
         `num_classes`.
 
-    Raises:
-        BadInput: no file; a damaged or foreign one; one that names code that is not trusted.
+    >>> load("checkpoints/digits_convnorm").sample(2).shape
+    torch.Size([2, 1, 16, 16])
     """
     path = Path(path)
     if path.is_dir() or path.suffix == ".safetensors":
         return read_generator(path, trust).to(device)
-    return GAN.load_from_checkpoint(path, device, trust=trust)
+    return load_gan(path, device, trust=trust)

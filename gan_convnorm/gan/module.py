@@ -154,9 +154,6 @@ class GAN(Sampler, FromCheckpoint):
 
         Returns:
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
-
-        Raises:
-            BadInput: fewer images than discriminator steps, or no labels for a conditional GAN.
         """
         images, labels = _images_and_labels(batch, self.num_classes)
         rng = random_for("train", self.seed, self.g_step, device=self.device)

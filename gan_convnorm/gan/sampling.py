@@ -1,8 +1,6 @@
-"""Images from a generator: numbered, so that who makes which does not matter."""
+"""Sampling by image index, so that results do not depend on how the work is split."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +13,12 @@ __all__ = ["Sampler"]
 
 
 class Sampler:
-    """What a module with a generator can do with it; a base class beside a module.
+    """Sampling for a module with a generator; a base class beside `nn.Module`.
 
     Attributes:
-        latent_dim: length of the noise vectors.
-        num_classes: None for a generator without classes.
-        seed: of the noise, where none is given.
+        latent_dim: length of the latents.
+        num_classes: None for an unconditional generator.
+        seed: of the latents, when no other is given.
     """
 
     latent_dim: int
@@ -28,7 +26,11 @@ class Sampler:
     seed: int
 
     def generator_with(self, *, ema: bool) -> nn.Module:
-        """The network with the averaged weights, or with the current ones."""
+        """Return the network with the averaged weights, or with the current ones.
+
+        Args:
+            ema: the averaged weights, else the current ones.
+        """
         raise NotImplementedError
 
     @torch.no_grad()
@@ -43,7 +45,7 @@ class Sampler:
         truncation: float | None = None,
         batch_size: int = BLOCK,
     ) -> Tensor:
-        """Images from the generator in evaluation mode.
+        """Return images from the generator in evaluation mode.
 
         Image i depends on the seed, on i and on its label alone, up to rounding: not on `n`, `first` or `batch_size`.
 
@@ -51,11 +53,11 @@ class Sampler:
             n: number of images.
             labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
                 given.
-            seed: seeds the noise; the run's seed when not given.
+            seed: seeds the latents; the run's seed when not given.
             ema: from the averaged weights, else from the current ones.
             first: number of the first image in the endless series of this seed.
-            truncation: noise from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section 3.1);
-                the smaller, the less various the images.
+            truncation: latents from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section
+                3.1); the smaller, the less various the images.
             batch_size: images in one forward pass.
 
         Returns:
@@ -68,27 +70,41 @@ class Sampler:
         for name, value, least in (("n", n, 1), ("first", first, 0), ("batch_size", batch_size, 1)):
             if value < least:
                 raise BadInput(f"{name} is {value}, and must be {least} or more")
-        noise = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
+        latents = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
         of_class = self._labels(n, labels, first)
-        return self.decode(noise, of_class, ema=ema, batch_size=batch_size)
+        return self.decode(latents, of_class, ema=ema, batch_size=batch_size)
 
     @torch.no_grad()
     def decode(
         self, noise: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
     ) -> Tensor:
-        """Images from noise (n, latent_dim), and labels (n,) where there are classes; see `sample`."""
+        """Return the images of latents in evaluation mode.
+
+        Args:
+            noise: latents (n, latent_dim), finite.
+            labels: classes (n,); None for an unconditional generator.
+            ema: from the averaged weights, else from the current ones.
+            batch_size: images in one forward pass.
+
+        Returns:
+            uint8, shape (n, C, H, W), on the CPU.
+
+        Raises:
+            BadInput: latents that are NaN or infinite.
+        """
         if not torch.isfinite(noise).all():
             raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)
-        own: Any = next(network.parameters())
+        weight = next(network.parameters())
         was_training = network.training
         network.eval()
         try:
             batches = []
-            for rows in torch.arange(len(noise)).split(batch_size):
-                part = None if labels is None else labels[rows].to(own.device)
-                made = network(noise[rows].to(own.device, own.dtype), part)
-                batches.append(images_to_bytes(made).cpu())
+            for start in range(0, len(noise), batch_size):
+                rows = slice(start, start + batch_size)
+                classes = None if labels is None else labels[rows].to(weight.device)
+                images = network(noise[rows].to(weight.device, weight.dtype), classes)
+                batches.append(images_to_bytes(images).cpu())
         finally:
             network.train(was_training)
         return torch.cat(batches)

@@ -1,4 +1,4 @@
-"""What a trained generator can show: one question per file; ``Prediction`` is the command's options."""
+"""Pictures of a trained generator: interpolations, animations, nearest training images; the options of `predict`."""
 
 from gan_convnorm.inference.interpolation import interpolate, slerp
 from gan_convnorm.inference.neighbours import Neighbours, find_neighbours

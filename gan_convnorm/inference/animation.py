@@ -1,4 +1,4 @@
-"""Pictures that move."""
+"""Animations as GIF or MP4 files."""
 
 from __future__ import annotations
 
@@ -17,17 +17,27 @@ FRAMES_PER_SECOND = 20
 
 
 def check_animation(form: str) -> None:
-    """Whether a form, none, gif or mp4, can be written here.
+    """Raise unless an animation's form can be written here.
+
+    Args:
+        form: none, gif or mp4.
 
     Raises:
         BadInput: mp4 without the package that has the encoder.
+
+    >>> check_animation("gif")
     """
     if form == "mp4" and find_spec("imageio_ffmpeg") is None:
         raise BadInput("--animation mp4 needs a package: python -m pip install imageio-ffmpeg; or choose gif")
 
 
 def write_animation(frames: Sequence[Tensor], path: Path) -> None:
-    """Write uint8 pictures (3, H, W) of one size as `path`, .gif (endless) or .mp4."""
+    """Write pictures as an animation.
+
+    Args:
+        frames: uint8, each (3, H, W), of one size.
+        path: ends in .gif, for one that repeats without end, or in .mp4.
+    """
     if path.suffix == ".gif":
         from torchvision.transforms.functional import to_pil_image
 

@@ -1,4 +1,4 @@
-"""Between two images, through the noise."""
+"""Interpolation between two images, through their latents."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ __all__ = ["interpolate", "slerp"]
 
 
 def slerp(start: Tensor, end: Tensor, shares: Tensor) -> Tensor:
-    """Spherical interpolation (Shoemake, SIGGRAPH 1985; for noise White 2016, arXiv:1609.04468, section 2.1).
+    """Return spherical interpolations (Shoemake, SIGGRAPH 1985; for latents White 2016, arXiv:1609.04468, section 2.1).
 
-    sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end with the angle w between them: the length stays typical of the
-    noise, which on a straight line it does not.
+    They are sin((1 - t) w) / sin(w) start + sin(t w) / sin(w) end with the angle w between start and end. Their length
+    stays typical of latents; on a straight line it would not.
 
     Args:
-        start: shape (..., D).
-        end: the same.
+        start: latents, shape (..., D).
+        end: latents, the same shape.
         shares: t of each step, from 0 to 1, shape (T,).
 
     Returns:
-        The same type, shape (T, ..., D).
+        Latents of the same type, shape (T, ..., D).
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.5]))
+    tensor([[0.7071, 0.7071]])
     """
     a, b = start.double(), end.double()
     cosine = torch.nn.functional.cosine_similarity(a, b, dim=-1).clamp(-1, 1)
     angle = cosine.arccos().unsqueeze(-1)
     t = shares.double().view(-1, *[1] * start.dim())
     sine = angle.sin()
-    # On the same or on opposite directions no arc is given: a straight line.
+    # Between equal or opposite directions the arc is not defined: take the straight line.
     straight = sine < 1e-6
     sine = sine.where(~straight, 1)
     of_start = torch.where(straight, 1 - t, ((1 - t) * angle).sin() / sine)
@@ -51,14 +54,14 @@ def interpolate(
     ema: bool = True,
     truncation: float | None = None,
 ) -> Tensor:
-    """Images on the way from one noise vector to another.
+    """Return images on the way from one latent to another.
 
     Args:
         module: a trained generator.
-        pairs: how many ways; way i goes from the image of number 2 i of the seed to that of 2 i + 1.
-        steps: images on each, ends included.
-        labels: classes that the ways take in turn, where there are classes; all when not given.
-        seed: of the noise; the run's when not given.
+        pairs: number of ways; way i goes from image 2 i of the seed to image 2 i + 1.
+        steps: images on each way, ends included.
+        labels: classes that the ways of a conditional generator take in turn; all when not given.
+        seed: of the latents; the run's when not given.
         ema: from the averaged weights, else from the current ones.
         truncation: see `Sampler.sample`.
 
@@ -70,11 +73,11 @@ def interpolate(
     """
     if pairs < 1 or steps < 2:
         raise BadInput(f"{pairs} interpolations of {steps} images are asked for; expected 1 or more of 2 or more")
-    noise = numbered_noise(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)
-    between = slerp(noise[::2], noise[1::2], torch.linspace(0, 1, steps)).transpose(0, 1)
+    latents = numbered_noise(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)
+    between = slerp(latents[::2], latents[1::2], torch.linspace(0, 1, steps)).transpose(0, 1)
     classes = None
     if module.num_classes is not None:
         chosen = torch.tensor(range(module.num_classes) if labels is None else labels)
         classes = chosen[torch.arange(pairs) % len(chosen)].repeat_interleave(steps)
     images = module.decode(between.flatten(0, 1), classes, ema=ema)
-    return images.unflatten(0, (pairs, steps))
+    return images.view(pairs, steps, *images.shape[1:])

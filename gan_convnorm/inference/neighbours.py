@@ -1,4 +1,4 @@
-"""Has the generator learned its training images by heart? Fakes beside the nearest real images."""
+"""A search for copies: fakes beside the training images nearest to them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_spac
 
 #: real images in one product of distances
 CHUNK = 1024
-#: a fake is near when fewer than this share of unseen images are as near to the train split
+#: a fake is near if it is nearer to the train split than all but this share of the held-out images
 NEAR = 0.05
 
 #: from uint8 images (N, C, H, W) to one vector per image (N, D)
@@ -27,27 +27,44 @@ Space = Callable[[Tensor], Tensor]
 
 
 def pixel_space(images: Tensor) -> Tensor:
-    """Vectors whose distance is the root mean square difference of pixel values in [0, 1]."""
-    return images.flatten(1).float() / (255 * images[0].numel() ** 0.5)
+    """Return vectors whose distance is the root mean square difference of pixel values in [0, 1].
+
+    Args:
+        images: uint8 (N, C, H, W).
+
+    Returns:
+        float32 (N, C H W).
+    """
+    scale: float = 255 * images[0].numel() ** 0.5
+    return images.flatten(1).float() / scale
 
 
 def nearest_rows(
     queries: Tensor, rows: Tensor, count: int, space: Space = lambda x: x, *, skip_self: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Euclidean distances to the nearest rows, and their numbers; each of shape (Q, count), nearest first.
+    """Return Euclidean distances to the nearest rows, and the numbers of these rows.
 
     Args:
         queries: vectors of shape (Q, D), already in the space.
-        rows: what `space` maps to vectors (N, D), chunk by chunk: a large set never lies in memory as floats.
+        rows: N images or vectors that `space` maps to vectors (N, D), in chunks, so that a large set is never in memory
+            as floats.
         count: neighbours of each, at most N.
         space: see `rows`.
         skip_self: query i is row i, which is not its own neighbour.
+
+    Returns:
+        Distances and numbers, each of shape (Q, count), nearest first.
+
+    >>> rows = torch.tensor([[0.0], [3.0], [4.0]])
+    >>> distances, numbers = nearest_rows(torch.tensor([[2.5]]), rows, 2)
+    >>> distances.tolist(), numbers.tolist()
+    ([[0.5, 1.5]], [[1, 2]])
     """
     distances = torch.full((len(queries), 0), 0.0)
     numbers = torch.full((len(queries), 0), 0)
     for start in range(0, len(rows), CHUNK):
         part = space(rows[start : start + CHUNK])
-        # Not through a matrix product, in whose rounding the distance of a copy is lost.
+        # A matrix product would lose the distance of a copy in rounding.
         found = torch.cdist(queries, part, compute_mode="donot_use_mm_for_euclid_dist")
         ids = torch.arange(start, start + len(part)).expand_as(found)
         if skip_self:
@@ -64,8 +81,8 @@ class Neighbours:
     Attributes:
         distances: of each space, (fakes, count), nearest first.
         numbers: of each space, rows of the train images, the same shape.
-        unseen: of each space, distances of images that no generator has seen to their nearest train image, (M,).
-        unseen_name: what these are.
+        unseen: of each space, distances of images that were not trained on to their nearest train image, (M,).
+        unseen_name: these images in words.
     """
 
     distances: dict[str, Tensor]
@@ -74,8 +91,12 @@ class Neighbours:
     unseen_name: str
 
     def summary(self) -> dict[str, Any]:
-        """Per space: distances to the nearest train image, of fakes and of unseen images, and how many fakes are
-        nearer than 5 % of the unseen ones are (5 % are expected where nothing is learned by heart)."""
+        """Return by space the distances to the nearest train image, of fakes and of unseen images.
+
+        Returns:
+            Medians and smallest distances, numbers of images, and the share of fakes that are nearer than all but 5 %
+            of the unseen images: about 5 % if the generator copies nothing.
+        """
         found = {}
         for space, distances in self.distances.items():
             fakes, unseen = distances[:, 0], self.unseen[space]
@@ -92,7 +113,7 @@ class Neighbours:
         return found
 
     def lines(self) -> list[str]:
-        """The summary in words, a line a space."""
+        """Return the summary in words, one line for each space."""
         return [
             f"{space}: distance to the nearest train image {s['fakes_median']:.3g} (median of {s['fakes']} fakes), "
             f"{s['unseen_median']:.3g} ({s['unseen']} {s['unseen_are']}); {100 * s['share_of_near_fakes']:.0f}% of the "
@@ -101,7 +122,16 @@ class Neighbours:
         ]
 
     def write(self, folder: Path, fakes: Tensor, train: Tensor) -> list[Path]:
-        """Write nearest.png (fake, then its neighbours of each space), nearest.csv and nearest.json."""
+        """Write nearest.png (each fake, then its neighbours by space), nearest.csv and nearest.json.
+
+        Args:
+            folder: exists.
+            fakes: uint8 (n, C, H, W).
+            train: uint8 (N, C, H, W), the images that `numbers` are of.
+
+        Returns:
+            The files.
+        """
         blocks = [fakes.unsqueeze(1), *(train[numbers] for numbers in self.numbers.values())]
         paths = [folder / f"nearest.{ending}" for ending in ("png", "csv", "json")]
         save_blocks(blocks, paths[0])
@@ -126,15 +156,22 @@ def find_neighbours(
     features: tuple[str, Tensor, Space] | None = None,
     count: int = 5,
 ) -> Neighbours:
-    """The train images nearest to fakes, and how near images are that the generator has not seen.
+    """Find the train images nearest to fakes, and those nearest to images that the generator has not seen.
 
     Args:
         fakes: uint8 (n, C, H, W).
         train: uint8 (N, C, H, W).
-        unseen: the same, of images that were not trained on; as many train images, each compared with the others, when
-            None.
-        features: name of a second space, its vectors of the train images (N, D), and what maps images to it.
+        unseen: images that were not trained on, uint8 (M, C, H, W). When None, as many train images as there are fakes,
+            each compared with the others.
+        features: name of a second space, the train images' vectors in it (N, D), and the map from images to vectors.
         count: neighbours of each fake.
+
+    Returns:
+        Distances in pixels, and in the second space.
+
+    >>> train = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    >>> find_neighbours(train[1:2], train, None, count=1).numbers["pixels"].tolist()
+    [[1]]
     """
     count = min(count, len(train))
     others = train[: max(len(fakes), 2)] if unseen is None else unseen

@@ -1,16 +1,16 @@
-"""What `predict` writes, as its options and the work that they ask for."""
+"""The options of `predict`, and the work that they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
@@ -31,19 +31,36 @@ FRAMES = 40  # of an animation, there and back
 UNSEEN = 200  # images that the fakes' distances are compared with
 
 
+class TrainImages(Protocol):
+    """The part of a data module that the search for neighbours reads."""
+
+    name: str
+    train_set: TensorDataset
+    test_set: TensorDataset | None
+
+    def prepare_data(self) -> None:
+        """Download the images."""
+
+    def setup(self, stage: str) -> None:
+        """Read the images."""
+
+
 @dataclass
 class Prediction:
-    """Options of predict.
+    """Images and pictures that `predict` writes.
 
     Args:
         num: number of images.
         format: png (images/NNNNN.png, or images/CLASS/NNNNN.png with classes) or npz (images.npz).
         labels: classes that the images take in turn: all, one such as 3, or several such as 0,1,7.
-        truncation: noise within +-truncation; the smaller, the more alike and typical the images.
+        truncation: latents within +-truncation; the smaller, the more alike and typical the images.
         ema: from the averaged weights, else from the current ones.
-        interpolate: number of ways from one noise vector to another that interpolation.png shows, and an animation.
+        interpolate: number of ways from one latent to another that interpolation.png and the animation show.
         animation: of the interpolation: gif, mp4 (with the package imageio-ffmpeg) or none.
-        nearest: of so many images the nearest train images, by pixels and by the features of --extractor.
+        nearest: number of images to find the nearest train images of, by pixels and by the features of --extractor.
+
+    >>> Prediction(num=4, labels="0,2").chosen(3)
+    [0, 2]
     """
 
     num: PositiveInt = 64
@@ -56,7 +73,10 @@ class Prediction:
     nearest: NonNegativeInt = 0
 
     def check(self, num_classes: int | None) -> None:
-        """Before anything is written.
+        """Raise unless the options suit the generator.
+
+        Args:
+            num_classes: the generator's; None for an unconditional one.
 
         Raises:
             BadInput: labels that are not the generator's, a truncation of 0 or below, a missing package.
@@ -67,10 +87,16 @@ class Prediction:
         check_animation(self.animation if self.interpolate else "none")
 
     def chosen(self, num_classes: int | None) -> list[int] | None:
-        """The classes; None for a generator without.
+        """Return the classes that are asked for.
+
+        Args:
+            num_classes: the generator's; None for an unconditional one.
+
+        Returns:
+            Classes from 0; None for an unconditional generator.
 
         Raises:
-            BadInput: none of the generator's.
+            BadInput: labels that are not the generator's.
         """
         if num_classes is None:
             if self.labels != "all":
@@ -83,8 +109,8 @@ class Prediction:
             raise BadInput(f"--labels is {self.labels!r}; expected all, or of 0 to {num_classes - 1}, such as 0,1")
         return [int(word) for word in words]
 
-    def batches(self, num_classes: int | None) -> DataLoader:
-        """Arguments of `Sampler.sample`, a batch each."""
+    def batches(self, num_classes: int | None) -> DataLoader[dict[str, Any]]:
+        """Return the arguments of `Sampler.sample` for one batch after the other."""
         batches: Any = list(self._batches(self.chosen(num_classes)))
         return DataLoader(batches, batch_size=None)
 
@@ -97,9 +123,9 @@ class Prediction:
             yield batch
 
     def write_pictures(
-        self, module: Sampler, data: Any, extractor: str, weights: str | None, folder: Path
+        self, module: Sampler, data: TrainImages, extractor: str, weights: str | None, folder: Path
     ) -> list[Path]:
-        """Everything but the images.
+        """Write everything but the images.
 
         Args:
             module: the trained generator.
@@ -129,7 +155,7 @@ class Prediction:
         )
 
     def _write_classes(self, module: Sampler, folder: Path) -> list[Path]:
-        """A row a class, a column a noise vector."""
+        """Write pictures with one row for each class and one column for each latent."""
         chosen = self.chosen(module.num_classes)
         paths = []
         for start in range(0, len(chosen or ()), CLASSES):
@@ -152,10 +178,10 @@ class Prediction:
             write_animation([*frames, *frames[-2:0:-1]], paths[1])
         return paths
 
-    def _neighbours(self, fakes: Tensor, data: Any, name: str, weights: str | None) -> Neighbours:
+    def _neighbours(self, fakes: Tensor, data: TrainImages, name: str, weights: str | None) -> Neighbours:
         train, test = data.train_set.tensors, data.test_set
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        labelled = train if len(train) > 1 else None
+        labelled = (train[0], train[1]) if len(train) > 1 else None
         extractor = create_extractor(name, metrics=("prc",), labelled=labelled, weights=weights, device=device)
         layer = layer_for(name, "prc")
         print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)

@@ -14,8 +14,9 @@ __all__ = ["SelfAttention", "attention_index"]
 
 
 class SelfAttention(nn.Module):
-    """x + gamma v(sum_j softmax_j(<f(x_i), g(x_j)>) h(x_j)), gamma 0 at first (Zhang et al., ICML 2019,
-    arXiv:1805.08318, eqs. 1-3).
+    """Self-attention of SAGAN (Zhang et al., ICML 2019, arXiv:1805.08318, eqs. 1-3).
+
+    It computes x + gamma v(sum_j softmax_j(<f(x_i), g(x_j)>) h(x_j)), with gamma 0 at first.
 
     As in the authors' code, f and g have an eighth of the channels and h a half, and g and h are max-pooled to a
     quarter of the positions. The four 1x1 convolutions have no bias and are normalized like all others.
@@ -38,23 +39,26 @@ class SelfAttention(nn.Module):
         self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of shape (B, channels, H, W) to the same shape."""
+        """Return attended features, (B, channels, H, W) to the same shape."""
         query = self.query(features).flatten(2)
         key = self.pool(self.key(features)).flatten(2)
         value = self.pool(self.value(features)).flatten(2)
         # Not scaled_dot_product_attention: its kernels have no second derivative, which gradient penalties need.
         weights = (query.mT @ key).softmax(dim=2)
-        attended = (value @ weights.mT).unflatten(2, features.shape[2:])
-        return features + self.gain * self.output(attended)
+        attended: Tensor = self.output((value @ weights.mT).unflatten(2, features.shape[2:]))
+        return features + self.gain * attended
 
 
 def attention_index(network: str, sides: list[int], attention: int | None) -> int | None:
-    """Number of the first block whose output has the side that is asked for.
+    """Return the number of the first block whose output has the side that is asked for, None for no attention.
 
     Args:
         network: for the message.
         sides: side of every block's output, in pixels.
         attention: the side; None for no attention.
+
+    Returns:
+        A number from 0.
 
     Raises:
         BadInput: no block has this side.

@@ -1,4 +1,4 @@
-"""Labels in a network: a class's own scale and shift after a norm, and checks of what a caller gives."""
+"""Labels in a network: a scale and shift per class after a norm, and checks of a caller's labels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ __all__ = ["ConditionalNorm", "check_classes", "check_labels", "conditional"]
 
 
 class ConditionalNorm(nn.Module):
-    """gamma_y * norm(x) + beta_y with one gamma and beta per class and channel (Dumoulin et al., ICLR 2017,
-    arXiv:1610.07629, eq. 5; conditional batch normalization in Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
+    """Normalization with a scale and shift per class, gamma_y * norm(x) + beta_y, each per channel.
+
+    The sources are Dumoulin et al., ICLR 2017, arXiv:1610.07629, eq. 5, and, for conditional batch normalization,
+    Miyato and Koyama, ICLR 2018, arXiv:1802.05637.
 
     It contains the norm and is no subclass of it, so that `nn.SyncBatchNorm.convert_sync_batchnorm` keeps the classes.
     Around a norm without a layer for activations (none, spectral, convnorm) only the class's scale and shift remain:
-    the chosen norm is never exchanged for batch normalization in silence.
+    the chosen norm is never replaced by batch normalization without a word.
 
     Args:
         activation: builds the layer that normalizes activations of a number of channels; its own scale and shift are
-            taken away.
+            removed.
         num_classes: number of classes.
         channels: channels of the features.
     """
@@ -42,17 +44,27 @@ class ConditionalNorm(nn.Module):
         nn.init.zeros_(self.beta.weight)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Features of shape (B, channels, H, W) and labels of shape (B,) to features of the same shape and type."""
-        normalized = self.norm(features)
-        gamma, beta = (of(labels).to(normalized.dtype)[:, :, None, None] for of in (self.gamma, self.beta))
+        """Return normalized features, of the same shape and type.
+
+        Args:
+            features: shape (B, channels, H, W).
+            labels: classes, shape (B,).
+        """
+        normalized: Tensor = self.norm(features)
+        gamma: Tensor = self.gamma(labels).to(normalized.dtype)[:, :, None, None]
+        beta: Tensor = self.beta(labels).to(normalized.dtype)[:, :, None, None]
         return gamma * normalized + beta
 
 
 def conditional(norm: Norm, num_classes: int | None) -> Norm:
-    """The norm with a scale and shift per class after its activations; unchanged without classes.
+    """Return the norm with a scale and shift per class after its activations, or unchanged without classes.
 
-    Raises:
-        BadInput: fewer than 1 class.
+    Args:
+        norm: of a network.
+        num_classes: number of classes, 1 or more, else `BadInput`; None without classes.
+
+    Returns:
+        A norm whose activation layers are called with (features, labels).
     """
     check_classes(num_classes)
     if num_classes is None:
@@ -61,21 +73,28 @@ def conditional(norm: Norm, num_classes: int | None) -> Norm:
 
 
 def check_classes(num_classes: int | None) -> None:
-    """Nothing for a possible number of classes, or for none.
+    """Raise unless there are no classes, or 1 or more.
 
     Raises:
         BadInput: fewer than 1 class.
     """
     if num_classes is not None and num_classes < 1:
-        raise BadInput(
-            f"num_classes is {num_classes}, and must be 1 or more, or left away for an unconditional network"
-        )
+        raise BadInput(f"num_classes is {num_classes}, and must be 1 or more, or omitted for an unconditional network")
 
 
 def check_labels(network: str, num_classes: int | None, labels: Tensor | None, count: int) -> tuple[Tensor, ...]:
-    """The labels as what follows the features in a call: one tensor, or nothing in an unconditional network.
+    """Return the labels as the arguments that follow the features in a call.
 
-    That labels are below `num_classes` is the data's to assure: looking would make a GPU wait for the CPU.
+    The data must see to it that labels are below `num_classes`: to look at them would make a GPU wait for the CPU.
+
+    Args:
+        network: its name, for messages.
+        num_classes: number of classes; None for an unconditional network.
+        labels: as the caller gives them.
+        count: number of images.
+
+    Returns:
+        One tensor of int64, or nothing for an unconditional network.
 
     Raises:
         BadInput: labels are missing or superfluous, not whole numbers, or not one per image.

@@ -1,4 +1,4 @@
-"""SN-DCGAN, the standard CNN of Miyato et al., ICLR 2018, arXiv:1802.05957, table 3: one row a resolution.
+"""SN-DCGAN, the standard CNN of Miyato et al., ICLR 2018, arXiv:1802.05957, table 3: one plan a resolution.
 
 Discriminator: 3x3 convolutions alternate with 4x4 ones of stride 2, LeakyReLU 0.1, dense head. Generator: dense, 4x4
 transposed convolutions of stride 2, 3x3 convolution, tanh. The table prints no norm after the generator's dense layer;
@@ -9,6 +9,7 @@ too.
 from __future__ import annotations
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_convnorm.layers.registry import Norm
 from gan_convnorm.networks.discriminator import Discriminator
@@ -56,8 +57,10 @@ class UpBlock(nn.Module):
         self.norm = norm.activation(in_channels)
         self.conv = norm.conv(_initialized(nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1)))
 
+    @override
     def forward(self, features: Tensor, *labels: Tensor) -> Tensor:
-        return self.conv(self.norm(features, *labels).relu())
+        upsampled: Tensor = self.conv(self.norm(features, *labels).relu())
+        return upsampled
 
 
 class DownBlock(nn.Module):
@@ -74,6 +77,7 @@ class DownBlock(nn.Module):
         self.convs = nn.ModuleList(norm.conv(_initialized(conv)) for conv in convs)
         self.norms = nn.ModuleList(norm.activation(out_channels) for _ in convs)
 
+    @override
     def forward(self, features: Tensor) -> Tensor:
         for conv, norm in zip(self.convs, self.norms, strict=True):
             features = nn.functional.leaky_relu(norm(conv(features)), SLOPE)
@@ -81,38 +85,54 @@ class DownBlock(nn.Module):
 
 
 class DCGANGenerator(Generator):
-    """SN-DCGAN's generator; arguments and errors are those of `Generator`."""
+    """SN-DCGAN's generator; arguments and errors are those of `Generator`.
+
+    >>> import torch
+    >>> DCGANGenerator(32, width=0.05)(torch.zeros(2, 128)).shape
+    torch.Size([2, 3, 32, 32])
+    """
 
     name = "DCGAN"
     plans = PLANS
 
     @staticmethod
+    @override
     def initialize(weight: Tensor) -> object:
         return _initialize(weight)
 
     @staticmethod
+    @override
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
         return UpBlock(in_channels, out_channels, norm)
 
 
 class DCGANDiscriminator(Discriminator):
-    """SN-DCGAN's discriminator; arguments and errors are those of `Discriminator`."""
+    """SN-DCGAN's discriminator; arguments and errors are those of `Discriminator`.
+
+    >>> import torch
+    >>> DCGANDiscriminator(32, width=0.05)(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2])
+    """
 
     name = "DCGAN"
     plans = PLANS
 
     @staticmethod
+    @override
     def initialize(weight: Tensor) -> object:
         return _initialize(weight)
 
     @staticmethod
+    @override
     def block(in_channels: int, out_channels: int, norm: Norm, *, first: bool, down: bool) -> nn.Module:
         return DownBlock(in_channels, out_channels, norm, down=down)
 
     @staticmethod
+    @override
     def vector_size(channels: int, side: int) -> int:
         return channels * side**2
 
     @staticmethod
+    @override
     def vector(features: Tensor) -> Tensor:
         return features.flatten(1)

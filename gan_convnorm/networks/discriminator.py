@@ -1,4 +1,4 @@
-"""What all discriminators share: blocks, a feature vector per image, a linear score, the labels' projection."""
+"""The base of all discriminators: blocks, a feature vector per image, a linear score, the labels' projection."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "min_inputs":
 
 
 class Discriminator(nn.Module, ABC):
-    """Images, and labels where there are classes, to scores.
+    """A map from images, and labels in a conditional network, to scores.
 
-    A network is a subclass with its name, its table of rows, its block, its feature vector and its initialization.
+    A network is a subclass with its name, its table of plans, its block, its feature vector and its initialization.
 
     Args:
         resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
@@ -35,11 +35,11 @@ class Discriminator(nn.Module, ABC):
         num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
         attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
-        plan: a row instead of the table's, also as a mapping with the names of `Plan`.
+        plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
         head_bias: a bias on the last linear layer; sngan_projection has none.
 
     Raises:
-        BadInput: no row for this resolution, a row of another form, a width of 0 or below, fewer than 1 class, no
+        BadInput: no plan for this resolution, a plan of another form, a width of 0 or below, fewer than 1 class, no
             feature map of the attention's side, or an unknown norm or option.
     """
 
@@ -62,7 +62,7 @@ class Discriminator(nn.Module, ABC):
         super().__init__()
         check_sizes(channels=channels)
         found = find_plan(self.name, self.plans, resolution, plan)
-        chosen = find_norm(norm, _with_own(norm, norm_options or {}))
+        chosen = find_norm(norm, _with_defaults(norm, norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
@@ -95,22 +95,36 @@ class Discriminator(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def block(in_channels: int, out_channels: int, norm: Norm, *, first: bool, down: bool) -> nn.Module:
-        """One block: `first` sees the image, `down` halves the side."""
+        """Return one block.
+
+        Args:
+            in_channels: channels of its input.
+            out_channels: channels of its output.
+            norm: makes and normalizes its layers.
+            first: its input is the image.
+            down: it halves the side.
+        """
 
     @staticmethod
     @abstractmethod
     def vector_size(channels: int, side: int) -> int:
-        """Length of `vector` for the last block's output."""
+        """Return the length of `vector` for the last block's output, (B, channels, side, side)."""
 
     @staticmethod
     @abstractmethod
     def vector(features: Tensor) -> Tensor:
-        """The last block's output, (B, channels, side, side), as one vector per image, (B, vector_size)."""
+        """Return one vector per image, (B, vector_size), of the last block's output, (B, channels, side, side)."""
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of shape (B, channels, resolution, resolution), real ones in [-1, 1], to scores of shape (B,).
+        """Return one score per image.
 
-        Labels are whole numbers of shape (B,) in [0, num_classes), and there are none without classes; else `BadInput`.
+        Args:
+            images: shape (B, channels, resolution, resolution); real ones are in [-1, 1].
+            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
+                raise `BadInput`.
+
+        Returns:
+            Shape (B,).
         """
         following = check_labels("discriminator", self.num_classes, labels, len(images))
         features = images
@@ -119,12 +133,12 @@ class Discriminator(nn.Module, ABC):
             if number == self.attention_index:
                 features = self.attention(features)
         vectors = self.vector(features)
-        scores = self.linear(vectors)
+        scores: Tensor = self.linear(vectors)
         for own in following:
             scores = scores + self.embedding(vectors).gather(1, own.unsqueeze(1))
         return scores.squeeze(1)
 
 
-def _with_own(norm: str, options: dict[str, Any]) -> dict[str, Any]:
-    """A discriminator's options beneath those that are given; the layer of 2021 has its own."""
+def _with_defaults(norm: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that are given over a discriminator's defaults, which the layer of 2021 does without."""
     return options if options.get("original") else OPTIONS.get(norm.partition("+")[0], {}) | options

@@ -1,4 +1,4 @@
-"""What all generators share: linear layer, blocks that double the side, norm - ReLU - convolution - tanh."""
+"""The base of all generators: linear layer, blocks that double the side, norm - ReLU - convolution - tanh."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ __all__ = ["Generator"]
 
 
 class Generator(nn.Module, ABC):
-    """Noise, and labels where there are classes, to images.
+    """A map from latents, and labels in a conditional network, to images.
 
-    A network is a subclass with its name, its table of rows, its block and its initialization.
+    A network is a subclass with its name, its table of plans, its block and its initialization.
 
     Args:
         resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
         channels: channels of the images.
-        latent_dim: length of the noise vectors.
+        latent_dim: length of the latents.
         width: factor on every hidden channel count; 1 is the published network.
         norm: name of a normalization in `gan_convnorm.layers.NORMS`.
         norm_options: its options.
         num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
             last norm has none, as in sngan_projection).
         attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
-        plan: a row instead of the table's, also as a mapping with the names of `Plan`.
+        plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
 
     Raises:
-        BadInput: no row for this resolution, a row of another form, a width of 0 or below, fewer than 1 class, no
+        BadInput: no plan for this resolution, a plan of another form, a width of 0 or below, fewer than 1 class, no
             feature map of the attention's side, or an unknown norm or option.
     """
 
@@ -88,12 +88,26 @@ class Generator(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
-        """What doubles the side: maps (features, *labels), labels following where the norm is conditional."""
+        """Return a block that doubles the side.
+
+        It is called with the features, and with the labels too if the network is conditional.
+
+        Args:
+            in_channels: channels of its input.
+            out_channels: channels of its output.
+            norm: makes and normalizes its layers.
+        """
 
     def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Noise of shape (B, latent_dim) to images of shape (B, channels, resolution, resolution) in [-1, 1].
+        """Return one image per latent.
 
-        Labels are whole numbers of shape (B,) in [0, num_classes), and there are none without classes; else `BadInput`.
+        Args:
+            noise: latents, shape (B, latent_dim).
+            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
+                raise `BadInput`.
+
+        Returns:
+            Shape (B, channels, resolution, resolution), in [-1, 1].
         """
         following = check_labels("generator", self.num_classes, labels, noise.shape[0])
         features = self.linear(noise).unflatten(1, self.bottom)
@@ -101,4 +115,5 @@ class Generator(nn.Module, ABC):
             features = block(features, *following)
             if number == self.attention_index:
                 features = self.attention(features)
-        return self.conv(self.norm(features).relu()).tanh()
+        images: Tensor = self.conv(self.norm(features).relu()).tanh()
+        return images

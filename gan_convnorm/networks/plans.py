@@ -1,4 +1,4 @@
-"""A network's size as one plan of a table, or as a plan of one's own."""
+"""Plans: a network's channels and sides at a resolution, from its table or your own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLE = "{bottom: 6, generator: [512, 256, 128], discriminator: [[64, true], [
 
 @dataclass(frozen=True)
 class Plan:
-    """Channels at width 1 for one resolution.
+    """A network's channels, at width 1, and sides at one resolution.
 
     Attributes:
         bottom: side of the generator's first feature map, in pixels.
@@ -30,7 +30,7 @@ class Plan:
 
 
 def find_plan(network: str, plans: dict[int, Plan], resolution: int, own: Plan | Mapping[str, Any] | None) -> Plan:
-    """The plan of a resolution, or the one given instead.
+    """Return the plan of a resolution, or the one that is given in its place.
 
     Args:
         network: the network's name, for messages.
@@ -38,8 +38,14 @@ def find_plan(network: str, plans: dict[int, Plan], resolution: int, own: Plan |
         resolution: side of the images in pixels.
         own: a plan that replaces the table's, also as a mapping with the same three names (from YAML).
 
+    Returns:
+        A plan that makes images of this resolution.
+
     Raises:
         BadInput: no plan for this resolution; a plan of another form or for other images.
+
+    >>> find_plan("mine", {8: Plan(4, (16, 8), ((8, True),))}, 8, None).bottom
+    4
     """
     if own is None:
         if resolution not in plans:
@@ -69,6 +75,9 @@ def find_plan(network: str, plans: dict[int, Plan], resolution: int, own: Plan |
 def check_sizes(**sizes: int) -> None:
     """Raise unless every size of a network is 1 or more.
 
+    Args:
+        sizes: by name.
+
     Raises:
         BadInput: names the first that is not.
     """
@@ -78,7 +87,14 @@ def check_sizes(**sizes: int) -> None:
 
 
 def scale_channels(channels: int, width: float) -> int:
-    """Channels at a width; at least 1.
+    """Return a number of channels at a width, at least 1.
+
+    Args:
+        channels: at width 1.
+        width: factor on the channels.
+
+    Returns:
+        The nearest whole number.
 
     Raises:
         BadInput: a width of 0 or below.

@@ -1,4 +1,4 @@
-"""Networks by name: one row each, or a file of one's own."""
+"""Networks by name, and those of your own modules by their path."""
 
 from __future__ import annotations
 
@@ -28,13 +28,19 @@ NETWORKS: dict[str, Networks] = {
 
 
 def find_networks(name: str) -> Networks:
-    """The classes of a name.
+    """Return the generator's and the discriminator's class of a name.
 
     Args:
-        name: a key of `NETWORKS`, or package.module:Name of a `Networks` of one's own.
+        name: a key of `NETWORKS`, or package.module:Name of a `Networks` of your own.
+
+    Returns:
+        The two classes.
 
     Raises:
-        BadInput: an unknown name, which lists the choices; a module that cannot be imported, or has no such networks.
+        BadInput: an unknown name, with the choices; a module that cannot be imported, or has no such networks.
+
+    >>> find_networks("sngan").generator.__name__
+    'SNGANGenerator'
     """
     if name in NETWORKS:
         return NETWORKS[name]
