@@ -1,4 +1,4 @@
-"""Networks: published sizes, shapes, initialization, rows of one's own, and where the norm goes."""
+"""Networks: published sizes, shapes, initialization, plans of your own, and where the norm goes."""
 
 from itertools import pairwise
 
@@ -191,7 +191,7 @@ def test_row_of_ones_own_replaces_the_tables():
     networks = [SNGANGenerator(24, plan=given) for given in (plan, OWN_PLAN, {**OWN_PLAN, "generator": (8, 8, 4, 4)})]
     assert len({str(network) for network in networks}) == 1
     assert networks[0](torch.randn(2, 128)).shape == (2, 3, 24, 24)
-    # Its parameters are the row's: dense, three blocks, and norm and convolution to the image.
+    # Its parameters are the plan's: dense, three blocks, and norm and convolution to the image.
     blocks = [(8, 8), (8, 4), (4, 4)]
     of_blocks = sum(9 * (i * o + o * o) + i * o + 3 * o + 2 * (i + o) for i, o in blocks)
     assert count(networks[0]) == 129 * 8 * 9 + of_blocks + 2 * 4 + 9 * 4 * 3 + 3
