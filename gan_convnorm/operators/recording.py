@@ -54,6 +54,7 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
 
     A layer that is called again is recorded again only with another size.
 
+    >>> import torch
     >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
     >>> with recording(network) as layers:
     ...     output = network(torch.zeros(2, 3, 6, 6))
