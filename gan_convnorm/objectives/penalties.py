@@ -145,8 +145,8 @@ def gradient_normalized(critic: Critic) -> Critic:
             scores = critic(images)
             (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=needed)
             scale = gradients.flatten(1).norm(dim=1) + scores.abs()
-            scores = scores / scale.masked_fill(scale == 0, 1)
-        return scores if needed else scores.detach()
+            normalized_scores: Tensor = scores / scale.masked_fill(scale == 0, 1)
+        return normalized_scores if needed else normalized_scores.detach()
 
     return normalized
 
@@ -156,7 +156,8 @@ def _gradients(critic: Critic, images: Tensor) -> Tensor:
     with torch.enable_grad(), _full_precision(images):
         images = _float32_at_least(images.detach()).requires_grad_()
         (gradients,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradients.flatten(1)
+    flattened: Tensor = gradients.flatten(1)
+    return flattened
 
 
 def _distance_from_one(critic: Critic, images: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Modules that are made from a checkpoint, of plain values and weights alone."""
+"""Modules that are built from a checkpoint's plain values and weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytorch_lightning as pl
+import torch
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments
@@ -36,7 +38,12 @@ class FromCheckpoint(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: Any, map_location: Any = "cpu", *, trust: Sequence[str] = (), **changes: Any
+        cls,
+        checkpoint_path: str | Path,
+        map_location: torch.device | str = "cpu",
+        *,
+        trust: Sequence[str] = (),
+        **changes: object,
     ) -> Self:
         """Return the module of a checkpoint, in evaluation mode.
 
@@ -54,7 +61,7 @@ class FromCheckpoint(pl.LightningModule):
         settings = cls.settings_in(checkpoint, path)
         check_trusted(cls.code_in(settings), trust, path)
         try:
-            module: Any = cls(**{**settings.model, **changes})
+            module = cls(**{**settings.model, **changes})
         except BadInput:
             raise
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
@@ -82,11 +89,13 @@ class FromCheckpoint(pl.LightningModule):
         """Return the names of code outside this package in a model's settings."""
         return [part for name in cls.named for part in code_names(settings.model.get(name) or "")]
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        names = inspect.signature(type(self)).parameters  # Lightning keeps entries of its own beside them
+        names = inspect.signature(type(self)).parameters  # Lightning keeps its own entries beside them
         arguments = {name: value for name, value in self.hparams.items() if name in names}
         checkpoint[RUN] = {**checkpoint.get(RUN, {}), **model_record(self.program, arguments)}
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the weights are of this network.
 
