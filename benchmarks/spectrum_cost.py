@@ -32,7 +32,14 @@ from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.operators import certified_bound, condition_number, measure_operator, singular_values, sum_bound
+from gan_convnorm.operators import (
+    certified_bound,
+    condition_number,
+    layer_operator,
+    measure_operator,
+    singular_values,
+    sum_bound,
+)
 from gan_convnorm.operators.kernel import kernel_of
 
 # class, in channels, out channels, pixels.
@@ -66,16 +73,18 @@ def _generator(tensor: torch.Tensor) -> torch.Generator:
 
 def methods(layer: nn.Module, size: tuple[int, int]) -> dict[str, Callable[[], Any]]:
     """Every method as a function that returns what it found, or how many iterations it took."""
-    before = measure_operator(layer, size).vector
+    before = measure_operator(layer_operator(layer, size)).vector
     with torch.no_grad():
         weight = layer.weight
         weight += STEP * weight.std() * torch.randn(weight.shape, device=weight.device, generator=_generator(weight))
-    true = measure_operator(layer, size, tolerance=1e-6).value
+    true = measure_operator(layer_operator(layer, size), tolerance=1e-6).value
     found: dict[str, Callable[[], Any]] = {
-        "operator norm to 1e-3, cold": lambda: measure_operator(layer, size).iterations,
-        "operator norm to 1e-3, warm": lambda: measure_operator(layer, size, start=before).iterations,
-        "operator norm to 1e-2, cold": lambda: measure_operator(layer, size, tolerance=1e-2).iterations,
-        "operator norm to 1e-2, warm": lambda: measure_operator(layer, size, tolerance=1e-2, start=before).iterations,
+        "operator norm to 1e-3, cold": lambda: measure_operator(layer_operator(layer, size)).iterations,
+        "operator norm to 1e-3, warm": lambda: measure_operator(layer_operator(layer, size), start=before).iterations,
+        "operator norm to 1e-2, cold": lambda: measure_operator(layer_operator(layer, size), tolerance=1e-2).iterations,
+        "operator norm to 1e-2, warm": lambda: (
+            measure_operator(layer_operator(layer, size), tolerance=1e-2, start=before).iterations
+        ),
         "certified bound, Gram iteration": lambda: f"{certified_bound(layer, size) / true - 1:+.1%}",  # type: ignore[operator]
         "condition number, circular": lambda: condition_number(layer, size) and "",
         "condition number, circular, 8x8": lambda: condition_number(layer, (8, 8)) and "",

@@ -11,10 +11,10 @@ HANDLER = "gan_convnorm.print_any_text"
 
 
 def print_any_text() -> None:
-    """Let standard output and error print what their encoding lacks.
+    """Let standard output and standard error print characters that their encoding lacks.
 
-    A file's name is printed byte by byte, also where it is not text in the locale; another character, such as those of
-    a progress bar, as a question mark. By default the first such character ends the program.
+    A file name is printed byte by byte, also where it is not text in the locale. Any other such character, as in a
+    progress bar, is printed as a question mark. By default the first one would end the program with an error.
     """
     codecs.register_error(HANDLER, _printable)
     for stream in (sys.stdout, sys.stderr):

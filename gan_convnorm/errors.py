@@ -1,4 +1,4 @@
-"""Errors that are a person's to mend, and how a program ends on them: one line, an exit status, no traceback."""
+"""Errors that the user can fix, and how a program ends on them: one line, an exit status, no traceback."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ from gan_convnorm.any_text import print_any_text
 
 __all__ = ["NOT_FINITE", "BadInput", "OneLineParser", "RunStopped", "fail", "one_line_errors", "status_and_line"]
 
-#: exit status of a run whose losses or weights are no numbers any more
+#: exit status of a run whose losses or weights became NaN or infinite
 NOT_FINITE = 3
 
 
 class BadInput(ValueError):  # noqa: N818 - the input is at fault, and the name says so
     """A file, flag, shape or checkpoint that cannot be used.
 
-    The message is one line: what was found, what was expected, what to do. The command line prints it and exits
-    with status 2. What is neither this nor `RunStopped` is a defect of ours and keeps its traceback.
+    The message is one line: what was found, what was expected, what to do. The command line prints it and exits with
+    status 2. Every error that is neither this nor `RunStopped` is a defect of this package and keeps its traceback.
+
+    >>> raise BadInput("width is 0; expected 1 or more")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: width is 0; expected 1 or more
     """
 
 
 class RunStopped(RuntimeError):  # noqa: N818 - no defect
-    """A run that cannot or must not go on: a signal, weights that are no numbers, a process that is gone, a full disk.
+    """A run that cannot or must not go on: a signal, weights that are NaN, a process that is gone, a full disk.
 
     The message is one line: what happened, where, and how the run goes on. The command line prints it and exits with
     the status.
 
+    >>> RunStopped("stopped by SIGTERM", status=143).status
+    143
+
     Args:
         message: the line.
-        status: the command's exit status; by custom 128 and the number for a signal.
+        status: the command's exit status; for a signal, by custom, 128 + its number.
     """
 
     def __init__(self, message: str, status: int = 1) -> None:
@@ -56,31 +63,37 @@ FILE_SYSTEM_ERRORS = (
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
-    """One line on standard error, and the exit status."""
-    with contextlib.suppress(OSError):  # nobody reads it
+    """Print one line on standard error and exit with the status."""
+    with contextlib.suppress(OSError):  # standard error is closed
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse's parser, whose errors are one line without the usage."""
+    """argparse's parser with errors of one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
+        """End the program with the message and a pointer to --help."""
         fail(f"{message}; see {self.prog} --help")
 
 
 def status_and_line(error: BaseException) -> tuple[int, str] | None:
-    """The exit status and the line for an error that is a person's to mend; None for a defect of ours.
+    """Return the exit status and the line for an error that the user can fix.
 
-    Bad input is 2, a run that has to stop has its own, and a file that cannot be written is 1.
+    >>> status_and_line(BadInput("width is 0"))
+    (2, 'width is 0')
+
+    Returns:
+        Status 2 for bad input, the run's own for a run that has to stop, 1 for a file that cannot be written. None for
+        a defect of this package.
     """
     cause: BaseException | None = error
-    while cause is not None:  # jsonargparse wraps what a constructor raises in an error of its own
+    while cause is not None:  # jsonargparse wraps a constructor's errors in its own
         if isinstance(cause, BadInput):
             return 2, str(cause)
         if isinstance(cause, RunStopped):
             return cause.status, str(cause)
-        if type(cause).__name__ == "MisconfigurationException":  # Lightning's; to import it here would take seconds
+        if type(cause).__name__ == "MisconfigurationException":  # Lightning's, whose import takes seconds
             return 2, f"the settings cannot be used: {cause}"
         cause = cause.__cause__
     if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
@@ -93,14 +106,14 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program by `fail` for errors that a person can mend and for Ctrl-C; a defect keeps its traceback."""
+    """End the program by `fail` on errors that the user can fix and on Ctrl-C; a defect keeps its traceback."""
     print_any_text()
     try:
         yield
     except KeyboardInterrupt:
         fail("stopped by SIGINT", 130)
     except BrokenPipeError:
-        # The reader of the output is gone, as in `| head`. What is still to be written goes where it meets no error.
+        # The reader of the output is gone, as in `| head`. The rest of the output is dropped without another error.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, AttributeError, ValueError):

@@ -1,9 +1,9 @@
-"""What has to be settled before torch is imported, in this package's programs; as a library it changes nothing.
+"""Settings that this package's programs make before torch is imported; an imported package makes none of them.
 
-torch's OpenMP threads wait for the next parallel region by spinning. On cores that are all this program's that saves a
-little; when another process wants a core, the threads that spin keep those that work from it, and a training step takes
-fifty times as long. A short wait is as fast on idle cores (benchmarks/busy_cores.py). libgomp reads the number when it
-is loaded, so it must be in the environment before torch is, and processes that are started inherit it.
+torch's OpenMP threads wait for the next parallel region by spinning. On idle cores that saves a little. When another
+process wants a core, spinning threads keep working threads from it, and a training step takes fifty times as long. A
+short wait is as fast on idle cores (benchmarks/busy_cores.py). libgomp reads its setting when it is loaded, so the
+variable must be set before torch is imported. Child processes inherit it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ __all__ = ["check_ranks", "is_program", "prepare", "spin_briefly"]
 #: rounds of a waiting thread's loop before it sleeps; libgomp's own default is 300,000
 SPIN_COUNT = "10000"
 SCRIPTS = ("train_gan.py", "gan-convnorm", "gan-convnorm.exe")
-#: that Lightning reads as numbers when it is imported
+#: variables that Lightning reads as numbers when it is imported
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 
 
 def is_program(words: Sequence[str]) -> bool:
     """Return True if an interpreter's command line starts a program of this package.
+
+    >>> is_program(["python", "-m", "gan_convnorm", "fit"]), is_program(["python", "mine.py"])
+    (True, False)
 
     Args:
         words: `sys.orig_argv`.
@@ -43,13 +46,21 @@ def is_program(words: Sequence[str]) -> bool:
 
 
 def spin_briefly(environment: MutableMapping[str, str]) -> None:
-    """Let OpenMP's threads sleep soon after they have nothing to do, unless the environment says how they wait."""
+    """Let idle OpenMP threads sleep soon, unless the environment already says how they wait.
+
+    >>> environment = {}
+    >>> spin_briefly(environment)
+    >>> environment
+    {'GOMP_SPINCOUNT': '10000'}
+    """
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environment.keys():
         environment["GOMP_SPINCOUNT"] = SPIN_COUNT
 
 
 def check_ranks(environment: MutableMapping[str, str]) -> None:
-    """End the program where a rank is no number, which Lightning would answer with a traceback.
+    """End the program if a rank is not a number, for which Lightning would show a traceback.
+
+    >>> check_ranks({"RANK": "1"})
 
     Raises:
         SystemExit: status 2, after one line.
@@ -65,7 +76,7 @@ def check_ranks(environment: MutableMapping[str, str]) -> None:
 
 
 def prepare() -> None:
-    """Settle both if this process runs a program of this package."""
+    """Check the ranks and set the waiting of threads, if this process runs a program of this package."""
     if is_program(sys.orig_argv):
         check_ranks(os.environ)
         spin_briefly(os.environ)

@@ -121,9 +121,7 @@ class SpectrumLog(pl.Callback):
     def _measure(self, trainer: pl.Trainer, step: int) -> None:
         metrics: dict[str, float] = {}
         for layer in self.layers:
-            found = measure_operator(
-                layer.module, layer.input_size, tolerance=TOLERANCE, start=self.vectors.get(layer.name)
-            )
+            found = measure_operator(layer.operator(), tolerance=TOLERANCE, start=self.vectors.get(layer.name))
             self.vectors[layer.name] = found.vector
             condition = None
             with contextlib.suppress(BadInput):  # a layer whose circular spectrum is not known

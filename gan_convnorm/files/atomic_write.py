@@ -17,8 +17,23 @@ __all__ = ["atomic_write", "check_replaceable", "remove_dead_parts"]
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a path beside `path` to write to, and rename it when the block ends without an error.
 
-    Readers of `path` see the old file or the new one, also when this process is killed or the disk is full, and
-    when two processes write at once.
+    Readers of `path` see the old file or the new one, also when this process is killed, when the disk is full, and when
+    two processes write at once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     with atomic_write(path) as part:
+    ...         _ = part.write_text("whole")
+    ...         there = path.exists()
+    ...     there, path.read_text()
+    (False, 'whole')
+
+    Args:
+        path: the file to write or replace.
+
+    Yields:
+        The path to write to.
     """
     part = part_path(path)
     try:
@@ -36,6 +51,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def check_replaceable(path: Path, is_ours: Callable[[Path], bool], overwrite: bool) -> None:
     """Refuse to write to a file that this command has not made.
+
+    >>> check_replaceable(Path("no such file"), lambda path: False, overwrite=False)
 
     Args:
         path: the file to be written.

@@ -45,7 +45,11 @@ KINDS = (
 
 
 def looks_like(head: bytes) -> str:
-    """Return the kind of file, such as "an HTML page", from its first bytes."""
+    r"""Return the kind of file, such as "an HTML page", from its first bytes.
+
+    >>> looks_like(b"\x89PNG\r\n")
+    'a PNG file'
+    """
     if not head:
         return "an empty file"
     for pattern, kind in KINDS:

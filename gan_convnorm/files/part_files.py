@@ -1,4 +1,4 @@
-"""Files that are being written: whose they are, and which of them a killed process has left."""
+"""Files that are being written: the process that writes each, and the ones that a killed process has left."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["is_dead", "part_path", "process_name", "remove_dead_parts"]
@@ -20,7 +21,11 @@ DEAD_AFTER = 24 * 3600  # seconds
 
 
 def part_path(path: Path) -> Path:
-    """Return the name beside `path` under which this process writes it."""
+    """Return the name beside `path` under which this process writes it.
+
+    >>> part_path(Path("a.json")).name  # doctest: +ELLIPSIS
+    '.a.json....part'
+    """
     return path.with_name(f".{path.name}.{process_name()}.part")
 
 
@@ -39,7 +44,10 @@ def remove_dead_parts(folder: Path) -> None:
 
 
 def is_dead(process: str) -> bool:
-    """Return True where a process is known to have ended.
+    """Return True if a process is known to have ended.
+
+    >>> is_dead(process_name())
+    False
 
     Args:
         process: its `process_name`.
@@ -57,10 +65,11 @@ def process_name() -> str:
 def _home() -> str:
     """Return a digest of all that a process number depends on: the host, its start, and the container's numbering."""
     facts = [socket.gethostname()]
-    for read in (
+    sources: tuple[Callable[[], str], ...] = (
         lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8"),
         lambda: str(Path("/proc/self/ns/pid").readlink()),
-    ):
+    )
+    for read in sources:
         with contextlib.suppress(OSError):  # not on Linux
             facts.append(read())
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:8]

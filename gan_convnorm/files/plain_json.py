@@ -10,18 +10,22 @@ from gan_convnorm.errors import BadInput
 __all__ = ["read_json"]
 
 MOST_LEVELS = 50
+#: None, bool, int, float, str, lists and dicts of these: the caller checks which
+Plain = Any
 
 
-def read_json(text: str, name: str) -> Any:
+def read_json(text: str, name: str) -> Plain:
     """Return the values of a JSON document; NaN and Infinity are numbers, as Python writes them.
+
+    >>> read_json('{"seeds": [0, 1]}', "a.json")
+    {'seeds': [0, 1]}
 
     Args:
         text: the document.
         name: of its file, for messages.
 
     Raises:
-        BadInput: it is no JSON, or nested more deeply than a person's; the message names the file and, if known, the
-            line.
+        BadInput: it is not JSON, or nested too deeply; the message names the file and, if known, the line.
     """
     try:
         content = json.loads(text)
@@ -31,7 +35,7 @@ def read_json(text: str, name: str) -> Any:
         raise BadInput(f"{name} is not JSON: {error}") from error
     except RecursionError as error:
         raise BadInput(f"{name} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
-    level = [content]
+    level: list[object] = [content]
     for _ in range(MOST_LEVELS):
         level = [inner for value in level for inner in _inner(value)]
         if not level:
@@ -39,7 +43,7 @@ def read_json(text: str, name: str) -> Any:
     raise BadInput(f"{name} is nested too deeply; expected at most {MOST_LEVELS} levels")
 
 
-def _inner(value: Any) -> list[Any]:
+def _inner(value: object) -> list[object]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []

@@ -18,8 +18,12 @@ DEPTH = 8
 TEXT = 4096  # characters
 
 
-def is_plain(value: Any, depth: int = DEPTH) -> bool:
-    """Return whether a value is made of None, bool, int, finite float, short text, lists and dicts with text keys."""
+def is_plain(value: object, depth: int = DEPTH) -> bool:
+    """Return True for a value made of None, bool, int, finite float, short text, lists and dicts with text keys.
+
+    >>> is_plain({"lr": [2e-4, None]}), is_plain(float("nan")), is_plain({1: "a"})
+    (True, False, False)
+    """
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, str):
@@ -33,8 +37,15 @@ def is_plain(value: Any, depth: int = DEPTH) -> bool:
     return False
 
 
-def check_arguments(function: Callable[..., Any], values: Any, source: object) -> dict[str, Any]:
-    """Return the keyword arguments for a function, when it has such arguments of such types.
+def check_arguments(function: Callable[..., Any], values: object, source: object) -> dict[str, Any]:
+    """Return the keyword arguments for a function, after checking that it has such arguments of such types.
+
+    >>> def build(width: int, name: str = "") -> None: ...
+    >>> check_arguments(build, {"width": 3}, "the settings")
+    {'width': 3}
+    >>> check_arguments(build, {"width": "wide"}, "the settings")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the settings have width 'wide'; expected a whole number
 
     Args:
         function: a function or class whose parameters are annotated; a dataclass among them takes a dict of its fields.
@@ -54,7 +65,7 @@ def check_arguments(function: Callable[..., Any], values: Any, source: object) -
     parameters = inspect.signature(function).parameters
     try:
         annotations = typing.get_type_hints(target)
-    except NameError:  # your own class, whose annotations are imported for type checkers alone
+    except NameError:  # a user's class, whose annotations are only imported for type checkers
         annotations = {}
     for name, value in values.items():
         if name not in parameters:
@@ -84,7 +95,7 @@ def _first_odd(values: dict[Any, Any], above: str = "") -> tuple[str, Any] | Non
     return None
 
 
-def _fits(value: Any, annotation: Any) -> bool:
+def _fits(value: object, annotation: object) -> bool:
     origin = get_origin(annotation)
     if annotation is Any:
         return True
@@ -103,20 +114,27 @@ def _fits(value: Any, annotation: Any) -> bool:
     if origin in (list, tuple):
         inner = get_args(annotation)[0] if get_args(annotation) else Any
         return isinstance(value, (list, tuple)) and all(_fits(each, inner) for each in value)
-    return isinstance(value, origin or annotation)
+    kind: Any = origin or annotation
+    return isinstance(value, kind)
 
 
-def _words(annotation: Any) -> str:
+def _words(annotation: object) -> str:
     if get_origin(annotation) in (types.UnionType, typing.Union):
         return " or ".join(map(_words, get_args(annotation)))
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(map(str, get_args(annotation)))
     if is_dataclass(annotation):
         return "settings by name"
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    names: dict[object, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
     return names.get(annotation, str(getattr(annotation, "__name__", annotation)))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = repr(value) if is_plain(value) or isinstance(value, float) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

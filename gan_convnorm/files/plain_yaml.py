@@ -1,4 +1,4 @@
-"""YAML from files that anyone may have written: plain values, each key once, no more than a person would write."""
+"""YAML from files that anyone may have written: plain values, each key once, of a configuration's size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gan_convnorm.errors import BadInput
 
 __all__ = ["read_yaml"]
 
-#: the longest configuration of ours has 4,000 characters
+#: the longest configuration of this package has 4,000 characters
 MOST_CHARACTERS = 1_000_000
 MOST_LEVELS = 50
 #: nodes that aliases may repeat; PyYAML itself writes an alias where a list is there twice
@@ -19,21 +19,29 @@ MOST_REPEATED = 10_000
 LONGEST_NUMBER = 100
 NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
 
+#: None, bool, int, float, str, lists and dicts of these: the caller checks which
+Plain = Any
 # libyaml where PyYAML has it: ten times as fast.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_yaml(text: str, name: str) -> Any:
-    """Return the plain values of a YAML document.
+def read_yaml(text: str, name: str) -> Plain:
+    r"""Return the plain values of a YAML document.
 
-    A document stays small: its aliases, which can stand for billions of values, may repeat a few only.
+    A document stays small: its aliases, which could stand for billions of values, may repeat only a few.
+
+    >>> read_yaml("lr: 0.1", "a.yaml")
+    {'lr': 0.1}
+    >>> read_yaml("lr: 1\nlr: 2", "a.yaml")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: line 2 of a.yaml has the key 'lr' again, which line 1 has already; keep one of them
 
     Args:
         text: the document.
         name: of its file, for messages.
 
     Raises:
-        BadInput: it is no YAML, names types of Python's, has a key twice, repeats itself by aliases, or is far larger
+        BadInput: it is not YAML, names Python types, has a key twice, repeats itself by aliases, or is far larger
             or deeper than a configuration; the message names the file and, if known, the line.
     """
     if len(text) > MOST_CHARACTERS:
@@ -52,7 +60,7 @@ def read_yaml(text: str, name: str) -> Any:
         raise
     except RecursionError as error:
         raise BadInput(f"{name} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
-    except Exception as error:  # PyYAML's constructors raise as the value has it, such as KeyError for !!bool maybe
+    except Exception as error:  # PyYAML's constructors raise various errors, such as KeyError for !!bool maybe
         raise BadInput(f"{name} is not YAML: {_reason(error)}") from error
 
 
@@ -63,7 +71,7 @@ def _reason(error: Exception) -> str:
 
 
 def _check(root: yaml.Node, name: str) -> None:
-    """Refuse what is small to write and large to read."""
+    """Refuse a document that is small to write and large to read."""
     sizes: dict[yaml.Node, int] = {}  # with all that a node's aliases stand for
     above: set[yaml.Node] = set()
 

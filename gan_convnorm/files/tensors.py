@@ -16,9 +16,18 @@ from gan_convnorm.files.names import shown
 
 __all__ = ["load_tensors"]
 
+#: tensors and plain values, alone or in lists and dicts: the caller checks which
+Plain = Any
 
-def load_tensors(path: Path) -> Any:
+
+def load_tensors(path: Path) -> Plain:
     """Return a file's tensors and plain values, memory-mapped where the file allows it.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save({"w": torch.ones(2)}, Path(folder, "a.pt"))
+    ...     load_tensors(Path(folder, "a.pt"))
+    {'w': tensor([1., 1.])}
 
     Raises:
         BadInput: no regular file, a damaged one, or one with other objects, which would run code.

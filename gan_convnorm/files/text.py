@@ -10,11 +10,15 @@ __all__ = ["read_text"]
 
 
 def read_text(path: Path, expected: str, most_bytes: int = 2**20) -> str:
-    """Return the text of a file, which is UTF-8 whatever the locale.
+    """Return the text of a file as UTF-8, in any locale.
+
+    >>> read_text(Path("no such file"), "the config.yaml of a run")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no file no such file; expected the config.yaml of a run
 
     Args:
         path: the file.
-        expected: what it should be, for messages, such as "the config.yaml of a run".
+        expected: the kind of file, for messages, such as "the config.yaml of a run".
         most_bytes: a longer file is refused unread.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Code that a loaded file names: imported only when a person has said so."""
+"""Code that a loaded file names, which is imported only if the user trusts it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ TRUST_HELP = "Module of your own that the checkpoint may name, such as that of y
 
 
 def parse_trust(words: Iterable[str]) -> tuple[str, ...]:
-    """Return the modules of `--trust a,b` flags, one name each."""
+    """Return the modules of `--trust a,b` flags, one name each.
+
+    >>> parse_trust(["a,b", "c.d"])
+    ('a', 'b', 'c.d')
+    """
     return tuple(name for word in words for name in word.replace(",", " ").split())
 
 
 def code_names(name: str) -> list[str]:
     """Return the parts of a normalization's or network's name that are code outside this package.
+
+    >>> code_names("convnorm+mine:Norm")
+    ['mine:Norm']
 
     Args:
         name: such as "convnorm", "module:Name", or two joined by a plus.
@@ -28,9 +35,11 @@ def code_names(name: str) -> list[str]:
 def check_trusted(names: Iterable[str], trust: Sequence[str], source: object) -> None:
     """Raise unless every module that a file names is trusted.
 
+    >>> check_trusted(["mine.norms:Norm"], trust=["mine"], source="a.ckpt")
+
     Args:
         names: "module:Name" or "module.Class".
-        trust: modules that a person trusts; a package covers the modules in it.
+        trust: modules that the user trusts; a package covers the modules in it.
         source: the file, for the message.
 
     Raises:

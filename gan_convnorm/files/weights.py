@@ -13,6 +13,8 @@ __all__ = ["check_finite", "check_weights"]
 def check_finite(saved: dict[str, Tensor]) -> None:
     """Raise unless saved weights are finite.
 
+    >>> check_finite({"weight": torch.ones(2)})
+
     Raises:
         BadInput: names the first that has NaN or infinite values.
     """
@@ -26,6 +28,9 @@ def check_finite(saved: dict[str, Tensor]) -> None:
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
     """Raise unless saved weights are a module's, and finite.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> check_weights(layer, layer.state_dict())
 
     Raises:
         BadInput: names the first weight that differs, and how, or that has NaN or infinite values.

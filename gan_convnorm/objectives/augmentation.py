@@ -1,8 +1,7 @@
-"""Augmentation that the generator's gradient passes through: DiffAugment (Zhao et al., NeurIPS 2020, arXiv:2006.10738)
-and a flip.
+"""Augmentation that is differentiable in the images: DiffAugment and a flip.
 
-It goes before the discriminator in both networks' steps, on real and fake images alike, so that the generator does not
-learn the augmentations.
+The source of DiffAugment is Zhao et al. (NeurIPS 2020, arXiv:2006.10738). Images are augmented before the discriminator
+in both networks' steps, real and fake ones alike, so that the generator does not learn the augmentations.
 """
 
 from __future__ import annotations
@@ -21,31 +20,41 @@ TRANSLATION = 0.125
 CUTOUT = 0.5
 
 
-def augment(images: Tensor, policy: Sequence[str], random: torch.Generator, *, alike: int = 1) -> Tensor:
-    """Augment every image by draws of its own.
+def augment(images: Tensor, policy: Sequence[str], rng: torch.Generator, *, alike: int = 1) -> Tensor:
+    """Augment every image by its own random draws.
+
+    >>> images = torch.arange(8.0).view(4, 1, 1, 2)
+    >>> augment(images, ["flip"], torch.Generator().manual_seed(0)).flatten(1)
+    tensor([[1., 0.],
+            [2., 3.],
+            [5., 4.],
+            [7., 6.]])
 
     Args:
         images: floating point in [-1, 1], shape (B, C, H, W).
         policy: names of `AUGMENTATIONS` in the order in which they are applied; see `parse_policy`.
-        random: source of all draws, on the CPU: they are the same on all devices.
-        alike: number of equal parts of the batch that get the same draws: 2 for ``torch.cat([real, fake])`` treats
-            the i-th real and the i-th fake image alike; 1 draws for every image.
+        rng: source of all draws, on the CPU: they are the same on all devices.
+        alike: number of equal parts of the batch that get the same draws. With 2, ``torch.cat([real, fake])`` has
+            the i-th real and the i-th fake image augmented alike. With 1, every image has its own draws.
 
     Returns:
         The same shape and type, possibly beyond [-1, 1]; differentiable in the images.
 
     Raises:
-        BadInput: an unknown name, or a batch that `alike` does not divide.
+        BadInput: a batch that `alike` does not divide, or an unknown name.
     """
     if len(images) % alike:
         raise BadInput(f"{len(images)} images cannot be {alike} equal parts; give parts of equal size or alike=1")
     for name in policy:
-        images = _find(name)(images, _Draws(len(images), alike, random))
+        images = _find(name)(images, _Draws(len(images), alike, rng))
     return images
 
 
 def parse_policy(text: str) -> tuple[str, ...]:
-    """Names from text such as "color,translation,cutout"; no names from "".
+    """Return the names in a text such as "color,translation,cutout"; none for an empty text.
+
+    >>> parse_policy("color, cutout")
+    ('color', 'cutout')
 
     Raises:
         BadInput: an unknown name or one that occurs twice; the message lists the choices.
@@ -59,25 +68,25 @@ def parse_policy(text: str) -> tuple[str, ...]:
 
 
 class _Draws:
-    """Numbers for a batch: one per image of its first part, repeated for the others."""
+    """Random numbers for a batch: one for each image of its first part, repeated for the other parts."""
 
-    def __init__(self, count: int, alike: int, random: torch.Generator) -> None:
+    def __init__(self, count: int, alike: int, rng: torch.Generator) -> None:
         self.count = count // alike
         self.alike = alike
-        self.random = random
+        self.rng = rng
 
     def uniform(self, images: Tensor) -> Tensor:
-        """In [0, 1), shape (B, 1, 1, 1), of the images' type and device."""
-        return torch.rand(self.count, 1, 1, 1, generator=self.random).repeat(self.alike, 1, 1, 1).to(images)
+        """Return numbers in [0, 1), shape (B, 1, 1, 1), of the images' type and device."""
+        return torch.rand(self.count, 1, 1, 1, generator=self.rng).repeat(self.alike, 1, 1, 1).to(images)
 
     def whole(self, low: int, high: int, images: Tensor) -> Tensor:
-        """In low .. high inclusive, shape (B, 1), on the images' device."""
-        numbers = torch.randint(low, high + 1, (self.count, 1), generator=self.random)
+        """Return whole numbers from low to high, both included, shape (B, 1), on the images' device."""
+        numbers = torch.randint(low, high + 1, (self.count, 1), generator=self.rng)
         return numbers.repeat(self.alike, 1).to(images.device)
 
 
 def _color(images: Tensor, draws: _Draws) -> Tensor:
-    """Brightness + U(-1/2, 1/2), then distance from a pixel's gray * U(0, 2), from the image's mean * U(1/2, 3/2)."""
+    """Change brightness by U(-1/2, 1/2), saturation by a factor of U(0, 2), and contrast by one of U(1/2, 3/2)."""
     images = images + (draws.uniform(images) - 0.5)
     gray = images.mean(dim=1, keepdim=True)
     images = torch.lerp(gray, images, 2 * draws.uniform(images))
@@ -86,7 +95,7 @@ def _color(images: Tensor, draws: _Draws) -> Tensor:
 
 
 def _translation(images: Tensor, draws: _Draws) -> Tensor:
-    """Down and to the right by whole pixels up to an eighth of the side, also negative; what comes in is 0."""
+    """Shift by whole pixels, up to an eighth of the side in each direction; pixels from outside are 0."""
     for axis in (2, 3):
         side = images.shape[axis]
         reach = int(side * TRANSLATION + 0.5)
@@ -94,14 +103,14 @@ def _translation(images: Tensor, draws: _Draws) -> Tensor:
         shape = [len(images), 1, 1, 1]
         shape[axis] = side
         inside = ((source >= 0) & (source < side)).reshape(shape)
-        # gather, and no index: the gradient then is a plain scatter.
+        # take_along_dim, not an index: its gradient is a plain scatter.
         moved = torch.take_along_dim(images, source.clamp(0, side - 1).reshape(shape), axis)
         images = moved * inside
     return images
 
 
 def _cutout(images: Tensor, draws: _Draws) -> Tensor:
-    """A square of half the side is 0; its centre is anywhere, so parts of it may lie outside."""
+    """Set a square of half the side to 0; its centre is anywhere in the image, so parts of it may lie outside."""
     inside = []
     for axis in (2, 3):
         side = images.shape[axis]
@@ -114,7 +123,7 @@ def _cutout(images: Tensor, draws: _Draws) -> Tensor:
 
 
 def _flip(images: Tensor, draws: _Draws) -> Tensor:
-    """Left and right change places in half of the images."""
+    """Mirror each image left to right with probability 1/2."""
     return torch.where(draws.uniform(images) < 0.5, images.flip(3), images)
 
 

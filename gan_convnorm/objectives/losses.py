@@ -1,4 +1,4 @@
-"""GAN losses: pure functions of scores, and a row of `LOSSES` for each pair."""
+"""GAN losses: pure functions of scores, with a row of `LOSSES` for each pair."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ __all__ = [
 
 
 def hinge_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))) (Miyato et al., ICLR 2018, arXiv:1802.05957, eq. 16).
+    """Return mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z))) (Miyato et al., ICLR 2018, arXiv:1802.05957, eq. 16).
+
+    >>> import torch
+    >>> hinge_discriminator(torch.tensor([0.5, 2.0]), torch.tensor([-3.0, 1.0]))  # (0.5 + 0) / 2 + (0 + 2) / 2
+    tensor(1.2500)
 
     Args:
         real_scores: D(x), any shape.
@@ -41,7 +45,11 @@ def hinge_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 
 def hinge_generator(fake_scores: Tensor) -> Tensor:
-    """-mean D(G(z)) (Miyato et al., ICLR 2018, arXiv:1802.05957, eq. 17).
+    """Return -mean D(G(z)) (Miyato et al., ICLR 2018, arXiv:1802.05957, eq. 17).
+
+    >>> import torch
+    >>> hinge_generator(torch.tensor([1.0, 2.0]))
+    tensor(-1.5000)
 
     Args:
         fake_scores: D(G(z)), any shape.
@@ -53,52 +61,140 @@ def hinge_generator(fake_scores: Tensor) -> Tensor:
 
 
 def non_saturating_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """-mean log s(D(x)) - mean log(1 - s(D(G(z)))), s the logistic function (Goodfellow et al., NeurIPS 2014,
-    arXiv:1406.2661, eq. 1, with its sign turned)."""
+    """Return -mean log s(D(x)) - mean log(1 - s(D(G(z)))), with the logistic function s.
+
+    The source is Goodfellow et al. (NeurIPS 2014, arXiv:1406.2661), eq. 1 with the opposite sign.
+
+    >>> import torch
+    >>> non_saturating_discriminator(torch.tensor([0.0]), torch.tensor([0.0]))  # 2 log 2
+    tensor(1.3863)
+
+    Args:
+        real_scores: D(x), any shape.
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar, above 0.
+    """
     return softplus(-real_scores).mean() + softplus(fake_scores).mean()
 
 
 def non_saturating_generator(fake_scores: Tensor) -> Tensor:
-    """-mean log s(D(G(z))), s the logistic function (Goodfellow et al., arXiv:1406.2661, section 3)."""
+    """Return -mean log s(D(G(z))), with the logistic function s (Goodfellow et al., arXiv:1406.2661, section 3).
+
+    >>> import torch
+    >>> non_saturating_generator(torch.tensor([0.0]))  # log 2
+    tensor(0.6931)
+
+    Args:
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar, above 0.
+    """
     return softplus(-fake_scores).mean()
 
 
 def least_squares_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """mean (D(x) - 1)^2 / 2 + mean D(G(z))^2 / 2 (Mao et al., ICCV 2017, arXiv:1611.04076, eq. 9)."""
+    """Return mean (D(x) - 1)^2 / 2 + mean D(G(z))^2 / 2 (Mao et al., ICCV 2017, arXiv:1611.04076, eq. 9).
+
+    >>> import torch
+    >>> least_squares_discriminator(torch.tensor([3.0]), torch.tensor([1.0]))  # 4 / 2 + 1 / 2
+    tensor(2.5000)
+
+    Args:
+        real_scores: D(x), any shape.
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar, zero or above.
+    """
     return ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
 
 
 def least_squares_generator(fake_scores: Tensor) -> Tensor:
-    """mean (D(G(z)) - 1)^2 / 2 (Mao et al., ICCV 2017, arXiv:1611.04076, eq. 9)."""
+    """Return mean (D(G(z)) - 1)^2 / 2 (Mao et al., ICCV 2017, arXiv:1611.04076, eq. 9).
+
+    >>> import torch
+    >>> least_squares_generator(torch.tensor([3.0]))  # 4 / 2
+    tensor(2.)
+
+    Args:
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar, zero or above.
+    """
     return (fake_scores - 1).square().mean() / 2
 
 
 def wasserstein_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """mean D(G(z)) - mean D(x) (Arjovsky et al., ICML 2017, arXiv:1701.07875, algorithm 1)."""
+    """Return mean D(G(z)) - mean D(x) (Arjovsky et al., ICML 2017, arXiv:1701.07875, algorithm 1).
+
+    >>> import torch
+    >>> wasserstein_discriminator(torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor(-2.)
+
+    Args:
+        real_scores: D(x), any shape.
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar.
+    """
     return fake_scores.mean() - real_scores.mean()
 
 
 def wasserstein_generator(fake_scores: Tensor) -> Tensor:
-    """-mean D(G(z)) (Arjovsky et al., ICML 2017, arXiv:1701.07875, algorithm 1)."""
+    """Return -mean D(G(z)) (Arjovsky et al., ICML 2017, arXiv:1701.07875, algorithm 1).
+
+    >>> import torch
+    >>> wasserstein_generator(torch.tensor([1.0, 2.0]))
+    tensor(-1.5000)
+
+    Args:
+        fake_scores: D(G(z)), any shape.
+
+    Returns:
+        A scalar.
+    """
     return -fake_scores.mean()
 
 
 def relativistic_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """-mean log s(D(x) - D(G(z))) over pairs, s the logistic function (Jolicoeur-Martineau, ICLR 2019,
-    arXiv:1807.00734; RpGAN in Huang et al., NeurIPS 2024, arXiv:2501.05441).
+    """Return -mean log s(D(x) - D(G(z))) over pairs, with the logistic function s.
+
+    The sources are Jolicoeur-Martineau (ICLR 2019, arXiv:1807.00734) and Huang et al. (NeurIPS 2024, arXiv:2501.05441),
+    who call it RpGAN.
+
+    >>> import torch
+    >>> relativistic_discriminator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
+    tensor(0.6931)
 
     Args:
-        real_scores: D(x).
-        fake_scores: D(G(z)), of the same shape.
+        real_scores: D(x), any shape.
+        fake_scores: D(G(z)), of the same shape; another one raises `BadInput`.
 
-    Raises:
-        BadInput: unequal shapes.
+    Returns:
+        A scalar, above 0.
     """
     return _paired_softplus(fake_scores, real_scores)
 
 
 def relativistic_generator(fake_scores: Tensor, real_scores: Tensor) -> Tensor:
-    """-mean log s(D(G(z)) - D(x)) over pairs; sources, arguments and errors as for `relativistic_discriminator`."""
+    """Return -mean log s(D(G(z)) - D(x)) over pairs; sources as for `relativistic_discriminator`.
+
+    >>> import torch
+    >>> relativistic_generator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
+    tensor(0.6931)
+
+    Args:
+        fake_scores: D(G(z)), any shape.
+        real_scores: D(x), of the same shape; another one raises `BadInput`.
+
+    Returns:
+        A scalar, above 0.
+    """
     return _paired_softplus(real_scores, fake_scores)
 
 
@@ -118,7 +214,7 @@ class Loss:
     Attributes:
         discriminator: real and fake scores to the discriminator's loss, a scalar.
         of_fake: fake scores to the generator's loss, a scalar; with `uses_real` fake and real scores.
-        uses_real: whether the generator's loss needs the real images' scores.
+        uses_real: True if the generator's loss needs the real images' scores.
     """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
@@ -126,7 +222,7 @@ class Loss:
     uses_real: bool = False
 
     def generator(self, fake_scores: Tensor, real_scores: Tensor | None = None) -> Tensor:
-        """The generator's loss, a scalar; without `uses_real` the real scores may be left away."""
+        """Return the generator's loss, a scalar; without `uses_real` the real scores may be omitted."""
         return self.of_fake(fake_scores, real_scores) if self.uses_real else self.of_fake(fake_scores)
 
 
@@ -140,7 +236,11 @@ LOSSES: dict[str, Loss] = {
 
 
 def find_loss(name: str) -> Loss:
-    """The row of a name.
+    """Return the loss of a name.
+
+    >>> import torch
+    >>> find_loss("hinge").generator(torch.tensor([1.0, 2.0]))
+    tensor(-1.5000)
 
     Raises:
         BadInput: an unknown name; the message lists the choices.

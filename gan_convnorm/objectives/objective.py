@@ -1,4 +1,4 @@
-"""What the two networks minimize: a loss of scores, a penalty, and how images become scores."""
+"""The number that each network minimizes: a loss of scores with a penalty, from images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,18 @@ __all__ = ["Objective", "mixes_images"]
 class Objective:
     """Losses of both networks from a batch of images.
 
+    >>> class Mean(nn.Module):
+    ...     def forward(self, images, labels):
+    ...         return images.mean(dim=(1, 2, 3))
+    >>> real, fake = torch.full((2, 1, 4, 4), 0.5), torch.full((2, 1, 4, 4), -0.25)
+    >>> Objective("hinge").discriminator_loss(Mean(), real, fake, None, None, torch.Generator())  # 0.5 + 0.75
+    tensor(1.2500)
+
     Args:
         loss: a name of `losses.LOSSES`.
-        penalty: a name of `penalties.PENALTIES`, or none.
-        penalty_weight: its factor; its paper's when not given.
-        gradient_normalization: the critic is D / (||grad D|| + |D|) (GN-GAN).
+        penalty: a name of `penalties.PENALTIES`, or None.
+        penalty_weight: its factor, 0 or above; None for that of its paper.
+        gradient_normalization: True for the critic D / (||grad D|| + |D|) (GN-GAN).
         augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike.
         apart: the discriminator sees real and fake images in two forward passes, as one that `mixes_images` must.
 
@@ -60,35 +67,35 @@ class Objective:
         fake: Tensor,
         real_labels: Tensor | None,
         fake_labels: Tensor | None,
-        random: torch.Generator,
+        rng: torch.Generator,
     ) -> Tensor:
-        """The discriminator's loss.
+        """Return the discriminator's loss.
 
         Args:
             discriminator: maps (images, labels) to scores (B,).
             real: images (B, C, H, W).
             fake: images of the generator, without its gradient.
             real_labels: classes (B,); None without classes.
-            fake_labels: the classes that the fakes were made for.
-            random: source of augmentations and penalties, on the CPU.
+            fake_labels: the classes that the fakes were made for, likewise.
+            rng: source of augmentations and penalties, on the CPU.
 
         Returns:
             A scalar, float32 or wider.
         """
-        real, fake = augment(real, self.policy, random), augment(fake, self.policy, random)
+        real, fake = augment(real, self.policy, rng), augment(fake, self.policy, rng)
         if self.apart:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
             real_scores = self._scores(discriminator, real, real_labels)
             fake_scores = self._scores(discriminator, fake, fake_labels)
         else:
-            # One forward for both: a norm's state advances, and its spectrum is computed, once a step.
+            # One forward for both: a norm's state advances, and its weight is computed, once a step.
             labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
             scores = self._scores(discriminator, torch.cat([real, fake]), labels)
-            real_scores, fake_scores = scores.split([len(real), len(fake)])
+            real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
         loss = self.loss.discriminator(real_scores, fake_scores)
         if self.penalty is not None and self.weight > 0:
             critic = self._critic(discriminator, real_labels)
-            loss = loss + self.weight * self.penalty.function(critic, real, fake, random=random)
+            loss = loss + self.weight * self.penalty.function(critic, real, fake, rng=rng)
         return loss
 
     def generator_loss(
@@ -98,21 +105,33 @@ class Objective:
         fake_labels: Tensor | None,
         real: Tensor,
         real_labels: Tensor | None,
-        random: torch.Generator,
+        rng: torch.Generator,
     ) -> Tensor:
-        """The generator's loss; arguments as in `discriminator_loss`, with the gradient of `fake`."""
-        scores = self._scores(discriminator, augment(fake, self.policy, random), fake_labels)
+        """Return the generator's loss.
+
+        Args:
+            discriminator: as in `discriminator_loss`.
+            fake: images of the generator, with its gradient.
+            fake_labels: as in `discriminator_loss`.
+            real: images, which only a loss with `uses_real` looks at.
+            real_labels: as in `discriminator_loss`.
+            rng: source of augmentations, on the CPU.
+
+        Returns:
+            A scalar, float32 or wider.
+        """
+        scores = self._scores(discriminator, augment(fake, self.policy, rng), fake_labels)
         if not self.loss.uses_real:
             return self.loss.generator(scores, None)
         with torch.no_grad():
-            real_scores = self._scores(discriminator, augment(real, self.policy, random), real_labels)
+            real_scores = self._scores(discriminator, augment(real, self.policy, rng), real_labels)
         return self.loss.generator(scores, real_scores)
 
     def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.gradient_normalization:
             return gradient_normalized(self._critic(discriminator, labels))(images)
-        scores = discriminator(images, labels)
-        # A half precision of the networks ends before the loss.
+        scores: Tensor = discriminator(images, labels)
+        # The loss is computed in float32, also of half-precision scores.
         return scores.to(torch.promote_types(scores.dtype, torch.float32))
 
     @staticmethod

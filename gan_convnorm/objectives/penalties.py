@@ -1,8 +1,8 @@
 """Gradient penalties: pure functions of (critic, real, fake), and a critic that is normalized by its own gradient.
 
 A critic maps images (B, C, H, W) to scores (B,), an image's score depending on that image alone (no batch statistics);
-labels are bound by the caller. All is computed outside autocast, in float32 for half-precision images, since second
-derivatives of half-precision scores are of little worth.
+labels are bound by the caller. Penalties are computed outside autocast, in float32 for half-precision images, because
+second derivatives of half-precision scores are too inexact.
 """
 
 from __future__ import annotations
@@ -21,19 +21,68 @@ __all__ = ["PENALTIES", "Critic", "Penalty", "dragan", "find_penalty", "gradient
 Critic = Callable[[Tensor], Tensor]
 
 
-def r1(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor:
-    """mean ||grad D(x)||^2 at real images (Mescheder et al., ICML 2018, arXiv:1801.04406, eq. 9, without gamma / 2)."""
+def r1(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor:
+    """Return mean ||grad D(x)||^2 at real images.
+
+    The source is Mescheder et al. (ICML 2018, arXiv:1801.04406), eq. 9 without its factor gamma / 2.
+
+    >>> images = torch.zeros(2, 1, 1, 2)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> r1(lambda x: (3 * x).sum(dim=(1, 2, 3)), images, images, rng=rng).detach()  # 3^2 + 3^2
+    tensor(18.)
+
+    Args:
+        critic: maps images (B, C, H, W) to scores (B,).
+        real: images x, shape (B, C, H, W).
+        fake: images G(z), shape (B, C, H, W).
+        rng: not used.
+
+    Returns:
+        A scalar, zero or above, differentiable in the critic's parameters.
+    """
     return _gradients(critic, real).square().sum(dim=1).mean()
 
 
-def r2(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor:
-    """mean ||grad D(G(z))||^2 at fake images (Mescheder et al., arXiv:1801.04406, eq. 10, without gamma / 2)."""
+def r2(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor:
+    """Return mean ||grad D(G(z))||^2 at fake images.
+
+    The source is Mescheder et al. (ICML 2018, arXiv:1801.04406), eq. 10 without its factor gamma / 2.
+
+    >>> images = torch.zeros(2, 1, 1, 2)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> r2(lambda x: (3 * x).sum(dim=(1, 2, 3)), images, images, rng=rng).detach()  # 3^2 + 3^2
+    tensor(18.)
+
+    Args:
+        critic: maps images (B, C, H, W) to scores (B,).
+        real: images x, shape (B, C, H, W).
+        fake: images G(z), shape (B, C, H, W).
+        rng: not used.
+
+    Returns:
+        A scalar, zero or above, differentiable in the critic's parameters.
+    """
     return _gradients(critic, fake).square().sum(dim=1).mean()
 
 
-def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor:
-    """mean (||grad D(u x + (1 - u) G(z))|| - 1)^2, u uniform in [0, 1] per pair (Gulrajani et al., NeurIPS 2017,
-    arXiv:1704.00028, eq. 3, without lambda).
+def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor:
+    """Return mean (||grad D(u x + (1 - u) G(z))|| - 1)^2, with u uniform in [0, 1] for each pair.
+
+    The source is Gulrajani et al. (NeurIPS 2017, arXiv:1704.00028), eq. 3 without its factor lambda.
+
+    >>> images = torch.zeros(2, 1, 1, 2)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> wgan_gp(lambda x: (3 * x).sum(dim=(1, 2, 3)), images, images, rng=rng).detach()  # (sqrt(18) - 1)^2
+    tensor(10.5147)
+
+    Args:
+        critic: maps images (B, C, H, W) to scores (B,).
+        real: images x, shape (B, C, H, W).
+        fake: images G(z), shape (B, C, H, W).
+        rng: source of u, on the CPU.
+
+    Returns:
+        A scalar, zero or above, differentiable in the critic's parameters.
 
     Raises:
         BadInput: real and fake images of unequal shapes.
@@ -45,27 +94,47 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generat
         )
     # Under autocast generated images are of half precision and real ones are not.
     real, fake = _float32_at_least(real.detach()), _float32_at_least(fake.detach())
-    return _distance_from_one(critic, fake + _uniform_each(real, random) * (real - fake))
+    return _distance_from_one(critic, fake + _uniform_each(real, rng) * (real - fake))
 
 
-def dragan(critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor:
-    """mean (||grad D(x + u delta)|| - 1)^2 near real images (Kodali et al., 2017, arXiv:1705.07215, without
-    lambda).
+def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor:
+    """Return mean (||grad D(x + u delta)|| - 1)^2 near real images.
 
-    As in the authors' code: delta is uniform in [0, std / 2] per pixel, std the standard deviation of all pixels of
-    the batch, and u is uniform in [0, 1] per image. (The paper writes a normal delta.)
+    The source is Kodali et al. (2017, arXiv:1705.07215), without its factor lambda. As in the authors' code, delta is
+    uniform in [0, std / 2] for each pixel, with the standard deviation std of all pixels of the batch, and u is uniform
+    in [0, 1] for each image. (The paper writes a normal delta.)
+
+    >>> images = torch.zeros(2, 1, 1, 2)
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> dragan(lambda x: (3 * x).sum(dim=(1, 2, 3)), images, images, rng=rng).detach()  # (sqrt(18) - 1)^2
+    tensor(10.5147)
+
+    Args:
+        critic: maps images (B, C, H, W) to scores (B,).
+        real: images x, shape (B, C, H, W).
+        fake: images G(z), shape (B, C, H, W).
+        rng: source of delta and u, on the CPU.
+
+    Returns:
+        A scalar, zero or above, differentiable in the critic's parameters.
     """
     real = _float32_at_least(real.detach())
-    delta = torch.rand(real.shape, generator=random).to(real) * (real.std(correction=0) / 2)
-    return _distance_from_one(critic, real + _uniform_each(real, random) * delta)
+    delta = torch.rand(real.shape, generator=rng).to(real) * (real.std(correction=0) / 2)
+    return _distance_from_one(critic, real + _uniform_each(real, rng) * delta)
 
 
 def gradient_normalized(critic: Critic) -> Critic:
-    """The critic D / (||grad D|| + |D|), in [-1, 1], with gradients of norm 1 at most where D is piecewise linear
-    (Wu et al., GN-GAN, ICCV 2021, arXiv:2109.02235).
+    """Return the critic D / (||grad D|| + |D|), with scores in [-1, 1] (Wu et al., ICCV 2021, arXiv:2109.02235).
 
-    The normalized critic is differentiable in its parameters and its images. It costs a backward pass in every
-    forward, with gradients switched off too. Where D and its gradient are both 0, so is the score.
+    Its gradients have norm 1 at most where D is piecewise linear. It is differentiable in its parameters and images.
+    Each forward costs a backward pass, also with gradients switched off. The score is 0 where D and its gradient are.
+
+    >>> critic = gradient_normalized(lambda x: (3 * x).sum(dim=(1, 2, 3)))
+    >>> critic(torch.ones(1, 1, 1, 1)).detach()  # 3 / (3 + 3)
+    tensor([0.5000])
+
+    Args:
+        critic: D, maps images (B, C, H, W) to scores (B,).
     """
 
     def normalized(images: Tensor) -> Tensor:
@@ -76,27 +145,29 @@ def gradient_normalized(critic: Critic) -> Critic:
             scores = critic(images)
             (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=needed)
             scale = gradients.flatten(1).norm(dim=1) + scores.abs()
-            scores = scores / scale.masked_fill(scale == 0, 1)
-        return scores if needed else scores.detach()
+            normalized_scores: Tensor = scores / scale.masked_fill(scale == 0, 1)
+        return normalized_scores if needed else normalized_scores.detach()
 
     return normalized
 
 
 def _gradients(critic: Critic, images: Tensor) -> Tensor:
-    """grad D per image, flattened, shape (B, C H W); differentiable in the critic's parameters."""
+    """Return grad D for each image, shape (B, C H W); differentiable in the critic's parameters."""
     with torch.enable_grad(), _full_precision(images):
         images = _float32_at_least(images.detach()).requires_grad_()
         (gradients,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
-    return gradients.flatten(1)
+    flattened: Tensor = gradients.flatten(1)
+    return flattened
 
 
 def _distance_from_one(critic: Critic, images: Tensor) -> Tensor:
-    return (_gradients(critic, images).norm(dim=1) - 1).square().mean()
+    distance: Tensor = _gradients(critic, images).norm(dim=1) - 1
+    return distance.square().mean()
 
 
-def _uniform_each(images: Tensor, random: torch.Generator) -> Tensor:
-    """One number in [0, 1) per image, to be broadcast; drawn on the CPU, the same on all devices."""
-    return torch.rand(len(images), *[1] * (images.dim() - 1), generator=random).to(images)
+def _uniform_each(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Return one number in [0, 1) for each image, shape (B, 1, ...); drawn on the CPU, the same on all devices."""
+    return torch.rand(len(images), *[1] * (images.dim() - 1), generator=rng).to(images)
 
 
 def _full_precision(images: Tensor) -> torch.autocast:
@@ -108,17 +179,17 @@ def _float32_at_least(images: Tensor) -> Tensor:
 
 
 class _Penalize(Protocol):
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, *, random: torch.Generator) -> Tensor: ...
+    def __call__(self, critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Penalty:
-    """A penalty and how much of it.
+    """A penalty and its weight.
 
     Attributes:
-        function: critic, real images, fake images and source of random numbers (on the CPU) to the batch's mean,
-            without its weight; real and fake images get no gradient.
-        weight: factor in the discriminator's loss, as its paper has it.
+        function: maps critic, real images, fake images and rng (on the CPU) to the batch's mean, without its weight;
+            real and fake images get no gradient.
+        weight: factor in the discriminator's loss, as in its paper.
     """
 
     function: _Penalize
@@ -137,7 +208,10 @@ PENALTIES: dict[str, Penalty] = {
 
 
 def find_penalty(name: str) -> Penalty:
-    """The row of a name.
+    """Return the penalty of a name.
+
+    >>> find_penalty("r1").weight
+    5.0
 
     Raises:
         BadInput: an unknown name; the message lists the choices.

@@ -1,71 +1,60 @@
-"""ConvNorm's operators one by one: the tight frames Q, with what is learned R Q, with the BatchNorm after it BN R Q."""
+"""The operators that a ConvNorm layer is made of: tight frames Q, then R Q with gain and affine, then BN R Q."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan_convnorm.operators.linear_map import variant
-from gan_convnorm.operators.operator_norm import operator_norm
+from gan_convnorm.operators.layer_operator import layer_operator, variant
+from gan_convnorm.operators.linear_operator import LinearOperator, ScaledOutputs
 
-__all__ = ["FoldedBatchNorm", "convnorm_norms"]
+__all__ = ["batch_norm_scale", "convnorm_parts"]
 
 
-class FoldedBatchNorm(nn.Module):
-    """A layer and the BatchNorm after it as one linear layer: channel k times gamma_k / sqrt(var_k + eps).
+def batch_norm_scale(batch_norm: _BatchNorm) -> Tensor | None:
+    """Return what a BatchNorm in evaluation multiplies channel k by: gamma_k / sqrt(var_k + eps).
 
-    Of the running statistics, as in evaluation; of none where BatchNorm tracks none.
+    Returns:
+        Shape (C,); None where the BatchNorm has no running statistics.
     """
-
-    def __init__(self, layer: nn.Module, batch_norm: _BatchNorm) -> None:
-        super().__init__()
-        self.layer = layer
-        self.in_channels, self.groups = layer.in_channels, 1
-        self.batch_norm = batch_norm
-
-    def forward(self, image: Tensor) -> Tensor:
-        norm = self.batch_norm
-        output = self.layer(image)
-        assert norm.running_var is not None
-        scale = (norm.running_var + norm.eps).rsqrt()
-        scale = scale if norm.weight is None else scale * norm.weight
-        return output * scale.view(-1, *[1] * (output.dim() - 2))
+    if batch_norm.running_var is None:
+        return None
+    scale = (batch_norm.running_var + batch_norm.eps).rsqrt()
+    return scale if batch_norm.weight is None else scale * batch_norm.weight
 
 
-def convnorm_norms(
-    layer: nn.Module, input_size: Sequence[int], batch_norm: _BatchNorm | None, *, tolerance: float
-) -> dict[str, float] | None:
-    """Operator norms of a ConvNorm layer's parts, on the image and cropped and strided as the layer does.
+def convnorm_parts(
+    layer: nn.Module, input_size: Sequence[int], batch_norm: _BatchNorm | None
+) -> dict[str, LinearOperator] | None:
+    """Return the operators of a ConvNorm layer's parts, cropped and strided as the layer is.
 
-    ConvNorm layers are known by their `affine_weight`, that of 2021 by its modules `affine` and `batch_norm`.
+    A ConvNorm layer is known by its `affine_weight`, that of 2021 by its modules `affine` and `batch_norm`.
 
     Args:
         layer: any layer.
         input_size: pixels of its input.
         batch_norm: the BatchNorm that follows it, if one does.
-        tolerance: relative.
 
     Returns:
-        "q": without gain and affine, sqrt(C_out / groups) at most. "rq": with both, the layer as it is. "bn_rq": with
-        the BatchNorm of evaluation, where there is one. None for a layer that is no ConvNorm.
+        "q": without gain and affine, of norm sqrt(C_out / groups) at most. "rq": with both, the layer as it is.
+        "bn_rq": with the BatchNorm in evaluation, where there is one. None for a layer that is not ConvNorm's.
     """
-    parts: Any = layer
     if hasattr(layer, "affine_weight") and hasattr(layer, "transfer_function"):
         frames, whole = variant(layer, affine=None, affine_weight=None, gain=1.0), layer
     elif isinstance(getattr(layer, "affine", None), nn.Module) and hasattr(layer, "running_preconditioner"):
         whole = variant(layer, batch_norm=nn.Identity())
         frames = variant(whole, affine=nn.Identity())
-        if isinstance(parts.batch_norm, _BatchNorm):
-            batch_norm = parts.batch_norm
+        inner = getattr(layer, "batch_norm", None)
+        batch_norm = inner if isinstance(inner, _BatchNorm) else batch_norm
     else:
         return None
-    norms = {
-        "q": operator_norm(frames, input_size, tolerance=tolerance),
-        "rq": operator_norm(whole, input_size, tolerance=tolerance),
+    parts: dict[str, LinearOperator] = {
+        "q": layer_operator(frames, input_size),
+        "rq": layer_operator(whole, input_size),
     }
-    if batch_norm is not None and batch_norm.running_var is not None:
-        norms["bn_rq"] = operator_norm(FoldedBatchNorm(whole, batch_norm), input_size, tolerance=tolerance)
-    return norms
+    scale = None if batch_norm is None else batch_norm_scale(batch_norm)
+    if scale is not None:
+        parts["bn_rq"] = ScaledOutputs(parts["rq"], scale)
+    return parts

@@ -1,4 +1,4 @@
-"""The oracle: operators as dense float64 matrices, entry by entry from their definitions. Small grids only."""
+"""Operators as dense float64 matrices, entry by entry from their definitions: the oracle of tests, for small grids."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ __all__ = [
 def circular_convolution_matrix(
     kernel: Tensor, grid: Sequence[int], dilation: Sequence[int] | None = None, offset: Sequence[int] | None = None
 ) -> Tensor:
-    """Matrix A of y[m] = sum_t a[t] x[m + dilation * t - offset], indices modulo the grid (deep-learning convolution).
+    """Return the matrix of y[m] = sum_t a[t] x[m + d t - o], indices modulo the grid: deep learning's convolution.
+
+    >>> circular_convolution_matrix(torch.tensor([1.0, 10.0]), (3,))
+    tensor([[ 1., 10.,  0.],
+            [ 0.,  1., 10.],
+            [10.,  0.,  1.]], dtype=torch.float64)
 
     Args:
         kernel: one kernel a, any number of dimensions.
         grid: size of the circular grid.
-        dilation: spacing of the taps in pixels, one by default.
-        offset: padding of the layer: the pixels by which the output is shifted, zero by default.
+        dilation: d, the spacing of the taps in pixels, one by default.
+        offset: o, the padding of the layer, by which its output is shifted, in pixels; zero by default.
 
     Returns:
         Shape (pixels, pixels), float64, pixels in row-major order.
@@ -43,7 +48,15 @@ def circular_convolution_matrix(
 
 
 def embedding_matrix(size: Sequence[int], grid: Sequence[int], spacing: Sequence[int] | None = None) -> Tensor:
-    """Matrix that places an image of `size` from the first corner of a grid of zeros on, a pixel at every `spacing`.
+    """Return the matrix that places an image on a grid of zeros, from its first corner on, a pixel at every `spacing`.
+
+    >>> embedding_matrix((2,), (4,), (2,)) @ torch.tensor([5.0, 7.0]).double()
+    tensor([5., 0., 7., 0.], dtype=torch.float64)
+
+    Args:
+        size: pixels of the image.
+        grid: pixels of the grid.
+        spacing: in pixels, one by default.
 
     Returns:
         Shape (pixels of the grid, pixels of the image), float64.
@@ -52,7 +65,16 @@ def embedding_matrix(size: Sequence[int], grid: Sequence[int], spacing: Sequence
 
 
 def selection_matrix(grid: Sequence[int], start: Sequence[int], count: Sequence[int], step: Sequence[int]) -> Tensor:
-    """Matrix that reads `count` pixels at every `step` from `start` on a circular grid: crop and stride.
+    """Return the matrix that reads `count` pixels at every `step` from `start` on a circular grid: crop and stride.
+
+    >>> selection_matrix((4,), [3], [2], [2]) @ torch.arange(4.0).double()
+    tensor([3., 1.], dtype=torch.float64)
+
+    Args:
+        grid: pixels of the grid.
+        start: index of the first pixel that is read, per dimension.
+        count: pixels that are read, per dimension.
+        step: pixels from one to the next, per dimension.
 
     Returns:
         Shape (pixels read, pixels of the grid), float64.
@@ -65,9 +87,14 @@ def selection_matrix(grid: Sequence[int], start: Sequence[int], count: Sequence[
 
 
 def inverse_square_root(matrix: Tensor, eps: float = 0.0) -> Tensor:
-    """(M + eps I)^(-1/2) of a symmetric positive semidefinite matrix, by eigendecomposition."""
+    """Return (M + eps I)^(-1/2) of a symmetric positive semidefinite matrix, by eigendecomposition, in float64.
+
+    >>> inverse_square_root(torch.tensor([[4.0]]))
+    tensor([[0.5000]], dtype=torch.float64)
+    """
     eigenvalues, eigenvectors = torch.linalg.eigh(matrix.double())
-    return eigenvectors @ torch.diag((eigenvalues.clamp_min(0) + eps).rsqrt()) @ eigenvectors.T
+    root: Tensor = eigenvectors @ torch.diag((eigenvalues.clamp_min(0) + eps).rsqrt()) @ eigenvectors.T
+    return root
 
 
 def convolution_matrix(
@@ -79,7 +106,12 @@ def convolution_matrix(
     groups: int = 1,
     mode: str = "zeros",
 ) -> Tensor:
-    """Matrix of the layer y_k[m] = sum_jt a_kj[t] x_j[s m + d t - p], x continued beyond its edges as `mode` says.
+    """Return the matrix of the layer y_k[m] = sum_jt a_kj[t] x_j[s m + d t - p], with x padded as `mode` says.
+
+    >>> weight = torch.tensor([[[1.0, 10.0]]])
+    >>> convolution_matrix(weight, (2,), (1,), [(1, 0)], (1,))
+    tensor([[10.,  0.],
+            [ 1., 10.]], dtype=torch.float64)
 
     Args:
         weight: shape (C_out, C_in / groups, *kernel_size).
@@ -87,7 +119,7 @@ def convolution_matrix(
         stride: s.
         padding: pixels before (p) and after the image, per dimension.
         dilation: d.
-        groups: output channel k sees the channels of its own group only.
+        groups: an output channel sees the input channels of its own group only.
         mode: zeros, circular, reflect or replicate.
 
     Returns:
@@ -122,16 +154,22 @@ def transposed_convolution_matrix(
     dilation: Sequence[int],
     groups: int = 1,
 ) -> Tensor:
-    """Matrix of the layer in which input pixel m adds a_jk[t] x_j[m] to output pixel s m + d t - p of channel k.
+    """Return the matrix in which input pixel m adds a_jk[t] x_j[m] to output pixel s m + d t - p of channel k.
+
+    >>> weight = torch.tensor([[[1.0, 10.0]]])
+    >>> transposed_convolution_matrix(weight, (2,), (1,), (0,), (0,), (1,))
+    tensor([[ 1.,  0.],
+            [10.,  1.],
+            [ 0., 10.]], dtype=torch.float64)
 
     Args:
         weight: shape (C_in, C_out / groups, *kernel_size).
         size: pixels of the image.
         stride: s.
         padding: p, cut away on both sides.
-        output_padding: pixels more at the end.
+        output_padding: additional pixels at the end.
         dilation: d.
-        groups: input channel j adds to the channels of its own group only.
+        groups: an input channel adds to the output channels of its own group only.
 
     Returns:
         Shape (C_out * output pixels, C_in * pixels), float64, ordered as in `convolution_matrix`.
@@ -154,7 +192,7 @@ def transposed_convolution_matrix(
 
 
 def _continued(position: int, size: int, mode: str) -> int | None:
-    """Where the pixel stands that a padded position repeats; None for a zero."""
+    """Return the index of the pixel that a padded position repeats; None for a zero."""
     if mode == "circular":
         return position % size
     if mode == "replicate":

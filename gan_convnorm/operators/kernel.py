@@ -1,4 +1,4 @@
-"""What is known of an operator without running it: kernel, stride, dilation, groups and, for ConvNorm, the filter."""
+"""The kernel of a layer, with its stride, dilation and groups and, for ConvNorm, its filter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAIN = tuple(getattr(nn, f"Conv{kind}{n}d").forward for kind in ("", "Transpose
 
 @dataclass(frozen=True)
 class Kernel:
-    """A convolution y = A x that a layer is, or that it is the adjoint of.
+    """A convolution A before its grid is known: the layer is A, or A's adjoint if it is transposed.
 
     Attributes:
         weight: of A, shape (groups, rows, columns, *kernel_size): rows are channels of y, columns of x, in a group;
@@ -30,9 +30,9 @@ class Kernel:
         stride: of A.
         dilation: of A.
         transposed: the layer is A^T, whose outputs are A's columns.
-        transfer: of a layer that filters its output channels on a circular grid, the transfer functions on a grid,
-            shape (C_out, *half grid); None for a plain layer.
-        coarse_filter: the filter is on the grid of the strided pixels, not of every pixel.
+        transfer: for a layer that filters its output channels on a circular grid: maps a grid to the transfer
+            functions, shape (C_out, *half grid). None for a plain layer.
+        coarse_filter: True if the filter's grid is that of the strided pixels, not of every pixel.
     """
 
     weight: Tensor
@@ -44,41 +44,62 @@ class Kernel:
 
     @property
     def span(self) -> list[int]:
-        """Pixels from the first tap to the last."""
+        """Return the pixels from the first tap to the last, per dimension."""
         return [d * (k - 1) for d, k in zip(self.dilation, self.weight.shape[3:], strict=True)]
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Whether the layer is torch's own convolution with its `weight`, which may be parametrized."""
+    """Return True if the layer runs torch's own convolution with its `weight`, which may be parametrized."""
     return isinstance(layer, _ConvNd) and type(layer).forward in PLAIN
 
 
 def kernel_of(layer: nn.Module) -> Kernel | None:
-    """The kernel of a plain convolution, the effective one where it is parametrized, or of a ConvNorm layer; else None.
+    """Return the kernel of a plain convolution or of a ConvNorm layer.
 
-    A layer that filters its convolution's output is known by its method `transfer_function(grid)`.
+    A parametrized layer has its effective weight. A layer that filters its convolution's output is known by its method
+    `transfer_function(grid)`.
+
+    >>> kernel_of(nn.Conv2d(4, 6, 3, groups=2, dilation=2)).weight.shape
+    torch.Size([2, 3, 2, 3, 3])
+
+    Returns:
+        None for every other layer.
     """
     transfer: Any = getattr(layer, "transfer_function", None)
     if not isinstance(layer, _ConvNd) or (transfer is None and not is_plain(layer)):
         return None
-    weight = effective_weight(layer).unflatten(0, (layer.groups, -1))
+    weight = effective_weight(layer)
+    weight = weight.reshape(layer.groups, -1, *weight.shape[1:])
     coarse = getattr(layer, "strided", None) == "fold"
     return Kernel(weight, layer.stride, layer.dilation, isinstance(layer, _ConvTransposeNd), transfer, coarse)
 
 
 @torch.no_grad()
 def effective_weight(layer: nn.Module) -> Tensor:
-    """The weight that the forward uses, after parametrizations in evaluation mode; at least float32, detached."""
+    """Return the weight that the forward uses in evaluation mode, parametrized or not: detached, at least float32."""
     with evaluating(layer):
-        weight: Any = layer.weight
+        weight: Tensor = layer.weight  # type: ignore[assignment]
     return weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def flattened_norm(layer: nn.Module) -> float:
-    """||W||_2 of the effective weight as a matrix (C_out, C_in / groups * k_h * k_w): what spectral normalization sets.
+    """Return ||W||_2 of the effective weight as a matrix (C_out, C_in / groups * k_h * k_w).
 
-    The matrix of torch.nn.utils.parametrizations.spectral_norm. With one group, on an image no smaller than the kernel
-    and zero padding, ||W||_2 <= operator norm <= sqrt(k_h k_w) ||W||_2.
+    It is the norm of the flattened kernel, which torch's spectral normalization sets to 1. With one group, zero padding
+    and an image no smaller than the kernel, ||W||_2 <= operator norm <= sqrt(k_h k_w) ||W||_2.
+
+    >>> layer = nn.Conv2d(1, 1, 2)
+    >>> layer.weight.data.fill_(1.0)
+    tensor([[[[1., 1.],
+              [1., 1.]]]])
+    >>> round(flattened_norm(layer), 4)  # sqrt(4); on a large image the operator norm is near 4
+    2.0
+
+    Args:
+        layer: a convolution, transposed or not, parametrized or not.
+
+    Returns:
+        Zero or above; NaN where a weight is NaN or infinite.
     """
     weight = effective_weight(layer)
     if isinstance(layer, _ConvTransposeNd):
@@ -87,10 +108,10 @@ def flattened_norm(layer: nn.Module) -> float:
 
 
 def check_size(layer: nn.Module, input_size: Sequence[int]) -> tuple[int, ...]:
-    """Return the size of the image.
+    """Return the image size as a tuple after checking it.
 
     Raises:
-        BadInput: a size that no image of the layer has.
+        BadInput: a size that is not one whole number of pixels above 0 for each dimension of the layer.
     """
     dims = len(layer.kernel_size) if isinstance(layer, _ConvNd) else len(input_size)
     if len(input_size) != dims or not all(isinstance(n, Integral) and n >= 1 for n in input_size):
@@ -102,7 +123,7 @@ def check_size(layer: nn.Module, input_size: Sequence[int]) -> tuple[int, ...]:
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance that no iteration reaches, or that means nothing.
+    """Refuse a tolerance that no iteration can reach.
 
     Raises:
         BadInput: a tolerance that is not above 0 and below 1.

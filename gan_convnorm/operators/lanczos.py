@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from gan_convnorm.operators.linear_operator import LinearOperator
 
 __all__ = ["Largest", "largest_singular"]
 
@@ -15,7 +16,7 @@ MEMORY = 2**25
 
 
 class Largest(NamedTuple):
-    """A largest singular value.
+    """The largest singular value of an operator.
 
     Attributes:
         value: of all groups.
@@ -30,26 +31,32 @@ class Largest(NamedTuple):
     residual: float
 
 
-def largest_singular(
-    gram: Callable[[Tensor], Tensor], start: Tensor, *, tolerance: float, max_iterations: int
-) -> Largest:
-    """Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, 4th ed., 10.1).
+@torch.no_grad()
+def largest_singular(operator: LinearOperator, start: Tensor, *, tolerance: float, max_iterations: int) -> Largest:
+    """Run Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, 4th ed., 10.1).
 
-    A power iteration needs (gap)^-1 runs where this needs (gap)^-1/2, and keeps one vector where this keeps a basis. It
-    stops where a singular value is certain to be within the tolerance: ||A^T A v - t v|| <= 2 tolerance t. That it is
-    the largest is as certain as that the start has a share of its vector. Groups are iterated side by side, each its
-    own, and the value is the largest group's; not a number where the operator's outputs are none.
+    It needs (gap)^-1/2 runs and keeps a basis, where a power iteration needs (gap)^-1 runs and keeps one vector. It
+    stops when ||A^T A v - t v|| <= 2 tolerance t, which makes sqrt(t) a singular value up to the tolerance. It is
+    the largest one if the start has a component along its vector. Groups are iterated side by side.
+
+    >>> from gan_convnorm.operators.linear_operator import MatrixOperator
+    >>> operator = MatrixOperator(torch.diag(torch.tensor([2.0, -5.0])))
+    >>> round(largest_singular(operator, torch.ones(1, 2), tolerance=1e-4, max_iterations=10).value, 4)
+    5.0
 
     Args:
-        gram: x -> A^T A x for a block diagonal A, in and out of shape (groups, inputs of a group).
-        start: the first x.
+        operator: A.
+        start: the first x, shape (groups, inputs of a group).
         tolerance: relative, of the value.
-        max_iterations: runs of `gram`, after which the best value so far is returned.
+        max_iterations: runs of A^T A, after which the best value so far is returned.
+
+    Returns:
+        The value of the largest group; NaN where the operator's outputs are NaN or infinite.
     """
     count = max(8, min(max_iterations, MEMORY // start.numel()))
     vector, iterations = start, 0
     while True:
-        vector, values, residuals, used, done = _cycle(gram, vector, count, max_iterations - iterations, tolerance)
+        vector, values, residuals, used, done = _cycle(operator, vector, count, max_iterations - iterations, tolerance)
         iterations += used
         if done or iterations >= max_iterations:
             top = float(values.max())
@@ -58,21 +65,21 @@ def largest_singular(
 
 
 def _cycle(
-    gram: Callable[[Tensor], Tensor], start: Tensor, count: int, budget: int, tolerance: float
+    operator: LinearOperator, start: Tensor, count: int, budget: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor, int, bool]:
-    """Grow one basis until it converges, or is full: Ritz vectors, values and residuals of the groups."""
+    """Grow one basis until it converges or is full; return Ritz vectors, values, residuals, runs and convergence."""
     stored = _unit(start)[:, None]
     length = stored.new_zeros(len(start))
     matrix = torch.zeros(start.shape[0], count + 1, count + 1, dtype=torch.float64)
     for step in range(min(count, budget)):
         basis = stored[:, : step + 1]
-        image = gram(basis[:, -1])
+        image = operator.gram(basis[:, -1].reshape(1, *operator.input_shape)).reshape(len(start), -1)
         scale = image.norm(dim=1)
         if not bool(scale.isfinite().all()):
             unknown = matrix.new_full((len(start),), float("nan"))
             return start, unknown, unknown, step + 1, True
-        # The recurrence first, so that what the whole basis takes away is rounding: once is enough, and twice where it
-        # takes much (Daniel et al., Mathematics of Computation 30, 1976).
+        # The recurrence first, so that the whole basis has only rounding left to remove: once is enough, or twice
+        # where it removes much (Daniel et al., Mathematics of Computation 30, 1976).
         diagonal = (basis[:, -1] * image).sum(1)
         image = image - diagonal[:, None] * basis[:, -1]
         if step:
@@ -83,7 +90,7 @@ def _cycle(
             image = _orthogonal(image, basis)
         matrix[:, step, step] = diagonal.double().cpu()
         length = image.norm(dim=1)
-        # An exhausted group has nothing but rounding left: zeros, which add nothing.
+        # An exhausted group has only rounding left. Zeros in its place add nothing.
         length = torch.where(length > 8 * torch.finfo(length.dtype).eps * scale, length, 0)
         values, vectors = torch.linalg.eigh(matrix[:, : step + 1, : step + 1])
         residuals = length.double().cpu() * vectors[:, -1, -1].abs()
@@ -104,4 +111,5 @@ def _orthogonal(vectors: Tensor, basis: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    units: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-30)
+    return units

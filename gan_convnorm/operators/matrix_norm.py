@@ -1,4 +1,4 @@
-"""The largest singular value of a matrix, also of a diverged network's."""
+"""The largest singular value of a matrix, which may be a diverged network's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ __all__ = ["matrix_norm"]
 
 
 def matrix_norm(matrix: Tensor) -> float:
-    """||W||_2; not a number where an entry is none, of which LAPACK makes an error."""
+    """Return ||W||_2; NaN where an entry is NaN or infinite, for which LAPACK raises.
+
+    >>> matrix_norm(torch.tensor([[3.0], [4.0]]))
+    5.0
+    """
     if not bool(matrix.isfinite().all()):
         return float("nan")
     return float(torch.linalg.matrix_norm(matrix, 2))

@@ -6,11 +6,13 @@ import contextlib
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
+
+from gan_convnorm.operators.layer_operator import layer_operator
+from gan_convnorm.operators.linear_operator import LinearOperator
 
 __all__ = ["Layer", "layers_of", "recording"]
 
@@ -23,7 +25,7 @@ class Layer:
         name: as in `named_modules`, with "#2" for a second image size.
         module: the convolution or linear layer.
         input_size: pixels of its input, nothing for a linear layer.
-        batch_norm: the BatchNorm to which its output goes, and nothing else in between.
+        batch_norm: the BatchNorm to which its output goes directly, if one does.
     """
 
     name: str
@@ -31,9 +33,13 @@ class Layer:
     input_size: tuple[int, ...]
     batch_norm: _BatchNorm | None = None
 
+    def operator(self) -> LinearOperator:
+        """Return the operator that the layer is on this input, with its weights of now."""
+        return layer_operator(self.module, self.input_size)
+
 
 def layers_of(network: nn.Module) -> dict[str, nn.Module]:
-    """Convolutions and linear layers by name; not the parts of which one is made."""
+    """Return convolutions and linear layers by name, without those that are parts of another."""
     found: dict[str, nn.Module] = {}
     for name, module in network.named_modules():
         part = any(name.startswith(f"{outer}.") or outer == "" for outer in found)
@@ -44,17 +50,30 @@ def layers_of(network: nn.Module) -> dict[str, nn.Module]:
 
 @contextlib.contextmanager
 def recording(network: nn.Module) -> Iterator[list[Layer]]:
-    """Fills the list with the layers that the network's forwards inside the block call, in their order.
+    """Record the layers that the network's forwards inside the block call, in their order.
 
     A layer that is called again is recorded again only with another size.
+
+    >>> import torch
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    >>> with recording(network) as layers:
+    ...     output = network(torch.zeros(2, 3, 6, 6))
+    >>> [(layer.name, layer.input_size, layer.batch_norm is network[1]) for layer in layers]
+    [('0', (6, 6), True)]
+
+    Args:
+        network: any module.
+
+    Yields:
+        A list that each forward fills.
     """
     found: list[Layer] = []
-    # Weakly: activations are not kept alive for this.
+    # Weak references, so that no activation is kept alive for this.
     outputs: list[tuple[Layer, weakref.ref[Tensor]]] = []
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
-        def record(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: Tensor) -> None:
+        def record(module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
             dims = len(module.kernel_size) if isinstance(module, _ConvNd) else 0
             image = inputs[0] if inputs else named["input"]
             size = tuple(image.shape[image.dim() - dims :])
@@ -67,7 +86,7 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
 
         handles.append(module.register_forward_hook(record, with_kwargs=True))
 
-    def follow(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def follow(module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         image = inputs[0] if inputs else named["input"]
         for layer, output in outputs:
             if output() is image and isinstance(module, _BatchNorm):

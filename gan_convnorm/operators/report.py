@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators.certified_bound import certified_bound
-from gan_convnorm.operators.convnorm_parts import FoldedBatchNorm, convnorm_norms
+from gan_convnorm.operators.convnorm_parts import batch_norm_scale, convnorm_parts
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.kernel import flattened_norm, is_plain, kernel_of
-from gan_convnorm.operators.linear_map import linear_matrix
+from gan_convnorm.operators.layer_operator import linear_matrix
+from gan_convnorm.operators.linear_operator import LinearOperator, ScaledOutputs
 from gan_convnorm.operators.matrix_norm import matrix_norm
-from gan_convnorm.operators.operator_norm import operator_norm
+from gan_convnorm.operators.operator_norm import measure_operator
 from gan_convnorm.operators.recording import Layer, recording
 from gan_convnorm.operators.singular_values import circular_size, condition_number
 
@@ -26,7 +27,7 @@ __all__ = ["LayerNorms", "LipschitzReport", "lipschitz_report"]
 
 @dataclass(frozen=True)
 class LayerNorms:
-    """What is known of one layer in evaluation mode; None where a figure does not exist or is not known.
+    """The figures of one layer in evaluation mode; None where a figure does not exist or is not known.
 
     Attributes:
         name: as in `named_modules`.
@@ -35,11 +36,11 @@ class LayerNorms:
         flattened: ||W||_2 of the kernel as a matrix (C_out, C_in k_h k_w).
         operator: ||A||_2 of the layer as it acts: padded, strided, with gain and affine.
         bound: at least `operator`, certified.
-        condition: of the circular convolution on the image (or the next that the stride divides), not the padded one.
+        condition: of the circular convolution, not the padded one, on the image or the next size of whole strides.
         with_batch_norm: `operator` with the BatchNorm that follows, as in evaluation.
-        q: of a ConvNorm layer, the tight frames alone.
-        rq: of a ConvNorm layer, with gain and affine; the layer of 2021 without its BatchNorm.
-        bn_rq: of a ConvNorm layer with the BatchNorm in or after it.
+        q: norm of a ConvNorm layer's tight frames alone.
+        rq: norm of a ConvNorm layer with gain and affine; of the layer of 2021 without its BatchNorm.
+        bn_rq: norm of a ConvNorm layer with the BatchNorm in or after it.
     """
 
     name: str
@@ -59,26 +60,26 @@ class LayerNorms:
 class LipschitzReport:
     """The layers in the order in which they are called.
 
-    `str` of it is a table. The products are over all layers: for a chain of layers and 1-Lipschitz functions a bound
-    on its Lipschitz constant (the certified one, of `bound`), and no such bound where branches are added, as in a
-    residual network.
+    `str` of it is a table. The products are over all layers. For a chain of layers and 1-Lipschitz functions they bound
+    its Lipschitz constant, `certified_product` with certainty. Where branches are added, as in a residual network, they
+    are no such bound.
     """
 
     layers: tuple[LayerNorms, ...]
 
     @property
     def product(self) -> float:
-        """Of the operator norms."""
+        """Return the product of the operator norms."""
         return math.prod(layer.operator for layer in self.layers)
 
     @property
     def certified_product(self) -> float | None:
-        """Of the certified bounds; None where one is missing."""
+        """Return the product of the certified bounds; None where one is missing."""
         bounds = [layer.bound for layer in self.layers if layer.bound is not None]
         return math.prod(bounds) if len(bounds) == len(self.layers) else None
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a layer, plain values, for a file."""
+        """Return one dictionary a layer, of plain values, for a file."""
         return [asdict(layer) for layer in self.layers]
 
     def __str__(self) -> str:
@@ -118,13 +119,19 @@ def lipschitz_report(
 ) -> LipschitzReport:
     """Measure every convolution and linear layer of a network on the image size that it really sees.
 
-    One forward in evaluation mode tells the sizes; weights, buffers, modes and the global random state stay as they
-    are.
+    One forward in evaluation mode tells the sizes. Weights, buffers, modes and the global random state stay unchanged.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
+    >>> [(layer.name, layer.kind, layer.input_size) for layer in lipschitz_report(network, (3, 6, 6)).layers]
+    [('0', 'Conv2d', (6, 6)), ('3', 'Linear', ())]
 
     Args:
         network: takes one tensor.
         input_size: of one input without the batch, such as (3, 32, 32), for which zeros are fed; or a batch to feed.
         tolerance: of the operator norms, relative; the certified bounds are within ten times that of the circular norm.
+
+    Returns:
+        The layers in the order in which they are called.
 
     Raises:
         BadInput: a tolerance that is not above 0 and below 1; a network without a layer to measure.
@@ -144,6 +151,7 @@ def lipschitz_report(
 
 def _measure(layer: Layer, tolerance: float) -> LayerNorms:
     module, size = layer.module, layer.input_size
+    operator = layer.operator()
     flattened, condition, folded = None, None, None
     if isinstance(module, nn.Linear):
         flattened = matrix_norm(linear_matrix(module))
@@ -151,24 +159,29 @@ def _measure(layer: Layer, tolerance: float) -> LayerNorms:
         flattened = flattened_norm(module)
     if isinstance(module, nn.Linear) or kernel_of(module) is not None:
         condition = condition_number(module, circular_size(module, size))
-    parts = convnorm_norms(module, size, layer.batch_norm, tolerance=tolerance)
-    operator = operator_norm(module, size, tolerance=tolerance)
-    if parts is None and layer.batch_norm is not None and layer.batch_norm.running_var is not None and size:
-        folded = operator_norm(FoldedBatchNorm(module, layer.batch_norm), size, tolerance=tolerance)
+
+    def norm(operator: LinearOperator) -> float:
+        return measure_operator(operator, tolerance=tolerance).value
+
+    parts = convnorm_parts(module, size, layer.batch_norm)
+    scale = None if layer.batch_norm is None else batch_norm_scale(layer.batch_norm)
+    if parts is None and scale is not None and size:
+        folded = norm(ScaledOutputs(operator, scale))
+    part_norms = {name: norm(part) for name, part in (parts or {}).items()}
     return LayerNorms(
         name=layer.name,
         kind=type(module).__name__.removeprefix("Parametrized"),
         input_size=size,
         flattened=flattened,
-        operator=operator,
+        operator=norm(operator),
         bound=certified_bound(module, size, tolerance=min(10 * tolerance, 0.9)),
         condition=condition,
         with_batch_norm=folded,
-        **(parts or {}),
+        **part_norms,
     )
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, tuple):

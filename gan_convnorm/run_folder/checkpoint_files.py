@@ -1,4 +1,4 @@
-"""Checkpoints as files: whole or not there, tensors and plain values only."""
+"""Checkpoints as files: written whole or not at all, with tensors and plain values only."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.plugins import TorchCheckpointIO
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.files.atomic_write import atomic_write
@@ -53,7 +54,10 @@ class CheckpointFiles(TorchCheckpointIO):
     when a newer one takes its place.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+    @override
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: object = None
+    ) -> None:
         import torch
 
         path = Path(path)
@@ -72,14 +76,18 @@ class CheckpointFiles(TorchCheckpointIO):
                 + what_is_left(path.parent)
             ) from error
 
+    @override
     def load_checkpoint(
-        self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
+        self,
+        path: str | os.PathLike[str],
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = True,
     ) -> dict[str, Any]:
         return read_checkpoint(Path(path))
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """A second name for a file that is about to be replaced; there is no moment without one or the other."""
+    """Give a second name to a file that is about to be replaced, so that one of the two is always there."""
     link = part_path(previous)
     link.unlink(missing_ok=True)
     try:
@@ -90,9 +98,16 @@ def _keep(path: Path, previous: Path) -> None:
 
 
 def last_checkpoint(folder: Path | None, runs: Path = RUNS) -> Path:
-    """The newest whole checkpoint of a run folder, or of the run under `runs` that was saved last when none is given.
+    """Return the newest whole checkpoint of a run folder.
 
-    A damaged last.ckpt is passed over, with a warning, for previous.ckpt.
+    In place of a damaged last.ckpt it is previous.ckpt, with a warning.
+
+    Args:
+        folder: the run folder; None for that under `runs` which was saved last.
+        runs: where run folders are.
+
+    Returns:
+        The path of last.ckpt or previous.ckpt.
 
     Raises:
         BadInput: there is none.
@@ -136,7 +151,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if damaged:
         raise BadInput(f"{path} is damaged (in {damaged}); go on from another checkpoint, such as {PREVIOUS}")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadInput(
             f"{path} cannot be read as a checkpoint: it holds other objects than tensors and plain values, which could "
@@ -151,7 +166,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def _check_entries(checkpoint: Any, path: Path) -> None:
+def _check_entries(checkpoint: object, path: Path) -> None:
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(RUN), dict):
         raise BadInput(
             f"{path} holds no run settings; expected a .ckpt file that a run of this version of the program has written"

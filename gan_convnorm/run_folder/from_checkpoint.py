@@ -1,4 +1,4 @@
-"""Modules that are made from a checkpoint, of plain values and weights alone."""
+"""Modules that are built from a checkpoint's plain values and weights."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pytorch_lightning as pl
+import torch
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments
@@ -36,7 +38,7 @@ class FromCheckpoint(pl.LightningModule):
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
-        cls, checkpoint_path: Any, map_location: Any = "cpu", *, trust: Sequence[str] = ()
+        cls, checkpoint_path: str | Path, map_location: torch.device | str = "cpu", *, trust: Sequence[str] = ()
     ) -> Self:
         """Return the module of a checkpoint, in evaluation mode.
 
@@ -86,11 +88,13 @@ class FromCheckpoint(pl.LightningModule):
         """Return the names of code outside this package in a model's settings."""
         return [part for name in cls.named for part in code_names(_value(settings.model, name) or "")]
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        names = inspect.signature(type(self)).parameters  # Lightning keeps entries of its own beside them
+        names = inspect.signature(type(self)).parameters  # Lightning keeps its own entries beside them
         arguments = {name: value for name, value in self.hparams.items() if name in names}
         checkpoint[RUN] = {**checkpoint.get(RUN, {}), **model_record(self.program, arguments)}
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that the weights are of this network.
 

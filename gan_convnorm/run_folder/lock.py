@@ -44,11 +44,11 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
 
     Args:
         folder: it exists.
-        made: it was made for this process, and goes again when nothing is written to it.
-        above: the folders above that were made with it, and go with it; the nearest first.
+        made: it was made for this process, and is removed again if nothing is written to it.
+        above: the folders above that were made, and are removed, with it; the nearest first.
 
     Raises:
-        BadInput: another process holds the lock; or the folder cannot be written.
+        BadInput: another process holds the lock, or the folder cannot be written.
     """
     path = folder.resolve() / LOCK
     if path in _held and _is_at(_held[path], path):
@@ -82,7 +82,7 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
 
 
 def check_folder(folder: Path) -> None:
-    """Raise if a folder that this process has locked is not where it was: what is written there is lost.
+    """Raise if a folder that this process has locked is not where it was: files written there would be lost.
 
     Raises:
         RunStopped: it was deleted, or another is in its place.
@@ -123,7 +123,7 @@ def folder_locks() -> Iterator[None]:
 
 
 def _explain(error: OSError | RuntimeError, folder: Path) -> None:
-    """Raise what an error of the file system means for the run, if it is one."""
+    """Raise `RunStopped` in place of an error of the file system."""
     if isinstance(error, RunStopped):
         return
     try:
@@ -136,7 +136,7 @@ def _explain(error: OSError | RuntimeError, folder: Path) -> None:
 
 
 def read_holder(folder: Path) -> dict[str, Any]:
-    """Return the process that a folder's lock names, by "pid", "host", "since" and "slurm_job"; empty if none is."""
+    """Return the process that a lock names, as "pid", "host", "since" and "slurm_job"; empty without a lock."""
     try:
         found = json.loads((folder / LOCK).read_bytes()[:4096])
     except (OSError, ValueError):
@@ -193,7 +193,7 @@ def _words(holder: dict[str, Any]) -> str:
 
 
 def _forget() -> None:
-    """A copy of this process, such as a loader's worker, must not hold the locks on when this one is dead."""
+    """Let go of the locks in a copy of this process, such as a loader's worker, which may live longer than it."""
     for descriptor in _held.values():
         with contextlib.suppress(OSError):
             os.close(descriptor)

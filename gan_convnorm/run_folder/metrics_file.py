@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 
 __all__ = ["MetricsFile", "read_rows"]
 
-#: of a line, which csv reads; a longer one is damaged
+#: characters of a line that are read; a longer line is damaged
 MOST_CHARACTERS = 100_000
 
 
@@ -34,23 +35,26 @@ class MetricsFile(Logger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[dict[str, Any]] | None = None  # of the file, read when it is known which of them to keep
+        self.rows: list[dict[str, Any]] | None = None  # the file's, read once it is known which of them to keep
 
     @property
+    @override
     def name(self) -> str:
         return ""
 
     @property
+    @override
     def version(self) -> str:
         return ""
 
     @property
+    @override
     def save_dir(self) -> str:
         return str(self.path.parent)
 
     @rank_zero_only
     def keep(self, last_step: int) -> None:
-        """Go on after a step: rows of later ones, of a run that was ended, are dropped."""
+        """Keep the rows up to a step; later ones are those of a run that was ended, and are dropped."""
         if not self.rows:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
@@ -66,6 +70,7 @@ class MetricsFile(Logger):
         shutil.copyfile(self.path, next(name for name in names if not name.exists()))
 
     @rank_zero_only
+    @override
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         assert step is not None
         if self.rows is None:
@@ -76,10 +81,12 @@ class MetricsFile(Logger):
         self.rows[-1].update(metrics)
 
     @rank_zero_only
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml has them."""
+    @override
+    def log_hyperparams(self, *args: object, **kwargs: object) -> None:
+        """Do nothing: config.yaml has them."""
 
     @rank_zero_only
+    @override
     def save(self) -> None:
         if not self.rows:
             return
@@ -89,23 +96,27 @@ class MetricsFile(Logger):
             writer.writeheader()
             writer.writerows(self.rows)
 
+    @override
     def finalize(self, status: str) -> None:
         self.save()
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a metrics file as far as they can be read, with a warning for others; none without a file.
+    """Return the rows of a metrics file that can be read, with a warning for others; none without a file.
+
+    >>> read_rows(Path("no such file"))
+    []
 
     A row has a whole number as its "step", above that of the row before, and numbers or nothing in the other columns.
 
     Raises:
-        BadInput: there is something that is no file.
+        BadInput: the path is not a file, but a folder, say.
     """
     if not path.exists():
         return []
     if not path.is_file():
         raise BadInput(f"{path} is no file; expected a run's metrics, one row a step")
-    # Bytes that are no text make rows that are none.
+    # Bytes that are not text make rows that are not metrics.
     lines = path.read_bytes().replace(b"\0", b"?").decode("utf-8", errors="replace").splitlines()
     reader = csv.DictReader(line[:MOST_CHARACTERS] for line in lines)
     rows: list[dict[str, str]] = []

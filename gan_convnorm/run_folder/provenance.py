@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""The versions and the commit that a result was made with."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ __all__ = ["commit", "versions"]
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Version numbers of this package and of others that are installed."""
+    """Return the version numbers of this package and of other installed ones.
+
+    >>> sorted(versions(["torch"]))
+    ['gan_convnorm', 'torch']
+    """
     return {name: version(name) for name in ("gan_convnorm", *packages)}
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "-dirty" where it was changed; None for an installed package."""
+    """Return the checkout's commit, with "-dirty" if it was changed; None for an installed package."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

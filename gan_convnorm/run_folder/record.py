@@ -1,4 +1,4 @@
-"""What a run was made with and how long it took."""
+"""The record of what a run was made with and how long it took."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
+from typing_extensions import override
 
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
@@ -43,26 +44,31 @@ class RunRecord(pl.Callback):
 
     @staticmethod
     def step(trainer: pl.Trainer, pl_module: pl.LightningModule) -> int:
-        """The number that rows of metrics.csv have."""
+        """Return the step that a row of metrics.csv has."""
         return trainer.global_step
 
+    @override
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         # The module adds its own part, or has added it already.
         checkpoint[RUN] = {**self.settings.to_dict(), "model": checkpoint.get(RUN, {}).get("model", {})}
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         return dict(self.elapsed())
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds, self.cpu_seconds = state_dict["seconds"], state_dict["cpu_seconds"]
 
+    @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.started, self.cpu_started = time.monotonic(), time.process_time()
 
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Only now a checkpoint has been restored: the step is known, and nothing refuses the run any more.
+        # Any checkpoint has been restored by now: the step is known, and no check can refuse the run any more.
         if trainer.is_global_zero:
             self._write("config.yaml", self.config)
         for logger in trainer.loggers:
@@ -70,20 +76,20 @@ class RunRecord(pl.Callback):
                 logger.keep(self.step(trainer, pl_module))
 
     def elapsed(self) -> dict[str, float]:
-        """The "seconds" and "cpu_seconds", of all sittings."""
+        """Return the "seconds" and "cpu_seconds" of all sittings."""
         return {
             "seconds": round(self.seconds + time.monotonic() - self.started, 1),
             "cpu_seconds": round(self.cpu_seconds + time.process_time() - self.cpu_started, 1),
         }
 
     def rows(self, trainer: pl.Trainer) -> list[dict[str, str]]:
-        """metrics.csv, with all that was logged so far."""
+        """Return the rows of metrics.csv, with all that was logged so far."""
         for logger in trainer.loggers:
             logger.save()
         return read_rows(self.folder / "metrics.csv")
 
     def write_summary(self, pl_module: pl.LightningModule, results: dict[str, Any]) -> dict[str, Any]:
-        """summary.json: the results, the time they took, and what they were made with."""
+        """Write summary.json: the results, the time they took, and what they were made with; return its values."""
         summary = {
             **results,
             **self.elapsed(),

@@ -37,7 +37,7 @@ def requeue_job() -> str | None:
 
 
 def requeue_in_words() -> tuple[bool, str]:
-    """Ask SLURM to start this job again, and return whether it will, and a line's part that says so."""
+    """Ask SLURM to start this job again; return True if it will, and the words that say so."""
     refused = requeue_job()
     if refused is None:
         return True, f"SLURM starts job {slurm_job()} again"

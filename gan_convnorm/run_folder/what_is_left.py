@@ -1,4 +1,4 @@
-"""In words, from where a run that has to stop can go on."""
+"""The words that say from which checkpoint a run can go on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ __all__ = ["what_is_left"]
 
 
 def what_is_left(folder: Path) -> str:
-    """Return which checkpoints a run's folder has, and how to go on."""
+    """Return the words that name a run's checkpoints and say how to go on.
+
+    >>> what_is_left(Path("empty"))
+    'no checkpoint has been saved in empty; start the run again when that is mended'
+    """
     try:
         found = sorted(path.name for path in folder.glob("*.ckpt"))
     except OSError:

@@ -1,4 +1,4 @@
-"""Which of several processes does not answer, said while the others wait for it."""
+"""A watch over several processes, which names the one that does not answer while the others wait for it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,43 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 __all__ = ["Heartbeats"]
 
 
+class Store(Protocol):
+    """The part of `torch.distributed.Store` that heartbeats need."""
+
+    def set(self, key: str, value: str, /) -> None:
+        """Write a value."""
+
+    def get(self, key: str, /) -> bytes:
+        """Return a value, waiting until it is there."""
+
+    def check(self, keys: list[str], /) -> bool:
+        """Return True if all values are there."""
+
+
 class Heartbeats:
-    """Counts, in a store that all processes share, for as long as this one runs, and names those that stop counting.
+    """A count of this process, in a store that all processes share, and a watch over the counts of the others.
 
     A process that is stopped, swapped out or cut off keeps the others waiting in their next exchange of gradients until
-    the timeout ends the run. The first process watches the others. The store is its own, so when it stops the second
+    the timeout ends the run. The first process watches the others. It hosts the store, so when it stops the second
     process notices that the store does not answer.
 
     Args:
         store: a `torch.distributed.Store`, hosted by the first process.
         rank: this process.
         world_size: number of processes.
-        tell: takes a line for a person, from a thread.
+        tell: takes a line for the user; it is called from a thread.
         every: seconds between two counts.
         patience: seconds without an answer after which a process is named.
     """
 
     def __init__(
         self,
-        store: Any,
+        store: Store,
         rank: int,
         world_size: int,
         tell: Callable[[str], None],
@@ -42,7 +55,7 @@ class Heartbeats:
         self.tell, self.every, self.patience = tell, every, patience
         self.stopped = threading.Event()
         self.answered = time.monotonic()  # the store
-        # Of every process what it said last, and when that was new.
+        # The last words of every process, and when they were new.
         self.said: dict[int, bytes] = {}
         self.heard: dict[int, float] = {}
         self.silent: set[int] = set()
@@ -79,7 +92,7 @@ class Heartbeats:
             now = time.monotonic()
             paused, before = now - before > 2 * self.every, now
             if paused:
-                # This process itself was stopped, and knows nothing of the others' silence.
+                # This process itself was stopped, so it cannot tell how long the others were silent.
                 self.answered = now
                 self.heard = dict.fromkeys(self.heard, now)
             elif self.rank == 0:

@@ -17,6 +17,10 @@ HERE = ("localhost", "127.0.0.1", "::1", "0.0.0.0")
 def check_launch_environment(devices: int | None, num_nodes: int, environment: Mapping[str, str] | None = None) -> None:
     """Refuse variables of torchrun, SLURM or Lightning that do not fit the run, as another job leaves them behind.
 
+    >>> check_launch_environment(1, 1, {"RANK": "one"})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: RANK is 'one'; expected a whole number; unset RANK where another job has left it
+
     Lightning takes a process with LOCAL_RANK=1 for the second of several and lets it write nothing, waits for the
     processes that SLURM_NTASKS promises, and connects to MASTER_ADDR.
 
@@ -59,7 +63,7 @@ def check_launch_environment(devices: int | None, num_nodes: int, environment: M
 def _check_own_launch(
     found: dict[str, str], numbers: dict[str, int], num_nodes: int, processes: int | None, flags: str
 ) -> None:
-    """This process starts the others of its machine itself, or there are none."""
+    """Check a process that starts the others of its machine itself, or that is the only one."""
     if numbers.get("RANK", 0) > 0:
         raise BadInput(f"RANK is {numbers['RANK']}, and nothing else tells of a launcher; {_unset('RANK')}")
     if int(found.get("SLURM_PROCID", 0) or 0) > 0 and "SLURM_NTASKS" not in found:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from pytorch_lightning.plugins import LayerSync
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from typing_extensions import override
 
 __all__ = ["SyncedBatchNorm", "SyncedBatchNormLayers"]
 
 
 class SyncedBatchNorm(nn.SyncBatchNorm):
-    """`nn.SyncBatchNorm`, which on a GPU it is; elsewhere, where torch's raises, the same by two all-reduces.
+    """`nn.SyncBatchNorm` on any device: torch's own on a GPU, elsewhere, where torch's raises, two all-reduces.
 
     Normalizes (B, C, ...) by mean and variance of the batches of all processes, which must have the same size.
+
+    >>> SyncedBatchNorm(2).train()(torch.tensor([[1.0, 5.0], [3.0, 9.0]])).detach().round()  # one process
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or input.is_cuda or not dist.is_initialized():
             return super().forward(input)
@@ -37,7 +41,8 @@ class SyncedBatchNorm(nn.SyncBatchNorm):
             scaled = centred * (scale * self.weight).view(shape) + self.bias.view(shape)
         else:
             scaled = centred * scale.view(shape)
-        return scaled.to(input.dtype)
+        output: Tensor = scaled.to(input.dtype)
+        return output
 
     @torch.no_grad()
     def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -49,27 +54,28 @@ class SyncedBatchNorm(nn.SyncBatchNorm):
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """An all-reduce; as every process reads the sum, its gradient is the sum of theirs."""
+    """A sum over processes. Every process reads it, so its gradient is the sum of their gradients."""
 
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
+    def forward(ctx: object, value: Tensor) -> Tensor:
         total = value.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
         total = gradient.contiguous()
         dist.all_reduce(total)
         return total
 
 
 class SyncedBatchNormLayers(LayerSync):
-    """Lightning's `sync_batchnorm` with `SyncedBatchNorm`; afterwards every layer is what it was."""
+    """Lightning's `sync_batchnorm` with `SyncedBatchNorm`; afterwards every layer is back as it was."""
 
     def __init__(self) -> None:
         self.replaced: list[tuple[nn.Module, str, nn.Module]] = []
 
+    @override
     def apply(self, model: nn.Module) -> nn.Module:
         for parent in list(model.modules()):
             for name, layer in list(parent.named_children()):
@@ -78,6 +84,7 @@ class SyncedBatchNormLayers(LayerSync):
                     self.replaced.append((parent, name, layer))
         return model
 
+    @override
     def revert(self, model: nn.Module) -> nn.Module:
         for parent, name, layer in self.replaced:
             # Parameters and buffers are shared unless the module was moved meanwhile.

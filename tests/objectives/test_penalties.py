@@ -10,7 +10,7 @@ from gan_convnorm.networks import NETWORKS, SNGANDiscriminator, find_networks
 from gan_convnorm.objectives.penalties import PENALTIES, find_penalty, gradient_normalized
 
 
-def random():
+def seeded():
     return torch.Generator().manual_seed(3)
 
 
@@ -31,7 +31,7 @@ def norms(x):
 def test_linear_critic(name):
     weight = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
     real, fake = images(), images()
-    penalty = find_penalty(name).function(lambda x: (x * weight).sum(dim=(1, 2, 3)) + 5, real, fake, random=random())
+    penalty = find_penalty(name).function(lambda x: (x * weight).sum(dim=(1, 2, 3)) + 5, real, fake, rng=seeded())
     length = weight.detach().norm()
     # R1 = R2 = ||w||^2 and WGAN-GP = DRAGAN = (||w|| - 1)^2, with gradients 2 w and 2 (||w|| - 1) w / ||w||.
     expected, gradient = {
@@ -46,26 +46,26 @@ def test_linear_critic(name):
 def test_r1_is_at_real_and_r2_at_fake_images():
     real, fake = images(), 2 * images()
     for name, where in (("r1", real), ("r2", fake)):
-        penalty = find_penalty(name).function(half_square, real, fake, random=random())
+        penalty = find_penalty(name).function(half_square, real, fake, rng=seeded())
         torch.testing.assert_close(penalty, norms(where).square().mean(), rtol=1e-12, atol=1e-12)
 
 
 def test_wgan_gp_is_between_real_and_fake_images():
     real, fake = images(), images()
-    u = torch.rand(4, 1, 1, 1, generator=random()).double()
+    u = torch.rand(4, 1, 1, 1, generator=seeded()).double()
     assert u.unique().numel() == 4
-    penalty = find_penalty("wgan_gp").function(half_square, real, fake, random=random())
+    penalty = find_penalty("wgan_gp").function(half_square, real, fake, rng=seeded())
     expected = (norms(u * real + (1 - u) * fake) - 1).square().mean()
     torch.testing.assert_close(penalty, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_dragan_is_near_real_images():
     real, fake = images(), images()
-    generator = random()
-    delta = torch.rand(4, 2, 3, 3, generator=generator).double()
-    u = torch.rand(4, 1, 1, 1, generator=generator).double()
+    rng = seeded()
+    delta = torch.rand(4, 2, 3, 3, generator=rng).double()
+    u = torch.rand(4, 1, 1, 1, generator=rng).double()
     deviation = (real - real.mean()).square().mean().sqrt()
-    penalty = find_penalty("dragan").function(half_square, real, fake, random=random())
+    penalty = find_penalty("dragan").function(half_square, real, fake, rng=seeded())
     expected = (norms(real + u * delta * deviation / 2) - 1).square().mean()
     torch.testing.assert_close(penalty, expected, rtol=1e-12, atol=1e-12)
 
@@ -77,7 +77,7 @@ def test_gradients(name):
 
     def penalize(weight):
         return find_penalty(name).function(
-            lambda x: nn.functional.conv2d(x, weight, padding=1).tanh().sum(dim=(1, 2, 3)), real, fake, random=random()
+            lambda x: nn.functional.conv2d(x, weight, padding=1).tanh().sum(dim=(1, 2, 3)), real, fake, rng=seeded()
         )
 
     assert torch.autograd.gradcheck(penalize, weight)
@@ -87,7 +87,7 @@ def test_gradients(name):
 def test_flat_critic_has_finite_gradients(name):
     weight = torch.zeros(2, 3, 3, requires_grad=True)
     real = images(dtype=torch.float32)
-    penalty = find_penalty(name).function(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, real, random=random())
+    penalty = find_penalty(name).function(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, real, rng=seeded())
     assert penalty == (0 if name in ("r1", "r2") else 1)
     penalty.backward()
     assert weight.grad.isfinite().all()
@@ -97,7 +97,7 @@ def test_flat_critic_has_finite_gradients(name):
 def test_images_get_no_gradient_and_the_global_random_state_stays(name):
     real, fake = (images().requires_grad_() for _ in range(2))
     state = torch.get_rng_state()
-    penalty = find_penalty(name).function(half_square, real, fake, random=random())
+    penalty = find_penalty(name).function(half_square, real, fake, rng=seeded())
     assert torch.autograd.grad(penalty, [real, fake], allow_unused=True) == (None, None)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -113,12 +113,12 @@ def test_autocast_does_not_reach_the_critic(name):
 
     real, fake = images(dtype=torch.float32), images(dtype=torch.float32)
     function = find_penalty(name).function
-    expected = function(critic, real, fake, random=random())
+    expected = function(critic, real, fake, rng=seeded())
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(function(critic, real, fake, random=random()), expected)
-        assert function(critic, real.bfloat16(), fake.bfloat16(), random=random()).dtype == torch.float32
-        mixed = function(critic, real, fake.bfloat16(), random=random())
-        assert torch.equal(mixed, function(critic, real, fake.bfloat16().float(), random=random()))
+        assert torch.equal(function(critic, real, fake, rng=seeded()), expected)
+        assert function(critic, real.bfloat16(), fake.bfloat16(), rng=seeded()).dtype == torch.float32
+        mixed = function(critic, real, fake.bfloat16(), rng=seeded())
+        assert torch.equal(mixed, function(critic, real, fake.bfloat16().float(), rng=seeded()))
         assert gradient_normalized(critic)(real.bfloat16()).dtype == torch.float32
 
 
@@ -130,7 +130,7 @@ def test_dirac_gan_with_r1_has_the_published_eigenvalues():
 
     def velocity(point):
         theta, psi = point.unbind()
-        r1 = find_penalty("r1").function(lambda x: psi * x.flatten(), real, real, random=random())
+        r1 = find_penalty("r1").function(lambda x: psi * x.flatten(), real, real, rng=seeded())
         of_psi = torch.autograd.grad(psi * theta + gamma / 2 * r1, psi, create_graph=True)[0]
         of_theta = torch.autograd.grad(-psi * theta, theta, create_graph=True)[0]
         return -torch.stack([of_theta, of_psi])
@@ -152,7 +152,7 @@ def test_default_weights():
 
 def test_bad_input_is_one_line():
     with pytest.raises(BadInput, match=r"shapes \(4, 2, 3, 3\) and \(3, 2, 3, 3\)"):
-        find_penalty("wgan_gp").function(half_square, images(4), images(3), random=random())
+        find_penalty("wgan_gp").function(half_square, images(4), images(3), rng=seeded())
     with pytest.raises(BadInput, match="penalty 'r3' is not known; choose one of: wgan_gp, r1, r2, dragan"):
         find_penalty("r3")
 
@@ -229,7 +229,7 @@ def test_every_network_and_norm_has_the_second_derivatives(name, norm):
         return network(x, labels)
 
     def value():
-        penalty = find_penalty("wgan_gp").function(critic, real, fake, random=random())
+        penalty = find_penalty("wgan_gp").function(critic, real, fake, rng=seeded())
         return penalty + gradient_normalized(critic)(real).sum()
 
     gradients = torch.autograd.grad(value(), parameters, allow_unused=True)

@@ -1,4 +1,4 @@
-"""Norms and spectra of layers against dense float64 matrices written down from the definition of the layer."""
+"""Operator norms and singular values of layers against dense float64 matrices, written down from their definitions."""
 
 import pytest
 import torch
@@ -8,11 +8,13 @@ from torch.nn.utils import parametrizations
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNormTranspose2d, LinearRowNorm, OriginalConvNorm2d
 from gan_convnorm.operators import (
+    CircularConvolution,
     certified_bound,
     condition_number,
     flattened_norm,
     gram_iteration,
     kernel_of,
+    layer_operator,
     measure_operator,
     operator_norm,
     singular_values,
@@ -86,8 +88,14 @@ def test_norm_and_bounds_of_every_geometry(kind, c_in, c_out, kernel, size, opti
     zero = layer(torch.zeros_like(image))
     assert torch.allclose(matrix @ image.flatten(), (layer(image) - zero).flatten(), rtol=0, atol=1e-12)
 
+    operator = layer_operator(layer, size)
+    assert torch.allclose(operator.matrix(), matrix, rtol=0, atol=1e-12)
+    adjoint = operator.adjoint(torch.eye(len(matrix), dtype=torch.float64).view(-1, *operator.output_shape))
+    assert torch.allclose(adjoint.flatten(1), matrix, rtol=0, atol=1e-12)
+    assert torch.allclose(operator.gram(image).flatten(), matrix.T @ (matrix @ image.flatten()), rtol=0, atol=1e-11)
+
     true = norm(matrix)
-    measured = measure_operator(layer, size, tolerance=1e-10)
+    measured = measure_operator(layer_operator(layer, size), tolerance=1e-10)
     assert measured.value == pytest.approx(true, rel=1e-9)
     assert measured.residual <= 2e-10
     assert operator_norm(layer, size) == pytest.approx(true, rel=1e-3)
@@ -140,7 +148,11 @@ def test_singular_values_of_circular_convolutions(kind, c_in, c_out, kernel, siz
     assert found.dtype == torch.float64
     if true[-1] > 1e-6 * true[0]:
         assert condition_number(layer, size) == pytest.approx(float(true[0] / true[-1]), rel=1e-6)
-    bound = gram_iteration(kernel_of(layer), grid, tolerance=1e-3)
+    operator = CircularConvolution(kernel_of(layer), grid)
+    assert torch.allclose(operator.matrix(), matrix, rtol=0, atol=1e-12 * float(true[0]))
+    adjoint = operator.adjoint(torch.eye(len(matrix), dtype=torch.float64).view(-1, *operator.output_shape))
+    assert torch.allclose(adjoint.flatten(1), matrix, rtol=0, atol=1e-12 * float(true[0]))
+    bound = gram_iteration(operator, tolerance=1e-3)
     assert float(true[0]) * (1 - 1e-12) <= bound <= float(true[0]) * (1 + 1e-3)
     assert float(true[0]) <= sum_bound(kernel_of(layer))
     single = singular_values(layer.float(), size)
@@ -164,7 +176,9 @@ def test_bounds_are_attained_where_they_should_be():
     positive.weight.data.abs_()
     total = float(positive.weight.detach().sum())
     assert sum_bound(kernel_of(positive)) == pytest.approx(total, rel=1e-12)
-    assert gram_iteration(kernel_of(positive), (6, 6), tolerance=1e-6) == pytest.approx(total, rel=1e-5)
+    assert gram_iteration(CircularConvolution(kernel_of(positive), (6, 6)), tolerance=1e-6) == pytest.approx(
+        total, rel=1e-5
+    )
     zero = nn.Conv2d(2, 3, 3)
     nn.init.zeros_(zero.weight)
     assert certified_bound(zero, (5, 5)) == operator_norm(zero, (5, 5)) == 0
@@ -172,25 +186,25 @@ def test_bounds_are_attained_where_they_should_be():
 
 def test_grouped_operators_take_the_largest_group_also_from_an_old_vector():
     layer = nn.Conv2d(6, 6, 3, padding=1, groups=3).double()
-    first = measure_operator(layer, (6, 6), tolerance=1e-6)
+    first = measure_operator(layer_operator(layer, (6, 6)), tolerance=1e-6)
     for group in range(3):
         # One group grows past the others: the old vectors of the others are no hindrance.
         layer.weight.data[2 * group : 2 * group + 2] *= 3
-        again = measure_operator(layer, (6, 6), tolerance=1e-6, start=first.vector)
+        again = measure_operator(layer_operator(layer, (6, 6)), tolerance=1e-6, start=first.vector)
         assert again.value == pytest.approx(norm(dense(layer, (6, 6))), rel=1e-6)
 
 
 def test_a_warm_start_saves_iterations_and_finds_another_mode():
     layer = nn.Conv2d(8, 8, 3, padding=1)
-    cold = measure_operator(layer, (12, 12))
+    cold = measure_operator(layer_operator(layer, (12, 12)))
     layer.weight.data += 1e-3 * layer.weight.std() * torch.randn_like(layer.weight)
-    warm = measure_operator(layer, (12, 12), start=cold.vector)
+    warm = measure_operator(layer_operator(layer, (12, 12)), start=cold.vector)
     true = norm(dense(layer, (12, 12)))
     assert warm.value == pytest.approx(true, rel=1e-3)
     assert warm.iterations <= cold.iterations // 2
     # A vector that had no share in the largest: the noise has.
     layer.weight.data[0, 0] += 2
-    other = measure_operator(layer, (12, 12), start=cold.vector)
+    other = measure_operator(layer_operator(layer, (12, 12)), start=cold.vector)
     assert other.value == pytest.approx(norm(dense(layer, (12, 12))), rel=1e-3)
 
 
@@ -198,7 +212,7 @@ def test_the_basis_may_be_smaller_than_the_run(monkeypatch):
     """Of images whose basis would not fit in memory, the iteration starts again from the best vector."""
     monkeypatch.setattr("gan_convnorm.operators.lanczos.MEMORY", 1)
     layer = nn.Conv2d(3, 4, 3, padding=1).double()
-    found = measure_operator(layer, (6, 6), tolerance=1e-5)
+    found = measure_operator(layer_operator(layer, (6, 6)), tolerance=1e-5)
     assert found.iterations > 8
     assert found.value == pytest.approx(norm(dense(layer, (6, 6))), rel=1e-5)
 
@@ -316,7 +330,7 @@ def test_bad_input_is_named():
         operator_norm(nn.ConvTranspose2d(2, 2, 3), (6, 6), padding="circular")
     with pytest.raises(BadInput, match="stride divides, not"):
         singular_values(nn.Conv2d(2, 2, 3, stride=2), (5, 6))
-    with pytest.raises(BadInput, match="the circular spectrum of OriginalConvNorm2d is not known"):
+    with pytest.raises(BadInput, match="the circular singular values of OriginalConvNorm2d are not known"):
         singular_values(OriginalConvNorm2d(2, 2, 3), (6, 6))
     with pytest.raises(BadInput, match="ReLU has no in_channels"):
         operator_norm(nn.ReLU(), (6, 6))
