@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_convnorm.callbacks.spectrum_figure import draw_spectra
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.operators import (
@@ -24,6 +23,7 @@ from gan_convnorm.operators import (
     recording,
     singular_values,
 )
+from gan_convnorm.report.spectrum_figure import draw_spectra
 
 __all__ = ["SpectrumLog"]
 

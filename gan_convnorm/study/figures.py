@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from gan_convnorm.compare.figures import SCORES
+from gan_convnorm.report.drawing import colours, encode
+from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import cells
 from gan_convnorm.study.results import NORM_COLUMN, Result
 
@@ -24,8 +24,7 @@ def draw_scores(results: Sequence[Result], axis: str) -> bytes | None:
         results: of one grid.
         axis: step, cpu_seconds or seconds; of the two times the mean over seeds.
     """
-    names = [name for name in SCORES if any(name in row for result in results for row in result.rows)]
-    return _curves(results, {name: SCORES[name] for name in names}, axis, columns=3)
+    return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=3)
 
 
 def draw_layer_norms(results: Sequence[Result]) -> bytes | None:
@@ -46,9 +45,9 @@ def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
     if len({rate for _, _, rate in groups}) < 2:
         return None
     figure, panels = _panels(len(steps), columns=3, height=3.2)
-    colours = _colours(results)
+    colour_of = _colours(results)
     for axes, n_dis in zip(panels, steps, strict=True):
-        for norm, colour in colours.items():
+        for norm, colour in colour_of.items():
             points = sorted((rate, runs) for (name, n, rate), runs in groups.items() if (name, n) == (norm, n_dis))
             drawn = [(rate, [r.final["fid"] for r in runs if "fid" in r.final], runs) for rate, runs in points]
             means = [(rate, statistics.mean(fids), any(r.diverged for r in runs)) for rate, fids, runs in drawn if fids]
@@ -62,7 +61,7 @@ def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
     for axes in panels:
         axes.set_ylim(min(limits), max(limits))
     _key(figure, panels)
-    return _png(figure)
+    return encode(figure, dpi=110)
 
 
 def _curves(
@@ -71,9 +70,9 @@ def _curves(
     if not columns_of or not any(axis in row for result in results for row in result.rows):
         return None
     figure, panels = _panels(len(columns_of), columns=columns, height=height)
-    colours = _colours(results)
+    colour_of = _colours(results)
     for axes, (column, title) in zip(panels, columns_of.items(), strict=True):
-        for norm, colour in colours.items():
+        for norm, colour in colour_of.items():
             runs = [result for result in results if result.norm == norm]
             x, means, deviations = _mean_curve(runs, column, axis)
             if not x:
@@ -82,10 +81,10 @@ def _curves(
             low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
-        if column in ("fid", "kid") or column.startswith(NORM_COLUMN[0]):
+        if (column in SCORES and SCORES[column].better == "min") or column.startswith(NORM_COLUMN[0]):
             _log_where_wide(axes)
     _key(figure, panels)
-    return _png(figure)
+    return encode(figure, dpi=110)
 
 
 def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[float], list[float], list[float]]:
@@ -119,10 +118,8 @@ def _log(axis: Any) -> None:
 
 
 def _colours(results: Sequence[Result]) -> dict[str, Any]:
-    from matplotlib import colormaps
-
-    table = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return {norm: table[i % len(table)] for i, norm in enumerate(dict.fromkeys(result.norm for result in results))}
+    norms = list(dict.fromkeys(result.norm for result in results))
+    return dict(zip(norms, colours(len(norms)), strict=True))
 
 
 def _panels(count: int, *, columns: int, height: float) -> tuple[Any, list[Any]]:
@@ -143,9 +140,3 @@ def _key(figure: Any, panels: Sequence[Any]) -> None:
     for axes in panels:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

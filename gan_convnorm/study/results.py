@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.compare.figures import SCORES
-from gan_convnorm.compare.runs import Run, read_runs
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.report.runs import Run, read_runs
+from gan_convnorm.score_table import SCORE_COLUMNS
 from gan_convnorm.study.plan import Point
 
 __all__ = ["FIRST_COLUMNS", "NORM_COLUMN", "Result", "read_result", "stored_result", "table", "write_table"]
@@ -92,10 +92,9 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
     run = read_runs([folder])[0]
     summary = run.summary
     times = {time["step"]: time for time in summary.get("times") or []}
-    kept = {*SCORES, *(f"{name}_std" for name in ("isc", "kid"))}
     rows: dict[int, dict[str, float]] = {}
     for column, curve in run.curves.items():
-        if column in kept or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
+        if column in SCORE_COLUMNS or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
             for step, value in curve:
                 rows.setdefault(step, {"step": step, **times.get(step, {})})[column] = value
     final = summary.get("final") or {}
@@ -159,7 +158,7 @@ def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
         last = {"step": result.steps, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
         rows.append({**run, "kind": "final", **last, **result.final, **made})
     last_columns = ["host", "commit", "protocol", "versions"]
-    scores = [name for name in (*SCORES, "isc_std", "kid_std") if any(name in row for row in rows)]
+    scores = [name for name in SCORE_COLUMNS if any(name in row for row in rows)]
     layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
     return [*FIRST_COLUMNS, *scores, *layers, *last_columns], rows
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from gan_convnorm.compare.runs import Group
+from gan_convnorm.report.drawing import colours, encode
+from gan_convnorm.report.runs import Group
 
 __all__ = [
     "LAYER_COLUMNS",
-    "SCORES",
     "draw_by_layer",
     "draw_curves",
     "draw_spectra",
@@ -23,7 +21,6 @@ __all__ = [
     "mean_curve",
 ]
 
-SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
 LAYER_COLUMNS = {"operator_norm": "operator norm", "condition_number": "condition number (circular)"}
 COLUMNS = 3
 
@@ -44,7 +41,7 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return mean, statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> str:
+def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> bytes:
     """A panel a column: every group's mean over its seeds, one deviation to either side, and each run, thin."""
     axes_of = _Panels(len(columns), groups)
     for axes, (column, title) in zip(axes_of.panels, columns.items(), strict=True):
@@ -72,7 +69,7 @@ def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
 
 
-def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> str:
+def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> bytes:
     """Draw a panel a layer: a column of the spectrum log against the step."""
     axes_of = _Panels(len(layers), groups, height=1.9)
     for axes, name in zip(axes_of.panels, layers, strict=True):
@@ -88,7 +85,7 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> 
     return axes_of.encode()
 
 
-def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> str:
+def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> bytes:
     """Draw two panels a layer with common axes: singular values against their rank, before and after the training."""
     axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=4)
     for number, name in enumerate(layers):
@@ -113,7 +110,7 @@ def _title(axes: Any, text: str) -> None:
 
 
 def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
-    for colour, group in zip(_colours(len(groups)), groups, strict=True):
+    for colour, group in zip(colours(len(groups)), groups, strict=True):
         curves = [run.curves[column] for run in group.runs if run.curves.get(column)]
         if not curves:
             continue
@@ -127,20 +124,13 @@ def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
                 axes.plot(*zip(*curve, strict=True), color=colour, linewidth=0.6, alpha=0.7)
 
 
-def _colours(count: int) -> list[Any]:
-    from matplotlib import colormaps
-
-    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return [colours[i % len(colours)] for i in range(count)]
-
-
 class _Panels:
     """A grid of panels, placed by hand in inches: a layout engine takes seconds for so many."""
 
     def __init__(self, count: int, groups: Sequence[Group], *, height: float = 2.6, columns: int = COLUMNS) -> None:
         from matplotlib.figure import Figure
 
-        self.colours = _colours(len(groups))
+        self.colours = colours(len(groups))
         columns = min(columns, max(1, count))
         rows = max(1, math.ceil(count / columns))
         total = rows * (height + 0.7) + 0.1
@@ -159,8 +149,6 @@ class _Panels:
         for axes in self.panels:
             axes.grid(alpha=0.3)
 
-    def encode(self) -> str:
-        """The picture as a data address."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=100)
-        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    def encode(self) -> bytes:
+        """Return the picture as PNG."""
+        return encode(self.figure, dpi=100)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.compare.run_files import (
+from gan_convnorm.errors import BadInput
+from gan_convnorm.report.run_files import (
     Curves,
     Spectra,
     last_samples,
@@ -18,7 +19,6 @@ from gan_convnorm.compare.run_files import (
     read_spectra,
     read_summary,
 )
-from gan_convnorm.errors import BadInput
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
 
