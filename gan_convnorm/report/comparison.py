@@ -129,11 +129,9 @@ def _differences(groups: Sequence[Group], differing: Sequence[str]) -> list[Bloc
     if not differing:
         seeds = ", seeds apart" if len(groups[0].runs) > 1 else ""
         return [_note(f"The runs have the same configuration{seeds}.")]
+    colours = hex_colours(len(groups))
     names = [" ".join(run.name for run in group.runs) for group in groups]
-    head: list[str | Cell] = [
-        "",
-        *(Cell(name, colour) for name, colour in zip(names, hex_colours(len(groups)), strict=True)),
-    ]
+    head: list[str | Cell] = ["", *(Cell(name, colour) for name, colour in zip(names, colours, strict=True))]
     rows = [[key, *(show(group.runs[0].config.get(key, "-")) for group in groups)] for key in differing]
     return [Table(head, rows), _note("The lines of config.yaml in which the runs differ, seeds and folders apart.")]
 
