@@ -10,8 +10,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_convnorm.callbacks.progress import StepProgressBar
+from gan_convnorm.callbacks.sampled_module import SampledModule, SplitData
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
@@ -111,29 +113,34 @@ class FidelityScores(pl.Callback):
         self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.told: list[dict[str, Any]] = []
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         return {
             name: scores and scores.to_dict()
             for name, scores in (("last", self.taken.last), ("final", self.taken.final))
         }
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # A run that was killed between its last checkpoint and its summary still has something to sum up.
         self.taken.last, self.taken.final = (
             state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
         )
 
+    @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
         self._prepare(trainer, self.protocol.split)
 
+    @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, self.protocol.split)
 
+    @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, "test")
 
-    def check_data(self, data: Any, module: Any, split: str) -> None:
+    def check_data(self, data: SplitData, module: SampledModule, split: str) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
 
         Args:
@@ -154,13 +161,15 @@ class FidelityScores(pl.Callback):
         if self.extractor_weights is not None:
             check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
         elif registered_name(self.extractor) == EXTRACTORS["classifier"]:
-            check_labelled(data.train_set.tensors if len(data.train_set.tensors) > 1 else None)
+            train: Any = data.train_set.tensors
+            check_labelled(train if len(train) > 1 else None)
 
     def _prepare(self, trainer: pl.Trainer, split: str) -> None:
         if self.split == split:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.check_data(data, trainer.lightning_module, split)
+        module: Any = trainer.lightning_module
+        self.check_data(data, module, split)
         reference = data.split(split).tensors[0]
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
@@ -183,6 +192,7 @@ class FidelityScores(pl.Callback):
         )
         self.split = split
 
+    @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
@@ -205,11 +215,13 @@ class FidelityScores(pl.Callback):
             self._score_classes(trainer, module)
         self._watch(trainer, taken.last)
 
+    @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._score(trainer, pl_module, self.num_fake)
-        self._score_classes(trainer, pl_module)
+        module: Any = pl_module
+        self._score(trainer, module, self.num_fake)
+        self._score_classes(trainer, module)
 
-    def _score(self, trainer: pl.Trainer, module: Any, number: int, prefix: str = "") -> None:
+    def _score(self, trainer: pl.Trainer, module: SampledModule, number: int, prefix: str = "") -> None:
         assert self.evaluator is not None
         kinds = {"ema": ("",), "raw": ("raw_",), "both": ("raw_", "")}[self.weights]
         for kind in kinds:
@@ -236,7 +248,7 @@ class FidelityScores(pl.Callback):
         # Lightning takes "step" for the logs' axis: generator steps.
         module.log("step", float(module.g_step), sync_dist=trainer.world_size > 1)
 
-    def _score_classes(self, trainer: pl.Trainer, module: Any) -> None:
+    def _score_classes(self, trainer: pl.Trainer, module: SampledModule) -> None:
         if not self.intra_class:
             return
         assert self.evaluator is not None
@@ -271,8 +283,9 @@ class FidelityScores(pl.Callback):
 
         return tell
 
-    def _labels(self, module: Any) -> Tensor:
-        """The classes of the fakes: those that `sample` takes when it is given none."""
+    def _labels(self, module: SampledModule) -> Tensor:
+        """Return the classes of the fakes: those that `sample` takes when it is given none."""
+        assert module.num_classes is not None
         return torch.arange(self.num_fake) % module.num_classes
 
     def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
@@ -289,9 +302,9 @@ class FidelityScores(pl.Callback):
             trainer.should_stop = True
 
 
-def _check_finite(module: Any, ema: bool) -> None:
+def _check_finite(module: SampledModule, ema: bool) -> None:
     """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
-    network = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
+    network: Any = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
     for name, value in network.named_parameters():
         if not value.isfinite().all():
             raise BadInput(
@@ -300,5 +313,5 @@ def _check_finite(module: Any, ema: bool) -> None:
             )
 
 
-def _sampler(module: Any, ema: bool) -> Any:
+def _sampler(module: SampledModule, ema: bool) -> Callable[[int, int], Tensor]:
     return lambda first, count: module.sample(count, first=first, ema=ema)

@@ -1,4 +1,4 @@
-"""What a GAN's run leaves behind: its configuration, scores and curves, and a page with all of it."""
+"""The files of a GAN's run beside its checkpoints: configuration, summary, curves, and a page with all of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from typing_extensions import override
 
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.report.run_page import score_cells, write_run_page
@@ -21,7 +22,7 @@ PAGE_EVERY = 300  # seconds
 class RunReport(RunRecord):
     """Writes config.yaml at the start; summary.json, curves.png, report.html and a table on the terminal at the end.
 
-    In a long run report.html is also there while it goes on, at most every five minutes anew.
+    In a long run report.html is also written after an evaluation, at most every five minutes.
 
     Args:
         folder: the run's folder; it exists.
@@ -40,21 +41,26 @@ class RunReport(RunRecord):
         self.summary: dict[str, Any] | None = None
 
     @staticmethod
+    @override
     def step(trainer: pl.Trainer, pl_module: pl.LightningModule) -> int:
         module: Any = pl_module
-        return module.g_step
+        return int(module.g_step)
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "times": self.times}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.times = state_dict["times"]
 
+    @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Before the checkpoint, which holds it; after the scores, whose callback stands before this one.
         self.times.append({"step": self.step(trainer, pl_module), **self.elapsed()})
 
+    @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and time.monotonic() - self.page_written > PAGE_EVERY:
             for logger in trainer.loggers:
@@ -62,6 +68,7 @@ class RunReport(RunRecord):
             write_run_page(self.folder)
             self.page_written = time.monotonic()
 
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
@@ -81,6 +88,7 @@ class RunReport(RunRecord):
         self.summary = self.write_summary(pl_module, results)
         write_run_page(self.folder)
 
+    @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         # The progress bar is gone by now.
         if self.summary is not None:

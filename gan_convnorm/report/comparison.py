@@ -66,6 +66,13 @@ def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False
 
     Raises:
         BadInput: there is another file, or the page cannot be written.
+
+    >>> import tempfile
+    >>> run = Run("a", {}, 0, {"fid": [(10, 4.0)]}, {}, {}, None)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_comparison([run], Path(folder) / "page.html")
+    ...     "Comparison of 1 runs" in (Path(folder) / "page.html").read_text()
+    True
     """
     check_comparison(path, overwrite=overwrite)
     groups, differing = group_runs(list(runs))

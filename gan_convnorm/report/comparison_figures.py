@@ -1,14 +1,17 @@
-"""Curves and spectra of groups of runs, as pictures that a page can hold."""
+"""Curves and singular values of groups of runs, as PNG."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gan_convnorm.report.drawing import colours, encode
 from gan_convnorm.report.runs import Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "LAYER_COLUMNS",
@@ -26,7 +29,11 @@ COLUMNS = 3
 
 
 def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], list[float], list[float]]:
-    """Steps that all curves have, means, and standard deviations (of one curve zero)."""
+    """Return steps that all curves have, means, and standard deviations, which for one curve are 0.
+
+    >>> mean_curve([[(1, 2.0), (2, 5.0)], [(1, 4.0)]])
+    ([1], [3.0], [1.4142135623730951])
+    """
     values = [dict(curve) for curve in curves]
     steps = sorted(set.intersection(*(set(value) for value in values))) if values else []
     pairs = [mean_and_deviation([value[step] for value in values]) for step in steps]
@@ -34,7 +41,11 @@ def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], li
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation, of one value zero; of a diverged run's not a number."""
+    """Return mean and sample standard deviation: 0 for one value, NaN for a diverged run's.
+
+    >>> mean_and_deviation([2.0, 4.0])
+    (3.0, 1.4142135623730951)
+    """
     mean = sum(values) / len(values)
     if not math.isfinite(mean):
         return mean, math.nan
@@ -42,7 +53,7 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
 
 
 def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> bytes:
-    """A panel a column: every group's mean over its seeds, one deviation to either side, and each run, thin."""
+    """Draw a panel for each column: each group's mean over its seeds, shaded one deviation, and each run, thin."""
     axes_of = _Panels(len(columns), groups)
     for axes, (column, title) in zip(axes_of.panels, columns.items(), strict=True):
         _curves(axes, groups, column)
@@ -51,7 +62,7 @@ def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> bytes:
 
 
 def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
-    """Names of the layers of which a column of the spectrum log is in some run, in the network's order if known."""
+    """Return names of the layers with a column of the spectrum log in some run, in the network's order if known."""
     runs = [run for group in groups for run in group.runs]
     found = {
         column.removeprefix("spectrum/").removesuffix(f"/{kind}"): None
@@ -103,13 +114,13 @@ def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> bytes:
     return axes_of.encode()
 
 
-def _title(axes: Any, text: str) -> None:
+def _title(axes: Axes, text: str) -> None:
     """Write a name from a file above a panel: as it is, no formula, and cut where it is longer than the panel."""
     plain = "".join(c if c.isprintable() else "?" for c in text)
     axes.set_title(plain if len(plain) <= 60 else f"{plain[:57]}...", fontsize=10, parse_math=False)
 
 
-def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
+def _curves(axes: Axes, groups: Sequence[Group], column: str) -> None:
     for colour, group in zip(colours(len(groups)), groups, strict=True):
         curves = [run.curves[column] for run in group.runs if run.curves.get(column)]
         if not curves:

@@ -48,11 +48,7 @@ def generator_tag(generator: str) -> str:
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block], generator: str) -> None:
-    """Write `render_page` to a file, whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """Write `render_page` to a file, whole or not at all: an OSError leaves what was there."""
     with atomic_write(path) as part:
         # A name may hold half a character, which UTF-8 cannot write.
         part.write_text(render_page(title, blocks, generator), encoding="utf-8", errors="backslashreplace")

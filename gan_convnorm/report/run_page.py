@@ -32,10 +32,6 @@ def write_run_page(folder: Path) -> None:
     Args:
         folder: of a run, with metrics.csv, samples/, config.yaml, summary.json.
 
-    Raises:
-        BadInput: metrics.csv is no file.
-        OSError: the page cannot be written.
-
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_run_page(Path(folder))

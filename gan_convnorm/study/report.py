@@ -69,11 +69,7 @@ def write_report(
 
 
 def check_report(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse a folder whose files of a report's names are no report's.
-
-    Raises:
-        BadInput: there is such a file.
-    """
+    """Raise BadInput for a folder in which a file with a report's name is no report's."""
     for name in (TABLE, REPORT, PAGE):
         check_replaceable(folder / name, _is_report, overwrite)
 

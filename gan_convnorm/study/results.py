@@ -69,25 +69,25 @@ class Result:
 
     @property
     def diverged(self) -> bool:
-        """It was stopped, or its last FID is `DIVERGED` times its best or more."""
+        """True if it was stopped, or its last FID is `DIVERGED` times its best or more."""
         fids = [row["fid"] for row in self.rows if "fid" in row]
         return self.outcome != "finished" or (bool(fids) and not fids[-1] < DIVERGED * min(fids))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as a study's storage holds them."""
         return asdict(self)
 
 
 def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
-    """Return what a run's folder holds.
+    """Return the results in a run's folder.
+
+    A folder that is no run's, or a damaged one, raises BadInput.
 
     Args:
         point: of the study.
         folder: the run's.
         host: name of the machine.
         reason: why it was stopped, for one that was.
-
-    Raises:
-        BadInput: it is no folder of a run, or a damaged one.
     """
     run = read_runs([folder])[0]
     summary = run.summary
@@ -102,7 +102,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         grid=point.grid,
         norm=point.norm,
         seed=point.seed,
-        n_dis=_number(run, "model.n_dis"),
+        n_dis=int(_number(run, "model.n_dis")),
         learning_rate=_number(run, "model.disc_lr"),
         outcome="stopped" if reason else "finished",
         steps=summary.get("g_steps") or max((s for curve in run.curves.values() for s, _ in curve), default=0),
@@ -118,14 +118,14 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
     )
 
 
-def _number(run: Run, name: str) -> Any:
+def _number(run: Run, name: str) -> int | float:
     value = run.config.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadInput(f"config.yaml of the run {run.name} has {name} {value!r:.60}; expected a number")
     return value
 
 
-def stored_result(name: str, stored: Any) -> Result:
+def stored_result(name: str, stored: object) -> Result:
     """Return a result as a study's storage holds it.
 
     Args:
@@ -136,7 +136,7 @@ def stored_result(name: str, stored: Any) -> Result:
         BadInput: it has other entries.
     """
     try:
-        return Result(**stored)
+        return Result(**(stored if isinstance(stored, dict) else {}))
     except TypeError as error:
         raise BadInput(
             f"the storage holds a result of {name} that this version does not know; choose another with --out"
@@ -181,5 +181,5 @@ def write_table(results: Sequence[Result], path: Path) -> None:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
