@@ -24,7 +24,7 @@ MOST_RUNS = 50_000
 
 
 def read_plan(path: Path) -> Plan:
-    """Return the plan in a study's file.
+    r"""Return the plan in a study's file.
 
     Raises:
         BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a name that can name no
@@ -33,7 +33,7 @@ def read_plan(path: Path) -> Plan:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "plan.yaml"
-    ...     _ = path.write_text("name: small\\nbaseline: none\\nnorms: {none: {}}\\ngrids: {main: {seed: [0, 1]}}")
+    ...     _ = path.write_text("name: small\nbaseline: none\nnorms: {none: {}}\ngrids: {main: {seed: [0, 1]}}")
     ...     read_plan(path).count()
     2
     """
