@@ -16,7 +16,7 @@ LATE = (
     "gan_convnorm.cli.classify",
     "gan_convnorm.gan.loading",
     "gan_convnorm.study.queue",
-    "gan_convnorm.compare.page",
+    "gan_convnorm.report.comparison",
     "matplotlib.pyplot",
     "rich.table",
     "safetensors.torch",

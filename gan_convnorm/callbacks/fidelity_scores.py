@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from gan_convnorm.callbacks.interruption import Interruption
+from gan_convnorm.callbacks.progress import StepProgressBar
+from gan_convnorm.callbacks.sampled_module import SampledModule, SplitData
+from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
-    BETTER,
     EXTRACTORS,
     Evaluator,
     GeneratedImages,
@@ -29,6 +32,8 @@ from gan_convnorm.fidelity import (
     protocol_named,
     registered_name,
 )
+from gan_convnorm.fidelity.features import Progress
+from gan_convnorm.score_table import SCORES
 
 __all__ = ["FidelityScores"]
 
@@ -60,6 +65,10 @@ class FidelityScores(pl.Callback):
         intra_class: also FID within each class, for a conditional GAN: in validate, test and after the last step;
             "intra_fid" is the mean over classes (Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
         stop_on_collapse: end the training when the fakes have collapsed, which is warned of in any case.
+
+    Attributes:
+        taken: the scores so far, for callbacks that report them.
+        between_batches: called with the trainer after every batch of images; may raise to end an evaluation.
     """
 
     def __init__(
@@ -86,8 +95,7 @@ class FidelityScores(pl.Callback):
             check_num_fake(number, isc_splits, self.metrics)
         if weights not in WEIGHTS:
             raise BadInput(f"weights is {weights!r}; choose one of: {', '.join(WEIGHTS)}")
-        metric = "prc" if best in ("precision", "recall") else best
-        if best not in BETTER or metric not in self.metrics:
+        if best not in SCORES or SCORES[best].metric not in self.metrics:
             raise BadInput(f"best is {best!r}, which is not among the metrics {', '.join(self.metrics)}")
         self.extractor = extractor
         self.extractor_weights = extractor_weights
@@ -95,35 +103,44 @@ class FidelityScores(pl.Callback):
         self.isc_splits = isc_splits
         self.batch_size = batch_size
         self.weights = weights
-        self.best = best
         if intra_class and "fid" not in self.metrics:
             raise BadInput(f"intra_class is asked for, and the metrics are {', '.join(self.metrics)}; add fid")
         self.intra_class = intra_class
         self.stop_on_collapse = stop_on_collapse
         self.evaluator: Evaluator | None = None
         self.split = ""
-        self.last: Scores | None = None
-        self.final: Scores | None = None
+        self.taken = TakenScores(best)
+        self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.told: list[dict[str, Any]] = []
 
+    @override
     def state_dict(self) -> dict[str, Any]:
-        return {name: scores and scores.to_dict() for name, scores in (("last", self.last), ("final", self.final))}
+        return {
+            name: scores and scores.to_dict()
+            for name, scores in (("last", self.taken.last), ("final", self.taken.final))
+        }
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # A run that was killed between its last checkpoint and its summary still has something to sum up.
-        self.last, self.final = (state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final"))
+        self.taken.last, self.taken.final = (
+            state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
+        )
 
+    @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
         self._prepare(trainer, self.protocol.split)
 
+    @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, self.protocol.split)
 
+    @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._prepare(trainer, "test")
 
-    def check_data(self, data: Any, module: Any, split: str) -> None:
+    def check_data(self, data: SplitData, module: SampledModule, split: str) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
 
         Args:
@@ -144,13 +161,15 @@ class FidelityScores(pl.Callback):
         if self.extractor_weights is not None:
             check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
         elif registered_name(self.extractor) == EXTRACTORS["classifier"]:
-            check_labelled(data.train_set.tensors if len(data.train_set.tensors) > 1 else None)
+            train: Any = data.train_set.tensors
+            check_labelled(train if len(train) > 1 else None)
 
     def _prepare(self, trainer: pl.Trainer, split: str) -> None:
         if self.split == split:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.check_data(data, trainer.lightning_module, split)
+        module: Any = trainer.lightning_module
+        self.check_data(data, module, split)
         reference = data.split(split).tensors[0]
         name = f"{data.name} {split} images"
         if trainer.is_global_zero:
@@ -169,10 +188,11 @@ class FidelityScores(pl.Callback):
             reference_name=name,
             isc_splits=self.isc_splits,
             batch_size=self.batch_size,
-            progress=_Progress(trainer),
+            progress=self._progress(trainer),
         )
         self.split = split
 
+    @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
@@ -183,22 +203,25 @@ class FidelityScores(pl.Callback):
         if not fitting:
             self._score_classes(trainer, module)
             return
-        assert self.last is not None
+        taken = self.taken
+        assert taken.last is not None
         if module.g_step >= module.steps:
             if number < self.num_fake:
-                interim = self.last
+                interim = taken.last
                 self._score(trainer, module, self.num_fake, "final_")
-                self.last, self.final = interim, self.last
+                taken.last, taken.final = interim, taken.last
             else:
-                self.final = self.last
+                taken.final = taken.last
             self._score_classes(trainer, module)
-        self._watch(trainer, self.last)
+        self._watch(trainer, taken.last)
 
+    @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._score(trainer, pl_module, self.num_fake)
-        self._score_classes(trainer, pl_module)
+        module: Any = pl_module
+        self._score(trainer, module, self.num_fake)
+        self._score_classes(trainer, module)
 
-    def _score(self, trainer: pl.Trainer, module: Any, number: int, prefix: str = "") -> None:
+    def _score(self, trainer: pl.Trainer, module: SampledModule, number: int, prefix: str = "") -> None:
         assert self.evaluator is not None
         kinds = {"ema": ("",), "raw": ("raw_",), "both": ("raw_", "")}[self.weights]
         for kind in kinds:
@@ -215,17 +238,17 @@ class FidelityScores(pl.Callback):
             # Every process has the same values; Lightning warns where it is not told so.
             sync = trainer.world_size > 1
             for k, value in values.items():
-                module.log(names[k], value, prog_bar=k == self.best and not prefix + kind, sync_dist=sync)
+                module.log(names[k], value, prog_bar=k == self.taken.best and not prefix + kind, sync_dist=sync)
             if trainer.is_global_zero:
                 if scores.protocol not in self.told:
                     print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
                     self.told.append(scores.protocol)
                 print(f"G step {module.g_step}{kind and ' raw'}: {scores.line()}", flush=True)
-            self.last = scores
+            self.taken.last = scores
         # Lightning takes "step" for the logs' axis: generator steps.
         module.log("step", float(module.g_step), sync_dist=trainer.world_size > 1)
 
-    def _score_classes(self, trainer: pl.Trainer, module: Any) -> None:
+    def _score_classes(self, trainer: pl.Trainer, module: SampledModule) -> None:
         if not self.intra_class:
             return
         assert self.evaluator is not None
@@ -237,7 +260,7 @@ class FidelityScores(pl.Callback):
             self._labels(module),
             *data.split(self.split).tensors,
             batch_size=self.batch_size,
-            progress=_Progress(trainer),
+            progress=self._progress(trainer),
         )
         mean = torch.tensor(list(fids.values()), dtype=torch.float64).mean()
         module.log("intra_fid", mean, sync_dist=trainer.world_size > 1)
@@ -249,8 +272,20 @@ class FidelityScores(pl.Callback):
                 flush=True,
             )
 
-    def _labels(self, module: Any) -> Tensor:
-        """The classes of the fakes: those that `sample` takes when it is given none."""
+    def _progress(self, trainer: pl.Trainer) -> Progress:
+        """Return what shows on the progress bar how far an evaluation is, and calls `between_batches`."""
+
+        def tell(done: int, total: int) -> None:
+            if self.between_batches is not None:
+                self.between_batches(trainer)
+            if isinstance(trainer.progress_bar_callback, StepProgressBar):
+                trainer.progress_bar_callback.show_scoring(done, total)
+
+        return tell
+
+    def _labels(self, module: SampledModule) -> Tensor:
+        """Return the classes of the fakes: those that `sample` takes when it is given none."""
+        assert module.num_classes is not None
         return torch.arange(self.num_fake) % module.num_classes
 
     def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
@@ -267,24 +302,9 @@ class FidelityScores(pl.Callback):
             trainer.should_stop = True
 
 
-class _Progress:
-    """Shows how far an evaluation is where the progress bar can, and lets a signal end it."""
-
-    def __init__(self, trainer: pl.Trainer) -> None:
-        self.trainer = trainer
-
-    def __call__(self, done: int, total: int) -> None:
-        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, Interruption):
-                callback.check(self.trainer)
-        show = getattr(self.trainer.progress_bar_callback, "show_scoring", None)
-        if show is not None:
-            show(done, total)
-
-
-def _check_finite(module: Any, ema: bool) -> None:
+def _check_finite(module: SampledModule, ema: bool) -> None:
     """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
-    network = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
+    network: Any = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
     for name, value in network.named_parameters():
         if not value.isfinite().all():
             raise BadInput(
@@ -293,5 +313,5 @@ def _check_finite(module: Any, ema: bool) -> None:
             )
 
 
-def _sampler(module: Any, ema: bool) -> Any:
+def _sampler(module: SampledModule, ema: bool) -> Callable[[int, int], Tensor]:
     return lambda first, count: module.sample(count, first=first, ema=ema)

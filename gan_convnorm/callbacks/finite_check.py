@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_convnorm.errors import NOT_FINITE, RunStopped
 
@@ -27,26 +28,29 @@ class FiniteCheck(pl.Callback):
         #: the first bad step of the losses, and of the weights
         self.bad_step: Tensor | None = None
 
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.bad_step = torch.zeros(2, dtype=torch.int64, device=pl_module.device)
 
+    @override
     @torch.no_grad()
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         module: Any = pl_module
+        named: Any = outputs  # losses by name
         assert self.bad_step is not None
         # A norm is NaN or infinite as soon as one entry is, and, rarely, when large finite entries overflow it.
         norms = torch._foreach_norm([p for p in module.parameters() if p.requires_grad])
-        losses = [loss.float() for loss in outputs.values()]
+        losses = [loss.float() for loss in named.values()]
         bad = torch.stack([~torch.stack(each).isfinite().all() for each in (losses, norms)])
         step, every = module.g_step, trainer.log_every_n_steps  # type: ignore[attr-defined]
         self.bad_step.copy_(torch.where(bad & (self.bad_step == 0), step, self.bad_step))
         evaluates = trainer.should_stop or step % trainer.val_check_interval == 0
         if module.device.type == "cpu" or evaluates or step % every == 0:
-            self._look(module, outputs)
+            self._look(pl_module, named)
 
-    def _look(self, module: Any, losses: dict[str, Tensor]) -> None:
+    def _look(self, module: pl.LightningModule, losses: dict[str, Tensor]) -> None:
         assert self.bad_step is not None
         of_losses, of_weights = self.bad_step.tolist()
         if not of_losses and not of_weights:

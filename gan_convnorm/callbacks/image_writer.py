@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.images.grid import save_grid, save_image
@@ -40,12 +41,13 @@ class ImageWriter(pl.Callback):
         self.images: list[Tensor] = []
         self.labels: list[Tensor] = []
 
+    @override
     def on_predict_batch_end(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
+        outputs: Tensor,
+        batch: dict[str, Any],
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
@@ -66,6 +68,7 @@ class ImageWriter(pl.Callback):
         if len(self.first) < GRID:
             self.first.extend(outputs[: GRID - len(self.first)])
 
+    @override
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.callbacks import Checkpoint
+from typing_extensions import override
 
 from gan_convnorm.callbacks.stop_signals import listen, reason
 from gan_convnorm.errors import RunStopped
@@ -46,6 +47,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         self.received: signal.Signals | None = None
         self.restore: Callable[[], None] = lambda: None
 
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # In place of Lightning's own handlers, which talk to the other processes from within the handler: in the middle
         # of another collective call that is a deadlock.
@@ -61,17 +63,20 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
             evaluation.run()
             trainer.training = True
 
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.restore()
 
+    @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.restore()
 
     def _receive(self, number: signal.Signals) -> None:
         self.received = number
 
+    @override
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         module: Any = pl_module
         if trainer.should_stop or module.g_step % trainer.val_check_interval == 0:
@@ -81,8 +86,9 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
             trainer.save_checkpoint(self.checkpoint)
             self._stop(trainer, received, f"saved at G step {module.g_step}")
 
+    @override
     def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
         if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
@@ -96,6 +102,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
             for count in (progress.total, progress.current):
                 count.started -= 1
 
+    @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         module: Any = pl_module
         received = self._agreed(trainer, 0)

@@ -7,14 +7,19 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import RichProgressBar
 from rich.progress import BarColumn
+from typing_extensions import override
 
 __all__ = ["StepProgressBar"]
 
 
 class StepProgressBar(RichProgressBar):
-    """Generator step of all steps, time left, losses and the last FID; evaluations add no bar of their own."""
+    """A bar with the generator step of all steps, time left, losses and the last FID.
+
+    Evaluations add no bar of their own.
+    """
 
     @property
+    @override
     def total_train_batches(self) -> int:
         # A batch is a generator step, and the stream of batches has no end.
         return self.trainer.lightning_module.steps  # type: ignore[return-value]
@@ -22,11 +27,13 @@ class StepProgressBar(RichProgressBar):
     def _get_train_description(self, current_epoch: int) -> str:
         return "G step"
 
+    @override
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
         metrics = super().get_metrics(trainer, pl_module)
         names = {"d_loss": "D", "g_loss": "G", "fid": "FID"}
         return {short: metrics[name] for name, short in names.items() if name in metrics}
 
+    @override
     def configure_columns(self, trainer: pl.Trainer) -> list[Any]:
         # Without a bar, one line holds everything on a terminal of 80 columns.
         return [column for column in super().configure_columns(trainer) if not isinstance(column, BarColumn)]
@@ -39,5 +46,6 @@ class StepProgressBar(RichProgressBar):
         self.progress.update(self.train_progress_bar_id, description=text)
         self.refresh()
 
-    def on_validation_batch_start(self, *args: Any, **kwargs: Any) -> None:
-        """No bar: an evaluation has one empty batch."""
+    @override
+    def on_validation_batch_start(self, *args: object, **kwargs: object) -> None:
+        """Show no bar: an evaluation has one empty batch."""

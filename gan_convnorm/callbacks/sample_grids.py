@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
+from typing_extensions import override
 
 from gan_convnorm.images.grid import picture_grid, save_image
 from gan_convnorm.run_folder import check_folder
@@ -28,6 +29,7 @@ class SampleGrids(pl.Callback):
         self.folder = folder
         self.count = count
 
+    @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
@@ -44,8 +46,8 @@ class SampleGrids(pl.Callback):
             _show(logger, picture, module.g_step)
 
 
-def _show(logger: Any, picture: Tensor, step: int) -> None:
-    """Where samples can be looked at beside the curves."""
+def _show(logger: Logger, picture: Tensor, step: int) -> None:
+    """Log samples where they can be looked at beside the curves."""
     if isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image("samples", picture, step)
     elif isinstance(logger, WandbLogger):

@@ -1,4 +1,4 @@
-"""How large the discriminator's layers are, step by step."""
+"""Operator norms and condition numbers of the discriminator's layers during training."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import nn
+from typing_extensions import override
 
-from gan_convnorm.callbacks.spectrum_figure import draw_spectra
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.operators import (
@@ -24,6 +24,7 @@ from gan_convnorm.operators import (
     recording,
     singular_values,
 )
+from gan_convnorm.report.spectrum_figure import draw_spectra
 
 __all__ = ["SpectrumLog"]
 
@@ -66,13 +67,16 @@ class SpectrumLog(pl.Callback):
         self.vectors: dict[str, torch.Tensor] = {}
         self.watching = contextlib.ExitStack()
 
+    @override
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history, "before": self.before, "vectors": self.vectors}
 
+    @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history, self.before = state_dict["history"], state_dict["before"]
         self.vectors = state_dict["vectors"]
 
+    @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network: Any = getattr(pl_module, "discriminator", None)
         if not isinstance(network, nn.Module):
@@ -90,7 +94,7 @@ class SpectrumLog(pl.Callback):
                 watched.forward(*inputs)
             self.layers = [replace(layer, module=network.get_submodule(layer.name.split("#")[0])) for layer in layers]
 
-        def after_it(*_: Any) -> None:
+        def after_it(*_: object) -> None:
             # No weight has been changed yet.
             self.watching.close()
             if not self.history:
@@ -100,11 +104,13 @@ class SpectrumLog(pl.Callback):
         self.watching.callback(network.register_forward_pre_hook(first_forward).remove)
         self.watching.callback(network.register_forward_hook(after_it).remove)
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+    @override
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
         module: Any = pl_module
         if self.layers and module.g_step % self.every == 0:
             self._measure(trainer, module.g_step)
 
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.watching.close()
         if not self.layers:
@@ -135,7 +141,7 @@ class SpectrumLog(pl.Callback):
             logger.log_metrics(metrics, step=step)
 
     def _spectra(self) -> dict[str, list[float]]:
-        """The circular singular values' quantiles, falling, of every layer of which they are known."""
+        """Return falling quantiles of the circular singular values by layer, omitting layers without known ones."""
         found = {}
         for layer in self.layers:
             with contextlib.suppress(BadInput):

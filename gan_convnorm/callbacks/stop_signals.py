@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 __all__ = ["listen", "reason", "stop_signals"]
 
@@ -56,7 +56,7 @@ def _stopping() -> list[signal.Signals]:
     return [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has two of them
 
 
-def _handle(number: int, frame: Any) -> None:
+def _handle(number: int, frame: object) -> None:
     signal.signal(number, signal.SIG_DFL)
     _receivers[-1](signal.Signals(number))
 
@@ -71,9 +71,8 @@ def stop_signals(
         tell: prints the line.
         then: says how it goes on after a signal; None for the usual.
 
-    Raises:
-        SystemExit: 128 and the signal's number, from wherever the main thread is: nothing but this passes through
-            every `except Exception` on the way.
+    SystemExit, with 128 and the signal's number as its status, is raised wherever the main thread is: it alone passes
+    through every `except Exception` on the way.
     """
 
     def receive(number: signal.Signals) -> None:
@@ -100,7 +99,7 @@ class _Output:
     A reader that is gone is told to the receiver, and the rest is dropped. A character that is missing is a "?".
     """
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
@@ -127,7 +126,7 @@ class _Output:
         if _receivers and hasattr(signal, "SIGPIPE"):
             _receivers[-1](signal.SIGPIPE)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from typing_extensions import override
 
 __all__ = ["TensorBoardCurves"]
 
 
 class TensorBoardCurves(TensorBoardLogger):
-    """Lightning's logger, writing to `folder`/tensorboard, which is gone again when a run ends before it has begun.
+    """Lightning's logger, writing to `folder`/tensorboard.
+
+    A run that ends before its first step leaves no such folder.
 
     Args:
         folder: the run's folder.
@@ -24,14 +27,16 @@ class TensorBoardCurves(TensorBoardLogger):
         self.empty = not Path(self.log_dir).exists()
 
     @rank_zero_only
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml has them."""
+    def log_hyperparams(self, *args: object, **kwargs: object) -> None:
+        """Write nothing: config.yaml has the hyperparameters."""
 
+    @override
     @rank_zero_only
-    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         self.empty = False
         super().log_metrics(metrics, step)
 
+    @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
         if not Path(self.log_dir).is_dir():

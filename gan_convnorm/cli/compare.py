@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_convnorm.compare.page import check_page, write_page
-from gan_convnorm.compare.runs import read_runs
 from gan_convnorm.errors import OneLineParser, one_line_errors
+from gan_convnorm.report.comparison import check_comparison, write_comparison
+from gan_convnorm.report.runs import read_runs
 
 
 def main(words: list[str] | None = None) -> None:
@@ -25,6 +25,6 @@ def main(words: list[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     with one_line_errors():
         out: Path = arguments.out
-        check_page(out, overwrite=arguments.overwrite)  # before minutes of drawing
-        write_page(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
+        check_comparison(out, overwrite=arguments.overwrite)  # before minutes of drawing
+        write_comparison(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
     print(out)

@@ -30,10 +30,11 @@ from gan_convnorm.cli.run_errors import is_first_process
 from gan_convnorm.cli.trainer_settings import check_gan_settings, has_processes
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import BETTER, EXTRACTORS
+from gan_convnorm.fidelity import EXTRACTORS
 from gan_convnorm.gan import GAN
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
+from gan_convnorm.score_table import SCORES
 from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
@@ -205,15 +206,18 @@ class Command(RunCommand):
         return f"{self.datamodule.name}-{norm}"
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
-        best = self._get(self.config, "scores").best
+        scoring: FidelityScores = self._get(self.config_init, "scores")
+        best = scoring.taken.best
+        interruption = Interruption(folder / LAST)
+        scoring.between_batches = interruption.check
         return [
             *([] if self._get(self.config, "trainer").enable_progress_bar is False else [StepProgressBar()]),
             FiniteCheck(),
             SampleGrids(folder / "samples"),
-            *self._checkpoints(folder, best, BETTER[best], save_on_train_epoch_end=False),
-            Interruption(folder / LAST),
+            *self._checkpoints(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
+            interruption,
             *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
-            RunReport(folder, self._config_text(), self._settings()),
+            RunReport(folder, self._config_text(), self._settings(), scoring.taken),
         ]
 
     def predict(self, **kwargs: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.files.trust import TRUST_HELP, parse_trust
+from gan_convnorm.progress import Progress
 
 #: entries of the file that --json writes
 KEYS = {"values", "protocol", "ranks"}
@@ -73,7 +74,6 @@ def _run(arguments: argparse.Namespace) -> None:
     several = _several_processes()
     import torch
     import torch.distributed as dist
-    from tqdm import tqdm
 
     from gan_convnorm.fidelity.evaluate import evaluate
 
@@ -83,16 +83,9 @@ def _run(arguments: argparse.Namespace) -> None:
             options["device"] = f"cuda:{os.environ['LOCAL_RANK']}"
     first = not several or dist.get_rank() == 0
     try:
-        with tqdm(unit="image", leave=False, disable=None if first else True) as bar:
-
-            def progress(done: int, total: int) -> None:
-                if done < bar.n:
-                    bar.reset(total)
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with Progress("scoring", "images") as progress:
             fakes, real = (_source(options.pop(name), options["device"], trust) for name in ("fakes", "real"))
-            scores = evaluate(fakes, real, progress=progress, **options)
+            scores = evaluate(fakes, real, progress=progress.update, **options)
     finally:
         if several:
             dist.destroy_process_group()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
+from gan_convnorm.progress import Progress
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, write_report
 from gan_convnorm.study.results import Result
@@ -177,17 +178,18 @@ def _has_data(config: dict[str, Any]) -> bool:
 
 
 class _Display:
-    """One bar for all runs, and a line for each that ends."""
+    """One bar for all runs, and a line for each that ends; on standard output, as other programs may read the lines."""
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.bar: Any = None
+        self.done = 0
+        self.bar: Progress | None = None
         self.lock = threading.Lock()
 
     def start(self, done: int) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=self.total, initial=done, unit="run", disable=None)
+        self.done = done
+        self.bar = Progress("study", "runs", self.total, sys.stdout).__enter__()
+        self.bar.update(done)
         self.tell(f"{done} of {self.total} runs are done")
 
     def finished(self, result: Result) -> None:
@@ -195,15 +197,18 @@ class _Display:
         seconds = f", {result.seconds:.0f} s" if result.seconds is not None else ""
         rate = f"n_dis {result.n_dis}, learning rate {result.learning_rate:g}"
         with self.lock:
-            self.bar.update()
+            self.done += 1
+            if self.bar is not None:
+                self.bar.update(self.done)
             self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {fid}{seconds}")
 
     def tell(self, line: str) -> None:
-        from tqdm import tqdm
-
-        tqdm.write(line)
-        sys.stdout.flush()
+        if self.bar is None:
+            print(line, flush=True)
+        else:
+            self.bar.print(line)
 
     def close(self) -> None:
         if self.bar is not None:
-            self.bar.close()
+            self.bar.__exit__(None, None, None)
+            self.bar = None

@@ -17,7 +17,6 @@ import numpy as np
 import PIL
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from gan_convnorm.data.pictures import Form, Pictures
 from gan_convnorm.errors import BadInput
@@ -25,6 +24,7 @@ from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.cache_folder import cache_folder
 from gan_convnorm.files.names import listed
 from gan_convnorm.images.decoding import BadImage
+from gan_convnorm.progress import Progress
 
 __all__ = ["Decoded", "decode_once"]
 
@@ -157,7 +157,7 @@ def _write(path: Path, pictures: Pictures, form: Form) -> None:
         with (
             atomic_write(path) as part,
             part.open("wb") as file,
-            tqdm(total=len(pictures), desc=f"decoding {pictures.name}", unit=" images", disable=None) as bar,
+            Progress(f"decoding {pictures.name}", "images", len(pictures)) as progress,
         ):
             starts = range(0, len(pictures), BLOCK)
             for start, results in zip(starts, executor.map(block, starts), strict=True):
@@ -170,7 +170,7 @@ def _write(path: Path, pictures: Pictures, form: Form) -> None:
                     content.update(pixels)
                     kept.append(index)
                     notes.update(result[1])
-                bar.update(len(results))
+                progress.update(start + len(results))
         about = {"of": path.name, "time": path.stat().st_mtime_ns, "sha256": content.hexdigest()}
         about |= {"list": _list_hash(kept, bad, notes), "kept": kept, "bad": bad, "notes": notes}
         with atomic_write(path.with_suffix(".json")) as part:

@@ -10,12 +10,11 @@ from gan_convnorm.fidelity.extractors import (
 )
 from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
 from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
-from gan_convnorm.fidelity.metrics import BETTER, METRICS, parse_metrics
+from gan_convnorm.fidelity.metrics import METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
 
 __all__ = [
-    "BETTER",
     "EXTRACTORS",
     "METRICS",
     "PROTOCOLS",

@@ -29,6 +29,7 @@ from gan_convnorm.fidelity.metrics import (
     statistics,
 )
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.score_table import protocol_in_words, titles, write_score
 
 __all__ = ["Evaluator", "Scores", "check_num_fake", "check_numbers", "evaluate"]
 
@@ -52,29 +53,11 @@ class Scores:
 
     def line(self) -> str:
         """Every value, on one line."""
-        v = self.values
-        parts = []
-        if "fid" in v:
-            parts.append(f"FID {v['fid']:.2f}")
-        if "isc" in v:
-            parts.append(f"IS {v['isc']:.2f} +- {v['isc_std']:.2f}")
-        if "kid" in v:
-            parts.append(f"KID {v['kid']:.2e} +- {v['kid_std']:.0e}")
-        if "precision" in v:
-            parts.append(f"precision {v['precision']:.3f}  recall {v['recall']:.3f}")
-        return "  ".join(parts)
+        return "  ".join(f"{title} {write_score(self.values, name)}" for name, title in titles(self.values).items())
 
     def meaning(self) -> str:
         """The protocol, on one line."""
-        p = self.protocol
-        parts = [f"{p['n_fake']} {p['fake']}"]
-        parts[0] += f" against {p['n_real']} {p['reference']}" if "reference" in p else ""
-        parts.append(f"{p['extractor']} features")
-        if "isc_splits" in p:
-            parts.append(f"IS over {p['isc_splits']} splits")
-        if "kid_subsets" in p:
-            parts.append(f"KID over {p['kid_subsets']} subsets of {p['kid_subset_size']}")
-        return "; ".join(parts)
+        return protocol_in_words(self.protocol)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

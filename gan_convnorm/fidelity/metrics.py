@@ -15,7 +15,6 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, k
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 __all__ = [
-    "BETTER",
     "METRICS",
     "SEED",
     "effective_rank",
@@ -31,8 +30,6 @@ from gan_convnorm.errors import BadInput
 
 #: what can be asked for; "prc" gives precision and recall
 METRICS = ("isc", "fid", "kid", "prc")
-#: which of two values is the better one
-BETTER = {"isc": "max", "fid": "min", "kid": "min", "precision": "max", "recall": "max"}
 #: torch-fidelity's default, for the order of the Inception Score's splits and KID's subsets
 SEED = 2020
 ROWS = 4096

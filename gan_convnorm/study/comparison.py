@@ -44,7 +44,7 @@ Cell = tuple[str, int, float]
 
 
 def cells(results: Iterable[Result]) -> dict[Cell, list[Result]]:
-    """Runs that differ in nothing but the seed, by norm, n_dis and learning rate."""
+    """Return runs that differ only in their seed, by norm, n_dis and learning rate."""
     found: dict[Cell, list[Result]] = {}
     for result in results:
         found.setdefault((result.norm, result.n_dis, result.learning_rate), []).append(result)
@@ -52,7 +52,11 @@ def cells(results: Iterable[Result]) -> dict[Cell, list[Result]]:
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """Of the values that are numbers; None where there is none."""
+    """Return the `Spread` of the finite values; None without any.
+
+    >>> spread([2.0, 4.0, math.nan])
+    Spread(mean=3.0, deviation=1.4142135623730951, n=2)
+    """
     numbers = [value for value in values if math.isfinite(value)]
     if not numbers:
         return None
@@ -61,12 +65,15 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def against(runs: Sequence[Result], baseline: Sequence[Result], score: str) -> Difference | None:
-    """Of the final scores, paired by seed; None where fewer than two seeds have both.
+    """Return the difference of final scores, paired by seed.
 
     Args:
         runs: of one setting.
         baseline: of the other.
-        score: such as fid.
+        score: its name, such as fid.
+
+    Returns:
+        Mean and interval of `runs` minus `baseline`; None if fewer than two seeds have both.
     """
     theirs = {run.seed: run.final[score] for run in baseline if score in run.final}
     pairs = [run.final[score] - theirs[run.seed] for run in runs if score in run.final and run.seed in theirs]

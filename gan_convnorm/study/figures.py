@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from gan_convnorm.compare.figures import SCORES
+import numpy as np
+
+from gan_convnorm.report.drawing import Colour, colours, encode
+from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import cells
 from gan_convnorm.study.results import NORM_COLUMN, Result
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
 
 __all__ = ["draw_layer_norms", "draw_scores", "draw_sensitivity", "layers"]
 
@@ -18,37 +26,39 @@ AXES = {"step": "G step", "cpu_seconds": "CPU seconds", "seconds": "seconds"}
 
 
 def draw_scores(results: Sequence[Result], axis: str) -> bytes | None:
-    """Mean scores against `axis`, shaded one standard deviation over seeds; PNG, None where nothing is to be drawn.
+    """Draw mean scores against `axis`, shaded one standard deviation over seeds.
 
     Args:
         results: of one grid.
-        axis: step, cpu_seconds or seconds; of the two times the mean over seeds.
+        axis: step, cpu_seconds or seconds; for the two times, the mean over seeds.
+
+    Returns:
+        PNG; None if there is nothing to draw.
     """
-    names = [name for name in SCORES if any(name in row for result in results for row in result.rows)]
-    return _curves(results, {name: SCORES[name] for name in names}, axis, columns=3)
+    return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=3)
 
 
 def draw_layer_norms(results: Sequence[Result]) -> bytes | None:
-    """Operator norms of the discriminator's layers against the step; PNG, None where no run has measured them."""
+    """Return operator norms of the discriminator's layers against the step, as PNG; None if no run measured them."""
     return _curves(results, layers(results), "step", columns=4, height=2.0)
 
 
 def layers(results: Sequence[Result]) -> dict[str, str]:
-    """Columns with a layer's operator norm, and the layers' names."""
+    """Return the layers' names by their column of operator norms."""
     found = (key for result in results for row in result.rows for key in row if key.startswith(NORM_COLUMN[0]))
     return {key: key.removeprefix(NORM_COLUMN[0]).removesuffix(NORM_COLUMN[1]) for key in dict.fromkeys(found)}
 
 
 def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
-    """Final FID against the learning rate, a panel for each n_dis; hollow where runs diverged; PNG or None."""
+    """Return final FID against the learning rate, a panel for each n_dis, hollow where runs diverged: PNG or None."""
     groups = cells(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
     if len({rate for _, _, rate in groups}) < 2:
         return None
     figure, panels = _panels(len(steps), columns=3, height=3.2)
-    colours = _colours(results)
+    colour_of = _colours(results)
     for axes, n_dis in zip(panels, steps, strict=True):
-        for norm, colour in colours.items():
+        for norm, colour in colour_of.items():
             points = sorted((rate, runs) for (name, n, rate), runs in groups.items() if (name, n) == (norm, n_dis))
             drawn = [(rate, [r.final["fid"] for r in runs if "fid" in r.final], runs) for rate, runs in points]
             means = [(rate, statistics.mean(fids), any(r.diverged for r in runs)) for rate, fids, runs in drawn if fids]
@@ -62,7 +72,7 @@ def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
     for axes in panels:
         axes.set_ylim(min(limits), max(limits))
     _key(figure, panels)
-    return _png(figure)
+    return encode(figure, dpi=110)
 
 
 def _curves(
@@ -71,9 +81,9 @@ def _curves(
     if not columns_of or not any(axis in row for result in results for row in result.rows):
         return None
     figure, panels = _panels(len(columns_of), columns=columns, height=height)
-    colours = _colours(results)
+    colour_of = _colours(results)
     for axes, (column, title) in zip(panels, columns_of.items(), strict=True):
-        for norm, colour in colours.items():
+        for norm, colour in colour_of.items():
             runs = [result for result in results if result.norm == norm]
             x, means, deviations = _mean_curve(runs, column, axis)
             if not x:
@@ -82,14 +92,14 @@ def _curves(
             low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
-        if column in ("fid", "kid") or column.startswith(NORM_COLUMN[0]):
+        if (column in SCORES and SCORES[column].better == "min") or column.startswith(NORM_COLUMN[0]):
             _log_where_wide(axes)
     _key(figure, panels)
-    return _png(figure)
+    return encode(figure, dpi=110)
 
 
 def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[float], list[float], list[float]]:
-    """Over the steps that any run has: mean of `axis`, and mean and deviation of the column, over the runs that do."""
+    """Return the mean of `axis`, and mean and deviation of the column, at every step that some run has."""
     steps = sorted({row["step"] for run in runs for row in run.rows if column in row and axis in row})
     x, means, deviations = [], [], []
     for step in steps:
@@ -102,30 +112,28 @@ def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[fl
     return x, means, deviations
 
 
-def _log_where_wide(axes: Any) -> None:
-    values = [y for line in axes.get_lines() for y in line.get_ydata()]
+def _log_where_wide(axes: Axes) -> None:
+    values = [float(y) for line in axes.get_lines() for y in np.asarray(line.get_ydata())]
     if values and min(values) > 0 and max(values) > 10 * min(values):
         _log(axes.yaxis)
 
 
-def _log(axis: Any) -> None:
-    """A logarithmic axis with ticks that can be read, also within a decade."""
+def _log(axis: Axis) -> None:
+    """Make an axis logarithmic, with ticks that can be read also within a decade."""
     from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def _colours(results: Sequence[Result]) -> dict[str, Any]:
-    from matplotlib import colormaps
-
-    table = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return {norm: table[i % len(table)] for i, norm in enumerate(dict.fromkeys(result.norm for result in results))}
+def _colours(results: Sequence[Result]) -> dict[str, Colour]:
+    norms = list(dict.fromkeys(result.norm for result in results))
+    return dict(zip(norms, colours(len(norms)), strict=True))
 
 
-def _panels(count: int, *, columns: int, height: float) -> tuple[Any, list[Any]]:
+def _panels(count: int, *, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     from matplotlib.figure import Figure
 
     columns = min(columns, count)
@@ -138,14 +146,8 @@ def _panels(count: int, *, columns: int, height: float) -> tuple[Any, list[Any]]
     return figure, panels
 
 
-def _key(figure: Any, panels: Sequence[Any]) -> None:
-    handles: dict[str, Any] = {}
+def _key(figure: Figure, panels: Sequence[Axes]) -> None:
+    handles: dict[str, Artist] = {}
     for axes in panels:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()

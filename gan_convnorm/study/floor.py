@@ -1,7 +1,7 @@
-"""What real images score: python -m gan_convnorm.study.floor RUN [CLASS ...] prints it as JSON.
+"""The scores of real images: python -m gan_convnorm.study.floor RUN [CLASS ...] prints them as JSON.
 
-The floor under every FID of a study, by the extractor, the reference and the metrics of one of its runs: the other
-split's images, as if they were fakes.
+They are the floor under every FID of a study. The other split's images are scored as if they were fakes, with the
+extractor, the reference and the metrics of one of the study's runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.data import DATA
+from gan_convnorm.data import DATA, ImageData
 from gan_convnorm.errors import BadInput, one_line_errors
 from gan_convnorm.fidelity import Evaluator, create_extractor, parse_metrics, protocol_named
 from gan_convnorm.files.plain_values import check_arguments
@@ -43,15 +43,16 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
         names = {name: scoring[name] for name in ("protocol", "extractor", "extractor_weights", "isc_splits")}
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"the run's configuration lacks the data or how they are scored ({error})") from error
-    data: Any = data_class(**check_arguments(data_class, arguments, "the arguments of the run's data"))
+    data = data_class(**check_arguments(data_class, arguments, "the arguments of the run's data"))
     data.prepare_data()
     data.setup("validate")
     reference = protocol_named(names["protocol"]).split
     other = "train" if reference == "test" else "test"
+    train: Any = data.train_set.tensors
     extractor = create_extractor(
         names["extractor"],
         metrics=metrics,
-        labelled=data.train_set.tensors if len(data.train_set.tensors) > 1 else None,
+        labelled=train if len(train) > 1 else None,
         weights=names["extractor_weights"],
     )
     real = data.split(reference).tensors[0]
@@ -66,10 +67,10 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
     return {"values": evaluator(images).values, "n": len(images), "split": other, "reference": reference}
 
 
-def _data_class(path: str, trust: Sequence[str]) -> Any:
+def _data_class(path: str, trust: Sequence[str]) -> type[ImageData]:
     module, _, name = path.rpartition(".")
     if path in trust or module == "gan_convnorm.data" or module.startswith("gan_convnorm.data."):
-        found = getattr(import_module(module), name, None)
+        found: type[ImageData] = getattr(import_module(module), name, None)  # type: ignore[assignment]
         if path in trust or found in DATA.values():
             return found
     raise BadInput(f"the run's data are {path[:80]!r}, code that neither this package has nor the study names")

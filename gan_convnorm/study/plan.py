@@ -1,4 +1,4 @@
-"""What a study runs: a file with the norms, the grids, and the configuration that all runs share."""
+"""A study's plan: the norms, the grids, and the configuration that all runs share."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Point:
 
     @property
     def label(self) -> str:
-        """For a person: what sets it apart."""
+        """The values that set it apart, for a person."""
         parts = [self.grid, self.norm, f"seed {self.seed}"]
         parts += [f"n_dis {self.n_dis}"] if self.n_dis is not None else []
         parts += [f"learning rate {self.learning_rate:g}"] if self.learning_rate is not None else []
@@ -62,12 +62,13 @@ class Point:
 
     @property
     def name(self) -> str:
-        """For a folder. A changed configuration is another run, so its digest is part of it."""
+        """The name of its folder. The configuration's digest is part of it: a changed configuration is another run."""
         words = "".join(c if c.isalnum() or c in ".-" else "-" for c in self.label.replace(", ", "-").replace(" ", ""))
         return f"{words}-{self.digest}"
 
     @property
     def digest(self) -> str:
+        """Eight hexadecimal digits of a hash of the configuration."""
         return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -83,6 +84,10 @@ class Plan:
         baseline: the norm with which the others are compared.
         config: configuration that all runs share.
         smoke: configuration laid over all runs of a smoke run, which has the first and the last level of each factor.
+
+    >>> plan = Plan("example", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
+    >>> plan.count(), [point.label for point in plan.points()][:2]
+    (4, ['main, none, seed 0', 'main, spectral, seed 0'])
     """
 
     name: str
@@ -114,7 +119,7 @@ class Plan:
         return found
 
     def for_smoke(self) -> Plan:
-        """The same study with the first and the last level of each factor and the configuration of a smoke run."""
+        """Return the study with the first and the last level of each factor and the configuration of a smoke run."""
 
         def ends(values: list[Any]) -> list[Any]:
             return list(dict.fromkeys([values[0], values[-1]]))
@@ -134,7 +139,7 @@ class Plan:
 
 
 def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
-    """Nested mappings laid over one another; of two values that are no mappings the upper one.
+    """Return nested mappings laid over one another, the upper one's values winning.
 
     Options of a norm belong together: those of another norm must not shine through.
     """

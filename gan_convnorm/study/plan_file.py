@@ -24,11 +24,18 @@ MOST_RUNS = 50_000
 
 
 def read_plan(path: Path) -> Plan:
-    """Read a study's file.
+    r"""Return the plan in a study's file.
 
     Raises:
         BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a name that can name no
             folder, a grid or baseline that names no norm of the plan, an empty axis, or too many runs.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plan.yaml"
+    ...     _ = path.write_text("name: small\nbaseline: none\nnorms: {none: {}}\ngrids: {main: {seed: [0, 1]}}")
+    ...     read_plan(path).count()
+    2
     """
     expected = "a YAML file such as configs/studies/digits_norms.yaml"
     if not path.exists():
@@ -67,20 +74,20 @@ def _plan(content: dict[str, Any]) -> Plan:
     return plan
 
 
-def _grids(value: Any) -> dict[Any, Any]:
+def _grids(value: object) -> dict[Any, Any]:
     grids = _mapping("grids", value)
     if not grids:
         raise BadInput("there is no grid; expected grids with a list of seeds each")
     return grids
 
 
-def _grid(name: str, value: Any, norms: dict[str, Any]) -> Grid:
+def _grid(name: str, value: object, norms: dict[str, Any]) -> Grid:
     where = f"grid {name}"
     axes = _mapping(where, value)
     _check_keys(where, axes, {field.name for field in fields(Grid)}, ())
 
-    def known(norm: Any) -> str:
-        if norm not in list(norms):  # which may be unhashable
+    def known(norm: object) -> str:
+        if not isinstance(norm, str) or norm not in norms:
             raise BadInput(f"{norm!r:.60}, which is none of the norms: {', '.join(norms)}")
         return norm
 
@@ -91,7 +98,7 @@ def _grid(name: str, value: Any, norms: dict[str, Any]) -> Grid:
     return Grid(**found, config=_mapping(f"{where}'s config", axes.get("config", {})))
 
 
-def _axis(where: str, name: str, values: Any, read: Callable[[Any], Any]) -> list[Any]:
+def _axis(where: str, name: str, values: object, read: Callable[[object], Any]) -> list[Any]:
     if not isinstance(values, list):
         raise BadInput(f"{where} has {name} {values!r:.60}; expected a list, such as [{values!r:.60}]")
     try:
@@ -103,29 +110,30 @@ def _axis(where: str, name: str, values: Any, read: Callable[[Any], Any]) -> lis
     return found
 
 
-def _seed(value: Any) -> int:
+def _seed(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32:
         raise BadInput(f"{value!r:.60}; expected whole numbers from 0 to {2**32 - 1}")
     return value
 
 
-def _n_dis(value: Any) -> int:
+def _n_dis(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise BadInput(f"{value!r:.60}; expected whole numbers of 1 or more")
     return value
 
 
-def _rate(value: Any) -> float:
+def _rate(value: object) -> float:
     try:
-        rate = math.nan if isinstance(value, bool) else float(value)  # YAML reads 1e-3 as text
-    except (TypeError, ValueError, OverflowError):
+        # YAML reads 1e-3 as text.
+        rate = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
         rate = math.nan
     if not 0 < rate < math.inf:
         raise BadInput(f"{value!r:.60}; expected numbers above 0")
     return rate
 
 
-def _mapping(what: str, value: Any) -> dict[Any, Any]:
+def _mapping(what: str, value: object) -> dict[Any, Any]:
     if not isinstance(value, dict):
         raise BadInput(f"{what} is {value!r:.60}; expected a mapping")
     return value
@@ -140,7 +148,7 @@ def _check_keys(where: str, content: dict[Any, Any], known: set[str], needed: tu
             raise BadInput(f"{where} has no {key}; expected one")
 
 
-def _name(what: str, value: Any) -> str:
+def _name(what: str, value: object) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value) or len(value.encode()) > LONGEST_NAME:
         raise BadInput(
             f"{what} is {value!r:.80}; expected letters, digits, spaces and .,+=-_ that can name a folder, at most "
@@ -149,7 +157,7 @@ def _name(what: str, value: Any) -> str:
     return value
 
 
-def _norm_name(value: Any) -> None:
+def _norm_name(value: object) -> None:
     if not isinstance(value, str) or not value or not value.isprintable() or "|" in value:
         raise BadInput(f"a norm's name is {value!r:.80}; expected printable text without |")
     if len(value.encode()) > LONGEST_NAME:

@@ -171,7 +171,7 @@ class Queue:
         if self.stopping.is_set() or not self._trials((TrialState.WAITING,)):
             study.stop()
 
-    def _stop(self, number: int, frame: Any) -> None:
+    def _stop(self, number: int, frame: object) -> None:
         self.stopping.set()
         for process in list(self.processes):
             process.terminate()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.compare.figures import SCORES
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
+from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
+from gan_convnorm.report.page import generator_tag, render_page
+from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import CONFIDENCE, Spread, against, cells, spread
 from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
 from gan_convnorm.study.plan import Plan
@@ -22,35 +21,7 @@ __all__ = ["check_report", "write_report"]
 
 TABLE, REPORT, PAGE = "runs.csv", "report.md", "report.html"
 #: by which a page of a study is known again
-GENERATOR = '<meta name="generator" content="gan_convnorm.study">'
-
-FORMS = {"fid": ".2f", "isc": ".2f", "kid": ".2e", "precision": ".3f", "recall": ".3f"}
-STYLE = """body { font: 15px/1.45 system-ui, sans-serif; color: #222; background: #fff; max-width: 1200px;
-margin: 2em auto; padding: 0 1em; } h2 { margin-top: 2em; border-bottom: 1px solid #ddd; } img { max-width: 100%; }
-table { border-collapse: collapse; } th, td { padding: .25em .9em .25em 0; text-align: left; white-space: nowrap; }
-tr + tr td { border-top: 1px solid #eee; } .wide { overflow-x: auto; }"""
-
-
-@dataclass(frozen=True)
-class Heading:
-    text: str
-    level: int
-
-
-@dataclass(frozen=True)
-class Table:
-    head: list[str]
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Picture:
-    name: str
-    title: str
-    data: bytes
-
-
-Block = str | Heading | Table | Picture
+GENERATOR = "gan_convnorm.study"
 
 
 def write_report(
@@ -79,9 +50,11 @@ def write_report(
         BadInput: one cannot be written, or is another command's.
     """
     blocks = list(_blocks(plan, results, floor, failed))
-    files = {folder / REPORT: _markdown(blocks).encode("utf-8", "backslashreplace")}  # first: it names the pictures
-    files[folder / PAGE] = _html(plan.name, blocks).encode("utf-8", "backslashreplace")
-    files |= {folder / block.name: block.data for block in blocks if isinstance(block, Picture)}
+    title = f"Study {plan.name}"
+    text, page = _markdown(title, blocks), render_page(title, blocks, GENERATOR)
+    files = {folder / REPORT: text.encode("utf-8", "backslashreplace")}  # first: it names the pictures
+    files[folder / PAGE] = page.encode("utf-8", "backslashreplace")
+    files |= {folder / block.file: block.data for block in blocks if isinstance(block, Picture)}
     check_report(folder, overwrite=overwrite)
     for path in files:
         check_replaceable(path, _is_report, overwrite)
@@ -96,11 +69,7 @@ def write_report(
 
 
 def check_report(folder: Path, *, overwrite: bool = False) -> None:
-    """Refuse a folder whose files of a report's names are no report's.
-
-    Raises:
-        BadInput: there is such a file.
-    """
+    """Raise BadInput for a folder in which a file with a report's name is no report's."""
     for name in (TABLE, REPORT, PAGE):
         check_replaceable(folder / name, _is_report, overwrite)
 
@@ -113,7 +82,7 @@ def _is_report(path: Path) -> bool:
     if path == report:
         return _start(path).startswith("# Study ")
     if path.name == PAGE:
-        return GENERATOR in _start(path) or _is_report(report)
+        return generator_tag(GENERATOR) in _start(path) or _is_report(report)
     return _is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8")
 
 
@@ -125,14 +94,12 @@ def _start(path: Path) -> str:
 def _blocks(
     plan: Plan, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
 ) -> Iterator[Block]:
-    yield Heading(f"Study {plan.name}", 1)
     total = plan.count()
-    yield f"{len(results)} of {total} runs. {_made(results)}"
+    yield Paragraph(f"{len(results)} of {total} runs. {_made(results)}")
     if failed:
-        yield f"Not there, because the worker died twice: {'; '.join(failed)}."
-    stopped = [result for result in results if result.outcome == "stopped"]
-    for run in stopped:
-        yield (
+        yield Paragraph(f"Not there, because the worker died twice: {'; '.join(failed)}.")
+    for run in (result for result in results if result.outcome == "stopped"):
+        yield Paragraph(
             f"Stopped: {run.grid}, {run.norm}, seed {run.seed}, n_dis {run.n_dis}, learning rate "
             f"{run.learning_rate:g}: {run.reason}"
         )
@@ -140,7 +107,7 @@ def _blocks(
     for name in plan.grids:
         runs = [result for result in results if result.grid == name]
         if runs:
-            yield Heading(f"Grid {name}", 2)
+            yield Heading(f"Grid {name}")
             yield from _grid(plan, name, runs)
 
 
@@ -159,20 +126,20 @@ def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Itera
         for p in (result.protocol for result in results)
         if p
     }
-    yield f"Final scores: {'; '.join(sorted(found)) or 'none yet'}. Of the last weights, not of the best."
+    yield Paragraph(f"Final scores: {'; '.join(sorted(found)) or 'none yet'}. Of the last weights, not of the best.")
     if floor is not None:
         values = floor["values"]
-        scores = ", ".join(f"{title} {values[name]:{FORMS[name]}}" for name, title in SCORES.items() if name in values)
-        yield f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}."
+        scores = ", ".join(f"{title} {values[name]:{SCORES[name].form}}" for name, title in titles(values).items())
+        yield Paragraph(f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}.")
 
 
 def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
     groups = cells(runs)
-    names = [score for score in SCORES if any(score in run.final for run in runs)]
+    shown = titles(*(run.final for run in runs))
     varied = len({(n_dis, rate) for _, n_dis, rate in groups}) > 1
     head = ["norm", *(["n_dis", "learning rate"] if varied else []), "n", "G steps", "seconds", "CPU seconds"]
-    head += [SCORES[score] for score in names]
-    head += [f"FID minus {plan.baseline}'s ({CONFIDENCE:.0%} interval)"] if "fid" in names else []
+    head += shown.values()
+    head += [f"FID minus {plan.baseline}'s ({CONFIDENCE:.0%} interval)"] if "fid" in shown else []
     rows = []
     for (norm, n_dis, rate), found in groups.items():
         row = [norm, *([str(n_dis), f"{rate:g}"] if varied else []), str(len(found))]
@@ -181,8 +148,8 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
             _cell(spread([getattr(run, clock) or math.nan for run in found]), ".0f")
             for clock in ("seconds", "cpu_seconds")
         ]
-        row += [_cell(spread([run.final.get(score, math.nan) for run in found]), FORMS[score]) for score in names]
-        if "fid" in names:
+        row += [_cell(spread([run.final.get(score, math.nan) for run in found]), SCORES[score].form) for score in shown]
+        if "fid" in shown:
             other = groups.get((plan.baseline, n_dis, rate), [])
             difference = None if norm == plan.baseline else against(found, other, "fid")
             row.append(
@@ -191,8 +158,8 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
                 else "-"
             )
         rows.append(row)
-    yield Table(head, rows)
-    yield (
+    yield Table(head, rows, first_number=1)
+    yield Paragraph(
         "Mean +- standard deviation over the seeds that have a score. The interval is a percentile bootstrap over the "
         "seeds, paired; of 5 seeds such an interval is too short (it holds the mean in about 83% of cases)."
     )
@@ -208,7 +175,7 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
         drawings.append(("layer_norms", "Operator norms of the discriminator's layers", draw_layer_norms(runs)))
     for kind, title, data in drawings:
         if data is not None:
-            yield Picture(f"{name}_{kind}.png", title, data)
+            yield Picture(data, title, caption=f"{title}:", file=f"{name}_{kind}.png")
 
 
 def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
@@ -216,7 +183,7 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
     for run in runs:
         by_norm.setdefault(run.norm, []).append(run.diverged)
     shares = ", ".join(f"{norm} {sum(found)} of {len(found)}" for norm, found in by_norm.items())
-    yield (
+    yield Paragraph(
         f"Diverged (losses or weights that are no numbers, or a last FID at least {DIVERGED:g} times the run's best): "
         f"{shares}."
     )
@@ -228,38 +195,16 @@ def _cell(found: Spread | None, form: str) -> str:
     return f"{found.mean:{form}}" + ("" if math.isnan(found.deviation) else f" +- {found.deviation:{form}}")
 
 
-def _markdown(blocks: Sequence[Block]) -> str:
-    parts = []
+def _markdown(title: str, blocks: Sequence[Block]) -> str:
+    parts = [f"# {title}"]
     for block in blocks:
         if isinstance(block, Heading):
             parts.append(f"{'#' * block.level} {block.text}")
         elif isinstance(block, Table):
             lines = [block.head, ["---"] * len(block.head), *block.rows]
-            parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+            parts.append("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines))
         elif isinstance(block, Picture):
-            parts.append(f"{block.title}:\n\n![{block.title}]({block.name})")
-        else:
-            parts.append(block)
+            parts.append(f"{block.caption}\n\n![{block.title}]({block.file})")
+        elif isinstance(block, Paragraph):
+            parts.append(block.text)
     return "\n\n".join(parts) + "\n"
-
-
-def _html(title: str, blocks: Sequence[Block]) -> str:
-    parts = []
-    for block in blocks:
-        if isinstance(block, Heading):
-            parts.append(f"<h{block.level}>{html.escape(block.text)}</h{block.level}>")
-        elif isinstance(block, Table):
-            head = "".join(f"<th>{html.escape(cell)}</th>" for cell in block.head)
-            rows = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in block.rows)
-            body = "".join(f"<tr>{row}</tr>" for row in rows)
-            parts.append(f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>')
-        elif isinstance(block, Picture):
-            address = "data:image/png;base64," + base64.b64encode(block.data).decode()
-            parts.append(f'<p>{html.escape(block.title)}:</p><img src="{address}" alt="{html.escape(block.title)}">')
-        else:
-            parts.append(f"<p>{html.escape(block)}</p>")
-    body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{GENERATOR}<title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
-    )

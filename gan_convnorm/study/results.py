@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.compare.figures import SCORES
-from gan_convnorm.compare.runs import Run, read_runs
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.report.runs import Run, read_runs
+from gan_convnorm.score_table import SCORE_COLUMNS
 from gan_convnorm.study.plan import Point
 
 __all__ = ["FIRST_COLUMNS", "NORM_COLUMN", "Result", "read_result", "stored_result", "table", "write_table"]
@@ -69,33 +69,32 @@ class Result:
 
     @property
     def diverged(self) -> bool:
-        """It was stopped, or its last FID is `DIVERGED` times its best or more."""
+        """True if it was stopped, or its last FID is `DIVERGED` times its best or more."""
         fids = [row["fid"] for row in self.rows if "fid" in row]
         return self.outcome != "finished" or (bool(fids) and not fids[-1] < DIVERGED * min(fids))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as a study's storage holds them."""
         return asdict(self)
 
 
 def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
-    """Return what a run's folder holds.
+    """Return the results in a run's folder.
+
+    A folder that is no run's, or a damaged one, raises BadInput.
 
     Args:
         point: of the study.
         folder: the run's.
         host: name of the machine.
         reason: why it was stopped, for one that was.
-
-    Raises:
-        BadInput: it is no folder of a run, or a damaged one.
     """
     run = read_runs([folder])[0]
     summary = run.summary
     times = {time["step"]: time for time in summary.get("times") or []}
-    kept = {*SCORES, *(f"{name}_std" for name in ("isc", "kid"))}
     rows: dict[int, dict[str, float]] = {}
     for column, curve in run.curves.items():
-        if column in kept or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
+        if column in SCORE_COLUMNS or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
             for step, value in curve:
                 rows.setdefault(step, {"step": step, **times.get(step, {})})[column] = value
     final = summary.get("final") or {}
@@ -103,7 +102,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         grid=point.grid,
         norm=point.norm,
         seed=point.seed,
-        n_dis=_number(run, "model.optimization.n_dis"),
+        n_dis=int(_number(run, "model.optimization.n_dis")),
         learning_rate=_number(run, "model.optimization.disc_lr"),
         outcome="stopped" if reason else "finished",
         steps=summary.get("g_steps") or max((s for curve in run.curves.values() for s, _ in curve), default=0),
@@ -119,14 +118,14 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
     )
 
 
-def _number(run: Run, name: str) -> Any:
+def _number(run: Run, name: str) -> int | float:
     value = run.config.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadInput(f"config.yaml of the run {run.name} has {name} {value!r:.60}; expected a number")
     return value
 
 
-def stored_result(name: str, stored: Any) -> Result:
+def stored_result(name: str, stored: object) -> Result:
     """Return a result as a study's storage holds it.
 
     Args:
@@ -137,7 +136,7 @@ def stored_result(name: str, stored: Any) -> Result:
         BadInput: it has other entries.
     """
     try:
-        return Result(**stored)
+        return Result(**(stored if isinstance(stored, dict) else {}))
     except TypeError as error:
         raise BadInput(
             f"the storage holds a result of {name} that this version does not know; choose another with --out"
@@ -159,7 +158,7 @@ def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
         last = {"step": result.steps, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
         rows.append({**run, "kind": "final", **last, **result.final, **made})
     last_columns = ["host", "commit", "protocol", "versions"]
-    scores = [name for name in (*SCORES, "isc_std", "kid_std") if any(name in row for row in rows)]
+    scores = [name for name in SCORE_COLUMNS if any(name in row for row in rows)]
     layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
     return [*FIRST_COLUMNS, *scores, *layers, *last_columns], rows
 
@@ -182,5 +181,5 @@ def write_table(results: Sequence[Result], path: Path) -> None:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))

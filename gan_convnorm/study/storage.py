@@ -9,14 +9,13 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from gan_convnorm.errors import BadInput, RunStopped
@@ -33,12 +32,15 @@ Free = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
 
 
 def open_study(name: str, storage: str, free: Free) -> optuna.Study:
-    """Open a study in a database, or make both.
+    """Return a study in a database; make both where they are missing.
 
     Args:
         name: of the study.
         storage: the database as SQLAlchemy addresses it.
         free: called for a run whose process is gone.
+
+    Returns:
+        Optuna's study.
 
     Raises:
         BadInput: the database cannot be used.
@@ -48,13 +50,13 @@ def open_study(name: str, storage: str, free: Free) -> optuna.Study:
             return optuna.create_study(storage=_open(storage, free), study_name=name, load_if_exists=True)
         except (DatabaseError, StorageInternalError) as error:
             if attempt == ATTEMPTS - 1 or not MADE_BY_ANOTHER.search(f"{error} {error.__cause__}"):
-                raise _unusable(storage, error) from None
+                raise BadInput(_unusable(storage, error)) from None
             time.sleep(PAUSE * (attempt + random.random()))  # so that they do not meet again
         except BadInput:
             raise
         except Exception as error:  # of SQLAlchemy and of each database's driver
-            raise _unusable(storage, error) from None  # the cause could show the address
-    raise AssertionError
+            raise BadInput(_unusable(storage, error)) from None  # the cause could show the address
+    raise BadInput(f"the storage {named(storage)} is busy; start the study again")
 
 
 @contextlib.contextmanager
@@ -83,8 +85,8 @@ def named(storage: str) -> str:
     return f"{url.drivername}://{place}/{url.database or ''}"
 
 
-def _unusable(storage: str, error: Exception) -> BadInput:
-    return BadInput(f"the storage {named(storage)} cannot be used ({_reason(storage, error)}); see --storage")
+def _unusable(storage: str, error: Exception) -> str:
+    return f"the storage {named(storage)} cannot be used ({_reason(storage, error)}); see --storage"
 
 
 def _reason(storage: str, error: Exception) -> str:
@@ -154,9 +156,9 @@ def _check_tables(storage: str) -> None:
         )
 
 
-def _begin_by_hand(connection: Any, record: Any) -> None:
+def _begin_by_hand(connection: sqlite3.Connection, record: object) -> None:
     connection.isolation_level = None
 
 
-def _begin_at_once(connection: Any) -> None:
+def _begin_at_once(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -86,10 +86,10 @@ def test_both_weights_have_names_of_their_own():
     metrics = trainer.callback_metrics
     assert {"fid", "isc", "raw_fid", "raw_isc"} <= set(metrics)
     assert metrics["fid"] != metrics["raw_fid"]
-    assert callback.last.protocol["fake"] == "EMA samples"
+    assert callback.taken.last.protocol["fake"] == "EMA samples"
     raw = FidelityScores(num_fake=20, weights="raw")
     assert fit([raw])[0].callback_metrics["fid"] == metrics["raw_fid"]
-    assert raw.last.protocol["fake"] == "samples"
+    assert raw.taken.last.protocol["fake"] == "samples"
 
 
 class Constant(pl.Callback):

@@ -191,7 +191,7 @@ def test_one_callback_scores_each_stage_against_its_own_split(trained, capsys):
     splits = []
     for stage in (trainer.validate, trainer.test, trainer.validate):
         stage(gan, data, verbose=False)
-        splits.append(trainer.callbacks[0].last.protocol["reference"])
+        splits.append(trainer.callbacks[0].taken.last.protocol["reference"])
     assert splits == ["digits train images", "digits test images", "digits train images"]
     out = capsys.readouterr().out
     assert out.count("20 EMA samples against 1437 digits train images") == 1

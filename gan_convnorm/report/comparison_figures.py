@@ -1,19 +1,20 @@
-"""Curves and spectra of groups of runs, as pictures that a page can hold."""
+"""Curves and singular values of groups of runs, as PNG."""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
-from gan_convnorm.compare.runs import Group
+from gan_convnorm.report.drawing import colours, encode
+from gan_convnorm.report.runs import Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "LAYER_COLUMNS",
-    "SCORES",
     "draw_by_layer",
     "draw_curves",
     "draw_spectra",
@@ -23,13 +24,16 @@ __all__ = [
     "mean_curve",
 ]
 
-SCORES = {"fid": "FID", "isc": "IS", "kid": "KID", "precision": "precision", "recall": "recall"}
 LAYER_COLUMNS = {"operator_norm": "operator norm", "condition_number": "condition number (circular)"}
 COLUMNS = 3
 
 
 def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], list[float], list[float]]:
-    """Steps that all curves have, means, and standard deviations (of one curve zero)."""
+    """Return steps that all curves have, means, and standard deviations, which for one curve are 0.
+
+    >>> mean_curve([[(1, 2.0), (2, 5.0)], [(1, 4.0)]])
+    ([1], [3.0], [1.4142135623730951])
+    """
     values = [dict(curve) for curve in curves]
     steps = sorted(set.intersection(*(set(value) for value in values))) if values else []
     pairs = [mean_and_deviation([value[step] for value in values]) for step in steps]
@@ -37,15 +41,19 @@ def mean_curve(curves: Sequence[list[tuple[int, float]]]) -> tuple[list[int], li
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation, of one value zero; of a diverged run's not a number."""
+    """Return mean and sample standard deviation: 0 for one value, NaN for a diverged run's.
+
+    >>> mean_and_deviation([2.0, 4.0])
+    (3.0, 1.4142135623730951)
+    """
     mean = sum(values) / len(values)
     if not math.isfinite(mean):
         return mean, math.nan
     return mean, statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> str:
-    """A panel a column: every group's mean over its seeds, one deviation to either side, and each run, thin."""
+def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> bytes:
+    """Draw a panel for each column: each group's mean over its seeds, shaded one deviation, and each run, thin."""
     axes_of = _Panels(len(columns), groups)
     for axes, (column, title) in zip(axes_of.panels, columns.items(), strict=True):
         _curves(axes, groups, column)
@@ -54,7 +62,7 @@ def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> str:
 
 
 def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
-    """Names of the layers of which a column of the spectrum log is in some run, in the network's order if known."""
+    """Return names of the layers with a column of the spectrum log in some run, in the network's order if known."""
     runs = [run for group in groups for run in group.runs]
     found = {
         column.removeprefix("spectrum/").removesuffix(f"/{kind}"): None
@@ -72,7 +80,7 @@ def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
 
 
-def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> str:
+def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> bytes:
     """Draw a panel a layer: a column of the spectrum log against the step."""
     axes_of = _Panels(len(layers), groups, height=1.9)
     for axes, name in zip(axes_of.panels, layers, strict=True):
@@ -88,7 +96,7 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> 
     return axes_of.encode()
 
 
-def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> str:
+def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> bytes:
     """Draw two panels a layer with common axes: singular values against their rank, before and after the training."""
     axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=4)
     for number, name in enumerate(layers):
@@ -106,14 +114,14 @@ def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> str:
     return axes_of.encode()
 
 
-def _title(axes: Any, text: str) -> None:
+def _title(axes: Axes, text: str) -> None:
     """Write a name from a file above a panel: as it is, no formula, and cut where it is longer than the panel."""
     plain = "".join(c if c.isprintable() else "?" for c in text)
     axes.set_title(plain if len(plain) <= 60 else f"{plain[:57]}...", fontsize=10, parse_math=False)
 
 
-def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
-    for colour, group in zip(_colours(len(groups)), groups, strict=True):
+def _curves(axes: Axes, groups: Sequence[Group], column: str) -> None:
+    for colour, group in zip(colours(len(groups)), groups, strict=True):
         curves = [run.curves[column] for run in group.runs if run.curves.get(column)]
         if not curves:
             continue
@@ -127,20 +135,13 @@ def _curves(axes: Any, groups: Sequence[Group], column: str) -> None:
                 axes.plot(*zip(*curve, strict=True), color=colour, linewidth=0.6, alpha=0.7)
 
 
-def _colours(count: int) -> list[Any]:
-    from matplotlib import colormaps
-
-    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return [colours[i % len(colours)] for i in range(count)]
-
-
 class _Panels:
     """A grid of panels, placed by hand in inches: a layout engine takes seconds for so many."""
 
     def __init__(self, count: int, groups: Sequence[Group], *, height: float = 2.6, columns: int = COLUMNS) -> None:
         from matplotlib.figure import Figure
 
-        self.colours = _colours(len(groups))
+        self.colours = colours(len(groups))
         columns = min(columns, max(1, count))
         rows = max(1, math.ceil(count / columns))
         total = rows * (height + 0.7) + 0.1
@@ -159,8 +160,6 @@ class _Panels:
         for axes in self.panels:
             axes.grid(alpha=0.3)
 
-    def encode(self) -> str:
-        """The picture as a data address."""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=100)
-        return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    def encode(self) -> bytes:
+        """Return the picture as PNG."""
+        return encode(self.figure, dpi=100)

@@ -43,19 +43,17 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Return summary.json, empty where the run has not ended.
+    """Return summary.json, empty if the run has not ended.
 
-    Raises:
-        BadInput: it is damaged, or a value that is shown has another type.
+    A damaged file, or a value of another type among those that are shown, raises BadInput.
     """
     return _read_json(folder, "summary.json", _check_summary)
 
 
 def read_spectra(folder: Path) -> Spectra:
-    """Return singular values before and after by layer, empty where they were not measured.
+    """Return singular values before and after by layer, empty if they were not measured.
 
-    Raises:
-        BadInput: spectrum.json is damaged, or holds something else.
+    A damaged spectrum.json, or another content, raises BadInput.
     """
     return _read_json(folder, "spectrum.json", _check_spectra).get("layers") or {}
 
@@ -70,25 +68,28 @@ def read_curves(folder: Path) -> Curves:
     text = _text(folder, path.name)
     curves: Curves = {}
     line = 1
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""))
-        if "step" not in (reader.fieldnames or []):
-            raise BadInput(f"{path} has no column step; expected the metrics.csv of a run")
-        for row in reader:
+        has_steps = "step" in (reader.fieldnames or [])
+        for row in reader if has_steps else ():
             line = reader.line_num
-            step = int(row.pop("step"))
-            if not 0 <= step < MOST_STEPS:
-                raise ValueError(step)
-            for column, value in row.items():
-                if value:
-                    curves.setdefault(column, []).append((step, float(value)))
+            step, values = _numbers(row)
+            for column, value in values.items():
+                curves.setdefault(column, []).append((step, value))
     except csv.Error as error:
         raise BadInput(f"{path} cannot be read ({error}); expected the metrics.csv of a run") from error
     except (ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, BadInput):
-            raise
         raise BadInput(f"line {line} of {path} is no row of numbers; expected the metrics.csv of a run") from error
+    if not has_steps:
+        raise BadInput(f"{path} has no column step; expected the metrics.csv of a run")
     return curves
+
+
+def _numbers(row: dict[str, str]) -> tuple[int, dict[str, float]]:
+    step = int(row.pop("step"))
+    if not 0 <= step < MOST_STEPS:
+        raise ValueError(step)
+    return step, {column: float(value) for column, value in row.items() if value}
 
 
 def last_samples(folder: Path) -> Path | None:
@@ -191,25 +192,25 @@ def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
 
 
-def _is_amount(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value) and value >= 0
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and _is_number(value) and math.isfinite(value) and value >= 0
 
 
-def _refuse(path: Path, key: str, value: Any, expected: str) -> NoReturn:
+def _refuse(path: Path, key: str, value: object, expected: str) -> NoReturn:
     raise BadInput(f"{path}: {key[:80]} is {_kind(value)}; expected {expected}")
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     return "nothing" if value is None else repr(value)[:60]
 
 
-def _check_names(value: Any, path: Path) -> None:
+def _check_names(value: object, path: Path) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):

@@ -10,9 +10,9 @@ import subprocess
 import pytest
 import torch
 
-from gan_convnorm.callbacks.report_page import SAMPLES, write_page
 from gan_convnorm.cli import main
 from gan_convnorm.images.grid import save_grid
+from gan_convnorm.report.run_page import SAMPLES, write_run_page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LAYERS = ("blocks.0.conv1", "blocks.0.conv2", "linear")
@@ -44,7 +44,7 @@ def long_run(run, tmp_path_factory):
         writer.writerows(rows)
     for step in range(10, 40):
         save_grid(torch.full((4, 3, 32, 32), step, dtype=torch.uint8), folder / f"samples/step-{step:06d}.png")
-    write_page(folder)
+    write_run_page(folder)
     return folder
 
 
@@ -111,41 +111,13 @@ def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     assert "<title>my &amp; run</title>" in text and "Spectra" not in text
     # A run that has only begun.
     (tmp_path / "begun").mkdir()
-    write_page(tmp_path / "begun")
+    write_run_page(tmp_path / "begun")
     text = (tmp_path / "begun" / "report.html").read_text()
     assert "G step 0, not finished" in text and "<table" not in text
     shutil.copy(run / "metrics.csv", tmp_path / "begun")
-    write_page(tmp_path / "begun")
+    write_run_page(tmp_path / "begun")
     text = (tmp_path / "begun" / "report.html").read_text()
     assert "G step 6, not finished" in text and "scores and losses over steps" in text and '<table id="scores">' in text
-
-
-def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
-    written = []
-    monkeypatch.setattr("gan_convnorm.callbacks.run_report.write_page", lambda folder: written.append(folder))
-    monkeypatch.setattr("gan_convnorm.callbacks.run_report.PAGE_EVERY", 0)
-    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
-    flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "4", "--eval-every", "2"]
-    main([*flags, "--out", str(tmp_path / "run")])
-    assert written == [tmp_path / "run"] * 3  # at two evaluations and at the end
-
-
-def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
-    flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "4", "--eval-every", "2"]
-    main([*flags, "--out", str(tmp_path / "run")])
-    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    events.Reload()
-    assert {"fid", "isc"} <= set(events.Tags()["scalars"]) and events.Tags()["images"] == ["samples"]
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
-        expected = [(int(row["step"]), float(row["fid"])) for row in csv.DictReader(file) if row["fid"]]
-    assert [(event.step, pytest.approx(event.value, rel=1e-6)) for event in events.Scalars("fid")] == expected
-    assert [event.step for event in events.Images("samples")] == [2, 4]
-    main([*flags, "--out", str(tmp_path / "none"), "--trainer.logger", "false"])
-    assert not (tmp_path / "none" / "tensorboard").exists() and (tmp_path / "none" / "metrics.csv").exists()
 
 
 def test_what_others_put_into_samples_is_passed_over(run, tmp_path):
@@ -159,17 +131,5 @@ def test_what_others_put_into_samples_is_passed_over(run, tmp_path):
     (samples / "step-000011.png").write_bytes(b"GIF89a")
     for name in ("step-best.png", "step-12.png", "other.txt"):
         (samples / name).write_bytes(b"\x89PNG\r\n\x1a\n")
-    write_page(folder)
+    write_run_page(folder)
     assert len(re.findall("<figcaption>", (folder / "report.html").read_text(encoding="utf-8"))) == before
-
-
-def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
-    from types import SimpleNamespace
-
-    from gan_convnorm.callbacks import SampleGrids
-
-    (tmp_path / "samples/step-000003.png/full").mkdir(parents=True)
-    module = SimpleNamespace(g_step=3, sample=lambda count: torch.zeros(count, 1, 4, 4, dtype=torch.uint8))
-    trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
-    with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
-        SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)

@@ -16,11 +16,11 @@ import yaml
 from PIL import Image
 
 from gan_convnorm.cli.compare import main
-from gan_convnorm.compare import page as page_module
-from gan_convnorm.compare.figures import mean_curve
-from gan_convnorm.compare.page import write_page
-from gan_convnorm.compare.runs import group_runs, read_runs
 from gan_convnorm.errors import BadInput
+from gan_convnorm.report import comparison
+from gan_convnorm.report.comparison import write_comparison
+from gan_convnorm.report.comparison_figures import mean_curve
+from gan_convnorm.report.runs import group_runs, read_runs
 from gan_convnorm.run_folder import MetricsFile
 
 LAYERS = ("blocks.0.conv1", "linear")
@@ -263,7 +263,7 @@ def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
     refused(capsys, "exists and was not written by this command; give another name", str(run), "--out", str(out))
     assert out.read_bytes() == content
     with pytest.raises(BadInput, match="was not written by this command"):
-        write_page(read_runs([run]), out)
+        write_comparison(read_runs([run]), out)
     main([str(run), "--out", str(out), "--overwrite"])
     page = out.read_bytes()
     main([str(run), "--out", str(out)])  # its own it knows again
@@ -354,7 +354,7 @@ def test_thousands_of_layers_are_not_drawn(tmp_path, monkeypatch):
     (run / "spectrum.json").write_text(json.dumps({"layers": layers}))
     columns = ",".join(f"spectrum/{name}/operator_norm" for name in layers)
     (run / "metrics.csv").write_text(f"step,{columns}\n1,{','.join('1' * len(layers))}\n")
-    monkeypatch.setattr(page_module, "MOST_LAYERS", 3)
+    monkeypatch.setattr(comparison, "MOST_LAYERS", 3)
     main([str(run), "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count("4997 more layers are left out.") == 2

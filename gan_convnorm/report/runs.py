@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gan_convnorm.compare.run_files import (
+from gan_convnorm.errors import BadInput
+from gan_convnorm.report.run_files import (
     Curves,
     Spectra,
     last_samples,
@@ -18,7 +19,6 @@ from gan_convnorm.compare.run_files import (
     read_spectra,
     read_summary,
 )
-from gan_convnorm.errors import BadInput
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
 
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def seconds_per_step(self) -> float | None:
-        """Of the whole run, evaluations included; None where it has not ended."""
+        """Seconds for one generator step of the whole run, evaluations included; None if it has not ended."""
         seconds, steps = self.summary.get("seconds"), self.summary.get("g_steps")
         return seconds / steps if seconds and steps else None
 
@@ -69,7 +69,13 @@ class Group:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read run folders.
+    """Return runs read from their folders.
+
+    Args:
+        folders: each once.
+
+    Returns:
+        The runs in that order.
 
     Raises:
         BadInput: one is given twice, there is none, it has no config.yaml or metrics.csv, or a file in it is damaged
@@ -107,9 +113,19 @@ def _read_run(folder: Path, name: str) -> Run:
 
 
 def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
-    """Groups of runs that differ only in their seed, in the order given, and the keys in which the groups differ.
+    """Return groups of runs that differ only in their seed, and the keys in which the groups differ.
 
-    A group's label is its values of these keys, its first run's name where there are none.
+    Args:
+        runs: the groups have their order.
+
+    Returns:
+        The groups, each labelled by its values of these keys, or by its first run's name if there are none; the keys.
+
+    >>> runs = [Run(f"run{seed}", {"model.disc_norm": norm}, seed, {}, {}, {}, None)
+    ...     for seed in (0, 1) for norm in ("none", "spectral")]
+    >>> groups, keys = group_runs(runs)
+    >>> [(group.label, len(group.runs)) for group in groups], keys
+    ([('disc_norm none', 2), ('disc_norm spectral', 2)], ['model.disc_norm'])
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
@@ -129,8 +145,12 @@ def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
     return groups, differing
 
 
-def show(value: Any) -> str:
-    """A configuration's value as YAML writes it."""
+def show(value: object) -> str:
+    """Return a configuration's value as YAML writes it.
+
+    >>> show(None), show(True), show(0.5)
+    ('null', 'true', '0.5')
+    """
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

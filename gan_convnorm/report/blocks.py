@@ -1,0 +1,109 @@
+"""The parts of which pages are made, as plain values."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+__all__ = ["Block", "Cell", "Code", "Heading", "Paragraph", "Picture", "Sample", "Samples", "Table"]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading, of level 1 (the page's own) to 3."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A line of text, or a small grey note; `name` is its id."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+    note: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell with a key of a colour such as "#1f77b4" before its text."""
+
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        head: the first row.
+        rows: the others.
+        first_number: the column from which on cells are numbers; None where none is.
+        name: id of the table.
+    """
+
+    kind: ClassVar[str] = "table"
+    head: Sequence[str | Cell]
+    rows: Sequence[Sequence[str | Cell]]
+    first_number: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as wide as the page.
+
+    Attributes:
+        data: PNG.
+        title: said by those who cannot see it.
+        caption: text above it.
+        file: its name beside a page that is not HTML.
+    """
+
+    kind: ClassVar[str] = "picture"
+    data: bytes = field(repr=False)
+    title: str
+    caption: str = ""
+    file: str = ""
+
+    @property
+    def address(self) -> str:
+        """The picture itself as an address.
+
+        >>> Picture(b"...", "nothing").address
+        'data:image/png;base64,Li4u'
+        """
+        return f"data:image/png;base64,{base64.b64encode(self.data).decode()}"
+
+
+@dataclass(frozen=True)
+class Sample(Picture):
+    """A grid of samples, its caption below it, after a key where it has a colour."""
+
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Grids of samples beside one another; a click enlarges one."""
+
+    kind: ClassVar[str] = "samples"
+    pictures: Sequence[Sample]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text in a fixed width, with `name` as its id."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+    name: str = ""
+
+
+Block = Heading | Paragraph | Table | Picture | Samples | Code

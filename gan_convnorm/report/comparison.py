@@ -1,0 +1,200 @@
+"""The comparison page: runs side by side, seeds taken together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import check_replaceable
+from gan_convnorm.report.blocks import Block, Cell, Heading, Paragraph, Picture, Sample, Samples, Table
+from gan_convnorm.report.comparison_figures import (
+    LAYER_COLUMNS,
+    draw_by_layer,
+    draw_curves,
+    draw_spectra,
+    layers_with,
+    layers_with_spectra,
+    mean_and_deviation,
+)
+from gan_convnorm.report.drawing import hex_colours
+from gan_convnorm.report.page import generator_tag, write_page
+from gan_convnorm.report.run_files import read_samples
+from gan_convnorm.report.runs import Group, Run, group_runs, show
+from gan_convnorm.score_table import titles
+
+__all__ = ["check_comparison", "write_comparison"]
+
+#: by which a page of this command is known again
+GENERATOR = "gan_convnorm.compare"
+#: panels of one figure; a page of thousands takes minutes
+MOST_LAYERS = 100
+
+
+def check_comparison(path: Path, *, overwrite: bool = False) -> None:
+    """Refuse a place for the page where no file can be, or where another command's file is.
+
+    Args:
+        path: file to write.
+        overwrite: accept any file there.
+
+    Raises:
+        BadInput: the place is refused.
+
+    >>> check_comparison(Path("none/page.html"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --out none/page.html is a folder, or in none that exists; expected a file ...
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise BadInput(f"--out {path} is a folder, or in none that exists; expected a file such as compare.html")
+    check_replaceable(path, _is_page, overwrite)
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return generator_tag(GENERATOR).encode() in file.read(1000)
+
+
+def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False) -> None:
+    """Write the comparison of some runs to a file that needs no other.
+
+    Args:
+        runs: at least one; those that differ only in their seed are taken together.
+        path: file to write; an older page is replaced.
+        overwrite: replace also a file that is no such page.
+
+    Raises:
+        BadInput: there is another file, or the page cannot be written.
+
+    >>> import tempfile
+    >>> run = Run("a", {}, 0, {"fid": [(10, 4.0)]}, {}, {}, None)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_comparison([run], Path(folder) / "page.html")
+    ...     "Comparison of 1 runs" in (Path(folder) / "page.html").read_text()
+    True
+    """
+    check_comparison(path, overwrite=overwrite)
+    groups, differing = group_runs(list(runs))
+    blocks = [
+        *_overview(groups),
+        Heading("Configuration"),
+        *_differences(groups, differing),
+        Heading("Scores"),
+        *_scores(groups),
+        Heading("Losses"),
+        Picture(draw_curves(groups, {"d_loss": "D loss", "g_loss": "G loss"}), "losses over steps"),
+        Heading("Spectra of the discriminator"),
+        *_spectra(groups),
+        Heading("Samples"),
+        *_samples(groups),
+    ]
+    try:
+        write_page(path, f"Comparison of {len(runs)} runs", blocks, GENERATOR)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written ({error.strerror}); choose another file with --out") from error
+
+
+def _overview(groups: Sequence[Group]) -> list[Block]:
+    """Return one row a group: seeds, scores of the last step, time; it is also the colours' key."""
+    shown = titles(*(run.curves for group in groups for run in group.runs))
+    head = ["", "seeds", "G steps", *(f"{title} (last)" for title in shown.values())]
+    head += [*(["FID (best)"] if "fid" in shown else []), "ms per G step"]
+    rows: list[list[str | Cell]] = []
+    for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
+        last = [_spread([run.curves[name][-1][1] for run in group.runs if run.curves.get(name)]) for name in shown]
+        best = [min(value for _, value in run.curves["fid"]) for run in group.runs if run.curves.get("fid")]
+        steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
+        times = [1e3 * t for run in group.runs if (t := run.seconds_per_step) is not None]
+        rows.append(
+            [
+                Cell(group.label, colour),
+                ", ".join(show(run.seed) for run in group.runs),
+                " to ".join(str(step) for step in dict.fromkeys([steps[0], steps[-1]])),
+                *last,
+                *([_spread(best)] if "fid" in shown else []),
+                _spread(times),
+            ]
+        )
+    notes = ["Mean ± standard deviation over the seeds. Time is of the whole run, evaluations included."]
+    protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
+    notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]
+    if len(protocols) > 1:
+        notes.append("The runs were scored in different ways, and such scores are not comparable.")
+    return [Table(head, rows, first_number=2), *map(_note, notes)]
+
+
+def _protocol(run: Run) -> str | None:
+    p: dict[str, Any] = run.summary.get("protocol") or {}
+    if not p:
+        return None
+    images = f"{p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}"
+    return f"{images}, {p.get('extractor')} features"
+
+
+def _differences(groups: Sequence[Group], differing: Sequence[str]) -> list[Block]:
+    if not differing:
+        seeds = ", seeds apart" if len(groups[0].runs) > 1 else ""
+        return [_note(f"The runs have the same configuration{seeds}.")]
+    colours = hex_colours(len(groups))
+    names = [" ".join(run.name for run in group.runs) for group in groups]
+    head: list[str | Cell] = ["", *(Cell(name, colour) for name, colour in zip(names, colours, strict=True))]
+    rows = [[key, *(show(group.runs[0].config.get(key, "-")) for group in groups)] for key in differing]
+    return [Table(head, rows), _note("The lines of config.yaml in which the runs differ, seeds and folders apart.")]
+
+
+def _scores(groups: Sequence[Group]) -> list[Block]:
+    shown = titles(*(run.curves for group in groups for run in group.runs))
+    if not shown:
+        return [_note("No run has been scored.")]
+    note = "Bold: the mean over seeds, shaded one standard deviation to either side; thin: each run."
+    picture = Picture(draw_curves(groups, shown), "scores over steps")
+    return [picture, *([_note(note)] if any(len(group.runs) > 1 for group in groups) else [])]
+
+
+def _spectra(groups: Sequence[Group]) -> list[Block]:
+    blocks: list[Block] = []
+    for kind, title in LAYER_COLUMNS.items():
+        if layers := layers_with(groups, kind):
+            picture = Picture(draw_by_layer(groups, kind, layers[:MOST_LAYERS]), title)
+            blocks += [Heading(title.capitalize(), 3), picture, *_left_out(layers)]
+    if layers := layers_with_spectra(groups):
+        picture = Picture(draw_spectra(groups, layers[:MOST_LAYERS]), "spectra")
+        blocks += [Heading("Singular values against their rank", 3), picture, *_left_out(layers)]
+        blocks.append(_note("Of the circular convolution on at most 8x8 pixels; one line a run."))
+    return blocks or [_note("No run has measured them (--spectrum-every).")]
+
+
+def _left_out(layers: Sequence[str]) -> list[Block]:
+    count = len(layers) - MOST_LAYERS
+    return [_note(f"{count} more layers are left out.")] if count > 0 else []
+
+
+def _samples(groups: Sequence[Group]) -> list[Block]:
+    pictures: list[Sample] = []
+    notes: list[Block] = []
+    for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
+        for run in group.runs:
+            if run.samples is None:
+                continue
+            try:
+                data = read_samples(run.samples)
+            except BadInput as problem:
+                notes.append(_note(f"Samples are left out: {problem}."))
+                continue
+            caption = f"{run.name}, G step {int(run.samples.stem.removeprefix('step-'))}"
+            pictures.append(Sample(data, f"samples of {run.name}", caption, colour=colour))
+    if not pictures and not notes:
+        return [_note("No run has written samples.")]
+    return [Samples(pictures), *notes]
+
+
+def _note(text: str) -> Paragraph:
+    return Paragraph(text, note=True)
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    mean, deviation = mean_and_deviation(values)
+    return f"{mean:.4g}" + (f" ± {deviation:.3g}" if len(values) > 1 else "")

@@ -1,0 +1,48 @@
+"""A run's pictures and page while it goes on, and what TensorBoard is given."""
+
+import csv
+
+import pytest
+import torch
+
+from gan_convnorm.cli import main
+
+
+def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("gan_convnorm.callbacks.run_report.write_run_page", lambda folder: written.append(folder))
+    monkeypatch.setattr("gan_convnorm.callbacks.run_report.PAGE_EVERY", 0)
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "4", "--eval-every", "2"]
+    main([*flags, "--out", str(tmp_path / "run")])
+    assert written == [tmp_path / "run"] * 3  # at two evaluations and at the end
+
+
+def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "4", "--eval-every", "2"]
+    main([*flags, "--out", str(tmp_path / "run")])
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert {"fid", "isc"} <= set(events.Tags()["scalars"]) and events.Tags()["images"] == ["samples"]
+    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+        expected = [(int(row["step"]), float(row["fid"])) for row in csv.DictReader(file) if row["fid"]]
+    assert [(event.step, pytest.approx(event.value, rel=1e-6)) for event in events.Scalars("fid")] == expected
+    assert [event.step for event in events.Images("samples")] == [2, 4]
+    main([*flags, "--out", str(tmp_path / "none"), "--trainer.logger", "false"])
+    assert not (tmp_path / "none" / "tensorboard").exists() and (tmp_path / "none" / "metrics.csv").exists()
+
+
+def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
+    from types import SimpleNamespace
+
+    from gan_convnorm.callbacks import SampleGrids
+
+    (tmp_path / "samples/step-000003.png/full").mkdir(parents=True)
+    module = SimpleNamespace(g_step=3, sample=lambda count: torch.zeros(count, 1, 4, 4, dtype=torch.uint8))
+    trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
+    with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
+        SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)
