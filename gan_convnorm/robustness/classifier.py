@@ -146,10 +146,10 @@ class Classifier(FromCheckpoint):
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
         h: Any = self.hparams
-        random = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
-        images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, random)
+        rng = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
+        images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, rng)
         if self.adversarial == "pgd":
-            images = self._pgd_images(images, labels, random)
+            images = self._pgd_images(images, labels, rng)
         elif self.adversarial == "free":
             images = self._perturbed(images)
         logits = self.network(images)
@@ -158,7 +158,7 @@ class Classifier(FromCheckpoint):
         self.log_dict({"train_loss": loss.detach(), "train_accuracy": accuracy}, prog_bar=True)
         return loss
 
-    def _pgd_images(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def _pgd_images(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Return images for PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
 
         All are attacked, misclassified ones too. The attacked network is the one that evaluation sees: attacks advance
@@ -174,7 +174,7 @@ class Classifier(FromCheckpoint):
                 eps=h.eps / 255,
                 step=h.attack_step / 255,
                 steps=h.attack_steps,
-                start=uniform(images, random),
+                start=uniform(images, rng),
             )
         finally:
             self.network.train()

@@ -227,9 +227,9 @@ class RobustnessEvaluation(pl.Callback):
                 shown = shown.float() / 255
                 right = network(shown).argmax(dim=1) == truth
                 if cell[0] == "attack":
-                    random = random_for(f"attack {cell[1]}", self.seed, number)
+                    rng = random_for(f"attack {cell[1]}", self.seed, number)
                     with _counted(not_attacked, said):
-                        shown = ATTACKS[cell[1]](network, shown, truth, self.settings, random)
+                        shown = ATTACKS[cell[1]](network, shown, truth, self.settings, rng)
                     # Also where rounding lets one image's prediction depend on the others of its batch.
                     right &= network(shown).argmax(dim=1) == truth
                 correct[cell] += int(right.sum())

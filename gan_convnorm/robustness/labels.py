@@ -53,19 +53,19 @@ def noisy_labels(
         raise BadInput(f"label noise {kind!r} is not known; choose one of: symmetric, symmetric-any, asymmetric")
     if rate > 0 and num_classes < 2:
         raise BadInput(f"label noise needs two classes or more, found {num_classes}")
-    random = random_for("labels", seed)
+    rng = random_for("labels", seed)
     noisy = labels.clone()
     if kind == "asymmetric":
         confusions = CONFUSIONS.get(data) or {k: (k + 1) % num_classes for k in range(num_classes)}
         for true, wrong in confusions.items():
             members = (labels == true).nonzero()[:, 0]
-            chosen = torch.randperm(len(members), generator=random)[: round(rate * len(members))]
+            chosen = torch.randperm(len(members), generator=rng)[: round(rate * len(members))]
             noisy[members[chosen]] = wrong
         return noisy
-    chosen = torch.randperm(len(labels), generator=random)[: round(rate * len(labels))]
+    chosen = torch.randperm(len(labels), generator=rng)[: round(rate * len(labels))]
     if kind == "symmetric":
-        shift = torch.randint(1, num_classes, (len(chosen),), generator=random)
+        shift = torch.randint(1, num_classes, (len(chosen),), generator=rng)
         noisy[chosen] = (labels[chosen] + shift) % num_classes
     else:
-        noisy[chosen] = torch.randint(0, num_classes, (len(chosen),), generator=random)
+        noisy[chosen] = torch.randint(0, num_classes, (len(chosen),), generator=rng)
     return noisy

@@ -46,13 +46,13 @@ class TrainingSplit:
             raise BadInput(f"--label-noise is {self.label_noise}; expected a rate from 0 to 1")
 
 
-def class_balanced(labels: Tensor, share: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def class_balanced(labels: Tensor, share: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Indices of a share of every class, at least one, and of the others; both ascending."""
     chosen = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique().tolist():
         members = (labels == label).nonzero()[:, 0]
         count = max(1, round(share * len(members)))
-        chosen[members[torch.randperm(len(members), generator=random)[:count]]] = True
+        chosen[members[torch.randperm(len(members), generator=rng)[:count]]] = True
     return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
 
 

@@ -46,7 +46,7 @@ def pgd(
     eps: float,
     step: float,
     steps: int,
-    random: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
 ) -> Tensor:
     """Return images after projected sign-gradient ascent (Madry et al., ICLR 2018, arXiv:1706.06083, section 2.1).
 
@@ -57,7 +57,7 @@ def pgd(
         eps: radius of the ball that every step projects to.
         step: length of a step, in every value.
         steps: number of steps; the last iterate counts.
-        random: source of the uniform start in the ball, on the CPU; without one the start is the image.
+        rng: source of the uniform start in the ball, on the CPU; without one the start is the image.
 
     Returns:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
@@ -74,7 +74,7 @@ def pgd(
     found = images.detach().clone()
     if len(right):
         # Every image has its draw, so that its start does not depend on which others are right.
-        start = None if random is None else uniform(images, random)[right]
+        start = None if rng is None else uniform(images, rng)[right]
         found[right] = ascend(
             model, images[right], labels[right], eps=eps, step=step, steps=steps, start=start, warn=True
         )
@@ -123,9 +123,9 @@ def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
     return gradient
 
 
-def uniform(images: Tensor, random: torch.Generator) -> Tensor:
+def uniform(images: Tensor, rng: torch.Generator) -> Tensor:
     """Return U(-1, 1) in the shape and on the device of images."""
-    return (2 * torch.rand(images.shape, generator=random) - 1).to(images)
+    return (2 * torch.rand(images.shape, generator=rng) - 1).to(images)
 
 
 def _sign(model: Model, images: Tensor, labels: Tensor) -> Tensor:

@@ -66,8 +66,8 @@ def corrupt(images: Tensor, name: str, severity: int, *, seed: int = 0, first: i
     constants = constants_for(name, severity, side)
     changed = torch.empty(images.shape, dtype=torch.uint8)  # the usual strides, whatever those of the images
     for number, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
-        random = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, first + number])
-        result = CORRUPTIONS[name](image / 255.0, constants, random)
+        rng = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, first + number])
+        result = CORRUPTIONS[name](image / 255.0, constants, rng)
         pixels = (result.clip(0, 1) * 255).round().astype(np.uint8)
         changed[number] = torch.from_numpy(pixels.transpose(2, 0, 1))
     return changed

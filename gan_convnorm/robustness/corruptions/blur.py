@@ -14,7 +14,7 @@ __all__ = ["clipped_zoom", "defocus_blur", "glass_blur", "line_blur", "motion_bl
 Image = NDArray[np.float64]
 
 
-def defocus_blur(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
+def defocus_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
     """Convolves with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
     radius, deviation = constants
     half = max(8, math.ceil(radius))
@@ -30,7 +30,7 @@ def defocus_blur(image: Image, constants: tuple[float, float], random: np.random
     return ndimage.convolve(image, kernel[..., None], mode="mirror")
 
 
-def glass_blur(image: Image, constants: tuple[float, int, int], random: np.random.Generator) -> Image:
+def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.Generator) -> Image:
     """Blurs, puts a near pixel in every pixel's place, from the last to the first, and blurs again.
 
     The shift is drawn from -d ... d - 1. The paper speaks of an exchange; in the authors' script, and so in their
@@ -41,7 +41,7 @@ def glass_blur(image: Image, constants: tuple[float, int, int], random: np.rando
     height, width = image.shape[:2]
     rows, columns = range(height - reach, reach, -1), range(width - reach, reach, -1)
     for _ in range(passes):
-        shifts = random.integers(-reach, reach, size=(len(rows), len(columns), 2))
+        shifts = rng.integers(-reach, reach, size=(len(rows), len(columns), 2))
         # Which pixel each place shows; a copy may be copied again, so they run one after the other.
         shown = np.arange(height * width).reshape(height, width).tolist()
         for row, line in zip(rows, shifts.tolist(), strict=True):
@@ -51,9 +51,9 @@ def glass_blur(image: Image, constants: tuple[float, int, int], random: np.rando
     return _gaussian(blurred, deviation)
 
 
-def motion_blur(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
+def motion_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
     """Smears along a line at an angle within 45 degrees of the horizontal."""
-    return line_blur(image, *constants, angle=random.uniform(-45, 45))
+    return line_blur(image, *constants, angle=rng.uniform(-45, 45))
 
 
 def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Image:
@@ -83,7 +83,7 @@ def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Im
     return result
 
 
-def zoom_blur(image: Image, constants: tuple[float, float, float], random: np.random.Generator) -> Image:
+def zoom_blur(image: Image, constants: tuple[float, float, float], rng: np.random.Generator) -> Image:
     """Return the mean of the image and its zooms by np.arange(*constants).
 
     The authors' script has this very call. With a step of 0.01 its last value may be the end itself, and its values
