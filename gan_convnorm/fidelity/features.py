@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier import ClassifierFeatures
-from gan_convnorm.fidelity.images import Images
+from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.processes import Processes
 
 __all__ = ["Progress", "extract"]

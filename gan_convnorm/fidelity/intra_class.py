@@ -9,7 +9,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.features import Progress, extract
-from gan_convnorm.fidelity.images import TensorImages, as_images
+from gan_convnorm.fidelity.image_set import TensorImages
+from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import frechet_distance, statistics
 from gan_convnorm.fidelity.processes import Processes
 
