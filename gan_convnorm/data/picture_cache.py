@@ -37,13 +37,13 @@ THREADS = min(16, os.cpu_count() or 1)
 
 @dataclass(frozen=True)
 class Decoded:
-    """The pictures as one tensor, and what became of each.
+    """Decoded pictures as one tensor, with the list of those that could not be decoded.
 
     Attributes:
         images: uint8 (N, C, H, W), memory-mapped and read-only.
-        kept: (N,), their numbers among the pictures.
-        bad: the others, as "name (reason)".
-        notes: what was converted, and how many of it.
+        kept: int64 (N,), their numbers among the pictures.
+        bad: the pictures that cannot be decoded, each as "name (reason)".
+        notes: kind of conversion -> number of pictures that needed it.
     """
 
     images: Tensor
@@ -52,10 +52,15 @@ class Decoded:
     notes: dict[str, int]
 
     def check(self, name: str, *, skip_bad: bool = False, advice: str = "remove them") -> None:
-        """Refuse bad files, or warn of them; warn of conversions.
+        """Raise or warn because of bad files; warn of conversions.
+
+        Args:
+            name: the data set, for messages.
+            skip_bad: warn of bad files and go on without them.
+            advice: the last words of the error.
 
         Raises:
-            BadInput: bad files without `skip_bad`, or no good one; it ends in the advice.
+            BadInput: bad files without `skip_bad`, or no good one.
         """
         for note, number in self.notes.items():
             warnings.warn(f"{number} images of {name} {note}", stacklevel=3)
@@ -68,10 +73,17 @@ class Decoded:
 
 
 def decode_once(pictures: Pictures, form: Form) -> Decoded:
-    """Return the pictures as one tensor, from the file that an earlier call has written, or decoded now.
+    """Return the pictures as one tensor, read from the cache or decoded now.
 
     The file lies in the cache folder under a hash of the pictures' names, sizes and times, of `form` and of Pillow's
     version. It appears whole or not at all; two processes that write it at once write the same.
+
+    Args:
+        pictures: the image files.
+        form: size, channels and cropping of the images.
+
+    Returns:
+        The images, memory-mapped, and the list of bad files.
 
     Raises:
         BadInput: no space for it, or a folder in its place.
@@ -92,34 +104,46 @@ def decode_once(pictures: Pictures, form: Form) -> Decoded:
 
 
 def _read(path: Path, pictures: Pictures, form: Form) -> Decoded | None:
-    """Return the cached pictures; None where there are none or, with a warning, something else.
+    """Return the cached pictures; None if there are none or, with a warning, if the files are damaged.
 
-    The list is written last: with it, all is there.
+    The list is written last: if it is there, the pixels are complete.
     """
-    about = path.with_suffix(".json")
-    if not os.path.lexists(about):
+    if not os.path.lexists(path.with_suffix(".json")):
         return None
     try:
-        if not about.is_file() or not path.is_file():
-            raise ValueError("no regular file")
-        content = json.loads(about.read_text(encoding="utf-8"))
-        kept, bad, notes = content["kept"], content["bad"], content["notes"]
-        if content["of"] != path.name or content["list"] != _list_hash(kept, bad, notes):
-            raise ValueError("the list is another one")
-        if len(kept) + len(bad) != len(pictures):
-            raise ValueError(f"{len(kept)} good and {len(bad)} bad pictures, expected {len(pictures)}")
-        pixels = _mapped(path, (len(kept), form.channels, form.resolution, form.resolution))
-        # Hashing gigabytes takes longer than training's start should: only a file that was touched is hashed.
-        if content["time"] != path.stat().st_mtime_ns and content["sha256"] != hashlib.sha256(pixels.data).hexdigest():
-            raise ValueError("the pixels are others")
-        with warnings.catch_warnings():
-            # Read-only is meant: Linux refuses a private writable map of a file larger than the memory.
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            images = torch.from_numpy(pixels)
-        return Decoded(images, torch.tensor(kept, dtype=torch.int64), bad, notes)
+        return _checked(path, pictures, form)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, tokenize.TokenError) as error:
         warnings.warn(f"{path} is damaged ({type(error).__name__}: {error}); it is made again", stacklevel=3)
         return None
+
+
+def _checked(path: Path, pictures: Pictures, form: Form) -> Decoded:
+    """Return the cached pictures, checked against the hashes beside them.
+
+    Returns:
+        The pictures, memory-mapped.
+
+    Raises:
+        ValueError: other files than the ones written; NumPy, JSON and the system raise more.
+    """
+    about = path.with_suffix(".json")
+    if not about.is_file() or not path.is_file():
+        raise ValueError("no regular file")
+    content = json.loads(about.read_text(encoding="utf-8"))
+    kept, bad, notes = content["kept"], content["bad"], content["notes"]
+    if content["of"] != path.name or content["list"] != _list_hash(kept, bad, notes):
+        raise ValueError("the list is another one")
+    if len(kept) + len(bad) != len(pictures):
+        raise ValueError(f"{len(kept)} good and {len(bad)} bad pictures, expected {len(pictures)}")
+    pixels = _mapped(path, (len(kept), form.channels, form.resolution, form.resolution))
+    # Hashing gigabytes takes longer than training's start should: only a file that was touched is hashed.
+    if content["time"] != path.stat().st_mtime_ns and content["sha256"] != hashlib.sha256(pixels.data).hexdigest():
+        raise ValueError("the pixels are others")
+    with warnings.catch_warnings():
+        # Read-only is meant: Linux refuses a private writable map of a file larger than the memory.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(pixels)
+    return Decoded(images, torch.tensor(kept, dtype=torch.int64), bad, notes)
 
 
 def _list_hash(kept: list[int], bad: list[str], notes: dict[str, int]) -> str:
@@ -127,7 +151,14 @@ def _list_hash(kept: list[int], bad: list[str], notes: dict[str, int]) -> str:
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """Map a .npy file; NumPy refuses objects in it, and any other content than these bytes raises ValueError."""
+    """Map a .npy file of bytes of this shape.
+
+    Returns:
+        A read-only array, uint8.
+
+    Raises:
+        ValueError: other content; NumPy itself refuses Python objects.
+    """
     pixels = np.lib.format.open_memmap(path, mode="r")
     if pixels.dtype != np.uint8 or pixels.shape != shape or not pixels.flags.c_contiguous:
         raise ValueError(f"found {pixels.dtype} of shape {pixels.shape}, expected uint8 of shape {shape}")

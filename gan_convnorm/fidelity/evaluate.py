@@ -24,8 +24,8 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    source: Any,
-    reference: Any = None,
+    source: object,
+    reference: object = None,
     *,
     metrics: str | list[str] | tuple[str, ...] = ("isc", "fid"),
     extractor: str | FeatureExtractorBase = "inception",
@@ -49,27 +49,30 @@ def evaluate(
 
     Args:
         source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a checkpoint file
-            of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal noise
+            of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal latents
             (n, latent_dim) to uint8 images.
         reference: real images, in the same ways.
         metrics: of isc, fid, kid, prc.
-        extractor: a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
+        extractor: the network whose features are compared:
+            a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
         extractor_weights: its weights file; downloaded by default, and trained for "classifier".
         labelled: images and labels that "classifier" is trained on.
-        num_fake: how many images are generated, where they are generated.
+        num_fake: number of samples, if the source generates them.
         batch_size: images in one forward of the extractor.
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         kid_subset_size: see `Evaluator`.
-        seed: seeds the noise; images do not depend on the number of processes.
-        ema: from the averaged weights, else from the current ones.
-        latent_dim: length of a callable's noise vectors.
+        seed: seeds the latents; samples do not depend on the number of processes.
+        ema: sample from the averaged weights, else from the current ones.
+        latent_dim: length of a callable's latents.
         resize: side in pixels to which the images of folders and arrays are brought.
-        skip_bad: leave out unreadable files in place of refusing the folder.
+        skip_bad: omit unreadable files instead of refusing the folder.
         device: where the extractor runs; a GPU where there is one.
-        progress: told of the images that are done and of all.
+        progress: called with the number of images done and of all.
 
-    Raises:
-        BadInput: images, weights or numbers that cannot be used.
+    Returns:
+        The scores, on every process.
+
+    Images, weights or numbers that cannot be used raise `BadInput`.
     """
     metrics = parse_metrics(metrics)
     check_sizes(batch_size, kid_subset_size)

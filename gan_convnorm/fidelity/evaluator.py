@@ -35,7 +35,7 @@ KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # torch-fidelity's defaults
 
 
 class Evaluator:
-    """Scores sets of fakes against one reference, whose features are extracted once, or read from the cache.
+    """Scoring of sets of fakes against one reference, whose features are extracted once or read from the cache.
 
     With `torch.distributed` initialized every process makes one and calls it with the same arguments: each extracts
     its share, and all get the scores.
@@ -44,12 +44,12 @@ class Evaluator:
         extractor: of `create_extractor`, for these metrics at least.
         reference: real images, as `evaluate` takes them; None where only the Inception Score is asked for.
         metrics: of `METRICS`.
-        reference_name: what the real images are, such as "digits train images".
+        reference_name: name of the real images, such as "digits train images".
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         kid_subset_size: images in each of the 100 subsets that KID is taken over; by default torch-fidelity's 1,000, or
             all of the smaller set.
         batch_size: images in one forward of the extractor.
-        progress: told of the images that are done and of all.
+        progress: called with the number of images done and of all.
 
     Raises:
         BadInput: fewer than two reference images, or none.
@@ -58,7 +58,7 @@ class Evaluator:
     def __init__(
         self,
         extractor: FeatureExtractorBase,
-        reference: Any = None,
+        reference: object = None,
         *,
         metrics: str | list[str] | tuple[str, ...] = ("isc", "fid"),
         reference_name: str | None = None,
@@ -133,15 +133,17 @@ class Evaluator:
             kept = self.real[self.layer["fid"]]
             self.real_statistics = statistics(kept) if needs_rows else kept
 
-    def __call__(self, fakes: Any, fakes_name: str | None = None) -> Scores:
-        """Score fakes.
+    def __call__(self, fakes: object, fakes_name: str | None = None) -> Scores:
+        """Return the scores of fakes, on every process.
 
         Args:
             fakes: images, as `evaluate` takes them.
             fakes_name: what they are, such as "EMA samples".
 
-        Raises:
-            BadInput: fewer than two fakes, or than two in every split of the Inception Score.
+        Returns:
+            The scores, with the numbers of images and all else that they depend on.
+
+        Fewer than two fakes, or than two in every split of the Inception Score, raise `BadInput`.
         """
         images = self.processes.together(lambda: self._fakes(fakes, fakes_name))
         features = extract(
@@ -153,7 +155,7 @@ class Evaluator:
         )
         return self.processes.from_first(lambda: self._score(images, features))
 
-    def _fakes(self, fakes: Any, name: str | None) -> Images:
+    def _fakes(self, fakes: object, name: str | None) -> Images:
         images = as_images(fakes, name=name)
         check_num_fake(len(images), self.isc_splits, self.metrics)
         return images

@@ -15,12 +15,20 @@ __all__ = ["GeneratedImages"]
 
 
 class GeneratedImages:
-    """Images from noise: image i depends on the seed and on i, not on how many processes share the work.
+    """Samples of a generator by number; sample i does not depend on how many processes share the work.
+
+    >>> images = GeneratedImages(lambda first, n: torch.zeros(n, 1, 2, 2, dtype=torch.uint8), 300, "samples")
+    >>> [len(batch) for batch in images.batches(0, 300, batch_size=200)]
+    [200, 100]
+
 
     Args:
         generate: from (first, count) to images of these numbers, uint8 (count, C, H, W).
-        count: how many there are.
-        name: what they are.
+        count: number of samples.
+        name: their name, for the scores' protocol.
+
+    Raises:
+        BadInput: fewer than one sample.
     """
 
     block = BLOCK
@@ -36,13 +44,14 @@ class GeneratedImages:
         return self.count
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield images start to stop, generated in blocks of `BLOCK`."""
         waiting: list[Tensor] = []
         for first in range(start, stop, BLOCK):
             images = self.generate(first, min(BLOCK, stop - first))
             check_batch(images, self.name)
             waiting.append(images)
             if sum(map(len, waiting)) >= batch_size or first + BLOCK >= stop:
-                *full, last = torch.cat(waiting).split(batch_size)
+                *full, last = torch.split(torch.cat(waiting), batch_size)
                 yield from full
                 waiting = [last]
                 if len(last) == batch_size or first + BLOCK >= stop:
@@ -50,4 +59,4 @@ class GeneratedImages:
                     waiting = []
 
     def digest(self) -> None:
-        return None
+        """Return None: the content is not known before it is generated."""

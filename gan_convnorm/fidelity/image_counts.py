@@ -10,6 +10,11 @@ __all__ = ["check_num_fake", "check_numbers", "check_sizes"]
 
 
 def check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
+    """Refuse an empty batch, and KID subsets of fewer than two images.
+
+    Raises:
+        BadInput: names the number and its flag.
+    """
     if batch_size < 1:
         raise BadInput(f"batch_size is {batch_size}, and must be 1 or more (--batch-size)")
     if kid_subset_size is not None and kid_subset_size < 2:
@@ -21,6 +26,10 @@ def check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
 
 def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
     """Refuse numbers of fakes that cannot be scored.
+
+    >>> check_num_fake(5, isc_splits=10)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there are 5 fakes; IS over 10 splits needs 20 or more (--num-fake)
 
     Raises:
         BadInput: fewer than two in every split of the Inception Score (one gives 1), fewer than the two of a
@@ -36,6 +45,10 @@ def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("is
 
 def check_numbers(num_fake: int, num_real: int, metrics: Iterable[str] = ("isc", "fid")) -> None:
     """Refuse numbers of fakes and real images that cannot be compared.
+
+    >>> check_numbers(num_fake=50, num_real=1)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: FID and KID need 2 or more real images, and there are 1
 
     Raises:
         BadInput: fewer than two, or for precision and recall than four.

@@ -25,7 +25,7 @@ from gan_convnorm.images.folder import list_images
 
 __all__ = ["FolderImages", "array_images"]
 
-READING = 2  # of how files become pixels; a change makes new features of cached folders
+READING = 2  # version of reading; a change makes cached features of folders void
 
 
 class FolderImages:
@@ -38,7 +38,7 @@ class FolderImages:
         folder: the folder; not one that holds a train and a test split.
         resize: side in pixels to resize the shorter side to (antialiased bilinear) and to crop the centre of; files of
             different sizes are refused without it.
-        skip_bad: leave out files that cannot be read, with a warning, in place of refusing the folder.
+        skip_bad: omit files that cannot be read, with a warning, instead of refusing the folder.
 
     Raises:
         BadInput: no folder, no images; while reading: unreadable files, more than 8 bits, different sizes.
@@ -59,6 +59,7 @@ class FolderImages:
         return len(self.files)
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield images start to stop, uint8; bad and converted files are reported at the end."""
         count = stop - start
         processors = os.cpu_count() or 1
         loader: Any = DataLoader(
@@ -101,14 +102,15 @@ class FolderImages:
             warnings.warn(message, stacklevel=2)
 
     def digest(self) -> str:
+        """Return a hash of paths, sizes and times of the files, and of how they are read."""
         content = hashlib.sha256(f"{READING} {PIL.__version__} {self.resize} {self.skip_bad}".encode())
         for path in self.files:
             content.update(os.fsencode(f"{path}\0{file_stamp(path)}\n"))
         return content.hexdigest()
 
 
-class _Files(Dataset):
-    """Of every file: its path, bytes of shape (H, W, 3) or None, and what was converted or why it cannot be read."""
+class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
+    """Files as (path, bytes of shape (H, W, 3), conversions), or (path, None, [reason]) for bad ones."""
 
     def __init__(self, files: list[str], resize: int | None) -> None:
         self.files = files
@@ -174,4 +176,5 @@ def _check_resize(resize: int | None) -> None:
 def _resized(image: Tensor, side: int) -> Tensor:
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-    return pil_to_tensor(to_square(to_pil_image(image), side))
+    resized: Tensor = pil_to_tensor(to_square(to_pil_image(image), side))
+    return resized

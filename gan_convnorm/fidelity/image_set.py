@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ class Images(Protocol):
 
     Attributes:
         name: what they are, such as "EMA samples".
-        block: shares of the work begin at multiples of it; 0 where any beginning will do.
+        block: processes' shares begin at multiples of it; 0 if they may begin anywhere.
     """
 
     name: str
@@ -28,14 +28,18 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
-        """Images start to stop, uint8, shape (up to batch_size, C, H, W)."""
+        """Yield images start to stop, uint8, shape (up to batch_size, C, H, W)."""
 
     def digest(self) -> str | None:
-        """A hash of the content, or None where it cannot be told without making the images."""
+        """Return a hash of the content, or None if only generating the images would tell."""
 
 
 class TensorImages:
     """Images in memory.
+
+    >>> images = TensorImages(torch.zeros(5, 3, 8, 8, dtype=torch.uint8))
+    >>> [len(batch) for batch in images.batches(0, 5, batch_size=2)]
+    [2, 2, 1]
 
     Args:
         images: uint8, shape (N, C, H, W).
@@ -56,17 +60,24 @@ class TensorImages:
         return len(self.images)
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
-        for part in self.images[start:stop].split(batch_size) if stop > start else ():
+        """Yield images start to stop in batches."""
+        for part in torch.split(self.images[start:stop], batch_size) if stop > start else ():
             yield part.contiguous()  # other strides may round differently
 
     def digest(self) -> str:
+        """Return a hash of shape and pixels."""
         content = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        for part in self.images.split(4096):
-            content.update(part.cpu().contiguous().numpy())
+        for part in torch.split(self.images, 4096):
+            content.update(part.cpu().contiguous().numpy().data)
         return content.hexdigest()
 
 
-def check_batch(images: Any, name: str) -> None:
+def check_batch(images: object, name: str) -> None:
+    """Refuse anything but uint8 images (N, C, H, W) with 1 or 3 channels.
+
+    Raises:
+        BadInput: says what was found.
+    """
     if not isinstance(images, Tensor):
         raise BadInput(f"{name} are a {type(images).__name__}; expected a uint8 tensor of shape (N, C, H, W)")
     shape = tuple(images.shape)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ __all__ = ["as_images"]
 
 
 def as_images(
-    source: Any,
+    source: object,
     *,
     name: str | None = None,
     num_fake: int = 50_000,
@@ -30,23 +31,29 @@ def as_images(
     resize: int | None = None,
     skip_bad: bool = False,
 ) -> Images:
-    """Images from whatever holds or makes them.
+    """Return a set of images from anything that holds or generates them.
+
+    >>> len(as_images(torch.zeros(5, 3, 8, 8, dtype=torch.uint8)))
+    5
 
     Args:
         source: uint8 images (N, C, H, W); a folder; an .npz or .npy file of uint8 images; a module
-            with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal noise
+            with `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.gan.GAN`; a callable from normal latents
             (n, latent_dim) to uint8 images; or an object that has the methods of `Images` already.
-        name: what they are, for the protocol.
-        num_fake: how many to generate, where they are generated.
-        seed: seeds the noise.
-        ema: from the averaged weights, else from the current ones.
-        latent_dim: length of a callable's noise vectors.
-        device: where a callable's noise lies.
+        name: their name, for the scores' protocol.
+        num_fake: number of samples, if the source generates them.
+        seed: seeds the latents.
+        ema: sample from the averaged weights, else from the current ones.
+        latent_dim: length of a callable's latents.
+        device: where a callable's latents lie.
         resize: for folders and arrays, see `FolderImages`.
         skip_bad: for folders, see `FolderImages`.
 
+    Returns:
+        The images.
+
     Raises:
-        BadInput: nothing of these, or something wrong with it.
+        BadInput: another source, or one that cannot be read.
     """
     if isinstance(source, Tensor):
         return TensorImages(source, name or "images")
@@ -60,14 +67,15 @@ def as_images(
     if isinstance(source, (TensorImages, FolderImages, GeneratedImages)):
         return source
     if hasattr(source, "sample"):
-        module = source
+        module: Any = source
 
         def generate(first: int, count: int) -> Tensor:
-            return module.sample(count, seed=seed, ema=ema, first=first)
+            samples: Tensor = module.sample(count, seed=seed, ema=ema, first=first)
+            return samples
 
         return GeneratedImages(generate, num_fake, name or ("EMA samples" if ema else "samples"))
     if callable(source):
-        from_noise = source
+        from_noise: Callable[[Tensor], Tensor] = source
 
         @torch.no_grad()
         def call(first: int, count: int) -> Tensor:
@@ -75,7 +83,7 @@ def as_images(
 
         return GeneratedImages(call, num_fake, name or "samples")
     if all(hasattr(source, method) for method in ("batches", "digest", "__len__")):
-        return source
+        return cast(Images, source)
     raise BadInput(
         f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
         "a module with sample(), or a function from noise to uint8 images"

@@ -10,7 +10,11 @@ __all__ = ["Scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores and what they mean.
+    """Scores and the protocol that they were taken by.
+
+    >>> scores = Scores({"fid": 21.7}, {"extractor": "inception-v3-compat", "fake": "samples", "n_fake": 5000})
+    >>> scores.line(), scores.meaning()
+    ('FID 21.70', '5000 samples; inception-v3-compat features')
 
     Attributes:
         values: "isc" and "isc_std" (mean and deviation over the splits), "fid", "kid" and "kid_std" (over the
@@ -24,7 +28,7 @@ class Scores:
     ranks: dict[str, float] = field(default_factory=dict)
 
     def line(self) -> str:
-        """Every value, on one line."""
+        """Return every value, on one line."""
         v = self.values
         parts = []
         if "fid" in v:
@@ -38,7 +42,7 @@ class Scores:
         return "  ".join(parts)
 
     def meaning(self) -> str:
-        """The protocol, on one line."""
+        """Return the protocol, on one line."""
         p = self.protocol
         parts = [f"{p['n_fake']} {p['fake']}"]
         parts[0] += f" against {p['n_real']} {p['reference']}" if "reference" in p else ""
@@ -50,5 +54,5 @@ class Scores:
         return "; ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Return plain values, for JSON."""
         return asdict(self)

@@ -10,13 +10,19 @@ __all__ = ["crop_and_flip"]
 
 
 def crop_and_flip(images: Tensor, padding: int, flip: bool, rng: torch.Generator) -> Tensor:
-    """Each image shifted by up to `padding` pixels in both directions, zeros moving in, and mirrored or not.
+    """Return images shifted by up to `padding` pixels in both directions, filled with zeros, and mirrored or not.
+
+    >>> crop_and_flip(torch.ones(4, 1, 8, 8), 2, True, torch.Generator().manual_seed(0)).shape
+    torch.Size([4, 1, 8, 8])
 
     Args:
         images: shape (B, C, H, W).
         padding: largest shift; 0 for none.
         flip: mirror half of the images left to right.
         rng: source of the shifts and flips, on the CPU.
+
+    Returns:
+        The same shape.
     """
     count, channels, height, width = images.shape
     if padding:

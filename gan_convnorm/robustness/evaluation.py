@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from typing_extensions import override
 
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
@@ -26,7 +27,7 @@ __all__ = ["RobustnessEvaluation"]
 
 
 class RobustnessEvaluation(pl.Callback):
-    """Evaluates on the test split after training and in `test`.
+    """Evaluation on the test split after training and in `test`.
 
     Args:
         corruptions: all, none, or names separated by commas.
@@ -42,7 +43,7 @@ class RobustnessEvaluation(pl.Callback):
         seed: seeds corruptions and attacks.
 
     Attributes:
-        last: what was found.
+        last: the last results.
     """
 
     def __init__(
@@ -88,15 +89,16 @@ class RobustnessEvaluation(pl.Callback):
     def check_data(self, data: ImageData) -> None:
         """Raise when the corruption folder is of other data.
 
-        Raises:
-            BadInput: it has images of another shape, or labels that are none of the classes.
+        Images of another shape, or labels that are not among the data's classes, raise `BadInput`.
         """
         if self.folder is not None:
             self.folder.check((data.channels, data.resolution, data.resolution), data.num_classes)
 
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._evaluate(trainer, pl_module)
 
+    @override
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._evaluate(trainer, pl_module)
 
@@ -130,7 +132,7 @@ def _is_evaluation(path: Path) -> bool:
 
 
 def _names(flag: str, text: str, choices: list[str]) -> list[str]:
-    """The names in a comma-separated list."""
+    """Return the names in a comma-separated list."""
     if text == "none":
         return []
     if text == "all":

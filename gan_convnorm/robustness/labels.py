@@ -26,7 +26,10 @@ CONFUSIONS: dict[str, dict[int, int]] = {
 def noisy_labels(
     labels: Tensor, rate: float, num_classes: int, *, kind: LabelNoise = "symmetric", data: str = "", seed: int = 0
 ) -> Tensor:
-    """Labels of which a share is wrong.
+    """Return labels of which a share is wrong.
+
+    >>> (noisy_labels(torch.zeros(10).long(), 0.4, num_classes=3) != 0).sum()
+    tensor(4)
 
     "symmetric" gives round(rate * n) images a class drawn uniformly from the others, so the effective rate is the
     rate. "symmetric-any" draws from all classes, the true one too: effective rate about rate * (K - 1) / K.

@@ -60,6 +60,9 @@ class Measurement:
             device: the network's device.
             trainer: shares the blocks of images among its processes.
 
+        Returns:
+            The accuracies, the same on every process.
+
         Warns:
             NotAttacked: images whose gradient is zero or NaN.
         """
@@ -114,7 +117,7 @@ class Measurement:
         return min(count, self.num_images or count)
 
     def _cells(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Cell, int, Source]]:
-        """What is measured, on how many images, and where a range of them comes from."""
+        """Yield each cell of the result, its number of images, and the source of any range of them."""
 
         def clean(first: int, stop: int) -> tuple[Tensor, Tensor]:
             return images[first:stop], labels[first:stop]

@@ -13,13 +13,13 @@ __all__ = ["Robustness", "mean_corruption_error"]
 
 @dataclass
 class Robustness:
-    """Accuracies from 0 to 1.
+    """Accuracies of a classifier, from 0 to 1.
 
     Attributes:
         clean: on the test images as they are.
         corruptions: name -> one accuracy per severity.
         attacks: name -> accuracy on adversarial images; an image counts that is classified right before and after.
-        protocol: what they were measured with.
+        protocol: numbers of images, settings of the attacks, seed.
     """
 
     clean: float
@@ -28,7 +28,7 @@ class Robustness:
     protocol: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
+        """Return plain values, for a JSON file."""
         error = mean_corruption_error(self.corruptions) if self.corruptions else None
         return {
             "clean": self.clean,
@@ -39,7 +39,7 @@ class Robustness:
         }
 
     def print_table(self) -> None:
-        """The corruption table and one line each for the rest, in percent."""
+        """Print the corruption table and one line each for the rest, in percent."""
         from rich.console import Console
         from rich.table import Table
 
@@ -62,9 +62,15 @@ def mean_corruption_error(accuracies: dict[str, list[float]], baseline: dict[str
     With a baseline each corruption's error is divided by the baseline's (Hendrycks and Dietterich, ICLR 2019,
     section 3.2, where it is AlexNet); without one it is not, as is usual for CIFAR-10-C.
 
+    >>> mean_corruption_error({"fog": [1.0, 0.5]})
+    0.25
+
     Args:
         accuracies: name -> one accuracy per severity, from 0 to 1.
         baseline: the same of another network.
+
+    Returns:
+        The error, from 0 to 1 without a baseline.
 
     Raises:
         BadInput: no corruption, or one of which the baseline has no error.

@@ -1,6 +1,6 @@
 """Attacks as pure functions of a model, images in [0, 1] and labels; `ATTACKS` names them for the command line.
 
-They attack the images that are classified right, so that no accuracy under attack counts an image that the clean
+Only images that are classified right are attacked, so an accuracy under attack never counts an image that the clean
 accuracy does not.
 """
 
@@ -39,13 +39,13 @@ SPSA_SAMPLES = 32
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """What the attacks of an evaluation have in common.
+    """Radius, steps and queries of the attacks of an evaluation.
 
     Attributes:
         eps: radius of the L-infinity ball, of images in [0, 1].
         step: length of PGD's step.
         steps: number of PGD's steps.
-        queries: forwards that a black-box attack may use per image.
+        queries: forwards of the network that a black-box attack may use for an image.
     """
 
     eps: float

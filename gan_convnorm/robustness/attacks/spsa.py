@@ -49,12 +49,11 @@ def spsa(
     Returns:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
-    Raises:
-        BadInput: images outside [0, 1], labels that do not fit, a negative radius, or another number that is
-            not above 0.
-
     Warns:
         NotAttacked: images whose estimated gradient is zero at the start.
+
+    Images outside [0, 1], labels that do not fit, a negative radius, or another number that is not above 0 raise
+    `BadInput`.
     """
     for name, count in (("steps", steps), ("samples", samples)):
         check_count("spsa", name, count)

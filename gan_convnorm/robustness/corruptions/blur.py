@@ -15,7 +15,7 @@ Image = NDArray[np.float64]
 
 
 def defocus_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
-    """Convolves with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
+    """Convolve with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
     radius, deviation = constants
     half = max(8, math.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
@@ -27,14 +27,18 @@ def defocus_blur(image: Image, constants: tuple[float, float], rng: np.random.Ge
     kernel = ndimage.convolve(disk / disk.sum(), smooth, mode="mirror")
     used = np.flatnonzero(kernel.any(axis=0))  # an empty margin would be convolved with at full cost
     kernel = kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1]
-    return ndimage.convolve(image, kernel[..., None], mode="mirror")
+    result: Image = ndimage.convolve(image, kernel[..., None], mode="mirror")
+    return result
 
 
 def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.Generator) -> Image:
-    """Blurs, puts a near pixel in every pixel's place, from the last to the first, and blurs again.
+    """Blur, put a near pixel in every pixel's place, from the last to the first, and blur again.
 
     The shift is drawn from -d ... d - 1. The paper speaks of an exchange; in the authors' script, and so in their
     files, both sides of it are views of the image, and one pixel is copied over the other. So it is here.
+
+    Returns:
+        The same shape.
     """
     deviation, reach, passes = constants
     blurred = _gaussian(image, deviation)
@@ -52,18 +56,23 @@ def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.G
 
 
 def motion_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
-    """Smears along a line at an angle within 45 degrees of the horizontal."""
+    """Smear along a line at an angle within 45 degrees of the horizontal."""
     return line_blur(image, *constants, angle=rng.uniform(-45, 45))
 
 
 def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Image:
-    """ImageMagick's motion blur: 2 radius + 1 taps of half a Gaussian along a line, at whole pixels, edges repeated.
+    """Apply ImageMagick's motion blur.
+
+    It has 2 radius + 1 taps of half a Gaussian along a line, at whole pixels; edges are repeated.
 
     Args:
         image: shape (H, W, C).
         radius: in pixels.
         deviation: of the Gaussian, in pixels.
         angle: of the line in degrees.
+
+    Returns:
+        The same shape.
     """
     count = 2 * math.ceil(radius) + 1
     weights = np.exp(-0.5 * (np.arange(count) / deviation) ** 2)
@@ -96,15 +105,19 @@ def zoom_blur(image: Image, constants: tuple[float, float, float], rng: np.rando
 def clipped_zoom(image: Image, factor: float) -> Image:
     """Return the centre, enlarged to the image's size by linear interpolation."""
     matrix = _zoom_matrix(image.shape[0], factor)
-    return np.matmul(matrix, np.tensordot(matrix, image, 1).transpose(2, 1, 0)).transpose(2, 1, 0)
+    zoomed: Image = np.matmul(matrix, np.tensordot(matrix, image, 1).transpose(2, 1, 0)).transpose(2, 1, 0)
+    return zoomed
 
 
 @lru_cache(maxsize=256)
 def _zoom_matrix(side: int, factor: float) -> NDArray[np.float64]:
-    """Rows: pixels of the result; columns: the image's.
+    """Return the interpolation of `clipped_zoom` as a matrix from an image's rows to the result's.
 
     A centre of ceil(side / factor) pixels becomes round(factor * that), first pixel on first and last on last, of which
     the middle is kept.
+
+    Returns:
+        Shape (side, side).
     """
     cut = math.ceil(side / factor)
     top, zoomed = (side - cut) // 2, round(cut * factor)
@@ -119,4 +132,5 @@ def _zoom_matrix(side: int, factor: float) -> NDArray[np.float64]:
 
 
 def _gaussian(image: Image, deviation: float) -> Image:
-    return ndimage.gaussian_filter(image, (deviation, deviation, 0), mode="nearest")
+    blurred: Image = ndimage.gaussian_filter(image, (deviation, deviation, 0), mode="nearest")
+    return blurred

@@ -17,11 +17,12 @@ Image = NDArray[np.float64]
 def contrast(image: Image, factor: float, rng: np.random.Generator) -> Image:
     """Shrinks the distance from each channel's mean."""
     mean = image.mean(axis=(0, 1), keepdims=True)
-    return (image - mean) * factor + mean
+    changed: Image = (image - mean) * factor + mean
+    return changed
 
 
 def elastic_transform(image: Image, constants: tuple[float, float, float], rng: np.random.Generator) -> Image:
-    """An affine map that shifts three corners of a square, then displacements by smoothed noise."""
+    """Move pixels: an affine map that shifts three corners of a square, then displacements by smoothed noise."""
     strength, smoothness, reach = constants
     height, width = image.shape[:2]
     middle, half = np.array([height, width]) // 2, min(height, width) // 3
@@ -53,7 +54,7 @@ def jpeg_compression(image: Image, quality: int, rng: np.random.Generator) -> Im
 
 
 def _sample(image: Image, places: NDArray[np.float64], border: str) -> Image:
-    """The image at places (2, H, W), by linear interpolation."""
+    """Return the image at places (2, H, W), by linear interpolation."""
     channels = [ndimage.map_coordinates(channel, places, order=1, mode=border) for channel in np.moveaxis(image, 2, 0)]
     return np.stack(channels, axis=2)
 

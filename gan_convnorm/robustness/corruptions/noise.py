@@ -11,7 +11,7 @@ Image = NDArray[np.float64]
 
 
 def gaussian_noise(image: Image, deviation: float, rng: np.random.Generator) -> Image:
-    """Adds N(0, deviation^2) to every value."""
+    """Add N(0, deviation^2) to every value."""
     return image + rng.normal(scale=deviation, size=image.shape)
 
 
