@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
@@ -71,6 +72,7 @@ class Arrays(ImageData):
             warnings.warn(ignored, stacklevel=2)
         self.name = re.sub(r"[^\w.-]+", "-", self.file.stem)
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         content = ArrayFile(self.file)
         train = self._split(content, "train")
@@ -83,7 +85,7 @@ class Arrays(ImageData):
             return None
         pixels = content.images(name)
         if tuple(pixels.shape[2:]) != (self.resolution, self.resolution):
-            pixels = torch.cat([to_square(part.contiguous(), self.resolution) for part in pixels.split(1000)])
+            pixels = torch.cat([to_square(part.contiguous(), self.resolution) for part in torch.split(pixels, 1000)])
         labels = _labels(content, split)
         return TensorDataset(pixels.contiguous()) if labels is None else TensorDataset(pixels.contiguous(), labels)
 
@@ -117,7 +119,7 @@ def _check_classes(content: ArrayFile, labels: Tensor) -> None:
     Raises:
         BadInput: names the first such class.
     """
-    found = labels.unique()
+    found = torch.unique(labels)
     expected = torch.arange(len(found))
     if not torch.equal(found, expected):
         missing = int(expected[found != expected][0])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.picture_cache import Decoded, decode_once
 from gan_convnorm.data.pictures import Files, Form
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 
 __all__ = ["CelebA"]
 
@@ -40,11 +39,13 @@ class CelebA(TorchvisionData):
     ) -> None:
         super().__init__(root, resolution, 3, None, batch_size, seed, download)
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         lists = [(file, md5) for _, md5, file in self.reader.file_list if file.endswith(".txt")]
         return [(f"celeba/{file}", md5) for file, md5 in [*lists, ("img_align_celeba", None)]]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         return self.reader(self.root, "train" if train else "test", target_type=[], download=download)
 
     def prepare_data(self) -> None:
@@ -57,6 +58,7 @@ class CelebA(TorchvisionData):
         files = Files(self.root / "celeba" / "img_align_celeba", self.opened(train).filename, self.name)
         return decode_once(files, Form(self.resolution, crop_first=178))
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         found = self._decode(train)
         found.check(self.name, advice="fetch them again")

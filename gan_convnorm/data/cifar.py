@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 
 __all__ = ["CIFAR10", "CIFAR100"]
 
@@ -38,14 +37,17 @@ class CIFAR10(TorchvisionData):
         super().__init__(root, resolution, 3, self.num_labels, batch_size, seed, download)
         self.source = self.reader.url
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         reader = self.reader
         lists = [*reader.train_list, *reader.test_list, [reader.meta["filename"], reader.meta["md5"]]]
         return [(f"{reader.base_folder}/{file}", md5) for file, md5 in lists]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         return self.reader(self.root, train=train, download=download)
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         dataset = self.opened(train)
         images = torch.from_numpy(dataset.data).permute(0, 3, 1, 2).contiguous()

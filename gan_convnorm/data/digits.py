@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.image_data import ImageData
 
@@ -17,6 +18,11 @@ class Digits(ImageData):
     The test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak, UCI, 1998), as scikit-learn
     ships it. Every fifth image is in the test split (360), the others train (1,437); the writers are in both.
 
+    >>> data = Digits()
+    >>> data.setup()
+    >>> data.split("test").tensors[0].shape
+    torch.Size([360, 1, 16, 16])
+
     Args:
         resolution: side of the resized images in pixels (bicubic).
         batch_size: images in one discriminator step.
@@ -28,6 +34,7 @@ class Digits(ImageData):
     def __init__(self, resolution: int = 16, batch_size: int = 32, seed: int = 0) -> None:
         super().__init__(resolution, channels=1, num_classes=10, batch_size=batch_size, seed=seed)
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         from sklearn.datasets import load_digits
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 
 __all__ = ["FashionMNIST"]
 
@@ -38,12 +38,15 @@ class FashionMNIST(TorchvisionData):
         super().__init__(root, resolution, 1, 10, batch_size, seed, download)
         self.source = self.reader.mirrors[0]
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         return [(f"FashionMNIST/raw/{Path(file).stem}", None) for file, _ in self.reader.resources]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         return self.reader(self.root, train=train, download=download)
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         dataset = self.opened(train)
         return self.resized(F.pad(dataset.data[:, None], (2, 2, 2, 2)), dataset.targets.long())

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.folder_layout import LAYOUTS, Listing, find_splits, hold_out
 from gan_convnorm.data.image_data import ImageData
@@ -80,6 +81,7 @@ class Folder(ImageData):
         if self.test_files is not None:
             self._decode(self.test_files)
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         self.train_set = self._read(self.train_files)
         self.test_set = None if self.test_files is None else self._read(self.test_files)

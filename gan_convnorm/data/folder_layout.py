@@ -74,6 +74,14 @@ def hold_out(listing: Listing, fraction: float, seed: int) -> tuple[Listing, Lis
     The order of SHA-256(seed, path) depends on no file's content and not on the other files, so that a new file moves
     at most one other to another split.
 
+    Args:
+        listing: the files.
+        fraction: share of the files, from 0; below 1.
+        seed: seeds the choice.
+
+    Returns:
+        The remaining files and the held-out ones; None for the latter if the fraction is 0.
+
     Raises:
         BadInput: there is a single image.
     """

@@ -1,4 +1,4 @@
-"""What every data module has in common: bytes in memory, shapes, and an endless shuffled stream."""
+"""The base of all data modules: bytes in memory, shapes, and an endless shuffled stream."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.images.decoding import MOST_PIXELS
@@ -64,7 +65,13 @@ class ImageData(pl.LightningDataModule):
         self._on_device: tuple[Tensor, ...] | None = None
 
     def split(self, name: str) -> TensorDataset:
-        """The train or the test split.
+        """Return a split.
+
+        Args:
+            name: "train", or "test" for any other name.
+
+        Returns:
+            Images, uint8 (N, C, H, W), and where there are labels, int64 (N,).
 
         Raises:
             BadInput: there is no test split.
@@ -74,6 +81,7 @@ class ImageData(pl.LightningDataModule):
             raise BadInput(f"the data {self.name} have no {name} split; choose a protocol that scores against train")
         return chosen
 
+    @override
     def train_dataloader(self) -> EndlessBatches:
         trainer = self.trainer
         assert trainer is not None
@@ -90,8 +98,8 @@ class ImageData(pl.LightningDataModule):
             self.overfit_batches,
         )
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """The images, and the labels, of row numbers: taken on the device where the data set fits there."""
+    def transfer_batch_to_device(self, batch: object, device: torch.device, dataloader_idx: int) -> object:
+        """Return the images and labels of row numbers; they are taken on the device if the data set fits there."""
         if not isinstance(batch, Tensor):
             return batch
         if self._on_device is None or self._on_device[0].device != device:
@@ -102,14 +110,17 @@ class ImageData(pl.LightningDataModule):
         return [t.index_select(0, rows).to(device, non_blocking=True) for t in self._on_device]
 
     def val_dataloader(self) -> list[int]:
-        """One empty batch: scores compare whole sets, and Lightning needs a batch to run its loop."""
+        """Return one empty batch: scores compare whole sets, and Lightning needs a batch to run its loop."""
         return [0]
 
     test_dataloader = val_dataloader
 
 
 class EndlessBatches:
-    """Row numbers of shuffled batches without end, each pass over the data in an order of its own.
+    """Row numbers of shuffled batches without end, each pass over the data in another order.
+
+    >>> sorted(EndlessBatches(4, batch_size=4, per_step=1, seed=0).rows(step=7).tolist())
+    [0, 1, 2, 3]
 
     Step s takes the rows from s * per_step * world_size * batch_size on in the endless series of passes, so the order
     is a function of the seed and the step alone: nothing needs to be saved for a resumed run to see what it would
@@ -157,7 +168,7 @@ class EndlessBatches:
             step += 1
 
     def rows(self, step: int) -> Tensor:
-        """This process's rows of a step, int64, shape (per_step * batch_size,): of every part the rank's share."""
+        """Return this process's rows of a step, int64, shape (per_step * batch_size,): its share of every part."""
         if self.repeated:
             step %= self.repeated
         count = self.per_step * self.world_size * self.batch_size
@@ -173,8 +184,8 @@ class EndlessBatches:
         return torch.randperm(self.size, generator=torch.Generator().manual_seed(self.seed * 1_000_003 + number))
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing; tells Lightning that a run can be resumed within a pass."""
+        """Return an empty state, which tells Lightning that a run can be resumed within a pass."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing."""
+        """Do nothing: the order is a function of the step."""

@@ -7,14 +7,14 @@ import hashlib
 import io
 import os
 import tempfile
-from typing import Any
 
 import torch
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.picture_cache import Decoded, decode_once
 from gan_convnorm.data.pictures import Form
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 from gan_convnorm.errors import BadInput
 
 __all__ = ["LSUN"]
@@ -59,10 +59,12 @@ class LSUN(TorchvisionData):
         self.max_images = max_images
         self.name = "-".join(["lsun", *self.categories])
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         return [(f"{c}_{split}_lmdb/data.mdb", None) for c in self.categories for split in ("train", "val")]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         root = str(self.root.resolve())
         # torchvision leaves a pickle of the keys in the working folder, and trusts whatever it finds there.
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
@@ -77,6 +79,7 @@ class LSUN(TorchvisionData):
         records = _Records(self.opened(train), self.max_images, self.name)
         return decode_once(records, Form(self.resolution)), records
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         found, records = self._decode(train)
         found.check(self.name, advice="fetch it again")
@@ -89,7 +92,7 @@ class LSUN(TorchvisionData):
 class _Records:
     """Encoded images in torchvision's databases."""
 
-    def __init__(self, dataset: Any, limit: int | None, name: str) -> None:
+    def __init__(self, dataset: Foreign, limit: int | None, name: str) -> None:
         self.databases = dataset.dbs
         self.rows = [(label, key) for label, database in enumerate(dataset.dbs) for key in database.keys[:limit]]
         self.name = name

@@ -1,4 +1,4 @@
-"""Image files of any origin, and what they are made into."""
+"""Image files of any origin, and the form that they are decoded to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
@@ -21,26 +21,26 @@ class Pictures(Protocol):
     """Numbered image files.
 
     Attributes:
-        name: what they are, for messages.
+        name: the name of the set, for messages.
     """
 
     name: str
 
     def __len__(self) -> int: ...
 
-    def open(self, index: int) -> Any:
-        """A path or an open binary file."""
+    def open(self, index: int) -> Path | BinaryIO:
+        """Return the path of a picture, or an open binary file."""
 
     def label(self, index: int) -> str:
-        """What a message calls it."""
+        """Return the name of a picture for messages."""
 
     def key(self) -> str:
-        """Changes when a file does."""
+        """Return a hash that changes when a file does."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What pictures are made into.
+    """Size, channels and cropping of decoded pictures.
 
     Attributes:
         resolution: side in pixels.
@@ -54,8 +54,8 @@ class Form:
     fit: str = "crop"
     crop_first: int | None = None
 
-    def __call__(self, file: Any) -> tuple[np.ndarray, list[str]]:
-        """uint8 of shape (C, H, W), and what was done to it beyond resizing."""
+    def __call__(self, file: Path | BinaryIO) -> tuple[np.ndarray, list[str]]:
+        """Return a picture as uint8 (C, H, W), and the conversions that it needed beyond resizing."""
         from torchvision.transforms import functional as tv
 
         image, notes = decode(file, "RGB" if self.channels == 3 else "L")
@@ -74,7 +74,7 @@ class Files:
     Args:
         root: the folder they lie in.
         paths: their paths below it.
-        name: what they are, for messages.
+        name: the name of the set, for messages.
     """
 
     def __init__(self, root: Path, paths: Sequence[str], name: str) -> None:
@@ -86,12 +86,15 @@ class Files:
         return len(self.paths)
 
     def open(self, index: int) -> Path:
+        """Return a file's path."""
         return self.root / self.paths[index]
 
     def label(self, index: int) -> str:
+        """Return a file's path for messages."""
         return shown(self.root / self.paths[index])
 
     def key(self) -> str:
+        """Return a hash of the folder and of every file's path, size and time."""
         root = os.path.realpath(self.root)
         content = hashlib.sha256(os.fsencode(root))
         for path in self.paths:

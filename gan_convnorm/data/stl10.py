@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 from gan_convnorm.errors import BadInput
 
 __all__ = ["STL10"]
@@ -45,13 +46,16 @@ class STL10(TorchvisionData):
         self.part = part
         self.source = self.reader.url
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         reader = self.reader
         return [(f"{reader.base_folder}/{file}", md5) for file, md5 in [*reader.train_list, *reader.test_list]]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         return self.reader(self.root, self.part if train else "test", download=download)
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         dataset = self.opened(train)
         labels = torch.from_numpy(dataset.labels).long() if self.num_classes else None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
-from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 
 __all__ = ["SVHN"]
 
@@ -37,12 +36,15 @@ class SVHN(TorchvisionData):
     ) -> None:
         super().__init__(root, resolution, 3, 10, batch_size, seed, download)
 
+    @override
     def files(self) -> list[tuple[str, str | None]]:
         return [tuple(self.reader.split_list[split][1:]) for split in ("train", "test")]
 
-    def open_split(self, train: bool, download: bool) -> Any:
+    @override
+    def open_split(self, train: bool, download: bool) -> Foreign:
         return self.reader(self.root, "train" if train else "test", download=download)
 
+    @override
     def read_split(self, train: bool) -> TensorDataset:
         dataset = self.opened(train)
         return self.resized(torch.from_numpy(dataset.data).contiguous(), torch.from_numpy(dataset.labels))

@@ -1,22 +1,26 @@
-"""Data sets that torchvision reads, and what to do where it cannot."""
+"""Data sets that torchvision reads; one-line errors where it cannot."""
 
 from __future__ import annotations
 
 import os
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed
 from gan_convnorm.images.decoding import to_square
 
-__all__ = ["TorchvisionData"]
+__all__ = ["Foreign", "TorchvisionData"]
+
+#: torchvision's data sets and their classes, which have no types
+Foreign: TypeAlias = Any
 
 
 class TorchvisionData(ImageData):
@@ -34,7 +38,7 @@ class TorchvisionData(ImageData):
     Attributes:
         reader_name: the class in torchvision.datasets.
         source: where the files come from.
-        downloadable: whether torchvision can fetch them.
+        downloadable: True if torchvision can fetch them.
     """
 
     reader_name: str
@@ -56,35 +60,43 @@ class TorchvisionData(ImageData):
         self.download = download
 
     @property
-    def reader(self) -> Any:
-        """torchvision's class."""
+    def reader(self) -> Foreign:
+        """Return the class in torchvision.datasets."""
         from torchvision import datasets  # takes seconds, and digits do without
 
         return getattr(datasets, self.reader_name)
 
     @abstractmethod
     def files(self) -> list[tuple[str, str | None]]:
-        """What must lie in the root: paths below it, with MD5 where it is known."""
+        """Return the files that must lie in the root: paths below it, with MD5 or None."""
 
     @abstractmethod
-    def open_split(self, train: bool, download: bool) -> Any:
-        """torchvision's data set."""
+    def open_split(self, train: bool, download: bool) -> Foreign:
+        """Return torchvision's data set."""
 
     @abstractmethod
     def read_split(self, train: bool) -> TensorDataset:
-        """The train or the test split at this resolution."""
+        """Return the train or the test split at this resolution."""
 
     def prepare_data(self) -> None:
-        """Fetch, where that is asked for, on one process of a machine."""
+        """Fetch the data set if asked to, on one process of a machine."""
         if self.download:
             for train in (True, False):
                 self.opened(train, download=True)
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         self.train_set, self.test_set = (self.read_split(train) for train in (True, False))
 
-    def opened(self, train: bool, download: bool = False) -> Any:
-        """torchvision's data set, or in one line why there is none.
+    def opened(self, train: bool, download: bool = False) -> Foreign:
+        """Return torchvision's data set, or raise with the reason in one line.
+
+        Args:
+            train: open the train split, else the test split.
+            download: fetch the files first.
+
+        Returns:
+            An instance of `reader`.
 
         Raises:
             BadInput: a failed download, a missing root, missing or damaged files, a missing package.
@@ -93,7 +105,7 @@ class TorchvisionData(ImageData):
             return self.open_split(train, download)
         except ImportError as error:
             raise BadInput(f"{self.name} needs a package: python -m pip install {error.name}") from error
-        except Exception as error:  # torchvision raises as the network, the archive or the file has it
+        except Exception as error:  # torchvision raises many types
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             looked_for = f"looked for {listed([file for file, _ in self.files()], 2)} in it"
             fetch = "download=True (--data.download true) fetches it and unpacks its archive"
@@ -124,8 +136,8 @@ class TorchvisionData(ImageData):
         return [f"{what}: {listed(files, 2)}" for what, files in found if files]
 
     def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
-        """A split from images of the data set's own size."""
+        """Return a split, its images resized from the data set's own size."""
         if tuple(images.shape[-2:]) != (self.resolution, self.resolution):
             # In parts: some data sets in their own size take most of the memory.
-            images = torch.cat([to_square(part.contiguous(), self.resolution) for part in images.split(1000)])
+            images = torch.cat([to_square(part.contiguous(), self.resolution) for part in torch.split(images, 1000)])
         return TensorDataset(images) if labels is None else TensorDataset(images, labels)

@@ -1,6 +1,7 @@
 """IS, FID, KID, precision and recall through torch-fidelity, on any number of processes."""
 
-from gan_convnorm.fidelity.evaluate import Evaluator, Scores, check_num_fake, check_numbers, evaluate
+from gan_convnorm.fidelity.evaluate import evaluate
+from gan_convnorm.fidelity.evaluator import Evaluator
 from gan_convnorm.fidelity.extractors import (
     EXTRACTORS,
     check_labelled,
@@ -8,11 +9,15 @@ from gan_convnorm.fidelity.extractors import (
     create_extractor,
     registered_name,
 )
-from gan_convnorm.fidelity.images import FolderImages, GeneratedImages, TensorImages
+from gan_convnorm.fidelity.generated_images import GeneratedImages
+from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers
+from gan_convnorm.fidelity.image_files import FolderImages
+from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
 from gan_convnorm.fidelity.metrics import METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
+from gan_convnorm.fidelity.scores import Scores
 
 __all__ = [
     "EXTRACTORS",

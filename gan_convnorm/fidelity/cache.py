@@ -22,14 +22,14 @@ VERSION = 2  # of the files
 SEAL = "seal"
 
 
-def cache_path(kind: str, *parts: Any) -> Path:
+def cache_path(kind: str, *parts: object) -> Path:
     """Return the file for something that depends on the parts alone."""
     digest = hashlib.sha256("\n".join(map(str, (VERSION, *parts))).encode()).hexdigest()
     return cache_folder() / f"{kind}-{digest[:20]}.pt"
 
 
 def read_cached(path: Path) -> dict[str, Any] | None:
-    """Return what `write_cached` wrote to this path; None where there is no file or, with a warning, another one."""
+    """Return the content that `write_cached` wrote here; None if there is none or, with a warning, if it is damaged."""
     if not os.path.lexists(path):
         return None
     try:
@@ -39,16 +39,21 @@ def read_cached(path: Path) -> dict[str, Any] | None:
         if not isinstance(content, dict) or content.pop(SEAL, None) != _seal(path, content):
             raise ValueError("it holds something else")
         return content
-    except Exception as error:  # whatever a foreign file provokes, computing again mends it
+    except Exception as error:  # a foreign file may raise anything; it is computed again
         reason = str(error) if type(error) is ValueError else type(error).__name__
         warnings.warn(f"{path} cannot be read ({reason}); it is computed again", stacklevel=2)
         return None
 
 
 def write_cached(path: Path, content: dict[str, Any]) -> bool:
-    """Keep tensors and plain values by name; return whether that worked.
+    """Write tensors and plain values by name; a full disk costs a warning, not the scores.
 
-    A full disk costs a warning, not the scores.
+    Args:
+        path: a file of `cache_path`.
+        content: the values.
+
+    Returns:
+        True if the file was written.
     """
     try:
         with atomic_write(path) as part:
@@ -71,7 +76,7 @@ def _seal(path: Path, content: dict[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:
     if not isinstance(value, dict):
         yield name, value
         return

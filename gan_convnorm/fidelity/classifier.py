@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_fidelity import register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
@@ -53,19 +53,22 @@ class SmallClassifier(nn.Module):
         self.linear = nn.Linear(64, num_classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 images (B, C, H, W) to features (B, 64) and logits (B, num_classes)."""
+        """Return features (B, 64) and logits (B, num_classes) of uint8 images (B, C, H, W)."""
         features = self.layers(images.float() / 127.5 - 1).mean(dim=(2, 3))
         return features, self.linear(features)
 
 
 def train_classifier(images: Tensor, labels: Tensor) -> SmallClassifier:
-    """Train on labelled images, the same network from the same images; the global random state is left as it was.
+    """Train a classifier; the same images give the same network, and the global random state stays.
 
     Args:
         images: uint8, shape (N, C, H, W), square.
         labels: int64, shape (N,), classes from 0.
+
+    Returns:
+        The network, in evaluation mode.
     """
-    # Lightning validates in inference mode, where no gradient is to be had.
+    # Lightning validates in inference mode, which has no gradients.
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(SEED)
         network = SmallClassifier(images.shape[-1], images.shape[1], int(labels.max()) + 1)
@@ -73,25 +76,25 @@ def train_classifier(images: Tensor, labels: Tensor) -> SmallClassifier:
         optimizer = torch.optim.AdamW(network.parameters())
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
         for _ in range(EPOCHS):
-            for rows in torch.randperm(len(images)).split(BATCH_SIZE):
+            for rows in torch.split(torch.randperm(len(images)), BATCH_SIZE):
                 loss = F.cross_entropy(network(images[rows])[1], labels[rows])
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
                 schedule.step()
     return network.eval()
 
 
 def trained_weights(images: Tensor, labels: Tensor) -> Path:
-    """The file with the classifier of these images, trained on the first call and cached by their content.
+    """Return the file with the classifier of these images, trained on the first call and cached by content.
 
     Args:
         images: uint8, shape (N, C, H, W), square.
         labels: int64, shape (N,), classes from 0.
 
     Returns:
-        A file for torch-fidelity's `feature_extractor_weights_path`, in the user's cache folder ($XDG_CACHE_HOME or
-        ~/.cache), or in a temporary one with a warning where that cannot be written.
+        A file for torch-fidelity's `feature_extractor_weights_path`, in the cache folder, or with a warning in a
+        temporary one if that cannot be written.
     """
     digest = hashlib.sha256(images.contiguous().numpy().data)
     digest.update(labels.contiguous().numpy().data)
@@ -106,7 +109,7 @@ def trained_weights(images: Tensor, labels: Tensor) -> Path:
     return path
 
 
-class ClassifierFeatures(FeatureExtractorBase):
+class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-ignore]
     """`SmallClassifier` in torch-fidelity's interface, with the layers "features" (64) and "logits".
 
     Args:
@@ -116,7 +119,7 @@ class ClassifierFeatures(FeatureExtractorBase):
     """
 
     def __init__(
-        self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None, **kwargs: Any
+        self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None, **kwargs: object
     ) -> None:
         super().__init__(name, features_list)
         if feature_extractor_weights_path is None:
@@ -132,23 +135,28 @@ class ClassifierFeatures(FeatureExtractorBase):
         self.network.load_state_dict(saved["state_dict"])
         self.eval()
 
+    @override
     def forward(self, input: Tensor) -> tuple[Tensor, ...]:
         layers = dict(zip(self.get_provided_features_list(), self.network(input), strict=True))
         return tuple(layers[name] for name in self.features_list)
 
     @staticmethod
+    @override
     def get_provided_features_list() -> tuple[str, ...]:
         return ("features", "logits")
 
     @staticmethod
+    @override
     def get_default_feature_layer_for_metric(metric: str) -> str:
         return "logits" if metric == "isc" else "features"
 
     @staticmethod
+    @override
     def can_be_compiled() -> bool:
         return False
 
     @staticmethod
+    @override
     def get_dummy_input_for_compile() -> Tensor:
         raise NotImplementedError("this extractor is not compiled")
 

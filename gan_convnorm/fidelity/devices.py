@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from gan_convnorm.errors import BadInput
@@ -11,8 +9,17 @@ from gan_convnorm.errors import BadInput
 __all__ = ["usable_device"]
 
 
-def usable_device(name: Any = None) -> torch.device:
-    """Return a device that computes; a GPU where there is one if none is named.
+def usable_device(name: torch.device | str | None = None) -> torch.device:
+    """Return a device that works.
+
+    >>> usable_device("cpu")
+    device(type='cpu')
+
+    Args:
+        name: the device; by default the GPU if there is one, else the CPU.
+
+    Returns:
+        The device, after one number was computed on it.
 
     Raises:
         BadInput: no such device here.
@@ -20,13 +27,25 @@ def usable_device(name: Any = None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
-        torch.ones(1, device=device).item()
-        if device.type == "cpu" and device.index:
-            raise ValueError
-    except Exception as error:  # each kind of device has its own way to say that it is not there
+        return _tried(name)
+    except Exception as error:  # each kind of device raises another type
         found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         raise BadInput(
             f"the device {str(name)!r} is not here (--device); there are: {', '.join(['cpu', *found])}"
         ) from error
+
+
+def _tried(name: torch.device | str) -> torch.device:
+    """Return a device after one number was computed on it.
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: a CPU of a number, of which torch takes any; other devices raise other types.
+    """
+    device = torch.device(name)
+    torch.ones(1, device=device).item()
+    if device.type == "cpu" and device.index:
+        raise ValueError(device)
     return device

@@ -42,7 +42,16 @@ EXTRACTORS = {
 
 
 def registered_name(name: str) -> str:
-    """The name in torch-fidelity's registry.
+    """Return an extractor's name in torch-fidelity's registry.
+
+    >>> registered_name("inception")
+    'inception-v3-compat'
+
+    Args:
+        name: a key of `EXTRACTORS`, or the registered name itself.
+
+    Returns:
+        The registered name.
 
     Raises:
         BadInput: an unknown name; lists the choices.
@@ -55,8 +64,9 @@ def registered_name(name: str) -> str:
 
 
 def layer_for(name: str, metric: str) -> str:
-    """The layer whose features torch-fidelity takes for a metric."""
-    return FEATURE_EXTRACTORS_REGISTRY[registered_name(name)].get_default_feature_layer_for_metric(metric)
+    """Return the layer whose features torch-fidelity takes for a metric."""
+    layer: str = FEATURE_EXTRACTORS_REGISTRY[registered_name(name)].get_default_feature_layer_for_metric(metric)
+    return layer
 
 
 def create_extractor(
@@ -67,19 +77,21 @@ def create_extractor(
     labelled: tuple[Tensor, Tensor] | None = None,
     weights: str | Path | None = None,
 ) -> FeatureExtractorBase:
-    """A feature extractor, ready for use in evaluation mode.
+    """Return a feature extractor in evaluation mode.
+
+    With `torch.distributed` initialized every process must call this: a classifier is trained on the first.
 
     Args:
         name: a key of `EXTRACTORS`, or a name in torch-fidelity's registry.
         metrics: what its features are for; it computes the layers they need.
         device: where it runs.
         labelled: uint8 images (N, C, H, W) and int64 labels (N,) that "classifier" is trained on.
-        weights: a weights file in torch-fidelity's format, in place of a download or a training.
+        weights: a weights file in torch-fidelity's format; by default downloaded, or trained for "classifier".
 
-    With `torch.distributed` initialized every process must call this: a classifier is trained on the first.
+    Returns:
+        torch-fidelity's extractor.
 
-    Raises:
-        BadInput: an unknown name, a classifier without labels, or weights that cannot be had.
+    An unknown name, a classifier without labels, and weights that cannot be read or downloaded raise `BadInput`.
     """
     registered = registered_name(name)
     layers = list(dict.fromkeys(layer_for(name, metric) for metric in metrics))
@@ -123,7 +135,7 @@ def _create(name: str, layers: list[str], weights: str | Path | None) -> Feature
         raise
     except NotImplementedError as error:
         raise BadInput(f"extractor {name!r}: torch-fidelity cannot read its weights from a file") from error
-    except Exception as error:  # torch-fidelity raises as its download or its file reading does
+    except Exception as error:  # downloads and files raise many types
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:60]
         if weights is not None:
             raise BadInput(
@@ -138,7 +150,7 @@ def _create(name: str, layers: list[str], weights: str | Path | None) -> Feature
 
 
 def weights_digest(extractor: FeatureExtractorBase) -> str:
-    """A hash of all parameters and buffers: what a cached feature depends on."""
+    """Return a hash of all parameters and buffers, which cached features depend on."""
     content = hashlib.sha256()
     for name, value in sorted(extractor.state_dict().items()):
         content.update(name.encode())
@@ -170,7 +182,7 @@ def check_weights_file(registered: str, path: Path) -> None:
 
 
 def _origin(registered: str) -> str:
-    """Where torch-fidelity fetches the weights from, in its own words."""
+    """Return the origin of an extractor's weights, as the end of a sentence."""
     from torch_fidelity import feature_extractor_clip, feature_extractor_inceptionv3
     from torchvision.models import VGG16_Weights
 

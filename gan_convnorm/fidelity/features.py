@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier import ClassifierFeatures
-from gan_convnorm.fidelity.images import Images
+from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.processes import Processes
 
 __all__ = ["Progress", "extract"]
@@ -27,14 +27,14 @@ def extract(
     processes: Processes | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Tensor] | None:
-    """Features of images, in their order.
+    """Return features of images, in their order.
 
     Args:
         extractor: of `create_extractor`.
         images: grey ones are repeated to the three channels an extractor of colour needs.
         batch_size: images in one forward.
-        processes: who shares the work; all must call this.
-        progress: told of the images that are done, scaled up from this process's share.
+        processes: those that share the work; all must call this.
+        progress: called with the number of images done, scaled up from this process's share, and of all.
 
     Returns:
         On the first process for each of the extractor's layers a float tensor of shape (N, D), on the CPU, where N is

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.features import Progress, extract
-from gan_convnorm.fidelity.images import TensorImages, as_images
+from gan_convnorm.fidelity.image_set import TensorImages
+from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import frechet_distance, statistics
 from gan_convnorm.fidelity.processes import Processes
 
@@ -18,7 +18,7 @@ __all__ = ["check_classes", "intra_class_fid"]
 
 def intra_class_fid(
     extractor: FeatureExtractorBase,
-    fakes: Any,
+    fakes: object,
     fake_labels: Tensor,
     reals: Tensor,
     real_labels: Tensor,
@@ -26,9 +26,10 @@ def intra_class_fid(
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> dict[int, float]:
-    """FID of every class's fakes against its real images (Miyato and Koyama, ICLR 2018, arXiv:1802.05637, section 4).
+    """Return the FID of every class's fakes against its real images.
 
-    A class has few images, and FID is the larger for it: compare only scores of the same numbers.
+    Miyato and Koyama, ICLR 2018, arXiv:1802.05637, section 4.
+    A class has few images, which makes FID larger: compare only scores of the same numbers.
 
     Args:
         extractor: of `create_extractor`, for fid.
@@ -37,13 +38,12 @@ def intra_class_fid(
         reals: uint8 (N, C, H, W).
         real_labels: their classes, int64 (N,).
         batch_size: images in one forward of the extractor.
-        progress: told of the images that are done and of all.
+        progress: called with the number of images done and of all.
 
     Returns:
         FID by class, of the classes of the fakes, on every process.
 
-    Raises:
-        BadInput: a class with fewer than two fakes or two real images.
+    A class with fewer than two fakes or two real images raises `BadInput`.
     """
     processes = Processes.current()
     layer = extractor.get_default_feature_layer_for_metric("fid")
@@ -60,7 +60,7 @@ def intra_class_fid(
             label: frechet_distance(statistics(fake[fake_labels == label]), statistics(real[real_labels == label]))[
                 "fid"
             ]
-            for label in fake_labels.unique().tolist()
+            for label in torch.unique(fake_labels).tolist()
         }
 
     return processes.from_first(score)
@@ -76,7 +76,7 @@ def check_classes(fake_labels: Tensor, real_labels: Tensor) -> None:
     Raises:
         BadInput: a class with fewer than two fakes or two real images.
     """
-    for label in fake_labels.unique().tolist():
+    for label in torch.unique(fake_labels).tolist():
         found = [int((labels == label).sum()) for labels in (fake_labels, real_labels)]
         if min(found) < 2:
             raise BadInput(

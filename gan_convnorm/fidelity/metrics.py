@@ -1,4 +1,4 @@
-"""The values, by torch-fidelity's own functions, without its peaks of memory and of threads."""
+"""Values of the metrics by torch-fidelity's own functions, with less memory and fewer threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 
 from gan_convnorm.errors import BadInput
 
-#: what can be asked for; "prc" gives precision and recall
+#: names of metrics; "prc" gives precision and recall
 METRICS = ("isc", "fid", "kid", "prc")
 #: torch-fidelity's default, for the order of the Inception Score's splits and KID's subsets
 SEED = 2020
@@ -36,7 +36,16 @@ ROWS = 4096
 
 
 def parse_metrics(metrics: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Names of metrics from "isc,fid" or a sequence.
+    """Return names of metrics in the order of `METRICS`.
+
+    >>> parse_metrics("fid,isc")
+    ('isc', 'fid')
+
+    Args:
+        metrics: names separated by commas, or a sequence of names.
+
+    Returns:
+        The names.
 
     Raises:
         BadInput: an unknown name, or none.
@@ -53,11 +62,14 @@ def parse_metrics(metrics: str | list[str] | tuple[str, ...]) -> tuple[str, ...]
 
 
 def inception_score(logits: Tensor, splits: int) -> dict[str, float]:
-    """exp E KL(p(y|x) || p(y)) over splits in a random order (Salimans et al., 2016).
+    """Return the Inception Score exp E KL(p(y|x) || p(y)) over splits in a random order (Salimans et al., 2016).
 
     Args:
         logits: shape (N, classes).
         splits: number of splits; mean and standard deviation are over them.
+
+    Returns:
+        "isc" and "isc_std".
     """
     # torch-fidelity turns all logits to float64 three times over; split by split it is the same arithmetic.
     order = np.random.RandomState(SEED).permutation(len(logits))
@@ -70,11 +82,11 @@ def inception_score(logits: Tensor, splits: int) -> dict[str, float]:
 
 
 def statistics(features: Tensor) -> dict[str, Tensor]:
-    """Mean (float32, as torch-fidelity has it) and covariance (float64) of features (N, D)."""
+    """Return mean (float32, as torch-fidelity has it) and covariance (float64) of features (N, D)."""
     mean32 = torch.from_numpy(np.mean(features.numpy(), axis=0))
     mean = torch.from_numpy(np.mean(features.numpy(), axis=0, dtype=np.float64))
     covariance = torch.zeros(features.shape[1], features.shape[1], dtype=torch.float64)
-    for rows in features.split(ROWS):  # numpy.cov holds two copies of all rows in float64
+    for rows in torch.split(features, ROWS):  # numpy.cov holds two copies of all rows in float64
         centred = rows.double() - mean
         covariance.addmm_(centred.T, centred)
     return {"mu": mean32, "sigma": covariance / (len(features) - 1)}
@@ -85,6 +97,17 @@ def frechet_distance(fakes: dict[str, Tensor], reference: dict[str, Tensor]) -> 
 
     It is never negative, but its arithmetic may be. An eigenvalue 0 of C1 C2 is found as about eps |C1| |C2|, and the
     root of that adds up over D eigenvalues: a value within D (eps |C1| |C2|)^(1/2) below 0 is 0.
+
+    >>> found = statistics(torch.randn(100, 4))
+    >>> frechet_distance(found, found)
+    {'fid': 0.0}
+
+    Args:
+        fakes: of `statistics`.
+        reference: of `statistics`.
+
+    Returns:
+        "fid".
     """
     both = [{name: value.numpy() for name, value in found.items()} for found in (fakes, reference)]
     # Eigenvalues with many threads on busy cores take ten times as long.
@@ -96,21 +119,31 @@ def frechet_distance(fakes: dict[str, Tensor], reference: dict[str, Tensor]) -> 
 
 
 def effective_rank(found: dict[str, Tensor]) -> float:
-    """(sum of eigenvalues)^2 / sum of squared eigenvalues of the covariance: how many directions features vary in."""
+    """Return (sum of eigenvalues)^2 / sum of squared eigenvalues of the covariance, a number of directions.
+
+    >>> round(effective_rank({"sigma": torch.eye(3)}), 3)
+    3.0
+
+    Args:
+        found: of `statistics`.
+
+    Returns:
+        From 1 to D; 0 for features that do not vary.
+    """
     covariance = found["sigma"]
     squares = covariance.square().sum().item()
     return covariance.trace().item() ** 2 / squares if squares > 0 else 0.0
 
 
 def kernel_distance(fakes: Tensor, reference: Tensor, subsets: int, subset_size: int) -> dict[str, float]:
-    """Unbiased squared MMD with a cubic kernel over random subsets (Binkowski et al., 2018)."""
+    """Return the unbiased squared MMD with a cubic kernel over random subsets (Binkowski et al., 2018)."""
     options: dict[str, Any] = {"kid_subsets": subsets, "kid_subset_size": subset_size, "rng_seed": SEED}
     found = kid_features_to_metric(fakes, reference, verbose=False, **options)
     return {"kid": found[KEY_METRIC_KID_MEAN], "kid_std": found[KEY_METRIC_KID_STD]}
 
 
 def precision_and_recall(fakes: Tensor, reference: Tensor) -> dict[str, float]:
-    """Improved precision and recall, 3 neighbours (Kynkaanniemi et al., 2019)."""
+    """Return improved precision and recall, 3 neighbours (Kynkaanniemi et al., 2019)."""
     # Blocks of 100 MB of distances, and torch-fidelity's own 10,000 rows where those are smaller.
     rows = max(1, min(10_000, 25_000_000 // max(len(fakes), len(reference))))
     found = prc_features_to_metric(fakes, reference, prc_batch_size=rows, save_cpu_ram=True, verbose=False)

@@ -1,4 +1,4 @@
-"""The processes that score together: who takes which images, and how rows and errors reach the others."""
+"""Processes that score together: shares of the images, gathered rows, shared errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -22,6 +22,7 @@ TIMEOUT = datetime.timedelta(minutes=10)
 #: while the first process works for all (precision and recall of 50,000 images take a while) it says so every so often
 SIGN_OF_LIFE = 2.0  # seconds
 
+T = TypeVar("T")
 _groups: dict[int, Any] = {}
 
 
@@ -42,7 +43,7 @@ class Processes:
 
     @classmethod
     def current(cls) -> Processes:
-        """Those of the default process group; a collective call the first time."""
+        """Return the processes of the default group; the first call is collective."""
         if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
             return cls()
         if dist.get_backend() == "gloo":
@@ -54,18 +55,37 @@ class Processes:
         return cls(dist.get_rank(), dist.get_world_size(), _groups[key])
 
     def share(self, count: int, block: int) -> tuple[int, int]:
-        """First and last + 1 of this process's images: consecutive, and whole blocks but for the very last.
+        """Return the first and last + 1 of this process's images.
 
-        Whole blocks, so that an image is generated and measured in the same batch on any number of processes.
+        Shares are consecutive and made of whole blocks, so that an image is generated and measured in the same batch
+        on any number of processes.
+
+        >>> [Processes(rank, 2).share(10, 4) for rank in (0, 1)]
+        [(0, 4), (4, 10)]
+
+        Args:
+            count: number of all images.
+            block: size of a block.
+
+        Returns:
+            The share as (first, last + 1).
         """
         blocks = -(-count // block)
         first, last = (blocks * rank // self.size for rank in (self.rank, self.rank + 1))
         return min(count, first * block), min(count, last * block)
 
-    def collect(self, work: Callable[[], Any]) -> list[Any]:
-        """What every process's work returned, in the order of their ranks; an error of one is an error of all.
+    def collect(self, work: Callable[[], T]) -> list[T]:
+        """Return the results of every process's work, in the order of ranks; an error of one is an error of all.
 
-        No process goes on to the next collective call while another has left: this is what keeps jobs from hanging.
+        No process goes on to the next collective call after another has left, so no job hangs.
+
+        Args:
+            work: called on every process; its result can be pickled.
+
+        Returns:
+            One result for each process.
+
+        A process raises its own error, or else that of another process, as BadInput, RunStopped or RuntimeError.
         """
         found: Any = None
         error: Exception | None = None
@@ -88,20 +108,20 @@ class Processes:
                 raise kind(text) if kind else RuntimeError(f"process {rank} failed while scoring: {text}")
         return [result for result, _ in reports]
 
-    def together(self, work: Callable[[], Any]) -> Any:
-        """What this process's work returned; an error of one is an error of all. No `collect` within the work."""
-        found: list[Any] = []
+    def together(self, work: Callable[[], T]) -> T:
+        """Return this process's result of the work, which must not `collect`; an error of one is an error of all."""
+        found: list[T] = []
         self.collect(lambda: found.append(work()))
         return found[0]
 
-    def from_first(self, work: Callable[[], Any]) -> Any:
-        """What the first process's work returned, on every process; its error is an error of all."""
+    def from_first(self, work: Callable[[], T]) -> T:
+        """Return the first process's result on every process; its error is an error of all."""
         if self.size == 1:
             return work()
-        return self.collect(partial(self._work_of_first, work))[0]
+        return cast(T, self.collect(partial(self._work_of_first, work))[0])
 
-    def _work_of_first(self, work: Callable[[], Any]) -> Any:
-        """The others do not wait in one long call: a machine that is cut off shows within a collective's timeout."""
+    def _work_of_first(self, work: Callable[[], T]) -> T | None:
+        """Work on the first process while the others wait in short calls, so that a lost machine is soon noticed."""
         flag = torch.zeros((), dtype=torch.uint8)
         if self.rank > 0:
             while not flag:
@@ -115,11 +135,14 @@ class Processes:
         return result.result()
 
     def gather_rows(self, rows: Tensor | None, counts: list[int]) -> Tensor | None:
-        """The rows of all processes in the order of their ranks, on the first process; None on the others.
+        """Return the rows of all processes in the order of ranks on the first process, None on the others.
 
         Args:
             rows: shape (counts[rank], ...), contiguous, on the CPU; None where counts[rank] is 0.
             counts: number of rows of every process.
+
+        Returns:
+            Shape (sum(counts), ...), or None.
         """
         if self.size == 1:
             return rows
@@ -132,7 +155,7 @@ class Processes:
             return None
         shape, dtype = next(kind for kind in kinds if kind is not None)
         gathered = torch.empty(sum(counts), *shape, dtype=dtype)
-        parts = gathered.split(counts)
+        parts = torch.split(gathered, counts)
         if rows is not None:
             parts[0].copy_(rows)
         for rank in range(1, self.size):

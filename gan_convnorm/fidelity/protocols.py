@@ -1,4 +1,4 @@
-"""Protocols by name: how many fakes are scored against what."""
+"""Protocols by name: the number of fakes, and the real images they are compared with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PROTOCOLS", "Protocol", "protocol_named"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a score is taken.
+    """The numbers that make scores comparable: fakes, and the split of real images that they are compared with.
 
     Attributes:
         name: a key of `PROTOCOLS`.
@@ -37,7 +37,16 @@ PROTOCOLS = {
 
 
 def protocol_named(name: str) -> Protocol:
-    """The protocol.
+    """Return a protocol by name.
+
+    >>> protocol_named("test-5k").num_fake
+    5000
+
+    Args:
+        name: a key of `PROTOCOLS`.
+
+    Returns:
+        The protocol.
 
     Raises:
         BadInput: an unknown name; lists the choices.

@@ -1,4 +1,4 @@
-"""The folder for things that are costly to make."""
+"""The user's cache folder, and a temporary folder where the cache cannot be written."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import platformdirs
+
 from gan_convnorm.files.part_files import is_dead, process_name, remove_dead_parts
 
 __all__ = ["cache_folder", "temporary_folder"]
 
-#: a temporary folder's name has the process that made it
+#: the name of a temporary folder tells the process that made it
 TEMPORARY = re.compile(r"gan_convnorm-(?P<process>[0-9a-f]{8}-\d+)-.+")
 
 
 def cache_folder() -> Path:
-    """Return $XDG_CACHE_HOME/gan_convnorm or ~/.cache/gan_convnorm, without the parts that killed processes left.
+    """Return the folder that downloads, features and decoded images are kept in; it is created if needed.
 
-    Where that cannot be written it is, with a warning, a temporary folder that goes when the process ends.
+    It is `gan_convnorm` in the folder that XDG_CACHE_HOME names, else in the system's cache folder for this user
+    (~/.cache on Linux). Unfinished files of processes that were killed are removed from it.
+
+    >>> cache_folder().is_dir()
+    True
+
+    Returns:
+        The folder; with a warning a temporary one that lasts until the process ends, if the cache cannot be written.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    folder = Path(base) / "gan_convnorm"
+    # platformdirs reads the variable on some systems only.
+    base = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(base) / "gan_convnorm" if base else platformdirs.user_cache_path("gan_convnorm", appauthor=False)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -39,9 +49,16 @@ def cache_folder() -> Path:
 
 
 def temporary_folder() -> Path:
-    """Return a folder of this process that goes when it ends, after a kill when the next process needs such a folder.
+    """Return this process's temporary folder, the same at every call.
 
-    It is the same at every call.
+    It is removed when the process ends. If the process was killed, the next process that asks for such a folder
+    removes it.
+
+    >>> temporary_folder() == temporary_folder()
+    True
+
+    Returns:
+        The folder, readable by this user alone.
     """
     return _temporary_folder(os.getpid())
 
@@ -55,7 +72,7 @@ def _temporary_folder(process: int) -> Path:
 
 
 def _remove(folder: Path, process: int) -> None:
-    if os.getpid() == process:  # a fork has the handler too
+    if os.getpid() == process:  # a forked process has the handler too
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -68,7 +85,7 @@ def _remove_dead_folders() -> None:
 
 
 def _is_own(entry: os.DirEntry[str]) -> bool:
-    """Return True for a folder of this user; a link is none."""
+    """Return True for a folder of this user, not for a link to one."""
     own = not hasattr(os, "getuid") or entry.stat(follow_symlinks=False).st_uid == os.getuid()
     return own and entry.is_dir(follow_symlinks=False)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import numpy as np
@@ -159,7 +158,7 @@ class ArrayFile:
         with np.load(self.path, allow_pickle=False) as archive:
             return torch.from_numpy(archive[name])
 
-    def _tensors(self, content: Any) -> None:
+    def _tensors(self, content: object) -> None:
         if isinstance(content, Tensor):
             content = {"images": content}
         elif isinstance(content, (tuple, list)) and len(content) == 2:

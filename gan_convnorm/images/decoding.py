@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from PIL import features
 
@@ -15,6 +15,7 @@ from gan_convnorm.images.headers import bits_per_channel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 __all__ = [
     "ENDINGS",
@@ -50,15 +51,24 @@ ORIENTATION = 0x0112
 MOST_PIXELS = 8192
 
 
+Picture = TypeVar("Picture", "Image", "Tensor")
+
+
 class BadImage(Exception):  # noqa: N818 - the file is at fault
-    """The reason, in a few words without the file's name, why it cannot be used."""
+    """An image file that cannot be used; the message is the reason, without the file's name."""
 
 
-def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
+def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[Image, list[str]]:
     """Return the first picture of a file, with 8 bits a channel, upright.
 
     As torch-fidelity does it, an alpha channel is dropped, grey repeated to three channels and CMYK converted without
     its colour profile. Unlike it, this turns the picture as its EXIF orientation says.
+
+    >>> import io, PIL.Image
+    >>> file = io.BytesIO()
+    >>> PIL.Image.new("L", (4, 4)).save(file, "PNG")
+    >>> decode(file)[1]
+    ['are grey, repeated to three channels']
 
     Args:
         file: a path, or an open binary file.
@@ -97,7 +107,7 @@ def decode(file: Any, mode: str = "RGB") -> tuple[Image, list[str]]:
         raise
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
-    except Exception as error:  # decoders raise whatever the damage provokes
+    except Exception as error:  # decoders raise many types
         reason = " ".join((str(error) or type(error).__name__).split())[:100]
         raise BadImage(f"damaged: {reason}") from error
 
@@ -109,7 +119,7 @@ def _unrecognized(head: bytes) -> str:
 
 
 @contextlib.contextmanager
-def _opened(file: Any) -> Iterator[BinaryIO]:
+def _opened(file: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """Open a path if it is a regular file: a named pipe would be waited for without end."""
     if not isinstance(file, (str, os.PathLike)):
         yield file
@@ -166,7 +176,17 @@ def _orientation(image: Image) -> int:
 
 
 def file_stamp(path: str) -> str:
-    """Return what changes with the file: its size and its time."""
+    """Return a file's size and time as text, "missing" for no file.
+
+    >>> file_stamp("no/such/file.png")
+    'missing'
+
+    Args:
+        path: the file.
+
+    Returns:
+        Text that changes when the file does.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116
         return f"{status.st_size} {status.st_mtime_ns}"
@@ -174,8 +194,21 @@ def file_stamp(path: str) -> str:
         return "missing"  # decoding names it
 
 
-def to_square(image: Any, side: int) -> Any:
-    """Resize the shorter side to `side` pixels (bilinear, antialiased) and crop the centre; a PIL image or a tensor."""
+def to_square(image: Picture, side: int) -> Picture:
+    """Resize the shorter side to `side` pixels (bilinear, antialiased) and crop the centre.
+
+    >>> import torch
+    >>> to_square(torch.zeros(3, 8, 12), 4).shape
+    torch.Size([3, 4, 4])
+
+    Args:
+        image: a PIL image, or a tensor (..., H, W).
+        side: in pixels.
+
+    Returns:
+        An image of the same kind.
+    """
     from torchvision.transforms import functional as tv
 
-    return tv.center_crop(tv.resize(image, side), side)
+    cropped: Picture = tv.center_crop(tv.resize(image, side), side)
+    return cropped

@@ -14,12 +14,23 @@ GREY = 128
 
 
 def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
-    """Images (N, C, H, W) as one picture (3, H', W'), row by row; small ones enlarged to about 64 pixels."""
+    """Return uint8 images (N, C, H, W) as one picture (3, H', W'), row by row; small ones enlarged to about 64 pixels.
+
+    >>> picture_grid(torch.zeros(20, 1, 16, 16, dtype=torch.uint8)).shape
+    torch.Size([3, 134, 662])
+
+    Args:
+        images: grey or RGB.
+        columns: images in a row.
+
+    Returns:
+        The picture, uint8.
+    """
     from torchvision.utils import make_grid
 
     factor = max(1, 64 // images.shape[-1])
     enlarged = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
-    grid = make_grid(enlarged, nrow=columns, padding=2, pad_value=GREY)
+    grid: Tensor = make_grid(enlarged, nrow=columns, padding=2, pad_value=GREY)
     return grid.expand(3, -1, -1)
 
 

@@ -61,7 +61,8 @@ def _tiff(file: BinaryIO) -> int:
     tags = ImageFileDirectory_v2(header + (file.read(8) if 43 in header[2:4] else b""))
     file.seek(tags.next)
     tags.load(file)
-    return max(tags.get(BITSPERSAMPLE, (1,)))
+    depths: tuple[int, ...] = tags.get(BITSPERSAMPLE, (1,))
+    return max(depths)
 
 
 def _pnm(head: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Bytes to images and back."""
+"""Conversion between bytes and the networks' range [-1, 1]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["bytes_to_images", "images_to_bytes"]
 
 
 def bytes_to_images(images: Tensor, random: SharedRandom) -> Tensor:
-    """Dequantize as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
+    """Dequantize bytes as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
 
     Args:
         images: uint8, shape (B, C, H, W).
@@ -30,7 +30,10 @@ def bytes_to_images(images: Tensor, random: SharedRandom) -> Tensor:
 
 
 def images_to_bytes(images: Tensor) -> Tensor:
-    """The nearest byte's centre under `bytes_to_images`: round(128 (x + 1) - 1/2).
+    """Return the nearest bytes under `bytes_to_images`: round(128 (x + 1) - 1/2).
+
+    >>> images_to_bytes(torch.tensor([-1.0, 0.0, 1.0]))
+    tensor([  0, 128, 255], dtype=torch.uint8)
 
     Args:
         images: floating point in [-1, 1], any shape.

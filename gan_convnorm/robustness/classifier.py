@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import MeanMetric
+from typing_extensions import override
 
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
@@ -118,16 +119,20 @@ class Classifier(FromCheckpoint):
             raise BadInput(f"crop is {crop}, and the images have {data.resolution} pixels; expected less")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
-        return self.network(images)
+        """Return logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        logits: Tensor = self.network(images)
+        return logits
 
+    @override
     def configure_optimizers(self) -> torch.optim.Optimizer:
         h: Any = self.hparams
         return torch.optim.SGD(self.network.parameters(), h.lr, h.momentum, weight_decay=h.weight_decay)
 
+    @override
     def on_fit_start(self) -> None:
         self.network.set_statistics(self.trainer.datamodule.train_set.tensors[0])  # type: ignore[attr-defined]
 
+    @override
     def on_train_epoch_start(self) -> None:
         # A function of the epoch alone; a scheduler of Lightning's is behind by one in the checkpoint of an epoch.
         rate = self._learning_rate(self.current_epoch)
@@ -141,15 +146,17 @@ class Classifier(FromCheckpoint):
         if milestones is None:
             # As 40 and 80 of 120.
             milestones = [epochs / 3, 2 * epochs / 3]
-        return self.hparams.lr * 0.1 ** sum(epoch >= milestone for milestone in milestones)  # type: ignore[attr-defined]
+        first: float = self.hparams.lr  # type: ignore[attr-defined]
+        return float(first * 0.1 ** sum(epoch >= milestone for milestone in milestones))
 
+    @override
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
         images, labels = batch
         h: Any = self.hparams
-        random = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
-        images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, random)
+        rng = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
+        images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, rng)
         if self.adversarial == "pgd":
-            images = self._pgd_images(images, labels, random)
+            images = self._pgd_images(images, labels, rng)
         elif self.adversarial == "free":
             images = self._perturbed(images)
         logits = self.network(images)
@@ -158,7 +165,7 @@ class Classifier(FromCheckpoint):
         self.log_dict({"train_loss": loss.detach(), "train_accuracy": accuracy}, prog_bar=True)
         return loss
 
-    def _pgd_images(self, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+    def _pgd_images(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
         """Return images for PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
 
         All are attacked, misclassified ones too. The attacked network is the one that evaluation sees: attacks advance
@@ -174,13 +181,13 @@ class Classifier(FromCheckpoint):
                 eps=h.eps / 255,
                 step=h.attack_step / 255,
                 steps=h.attack_steps,
-                start=uniform(images, random),
+                start=uniform(images, rng),
             )
         finally:
             self.network.train()
 
     def _perturbed(self, images: Tensor) -> Tensor:
-        """Free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).
+        """Return images for free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).
 
         The perturbation stays from batch to batch, as published, but starts at zero in every epoch, so that a resumed
         run is exact. The gradient is by the perturbed image itself, so pixels at 0 and 1 move too.
@@ -190,6 +197,7 @@ class Classifier(FromCheckpoint):
         self.perturbed = (images + self.perturbation).clamp(0, 1).requires_grad_()
         return self.perturbed
 
+    @override
     def on_after_backward(self) -> None:
         if self.perturbed is not None and self.perturbation is not None:
             eps = self.hparams.eps / 255  # type: ignore[attr-defined]
@@ -197,6 +205,7 @@ class Classifier(FromCheckpoint):
             self.perturbation = (self.perturbation + eps * self.perturbed.grad.sign()).clamp(-eps, eps)
             self.perturbed = None
 
+    @override
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
         images, labels = batch
         if not len(images):  # a process whose part of the last batch is empty
@@ -205,16 +214,17 @@ class Classifier(FromCheckpoint):
         self.val_loss.update(F.cross_entropy(logits, labels, reduction="none"))
         self.val_accuracy.update((logits.argmax(dim=1) == labels).float())
 
+    @override
     def on_validation_epoch_end(self) -> None:
         values = {"val_loss": self.val_loss.compute(), "val_accuracy": self.val_accuracy.compute()}
         self.log_dict(values, prog_bar=True, sync_dist=True)  # they are those of all processes already
         self.val_loss.reset()
         self.val_accuracy.reset()
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """Nothing: the evaluation is a callback's work."""
+    def test_step(self, batch: object, batch_idx: int) -> None:
+        """Do nothing: the evaluation is a callback's work."""
 
 
 def bytes_to_unit(images: Tensor) -> Tensor:
-    """uint8 images as float32 in [0, 1]."""
+    """Return uint8 images as float32 in [0, 1]."""
     return images.float() / 255

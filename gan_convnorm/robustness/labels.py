@@ -26,7 +26,10 @@ CONFUSIONS: dict[str, dict[int, int]] = {
 def noisy_labels(
     labels: Tensor, rate: float, num_classes: int, *, kind: LabelNoise = "symmetric", data: str = "", seed: int = 0
 ) -> Tensor:
-    """Labels of which a share is wrong.
+    """Return labels of which a share is wrong.
+
+    >>> (noisy_labels(torch.zeros(10).long(), 0.4, num_classes=3) != 0).sum()
+    tensor(4)
 
     "symmetric" gives round(rate * n) images a class drawn uniformly from the others, so the effective rate is the
     rate. "symmetric-any" draws from all classes, the true one too: effective rate about rate * (K - 1) / K.
@@ -53,19 +56,19 @@ def noisy_labels(
         raise BadInput(f"label noise {kind!r} is not known; choose one of: symmetric, symmetric-any, asymmetric")
     if rate > 0 and num_classes < 2:
         raise BadInput(f"label noise needs two classes or more, found {num_classes}")
-    random = random_for("labels", seed)
+    rng = random_for("labels", seed)
     noisy = labels.clone()
     if kind == "asymmetric":
         confusions = CONFUSIONS.get(data) or {k: (k + 1) % num_classes for k in range(num_classes)}
         for true, wrong in confusions.items():
             members = (labels == true).nonzero()[:, 0]
-            chosen = torch.randperm(len(members), generator=random)[: round(rate * len(members))]
+            chosen = torch.randperm(len(members), generator=rng)[: round(rate * len(members))]
             noisy[members[chosen]] = wrong
         return noisy
-    chosen = torch.randperm(len(labels), generator=random)[: round(rate * len(labels))]
+    chosen = torch.randperm(len(labels), generator=rng)[: round(rate * len(labels))]
     if kind == "symmetric":
-        shift = torch.randint(1, num_classes, (len(chosen),), generator=random)
+        shift = torch.randint(1, num_classes, (len(chosen),), generator=rng)
         noisy[chosen] = (labels[chosen] + shift) % num_classes
     else:
-        noisy[chosen] = torch.randint(0, num_classes, (len(chosen),), generator=random)
+        noisy[chosen] = torch.randint(0, num_classes, (len(chosen),), generator=rng)
     return noisy

@@ -47,8 +47,9 @@ class Normalized(nn.Module):
         self.deviation.copy_(variance.sqrt().clamp(min=1 / 255).view(-1, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, K) of images (B, C, H, W) in [0, 1]."""
-        return self.network((images - self.mean) / self.deviation)
+        """Return logits (B, K) of images (B, C, H, W) in [0, 1]."""
+        logits: Tensor = self.network((images - self.mean) / self.deviation)
+        return logits
 
 
 class _Colour(nn.Module):
@@ -59,7 +60,8 @@ class _Colour(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network(images.expand(-1, 3, -1, -1))
+        logits: Tensor = self.network(images.expand(-1, 3, -1, -1))
+        return logits
 
 
 def build_network(
@@ -70,7 +72,10 @@ def build_network(
     norm_options: dict[str, Any] | None = None,
     width: float = 1.0,
 ) -> Normalized:
-    """An untrained classifier of images in [0, 1].
+    """Return an untrained classifier of images in [0, 1].
+
+    >>> build_network("resnet8", channels=1, num_classes=10)(torch.zeros(2, 1, 16, 16)).shape
+    torch.Size([2, 10])
 
     Args:
         arch: a key of `gan_convnorm.robustness.resnet.PLANS`, or "torchvision.NAME" for any classifier of torchvision.
@@ -80,6 +85,9 @@ def build_network(
             "+batch" its BatchNorms stay.
         norm_options: options of the normalization.
         width: factor on the channels of a network of `PLANS`.
+
+    Returns:
+        The network, in training mode.
 
     Raises:
         BadInput: an unknown arch, norm or option, or a width that such a network does not have.
@@ -92,7 +100,7 @@ def build_network(
     name = arch.removeprefix(TORCHVISION)
     if name == arch:
         raise BadInput(f"arch {arch!r} is not known; choose one of: {', '.join(PLANS)}, or torchvision.NAME")
-    import torchvision  # here, for most runs do not need it
+    import torchvision  # slow, and most runs do not need it
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:

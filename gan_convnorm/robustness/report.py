@@ -1,10 +1,11 @@
-"""What a classifier's run leaves behind: its configuration, accuracies and curves."""
+"""The report of a classifier's run: its configuration, accuracies and curves."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytorch_lightning as pl
+from typing_extensions import override
 
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.run_folder import RunRecord
@@ -23,6 +24,7 @@ class ClassifierReport(RunRecord):
 
     packages = (*RunRecord.packages, "scipy", "pillow")
 
+    @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_fit_start(trainer, pl_module)
         if trainer.is_global_zero:
@@ -33,9 +35,11 @@ class ClassifierReport(RunRecord):
                 flush=True,
             )
 
+    @override
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
         pl_module.log("seconds", self.elapsed()["seconds"])
 
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor, nn
 
@@ -17,10 +16,10 @@ class Plan:
     """One network.
 
     Attributes:
-        channels: of the stages; every stage but the first halves the image.
+        channels: channels of the stages; every stage but the first halves the image.
         blocks: number of blocks of each stage.
         bottleneck: blocks of 1x1, 3x3, 1x1 convolutions with four times the channels at their end.
-        shortcut: whether a block adds its input.
+        shortcut: True if a block adds its input.
     """
 
     channels: tuple[int, ...]
@@ -74,9 +73,10 @@ class ResNet(nn.Module):
         self.head = nn.Linear(current, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (B, num_classes) of images (B, channels, H, W)."""
+        """Return logits (B, num_classes) of images (B, channels, H, W)."""
         features = self.blocks(self.stem(images).relu())
-        return self.head(features.mean(dim=(2, 3)))
+        logits: Tensor = self.head(features.mean(dim=(2, 3)))
+        return logits
 
 
 class _Block(nn.Module):
@@ -106,13 +106,12 @@ class _Block(nn.Module):
         return (hidden if self.shortcut is None else hidden + self.shortcut(features)).relu()
 
 
-def _unit(in_channels: int, out_channels: int, norm: Norm, **geometry: Any) -> nn.Sequential:
-    """The norm's convolution and its layer on activations."""
-    kernel_size = geometry.pop("kernel_size", 3)
+def _unit(in_channels: int, out_channels: int, norm: Norm, *, kernel_size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Return the norm's convolution followed by its layer on activations."""
     activation = norm.activation(out_channels)
     # A layer on the activations has a bias of its own.
     bias = isinstance(activation, nn.Identity)
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=bias, **geometry)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, bias=bias)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     if conv.bias is not None:
         nn.init.zeros_(conv.bias)

@@ -1,4 +1,4 @@
-"""What a classifier trains on: a share of the data, with wrong labels, beside a clean and disjoint validation split."""
+"""Data that a classifier trains on: a share, with wrong labels, beside a clean and disjoint validation split."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, TensorDataset
+from typing_extensions import override
 
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
@@ -21,7 +22,7 @@ __all__ = ["EpochBatches", "LabelledData", "TrainingSplit", "class_balanced"]
 
 @dataclass(frozen=True)
 class TrainingSplit:
-    """What becomes of the data's train split. The test split stays as it is.
+    """Shares of the data's train split and the noise on its labels; the test split stays as it is.
 
     Args:
         validation: share of the train split that is held out before anything else, class-balanced, labels untouched.
@@ -46,13 +47,26 @@ class TrainingSplit:
             raise BadInput(f"--label-noise is {self.label_noise}; expected a rate from 0 to 1")
 
 
-def class_balanced(labels: Tensor, share: float, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Indices of a share of every class, at least one, and of the others; both ascending."""
+def class_balanced(labels: Tensor, share: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return indices of a share of every class, at least one, and of the others; both ascending.
+
+    >>> chosen, rest = class_balanced(torch.tensor([0, 0, 1, 1]), 0.5, torch.Generator().manual_seed(0))
+    >>> len(chosen), len(rest)
+    (2, 2)
+
+    Args:
+        labels: int64, shape (N,).
+        share: from 0 to 1.
+        rng: source of the choice, on the CPU.
+
+    Returns:
+        The chosen indices and the others, int64.
+    """
     chosen = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique().tolist():
+    for label in torch.unique(labels).tolist():
         members = (labels == label).nonzero()[:, 0]
         count = max(1, round(share * len(members)))
-        chosen[members[torch.randperm(len(members), generator=random)[:count]]] = True
+        chosen[members[torch.randperm(len(members), generator=rng)[:count]]] = True
     return chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]
 
 
@@ -82,9 +96,11 @@ class LabelledData(pl.LightningDataModule):
         self.data = data
         self.split = split
 
+    @override
     def prepare_data(self) -> None:
         self.data.prepare_data()
 
+    @override
     def setup(self, stage: str | None = None) -> None:
         if self.data.num_classes is None:
             raise BadInput(f"the data {self.data.name} have no labels, which a classifier learns; choose labelled data")
@@ -113,7 +129,7 @@ class LabelledData(pl.LightningDataModule):
         self.wrong_labels = (noisy != true).double().mean().item()
 
     def describe(self) -> dict[str, Any]:
-        """What was trained on, for the report."""
+        """Return the numbers of images and of wrong labels, for the report."""
         return {
             "data": self.data.name,
             "resolution": self.data.resolution,
@@ -125,18 +141,20 @@ class LabelledData(pl.LightningDataModule):
             "wrong_labels": round(self.wrong_labels, 6),
         }
 
-    def train_dataloader(self) -> DataLoader:
+    @override
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         # A module that trains on one batch several times in a row says so.
         replays = getattr(self._trainer.lightning_module, "replays", 1)
         count = self.overfit_batches * self.data.batch_size * self._trainer.world_size or len(self.train_set)
         images = TensorDataset(*(tensor[:count] for tensor in self.train_set.tensors))
         return self._loader(images, shuffle=True, replays=replays)
 
-    def val_dataloader(self) -> DataLoader:
+    @override
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return self._loader(self.val_set, shuffle=False)
 
     def test_dataloader(self) -> list[int]:
-        """One empty batch: the evaluation is a callback's, and Lightning needs a batch to run its loop."""
+        """Return one empty batch: the evaluation is a callback's, and Lightning needs a batch to run its loop."""
         return [0]
 
     @property
@@ -144,7 +162,7 @@ class LabelledData(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, dataset: TensorDataset, *, shuffle: bool, replays: int = 1) -> DataLoader:
+    def _loader(self, dataset: TensorDataset, *, shuffle: bool, replays: int = 1) -> DataLoader[tuple[Tensor, ...]]:
         rank, world_size = self._trainer.global_rank, self._trainer.world_size
         seed = self.data.seed if shuffle else None
         order = EpochBatches(len(dataset), self.data.batch_size, seed, rank, world_size, replays)
@@ -179,7 +197,7 @@ class EpochBatches(Sampler[list[int]]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning's call at the start of an epoch."""
+        """Set the epoch; Lightning calls this at its start."""
         self.epoch = epoch
 
     def __len__(self) -> int:

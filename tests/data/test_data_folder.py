@@ -253,18 +253,32 @@ def test_files_are_decoded_once_until_something_changes(tmp_path, counted):
     assert counted == [40]
 
 
-@pytest.mark.parametrize("damage", ["short", "long", "no list", "gone"])
+def resaved(path, change):
+    """Another array in the place of the pixels, saved by NumPy."""
+    pixels = np.load(path)
+    with path.open("wb") as file:
+        np.save(file, change(pixels), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    "damage", ["short", "long", "no list", "gone", "objects", "other numbers", "other order", "other shape", "a header"]
+)
 def test_a_damaged_cache_is_made_again(tmp_path, cache, counted, damage):
     for number in range(6):
         write(tmp_path / "images" / f"{number}.png", number)
     expected = values(loaded(tmp_path / "images", test_fraction=0).train_set)
-    ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("raw", "json"))
+    ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("npy", "json"))
     content = raw.read_bytes()
     {
         "short": lambda: raw.write_bytes(content[:-1]),
         "long": lambda: raw.write_bytes(content + b"0"),
         "no list": lambda: about.write_text(about.read_text()[:-5]),
         "gone": raw.unlink,
+        "objects": lambda: resaved(raw, lambda pixels: np.array([*pixels, None], dtype=object)),
+        "other numbers": lambda: resaved(raw, lambda pixels: pixels.view(np.int8)),
+        "other order": lambda: resaved(raw, np.asfortranarray),
+        "other shape": lambda: resaved(raw, lambda pixels: pixels.reshape(-1, 8, 8, 3)),
+        "a header": lambda: raw.write_bytes(content[:10] + b"{'(" + content[13:]),
     }[damage]()
     with pytest.warns(UserWarning, match="is damaged .* made again"):
         assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == expected
@@ -285,9 +299,9 @@ def test_a_cache_of_other_content_is_made_again(tmp_path, cache, kind):
         write(tmp_path / "images" / f"{number}.png", number)
         write(tmp_path / "others" / f"{number}.png", 100 + number)
     expected = values(loaded(tmp_path / "images", test_fraction=0).train_set)
-    ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("raw", "json"))
+    ((raw,), (about,)) = (list(cache.glob(f"*.{ending}")) for ending in ("npy", "json"))
     loaded(tmp_path / "others", test_fraction=0)
-    ((other_raw,), (other_about,)) = (set(cache.glob(f"*.{ending}")) - {raw, about} for ending in ("raw", "json"))
+    ((other_raw,), (other_about,)) = (set(cache.glob(f"*.{ending}")) - {raw, about} for ending in ("npy", "json"))
     if "pixels" in kind or "both" in kind:
         shutil.copy2(other_raw, raw)
     if "list of" in kind or "both" in kind:
@@ -303,7 +317,7 @@ def test_a_cache_of_other_content_is_made_again(tmp_path, cache, kind):
         for path in (about, raw)[: 1 + kind.endswith("s")]:
             path.unlink()
             os.mkfifo(path)
-    with pytest.warns(UserWarning, match=r"images-.*\.raw is damaged .* made again"):
+    with pytest.warns(UserWarning, match=r"images-.*\.npy is damaged .* made again"):
         assert values(loaded(tmp_path / "images", test_fraction=0).train_set) == expected
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -326,7 +340,7 @@ def test_a_folder_in_the_place_of_the_cache_is_named(tmp_path, cache):
 def test_a_cache_that_was_copied_is_used(tmp_path, cache, counted):
     write(tmp_path / "images/1.png", 7)
     loaded(tmp_path / "images", test_fraction=0)
-    (raw,) = cache.glob("*.raw")
+    (raw,) = cache.glob("*.npy")
     os.utime(raw, ns=(1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -375,7 +389,7 @@ def test_two_processes_may_decode_at_once(tmp_path, cache):
         process.join(timeout=60)
         assert process.exitcode == 0
     assert found == [[number * 3 * 64 for number in range(130)]] * 2
-    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".raw"]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".json", ".npy"]
 
 
 def test_images_stay_on_disk(tmp_path, cache):
@@ -383,8 +397,9 @@ def test_images_stay_on_disk(tmp_path, cache):
         write(tmp_path / "images" / f"{number}.png", number)
     data = loaded(tmp_path / "images", test_fraction=0)
     assert data.train_set[torch.tensor([3, 1, 3])][0][:, 0, 0, 0].tolist() == [3, 1, 3]
-    (raw,) = cache.glob("*.raw")
+    (raw,) = cache.glob("*.npy")
     with raw.open("r+b") as file:
+        file.seek(-5 * 3 * 8 * 8, os.SEEK_END)
         file.write(b"\xff")
     assert values(data.train_set) == [255, 1, 2, 3, 4]
     assert json.loads(raw.with_suffix(".json").read_text())["kept"] == list(range(5))

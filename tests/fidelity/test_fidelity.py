@@ -5,68 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-import torch_fidelity
-from torch.utils.data import Dataset
+from torch_fidelity_scores import NAMES, assert_same, torch_fidelity_scores
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, create_extractor, evaluate
 from gan_convnorm.fidelity.classifier import train_classifier, trained_weights
 from gan_convnorm.fidelity.metrics import effective_rank, statistics
-
-
-class Images(Dataset):
-    def __init__(self, images):
-        self.images = images
-
-    def __len__(self):
-        return len(self.images)
-
-    def __getitem__(self, index):
-        return self.images[index]
-
-
-NAMES = {
-    "fid": "frechet_inception_distance",
-    "isc": "inception_score_mean",
-    "isc_std": "inception_score_std",
-    "kid": "kernel_inception_distance_mean",
-    "kid_std": "kernel_inception_distance_std",
-    "precision": "precision",
-    "recall": "recall",
-}
-
-
-def torch_fidelity_scores(fakes, real, extractor, weights, **options):
-    """What torch-fidelity itself gives for all metrics."""
-    found = torch_fidelity.calculate_metrics(
-        input1=fakes if isinstance(fakes, str) else Images(fakes),
-        input2=real if isinstance(real, str) else Images(real),
-        cuda=False,
-        isc=True,
-        fid=True,
-        kid=True,
-        prc=True,
-        cache=False,
-        verbose=False,
-        save_cpu_ram=True,
-        feature_extractor=extractor,
-        feature_extractor_weights_path=str(weights),
-        **options,
-    )
-    return {ours: found[theirs] for ours, theirs in NAMES.items()}
-
-
-def assert_same(scores, expected, rel=1e-6):
-    assert set(scores.values) == set(expected)
-    for name, value in expected.items():
-        # Rounding of features shows in the deviations and in KID as in values of the kernel, which are about 1.
-        absolute = {"isc_std": 1e-6, "kid_std": 1e-7, "kid": 1e-7}.get(name, 0)
-        assert scores.values[name] == pytest.approx(value, rel=rel, abs=absolute), name
-
-
-@pytest.fixture(scope="module")
-def extractor(digits):
-    return create_extractor("classifier", labelled=digits.train_set.tensors)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +30,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
         kid_subset_size=300,
         batch_size=batch_size,
     )(digits.test_set.tensors[0])
-    assert_same(scores, classifier_expected)
+    assert_same(scores.values, classifier_expected)
     assert scores.protocol == {
         "extractor": "labelled-classifier",
         "reference": "digits train images",
@@ -142,7 +86,7 @@ def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_w
     colour = (images.expand(-1, 3, -1, -1) for images in (test, train))
     expected = torch_fidelity_scores(*colour, registered, weights, isc_splits=2, kid_subset_size=15, batch_size=8)
     assert expected["fid"] > 1e-3
-    assert_same(scores, expected)
+    assert_same(scores.values, expected)
     assert scores.protocol["extractor"] == registered
 
 
@@ -158,21 +102,11 @@ def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digit
     scores = evaluate(
         test, train, metrics="kid,prc", extractor="vgg16", extractor_weights=tmp_path / "vgg16.pth", **options
     )
-    expected = torch_fidelity.calculate_metrics(
-        input1=Images(test.expand(-1, 3, -1, -1)),
-        input2=Images(train.expand(-1, 3, -1, -1)),
-        cuda=False,
-        kid=True,
-        prc=True,
-        cache=False,
-        verbose=False,
-        save_cpu_ram=True,
-        feature_extractor="vgg16",
-        feature_extractor_weights_path=str(tmp_path / "vgg16.pth"),
-        **options,
-    )
+    colour = (images.expand(-1, 3, -1, -1) for images in (test, train))
+    weights = tmp_path / "vgg16.pth"
+    expected = torch_fidelity_scores(*colour, "vgg16", weights, metrics=("kid", "prc"), **options)
     for name, value in scores.values.items():
-        assert value == pytest.approx(expected[NAMES[name]], rel=1e-6, abs=1e-9)
+        assert value == pytest.approx(expected[name], rel=1e-6, abs=1e-9)
     with pytest.raises(BadInput, match=r"no weights file .*none\.pth.*torchvision fetches from https"):
         create_extractor("vgg16", weights=tmp_path / "none.pth")
 
@@ -191,8 +125,8 @@ def test_effective_rank_counts_directions():
 
 
 def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
+    from gan_convnorm.fidelity import TensorImages
     from gan_convnorm.fidelity.features import extract
-    from gan_convnorm.fidelity.images import TensorImages
 
     train, test = digits.train_set.tensors[0], digits.test_set.tensors[0]
     a, b = (extract(extractor, TensorImages(x))["features"].double().numpy() for x in (test, train))

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from gan_convnorm.errors import BadInput
@@ -117,6 +118,12 @@ def test_the_cache_folder_loses_dead_parts(tmp_path, monkeypatch):
     (folder / "kept.pt").write_bytes(b"")
     assert cache_folder() == folder
     assert {path.name for path in folder.iterdir()} == {living.name, "kept.pt"}
+
+
+def test_the_cache_folder_is_the_systems_where_no_variable_names_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda name, appauthor: tmp_path / name)
+    assert cache_folder() == tmp_path / "gan_convnorm"
 
 
 @pytest.fixture

@@ -438,7 +438,7 @@ def test_files_decoded_by_an_older_rule_are_decoded_again(photos, monkeypatch):
     trained(photos)
     digest = FolderImages(photos).digest()
     monkeypatch.setattr(picture_cache, "VERSION", picture_cache.VERSION - 1)
-    monkeypatch.setattr("gan_convnorm.fidelity.images.READING", 1)
+    monkeypatch.setattr("gan_convnorm.fidelity.image_files.READING", 1)
     assert FolderImages(photos).digest() != digest
     trained(photos)
-    assert len(list(picture_cache.cache_folder().glob("images-*.raw"))) == 2
+    assert len(list(picture_cache.cache_folder().glob("images-*.npy"))) == 2

@@ -27,7 +27,7 @@ from gan_convnorm.robustness.attacks import (
 EPS = 8 / 255
 
 
-def generator(seed=0):
+def make_rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
@@ -36,7 +36,7 @@ class Linear(nn.Module):
 
     def __init__(self, shape=(1, 4, 4), seed=1):
         super().__init__()
-        self.weight = torch.randn(shape, generator=generator(seed))
+        self.weight = torch.randn(shape, generator=make_rng(seed))
         self.queries = 0
 
     def forward(self, images):
@@ -59,7 +59,7 @@ def linear():
 @pytest.fixture
 def batch():
     # Some values are within eps of 0 and 1, where the ball is cut.
-    images = torch.rand(16, 1, 4, 4, generator=generator(2))
+    images = torch.rand(16, 1, 4, 4, generator=make_rng(2))
     return images, Linear()(images).argmax(dim=1)  # all are classified right, so all are attacked
 
 
@@ -67,7 +67,7 @@ def test_fgsm_and_pgd_find_the_worst_point_of_a_linear_model(linear, batch):
     images, labels = batch
     expected, _ = linear.worst(images, labels, EPS)
     assert torch.equal(fgsm(linear, images, labels, eps=EPS), expected)
-    found = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=9, random=generator())
+    found = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=9, rng=make_rng())
     assert torch.allclose(found, expected, atol=1e-7, rtol=0)
     # Four steps of 2 / 255 from the image reach the ball's end, three do not.
     short = pgd(linear, images, labels, eps=EPS, step=2 / 255, steps=3)
@@ -78,14 +78,14 @@ def test_fgsm_and_pgd_find_the_worst_point_of_a_linear_model(linear, batch):
 
 def test_the_robust_accuracy_of_a_linear_model_is_the_closed_forms(linear):
     # Away from 0 and 1 an image is robust exactly where its margin is above eps ||w||_1.
-    images = 0.5 + 0.3 * (torch.rand(400, 1, 4, 4, generator=generator(3)) - 0.5)
+    images = 0.5 + 0.3 * (torch.rand(400, 1, 4, 4, generator=make_rng(3)) - 0.5)
     labels = (linear(images)[:, 1] > 0).long()
     radius = EPS * linear.weight.abs().sum()
     expected = (margins(linear(images), labels) > radius).float().mean().item()
     assert 0.2 < expected < 0.8
     for found in (
         fgsm(linear, images, labels, eps=EPS),
-        pgd(linear, images, labels, eps=EPS, step=EPS / 4, steps=10, random=generator()),
+        pgd(linear, images, labels, eps=EPS, step=EPS / 4, steps=10, rng=make_rng()),
     ):
         assert (linear(found).argmax(dim=1) == labels).float().mean().item() == expected
 
@@ -95,7 +95,7 @@ def test_spsa_estimates_the_gradient(linear, batch):
     _, worst = linear.worst(images, labels, EPS)
     before = margins(linear(images), labels)
     linear.queries = 0
-    found = spsa(linear, images, labels, eps=EPS, random=generator(), steps=10, samples=64)
+    found = spsa(linear, images, labels, eps=EPS, rng=make_rng(), steps=10, samples=64)
     assert linear.queries == 16 * (1 + 10 * 128)
     after = margins(linear(found), labels)
     assert ((found - images).abs() <= EPS + 1e-6).all() and found.min() >= 0 and found.max() <= 1
@@ -112,7 +112,7 @@ def test_square_finds_the_worst_corner_within_its_queries(batch):
     _, worst = model.worst(images, labels, EPS)
     before = margins(model(images), labels)
     model.queries = 0
-    found = square(confident, images, labels, eps=EPS, queries=400, random=generator())
+    found = square(confident, images, labels, eps=EPS, queries=400, rng=make_rng())
     assert model.queries == 16 * (1 + 400)
     after = margins(model(found), labels)
     assert ((found - images).abs() <= EPS + 1e-6).all()
@@ -145,12 +145,12 @@ def test_a_misclassified_image_comes_back_as_it_was(name, autoattack):
     labels = network(images).argmax(dim=1)
     labels[::2] = (labels[::2] + 1) % 4
     for queries in (1, 2, 40):
-        found = ATTACKS[name](network, images, labels, replace(SETTINGS, queries=queries), generator())
+        found = ATTACKS[name](network, images, labels, replace(SETTINGS, queries=queries), make_rng())
         assert torch.equal(found[::2], images[::2])
         assert ((found - images)[1::2] != 0).flatten(1).any(dim=1).all()
         assert not ((network(found).argmax(dim=1) == labels)[::2]).any()
     all_wrong = (network(images).argmax(dim=1) + 1) % 4
-    assert torch.equal(ATTACKS[name](network, images, all_wrong, SETTINGS, generator()), images)
+    assert torch.equal(ATTACKS[name](network, images, all_wrong, SETTINGS, make_rng()), images)
 
 
 @pytest.mark.parametrize("name", ["pgd", "spsa", "square"])
@@ -160,8 +160,8 @@ def test_an_attack_on_an_image_does_not_depend_on_which_others_are_right(name):
     right = network(images).argmax(dim=1)
     labels = right.clone()
     labels[:5] = (right[:5] + 1) % 4
-    alone = ATTACKS[name](network, images, labels, SETTINGS, generator())
-    together = ATTACKS[name](network, images, right, SETTINGS, generator())
+    alone = ATTACKS[name](network, images, labels, SETTINGS, make_rng())
+    together = ATTACKS[name](network, images, right, SETTINGS, make_rng())
     assert (alone - together)[5:].abs().max() < 1e-12
 
 
@@ -188,7 +188,7 @@ BAD = {
 @pytest.mark.parametrize("name", ATTACKS)
 def test_no_attack_on_nonsense(name, images, labels, settings, message, autoattack, linear):
     with pytest.raises(BadInput, match=f"^{name}: ") as found:
-        ATTACKS[name](linear, images, labels, settings, generator())
+        ATTACKS[name](linear, images, labels, settings, make_rng())
     assert message in str(found.value)
     assert "\n" not in str(found.value)
 
@@ -199,12 +199,12 @@ def test_no_attack_on_nonsense(name, images, labels, settings, message, autoatta
         (pgd, {"step": 0.1, "steps": 0}, "pgd: steps is 0; expected 1 or more"),
         (pgd, {"step": 0.0, "steps": 1}, "pgd: step is 0.0; expected a number above 0"),
         (pgd, {"step": float("nan"), "steps": 1}, "pgd: step is nan"),
-        (spsa, {"random": generator(), "steps": 0}, "spsa: steps is 0"),
-        (spsa, {"random": generator(), "samples": -1}, "spsa: samples is -1"),
-        (spsa, {"random": generator(), "delta": 0.0}, "spsa: delta is 0.0"),
-        (spsa, {"random": generator(), "learning_rate": float("inf")}, "spsa: learning_rate is inf"),
-        (square, {"random": generator(), "queries": 0}, "square: queries is 0; expected 1 or more"),
-        (square, {"random": generator(), "queries": 1, "share": 0.0}, "square: share is 0.0"),
+        (spsa, {"rng": make_rng(), "steps": 0}, "spsa: steps is 0"),
+        (spsa, {"rng": make_rng(), "samples": -1}, "spsa: samples is -1"),
+        (spsa, {"rng": make_rng(), "delta": 0.0}, "spsa: delta is 0.0"),
+        (spsa, {"rng": make_rng(), "learning_rate": float("inf")}, "spsa: learning_rate is inf"),
+        (square, {"rng": make_rng(), "queries": 0}, "square: queries is 0; expected 1 or more"),
+        (square, {"rng": make_rng(), "queries": 1, "share": 0.0}, "square: share is 0.0"),
     ],
 )
 def test_no_attack_of_no_steps(attack, options, message, linear, batch):
@@ -215,7 +215,7 @@ def test_no_attack_of_no_steps(attack, options, message, linear, batch):
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_empty_batch_comes_back_empty(name, linear, autoattack):
-    found = ATTACKS[name](linear, FITTING[:0], LABELS[:0], SETTINGS, generator())
+    found = ATTACKS[name](linear, FITTING[:0], LABELS[:0], SETTINGS, make_rng())
     assert found.shape == (0, 1, 4, 4)
 
 
@@ -246,7 +246,7 @@ def test_a_gradient_of_zeros_or_nan_is_said_and_moves_nothing(name, hidden):
     images = torch.full((6, 1, 4, 4), 0.25)
     images[:2, 0, 0, 0] = 0.9
     with pytest.warns(NotAttacked) as found:
-        attacked = ATTACKS[name](Hiding(hidden), images, torch.ones(6).long(), SETTINGS, generator())
+        attacked = ATTACKS[name](Hiding(hidden), images, torch.ones(6).long(), SETTINGS, make_rng())
     assert [(w.message.attack, w.message.count, w.message.total) for w in found] == [(name, 2, 6)]
     assert str(found[0].message).startswith(f"{name}: the gradient is zero or NaN at 2 of 6 images")
     assert attacked.isfinite().all()
@@ -259,7 +259,7 @@ def test_a_tie_is_queried_on(linear):
     """Two equal logits whose first is the true class: the prediction is right, so the search goes on."""
     images = torch.full((1, 1, 4, 4), 0.5)
     flat = lambda x: torch.where(linear(x).abs() > 0.9 * linear.weight.abs().sum() * EPS, linear(x), 0.0)  # noqa: E731
-    found = square(flat, images, torch.zeros(1).long(), eps=EPS, queries=200, random=generator())
+    found = square(flat, images, torch.zeros(1).long(), eps=EPS, queries=200, rng=make_rng())
     assert linear.queries > 100
     assert found.shape == images.shape
 
@@ -277,12 +277,12 @@ def test_attacks_are_pure():
     kept, global_state = images.clone(), torch.random.get_rng_state()
     settings = AttackSettings(EPS, 2 / 255, 3, 40)
     for name in ("fgsm", "pgd", "spsa", "square"):
-        one, two = (ATTACKS[name](network, images, labels, settings, generator(7)) for _ in range(2))
+        one, two = (ATTACKS[name](network, images, labels, settings, make_rng(7)) for _ in range(2))
         assert torch.equal(one, two), name
         assert (one - images).abs().max() <= EPS + 1e-6
         assert not one.requires_grad
         with torch.no_grad():  # as in an evaluation
-            assert torch.equal(ATTACKS[name](network, images, labels, settings, generator(7)), one)
+            assert torch.equal(ATTACKS[name](network, images, labels, settings, make_rng(7)), one)
     assert torch.equal(images, kept) and torch.equal(torch.random.get_rng_state(), global_state)
     assert all(torch.equal(state[k], v) for k, v in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
@@ -293,11 +293,11 @@ def test_query_budgets_hold():
     for name in ("spsa", "square"):
         model = Linear()
         images, labels = torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 0])
-        ATTACKS[name](lambda x: model(x) * 0, images, labels, settings, generator())  # noqa: B023
+        ATTACKS[name](lambda x: model(x) * 0, images, labels, settings, make_rng())  # noqa: B023
         # One more for the image as it is; of two equal logits the first is the prediction.
         assert 0 < model.queries <= 3 + 2 * 100, name
     with pytest.raises(BadInput, match="queries is 0"):
-        square(Linear(), torch.rand(1, 1, 4, 4), torch.zeros(1).long(), eps=EPS, queries=0, random=generator())
+        square(Linear(), torch.rand(1, 1, 4, 4), torch.zeros(1).long(), eps=EPS, queries=0, rng=make_rng())
 
 
 def test_input_gradient_is_the_closed_form(linear, batch):
@@ -345,3 +345,35 @@ def test_against_foolbox():
     theirs, _, _ = attack(model, images, labels, epsilons=EPS)
     found = pgd(network, images, labels, eps=EPS, step=2 / 255, steps=10)
     assert (found - theirs).abs().max() < 1e-6
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torchattacks") is None, reason="torchattacks is not installed")
+def test_black_box_attacks_succeed_as_often_as_torchattacks(digits):
+    import torchattacks
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(512, 10))
+        )
+        optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+        images, labels = digits.train_set.tensors[0].float() / 255, digits.train_set.tensors[1]
+        for _ in range(5):
+            for chosen in torch.randperm(len(images)).split(64):
+                optimizer.zero_grad()
+                F.cross_entropy(network(images[chosen]), labels[chosen]).backward()
+                optimizer.step()
+        images, labels = digits.test_set.tensors[0].float() / 255, digits.test_set.tensors[1]
+        theirs = {
+            "square": torchattacks.Square(network, eps=3 * EPS, n_queries=127)(images, labels),
+            "spsa": torchattacks.SPSA(network, eps=3 * EPS, nb_iter=2, nb_sample=32, max_batch_size=32)(images, labels),
+        }
+    settings = AttackSettings(3 * EPS, EPS, 1, 128)
+    for name, their_images in theirs.items():
+        found = ATTACKS[name](network, images, labels, settings, make_rng())
+        assert (found - images).abs().max() <= 3 * EPS + 1e-6 and found.min() >= 0 and found.max() <= 1
+        ours, other = (
+            (network(x).argmax(dim=1) == labels).float().mean().item() for x in (found, their_images.detach())
+        )
+        # Three standard deviations of a share of 360 images.
+        assert abs(ours - other) < 3 * (other * (1 - other) / 360) ** 0.5, name

@@ -17,7 +17,7 @@ from gan_convnorm.robustness.corruptions.constants import CIFAR, IMAGENET, TINY_
 from gan_convnorm.robustness.corruptions.digital import elastic_transform, jpeg_compression, pixelate
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
 from gan_convnorm.robustness.corruptions.weather import fog, grey, plasma_fractal
-from gan_convnorm.robustness.evaluation import mean_corruption_error
+from gan_convnorm.robustness.results import mean_corruption_error
 
 #: whose result does not depend on the seed
 FIXED = {"defocus_blur", "zoom_blur", "brightness", "contrast", "pixelate", "jpeg_compression"}

@@ -1,6 +1,6 @@
 """Attacks as pure functions of a model, images in [0, 1] and labels; `ATTACKS` names them for the command line.
 
-They attack the images that are classified right, so that no accuracy under attack counts an image that the clean
+Only images that are classified right are attacked, so an accuracy under attack never counts an image that the clean
 accuracy does not.
 """
 
@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.robustness.attacks.auto_attack import auto_attack
-from gan_convnorm.robustness.attacks.black_box import margins, spsa, square
 from gan_convnorm.robustness.attacks.gradient import ascend, fgsm, input_gradient, pgd
+from gan_convnorm.robustness.attacks.margins import margins
+from gan_convnorm.robustness.attacks.spsa import spsa
+from gan_convnorm.robustness.attacks.square import square
 from gan_convnorm.robustness.attacks.start import Model, NotAttacked
 
 __all__ = [
@@ -37,13 +39,13 @@ SPSA_SAMPLES = 32
 
 @dataclass(frozen=True)
 class AttackSettings:
-    """What the attacks of an evaluation have in common.
+    """Radius, steps and queries of the attacks of an evaluation.
 
     Attributes:
         eps: radius of the L-infinity ball, of images in [0, 1].
         step: length of PGD's step.
         steps: number of PGD's steps.
-        queries: forwards that a black-box attack may use per image.
+        queries: forwards of the network that a black-box attack may use for an image.
     """
 
     eps: float
@@ -55,23 +57,23 @@ class AttackSettings:
 Attack = Callable[[Model, Tensor, Tensor, AttackSettings, torch.Generator], Tensor]
 
 ATTACKS: dict[str, Attack] = {
-    "fgsm": lambda model, images, labels, s, random: fgsm(model, images, labels, eps=s.eps),
-    "pgd": lambda model, images, labels, s, random: pgd(
-        model, images, labels, eps=s.eps, step=s.step, steps=s.steps, random=random
+    "fgsm": lambda model, images, labels, s, rng: fgsm(model, images, labels, eps=s.eps),
+    "pgd": lambda model, images, labels, s, rng: pgd(
+        model, images, labels, eps=s.eps, step=s.step, steps=s.steps, rng=rng
     ),
-    "spsa": lambda model, images, labels, s, random: spsa(
+    "spsa": lambda model, images, labels, s, rng: spsa(
         model,
         images,
         labels,
         eps=s.eps,
-        random=random,
+        rng=rng,
         steps=max(1, s.queries // (2 * SPSA_SAMPLES)),
         samples=min(SPSA_SAMPLES, max(1, s.queries // 2)),
     ),
-    "square": lambda model, images, labels, s, random: square(
-        model, images, labels, eps=s.eps, queries=s.queries, random=random
+    "square": lambda model, images, labels, s, rng: square(
+        model, images, labels, eps=s.eps, queries=s.queries, rng=rng
     ),
-    "autoattack": lambda model, images, labels, s, random: auto_attack(
-        model, images, labels, eps=s.eps, seed=random.initial_seed() % 2**31
+    "autoattack": lambda model, images, labels, s, rng: auto_attack(
+        model, images, labels, eps=s.eps, seed=rng.initial_seed() % 2**31
     ),
 }

@@ -14,6 +14,10 @@ __all__ = ["ascend", "fgsm", "input_gradient", "pgd", "uniform"]
 def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     """Return x + eps sign(grad L(x)), cut to [0, 1] (Goodfellow et al., ICLR 2015, arXiv:1412.6572, section 4).
 
+    >>> model = lambda images: torch.stack([images.mean((1, 2, 3)), 1 - images.mean((1, 2, 3))], dim=1)
+    >>> fgsm(model, torch.full((1, 1, 1, 1), 0.75), torch.tensor([0]), eps=0.5).item()
+    0.25
+
     Args:
         model: maps images in [0, 1] to logits (B, K), in the mode that it is attacked in.
         images: floating point in [0, 1], shape (B, C, H, W).
@@ -23,11 +27,10 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
     Returns:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
-    Raises:
-        BadInput: images outside [0, 1], labels that do not fit, or a negative radius.
-
     Warns:
         NotAttacked: images whose gradient is zero.
+
+    Images outside [0, 1], labels that do not fit, or a negative radius raise `BadInput`.
     """
     right = right_images("fgsm", model, images, labels, eps)
     found = images.detach().clone()
@@ -46,9 +49,13 @@ def pgd(
     eps: float,
     step: float,
     steps: int,
-    random: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
 ) -> Tensor:
     """Return images after projected sign-gradient ascent (Madry et al., ICLR 2018, arXiv:1706.06083, section 2.1).
+
+    >>> model = lambda images: torch.stack([images.mean((1, 2, 3)), 1 - images.mean((1, 2, 3))], dim=1)
+    >>> pgd(model, torch.full((1, 1, 1, 1), 0.75), torch.tensor([0]), eps=0.5, step=0.125, steps=2).item()
+    0.5
 
     Args:
         model: as in `fgsm`.
@@ -57,16 +64,15 @@ def pgd(
         eps: radius of the ball that every step projects to.
         step: length of a step, in every value.
         steps: number of steps; the last iterate counts.
-        random: source of the uniform start in the ball, on the CPU; without one the start is the image.
+        rng: source of the uniform start in the ball, on the CPU; without one the start is the image.
 
     Returns:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
-    Raises:
-        BadInput: images outside [0, 1], labels that do not fit, a negative radius, or no step.
-
     Warns:
         NotAttacked: images whose gradient is zero at the start.
+
+    Images outside [0, 1], labels that do not fit, a negative radius, or no step raise `BadInput`.
     """
     check_count("pgd", "steps", steps)
     check_above("pgd", "step", step)
@@ -74,7 +80,7 @@ def pgd(
     found = images.detach().clone()
     if len(right):
         # Every image has its draw, so that its start does not depend on which others are right.
-        start = None if random is None else uniform(images, random)[right]
+        start = None if rng is None else uniform(images, rng)[right]
         found[right] = ascend(
             model, images[right], labels[right], eps=eps, step=step, steps=steps, start=start, warn=True
         )
@@ -102,7 +108,10 @@ def ascend(
         step: as in `pgd`.
         steps: as in `pgd`.
         start: where in the ball to start, from -1 to 1 in every value; None for the image.
-        warn: of images whose gradient is zero at the start.
+        warn: warn of images whose gradient is zero at the start.
+
+    Returns:
+        Adversarial images, the same shape.
     """
     low, high = (images - eps).clamp(0, 1), (images + eps).clamp(0, 1)
     found = images if start is None else (images + eps * start).clamp(0, 1)
@@ -123,9 +132,9 @@ def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
     return gradient
 
 
-def uniform(images: Tensor, random: torch.Generator) -> Tensor:
+def uniform(images: Tensor, rng: torch.Generator) -> Tensor:
     """Return U(-1, 1) in the shape and on the device of images."""
-    return (2 * torch.rand(images.shape, generator=random) - 1).to(images)
+    return (2 * torch.rand(images.shape, generator=rng) - 1).to(images)
 
 
 def _sign(model: Model, images: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where every attack begins: arguments that make sense, and the images that are classified right."""
+"""Checks that every attack begins with, and the images that are classified right."""
 
 from __future__ import annotations
 

@@ -32,10 +32,13 @@ CORRUPTIONS: dict[str, Callable[..., Any]] = {
 
 
 def corrupt(images: Tensor, name: str, severity: int, *, seed: int = 0, first: int = 0) -> Tensor:
-    """Corrupted copies of images (Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261, section 3.1).
+    """Return corrupted copies of images (Hendrycks and Dietterich, ICLR 2019, arXiv:1903.12261, section 3.1).
 
     Image i depends on the seed and on `first` + i alone, not on the batch that it is in. Values are rounded to bytes,
     where the authors cut them off.
+
+    >>> corrupt(torch.full((1, 1, 8, 8), 200, dtype=torch.uint8), "brightness", 5).unique().tolist()
+    [255]
 
     Args:
         images: uint8, shape (N, C, side, side), one or three channels.
@@ -66,8 +69,8 @@ def corrupt(images: Tensor, name: str, severity: int, *, seed: int = 0, first: i
     constants = constants_for(name, severity, side)
     changed = torch.empty(images.shape, dtype=torch.uint8)  # the usual strides, whatever those of the images
     for number, image in enumerate(images.permute(0, 2, 3, 1).cpu().numpy()):
-        random = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, first + number])
-        result = CORRUPTIONS[name](image / 255.0, constants, random)
+        rng = np.random.default_rng([zlib.crc32(name.encode()), severity, seed, first + number])
+        result = CORRUPTIONS[name](image / 255.0, constants, rng)
         pixels = (result.clip(0, 1) * 255).round().astype(np.uint8)
         changed[number] = torch.from_numpy(pixels.transpose(2, 0, 1))
     return changed

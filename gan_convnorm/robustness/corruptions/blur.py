@@ -14,8 +14,8 @@ __all__ = ["clipped_zoom", "defocus_blur", "glass_blur", "line_blur", "motion_bl
 Image = NDArray[np.float64]
 
 
-def defocus_blur(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
-    """Convolves with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
+def defocus_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
+    """Convolve with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
     radius, deviation = constants
     half = max(8, math.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
@@ -27,21 +27,25 @@ def defocus_blur(image: Image, constants: tuple[float, float], random: np.random
     kernel = ndimage.convolve(disk / disk.sum(), smooth, mode="mirror")
     used = np.flatnonzero(kernel.any(axis=0))  # an empty margin would be convolved with at full cost
     kernel = kernel[used[0] : used[-1] + 1, used[0] : used[-1] + 1]
-    return ndimage.convolve(image, kernel[..., None], mode="mirror")
+    result: Image = ndimage.convolve(image, kernel[..., None], mode="mirror")
+    return result
 
 
-def glass_blur(image: Image, constants: tuple[float, int, int], random: np.random.Generator) -> Image:
-    """Blurs, puts a near pixel in every pixel's place, from the last to the first, and blurs again.
+def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.Generator) -> Image:
+    """Blur, put a near pixel in every pixel's place, from the last to the first, and blur again.
 
     The shift is drawn from -d ... d - 1. The paper speaks of an exchange; in the authors' script, and so in their
     files, both sides of it are views of the image, and one pixel is copied over the other. So it is here.
+
+    Returns:
+        The same shape.
     """
     deviation, reach, passes = constants
     blurred = _gaussian(image, deviation)
     height, width = image.shape[:2]
     rows, columns = range(height - reach, reach, -1), range(width - reach, reach, -1)
     for _ in range(passes):
-        shifts = random.integers(-reach, reach, size=(len(rows), len(columns), 2))
+        shifts = rng.integers(-reach, reach, size=(len(rows), len(columns), 2))
         # Which pixel each place shows; a copy may be copied again, so they run one after the other.
         shown = np.arange(height * width).reshape(height, width).tolist()
         for row, line in zip(rows, shifts.tolist(), strict=True):
@@ -51,19 +55,24 @@ def glass_blur(image: Image, constants: tuple[float, int, int], random: np.rando
     return _gaussian(blurred, deviation)
 
 
-def motion_blur(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
-    """Smears along a line at an angle within 45 degrees of the horizontal."""
-    return line_blur(image, *constants, angle=random.uniform(-45, 45))
+def motion_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
+    """Smear along a line at an angle within 45 degrees of the horizontal."""
+    return line_blur(image, *constants, angle=rng.uniform(-45, 45))
 
 
 def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Image:
-    """ImageMagick's motion blur: 2 radius + 1 taps of half a Gaussian along a line, at whole pixels, edges repeated.
+    """Apply ImageMagick's motion blur.
+
+    It has 2 radius + 1 taps of half a Gaussian along a line, at whole pixels; edges are repeated.
 
     Args:
         image: shape (H, W, C).
         radius: in pixels.
         deviation: of the Gaussian, in pixels.
         angle: of the line in degrees.
+
+    Returns:
+        The same shape.
     """
     count = 2 * math.ceil(radius) + 1
     weights = np.exp(-0.5 * (np.arange(count) / deviation) ** 2)
@@ -83,7 +92,7 @@ def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Im
     return result
 
 
-def zoom_blur(image: Image, constants: tuple[float, float, float], random: np.random.Generator) -> Image:
+def zoom_blur(image: Image, constants: tuple[float, float, float], rng: np.random.Generator) -> Image:
     """Return the mean of the image and its zooms by np.arange(*constants).
 
     The authors' script has this very call. With a step of 0.01 its last value may be the end itself, and its values
@@ -96,15 +105,19 @@ def zoom_blur(image: Image, constants: tuple[float, float, float], random: np.ra
 def clipped_zoom(image: Image, factor: float) -> Image:
     """Return the centre, enlarged to the image's size by linear interpolation."""
     matrix = _zoom_matrix(image.shape[0], factor)
-    return np.matmul(matrix, np.tensordot(matrix, image, 1).transpose(2, 1, 0)).transpose(2, 1, 0)
+    zoomed: Image = np.matmul(matrix, np.tensordot(matrix, image, 1).transpose(2, 1, 0)).transpose(2, 1, 0)
+    return zoomed
 
 
 @lru_cache(maxsize=256)
 def _zoom_matrix(side: int, factor: float) -> NDArray[np.float64]:
-    """Rows: pixels of the result; columns: the image's.
+    """Return the interpolation of `clipped_zoom` as a matrix from an image's rows to the result's.
 
     A centre of ceil(side / factor) pixels becomes round(factor * that), first pixel on first and last on last, of which
     the middle is kept.
+
+    Returns:
+        Shape (side, side).
     """
     cut = math.ceil(side / factor)
     top, zoomed = (side - cut) // 2, round(cut * factor)
@@ -119,4 +132,5 @@ def _zoom_matrix(side: int, factor: float) -> NDArray[np.float64]:
 
 
 def _gaussian(image: Image, deviation: float) -> Image:
-    return ndimage.gaussian_filter(image, (deviation, deviation, 0), mode="nearest")
+    blurred: Image = ndimage.gaussian_filter(image, (deviation, deviation, 0), mode="nearest")
+    return blurred

@@ -113,13 +113,24 @@ IMAGENET: Table = {
 }
 
 
-def constants_for(name: str, severity: int, side: int) -> Any:
-    """The constants of a corruption for square images of a side.
+def constants_for(name: str, severity: int, side: int) -> float | tuple[float, ...]:
+    """Return the constants of a corruption for square images of a side.
 
     The table is CIFAR-10-C's up to 48 pixels, Tiny-ImageNet-C's up to 128, ImageNet-C's above. Lengths in pixels are
     as published, so on a digit of 16 pixels a blur is twice as wide in relation to the image as on CIFAR's; only
     the elastic transform, published in units of the side, follows the side.
+
+    Args:
+        name: the corruption.
+        severity: from 1 to 5.
+        side: in pixels.
+
+    Returns:
+        One number or several, as the corruption's function takes them.
     """
     table, published_side = (CIFAR, 32) if side <= 48 else (TINY_IMAGENET, 64) if side <= 128 else (IMAGENET, 224)
-    row = table[name][severity - 1]
-    return tuple(value * side / published_side for value in row) if name == "elastic_transform" else row
+    row: Any = table[name][severity - 1]
+    constants: float | tuple[float, ...] = row
+    if name == "elastic_transform":
+        constants = tuple(value * side / published_side for value in row)
+    return constants

@@ -14,30 +14,31 @@ __all__ = ["contrast", "elastic_transform", "jpeg_compression", "pixelate"]
 Image = NDArray[np.float64]
 
 
-def contrast(image: Image, factor: float, random: np.random.Generator) -> Image:
+def contrast(image: Image, factor: float, rng: np.random.Generator) -> Image:
     """Shrinks the distance from each channel's mean."""
     mean = image.mean(axis=(0, 1), keepdims=True)
-    return (image - mean) * factor + mean
+    changed: Image = (image - mean) * factor + mean
+    return changed
 
 
-def elastic_transform(image: Image, constants: tuple[float, float, float], random: np.random.Generator) -> Image:
-    """An affine map that shifts three corners of a square, then displacements by smoothed noise."""
+def elastic_transform(image: Image, constants: tuple[float, float, float], rng: np.random.Generator) -> Image:
+    """Move pixels: an affine map that shifts three corners of a square, then displacements by smoothed noise."""
     strength, smoothness, reach = constants
     height, width = image.shape[:2]
     middle, half = np.array([height, width]) // 2, min(height, width) // 3
     corners = middle + half * np.array([[1, 1], [-1, 1], [-1, -1]])
-    moved = corners + random.uniform(-reach, reach, corners.shape)
+    moved = corners + rng.uniform(-reach, reach, corners.shape)
     # Where each pixel of the result comes from: the inverse of the map corners -> moved.
     inverse = np.linalg.solve(np.column_stack([moved, np.ones(3)]), corners)
     grid = np.mgrid[:height, :width].astype(np.float64)
     affine = np.tensordot(inverse[:2].T, grid, axes=1) + inverse[2][:, None, None]
     image = _sample(image, affine, "mirror")
-    noise = random.uniform(-1, 1, (2, height, width))
+    noise = rng.uniform(-1, 1, (2, height, width))
     shift = strength * ndimage.gaussian_filter(noise, (0, smoothness, smoothness), mode="reflect", truncate=3)
     return _sample(image, grid + shift, "reflect")
 
 
-def pixelate(image: Image, factor: float, random: np.random.Generator) -> Image:
+def pixelate(image: Image, factor: float, rng: np.random.Generator) -> Image:
     """Reduces the side by box averages and enlarges it again."""
     height, width = image.shape[:2]
     box = PIL.Image.Resampling.BOX
@@ -45,7 +46,7 @@ def pixelate(image: Image, factor: float, random: np.random.Generator) -> Image:
     return _from_pil(small.resize((width, height), box))
 
 
-def jpeg_compression(image: Image, quality: int, random: np.random.Generator) -> Image:
+def jpeg_compression(image: Image, quality: int, rng: np.random.Generator) -> Image:
     """JPEG at a quality, and back."""
     file = BytesIO()
     _to_pil(image).save(file, "JPEG", quality=quality)
@@ -53,7 +54,7 @@ def jpeg_compression(image: Image, quality: int, random: np.random.Generator) ->
 
 
 def _sample(image: Image, places: NDArray[np.float64], border: str) -> Image:
-    """The image at places (2, H, W), by linear interpolation."""
+    """Return the image at places (2, H, W), by linear interpolation."""
     channels = [ndimage.map_coordinates(channel, places, order=1, mode=border) for channel in np.moveaxis(image, 2, 0)]
     return np.stack(channels, axis=2)
 

@@ -15,7 +15,7 @@ __all__ = ["CorruptionFolder"]
 
 
 class CorruptionFolder:
-    """Reads `<corruption>.npy`, uint8 (5 n, H, W, C) with the severities one after the other, and `labels.npy` (5 n,).
+    """A folder with `<corruption>.npy`, uint8 (5 n, H, W, C), one severity after the other, and `labels.npy` (5 n,).
 
     Nothing but the asked-for severity is read into memory. Files of other corruptions are left alone.
 
@@ -58,7 +58,7 @@ class CorruptionFolder:
                 )
 
     def check(self, shape: tuple[int, ...], num_classes: int | None) -> None:
-        """Refuse images of another shape (C, H, W) than the data's, and labels that are none of its classes.
+        """Refuse images of another shape (C, H, W) than the data's, and labels that are not among its classes.
 
         Raises:
             BadInput: the folder is of other data.
@@ -77,7 +77,7 @@ class CorruptionFolder:
             )
 
     def __call__(self, name: str, severity: int) -> tuple[Tensor, Tensor]:
-        """Images, uint8 (n, C, H, W), and labels, int64 (n,), of one corruption and severity."""
+        """Return images, uint8 (n, C, H, W), and labels, int64 (n,), of one corruption and severity."""
         count = len(self.labels) // len(SEVERITIES)
         part = slice((severity - 1) * count, severity * count)
         read = torch.from_numpy(np.array(self._read(name)[part])).permute(0, 3, 1, 2)
@@ -92,7 +92,7 @@ class CorruptionFolder:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(array, np.ndarray):
                 raise ValueError("it is an .npz archive")
-        except Exception as error:  # NumPy raises as the damage has it
+        except Exception as error:  # NumPy raises many types
             reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise BadInput(f"{path} cannot be read as an array ({reason}); expected a .npy file") from error
         return array

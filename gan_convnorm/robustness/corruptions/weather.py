@@ -14,61 +14,69 @@ Image = NDArray[np.float64]
 ICE = (0.85, 0.93, 1.0)
 
 
-def snow(image: Image, constants: tuple[float, ...], random: np.random.Generator) -> Image:
-    """Whitens the image, and adds a layer of blown flakes and the same turned by 180 degrees."""
+def snow(image: Image, constants: tuple[float, ...], rng: np.random.Generator) -> Image:
+    """Whiten the image, and add a layer of blown flakes and the same turned by 180 degrees."""
     mean, deviation, zoom, threshold, radius, motion, weight = constants
-    flakes = clipped_zoom(random.normal(mean, deviation, image.shape[:2])[..., None], zoom)
+    flakes = clipped_zoom(rng.normal(mean, deviation, image.shape[:2])[..., None], zoom)
     flakes = np.where(flakes < threshold, 0, flakes.clip(0, 1))
-    flakes = line_blur(flakes, radius, motion, angle=random.uniform(-135, -45))
+    flakes = line_blur(flakes, radius, motion, angle=rng.uniform(-135, -45))
     white = np.maximum(image, 1.5 * grey(image) + 0.5)
     return weight * image + (1 - weight) * white + flakes + np.rot90(flakes, 2)
 
 
-def frost(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
-    """Lays frost over the image, a x + b frost.
+def frost(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
+    """Lay frost over the image, a x + b frost.
 
     Published, the frost is a crop of one of five photographs, which are not part of this package. In their place
     stands drawn ice: needles in three directions where a fractal says that the pane is cold. So this is the one
     corruption whose errors are not comparable with published ones; for those give the folder of CIFAR-10-C.
+
+    Returns:
+        The same shape.
     """
     kept, added = constants
     side = image.shape[0]
     needles = np.zeros((side, side, 1))
-    for angle in random.uniform(0, 360, size=3):
-        needles += line_blur(random.random((side, side, 1)) ** 4, side / 8, side / 8, angle)
+    for angle in rng.uniform(0, 360, size=3):
+        needles += line_blur(rng.random((side, side, 1)) ** 4, side / 8, side / 8, angle)
     needles -= needles.min()
     needles /= needles.max() or 1  # 0 for an image of one pixel
-    cold = plasma_fractal(side, 2.5, random)[..., None]
+    cold = plasma_fractal(side, 2.5, rng)[..., None]
     ice = np.minimum(0.6 * cold + 0.6 * needles, 1.0)
     return kept * image + added * (ice * np.array(ICE) if image.shape[2] == 3 else ice)
 
 
-def fog(image: Image, constants: tuple[float, float], random: np.random.Generator) -> Image:
-    """(x + strength * fractal) * max x / (max x + strength)."""
+def fog(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
+    """Return (x + strength * fractal) * max x / (max x + strength)."""
     strength, decay = constants
     brightest = image.max()
-    misty = image + strength * plasma_fractal(image.shape[0], decay, random)[..., None]
-    return misty * brightest / (brightest + strength)
+    misty = image + strength * plasma_fractal(image.shape[0], decay, rng)[..., None]
+    darkened: Image = misty * brightest / (brightest + strength)
+    return darkened
 
 
-def brightness(image: Image, amount: float, random: np.random.Generator) -> Image:
-    """Adds to the value at constant hue and saturation: scales each pixel to a brightest channel of max + amount."""
+def brightness(image: Image, amount: float, rng: np.random.Generator) -> Image:
+    """Add to the value at constant hue and saturation: scale each pixel to a brightest channel of max + amount."""
     value = image.max(axis=2, keepdims=True)
     brighter = np.minimum(value + amount, 1.0)
     # A black pixel has no hue and becomes grey.
-    return np.where(value > 0, image / np.where(value > 0, value, 1.0), 1.0) * brighter
+    result: Image = np.where(value > 0, image / np.where(value > 0, value, 1.0), 1.0) * brighter
+    return result
 
 
 def grey(image: Image) -> Image:
-    """Luma of red, green and blue (ITU-R BT.601), shape (H, W, 1); a grey image is its own."""
+    """Return the luma of red, green and blue (ITU-R BT.601), shape (H, W, 1); a grey image is its own."""
     return image @ np.array([[0.299], [0.587], [0.114]]) if image.shape[2] == 3 else image
 
 
-def plasma_fractal(side: int, decay: float, random: np.random.Generator) -> NDArray[np.float64]:
-    """Diamond-square fractal on a torus, cropped to (side, side), from 0 to 1 over the whole torus.
+def plasma_fractal(side: int, decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a diamond-square fractal on a torus, cropped to (side, side), from 0 to 1 over the whole torus.
 
     Every point is the mean of its four neighbours of the level above, plus uniform noise whose range starts at 100^2
     and is divided by decay^2 at every level.
+
+    Returns:
+        Shape (side, side).
     """
     size = 1 << (side - 1).bit_length()
     field = np.zeros((size, size))
@@ -77,7 +85,7 @@ def plasma_fractal(side: int, decay: float, random: np.random.Generator) -> NDAr
         half = step // 2
 
         def between(first: Image, second: Image, third: Image, fourth: Image, amplitude: float = amplitude) -> Image:
-            noise = random.uniform(-amplitude, amplitude, first.shape)
+            noise = rng.uniform(-amplitude, amplitude, first.shape)
             return (first + second + third + fourth) / 4 + amplitude * noise
 
         corners = field[::step, ::step]

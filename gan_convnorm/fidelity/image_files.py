@@ -1,0 +1,180 @@
+"""Images in files: a folder of them, or one array file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.image_set import TensorImages
+from gan_convnorm.files.names import listed, shown
+from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
+from gan_convnorm.images.decoding import MOST_PIXELS, BadImage, decode, file_stamp, to_square
+from gan_convnorm.images.folder import list_images
+
+__all__ = ["FolderImages", "array_images"]
+
+READING = 2  # version of reading; a change makes cached features of folders void
+
+
+class FolderImages:
+    """The image files in a folder, or in the folders below it, sorted by their real paths as torch-fidelity does.
+
+    They are found and read as training finds and reads them, see `gan_convnorm.images.folder` and
+    `gan_convnorm.images.decoding.decode`; warnings say what was passed over and what was converted.
+
+    Args:
+        folder: the folder; not one that holds a train and a test split.
+        resize: side in pixels to resize the shorter side to (antialiased bilinear) and to crop the centre of; files of
+            different sizes are refused without it.
+        skip_bad: omit files that cannot be read, with a warning, instead of refusing the folder.
+
+    Raises:
+        BadInput: no folder, no images; while reading: unreadable files, more than 8 bits, different sizes.
+    """
+
+    block = 0
+
+    def __init__(self, folder: Path, resize: int | None = None, skip_bad: bool = False) -> None:
+        _check_resize(resize)
+        self.folder = folder
+        self.resize = resize
+        self.skip_bad = skip_bad
+        self.files = _image_files(folder)
+        self.name = f"images of {shown(folder)}"
+        self.bad: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
+        """Yield images start to stop, uint8; bad and converted files are reported at the end."""
+        count = stop - start
+        processors = os.cpu_count() or 1
+        loader: Any = DataLoader(
+            Subset(_Files(self.files, self.resize), range(start, stop)),
+            batch_size=batch_size,
+            # Starting workers takes longer than reading a few files.
+            num_workers=min(4, processors) if count > 1000 else 0,
+            collate_fn=list,
+        )
+        converted: Counter[str] = Counter()
+        self.bad = []
+        size: tuple[int, ...] | None = None
+        size_of = ""
+        for batch in loader:
+            kept = []
+            for path, image, notes in batch:
+                if image is None:
+                    self.bad.append(f"{shown(path)} ({notes[0]})")
+                    continue
+                converted.update(notes)
+                size, size_of = (size, size_of) if size else (image.shape, path)
+                if image.shape != size:
+                    found, expected = (f"{s[1]}x{s[0]}" for s in (image.shape, size))
+                    raise BadInput(
+                        f"{shown(path)} is {found} pixels and {shown(size_of)} is {expected}; expected one size: "
+                        f"resize={min(size[:2])} (--resize {min(size[:2])}) brings them to it"
+                    )
+                kept.append(image)
+            if kept:
+                yield torch.from_numpy(np.stack(kept)).permute(0, 3, 1, 2).contiguous()
+        for note, number in converted.items():
+            warnings.warn(f"{number} {self.name} {note}", stacklevel=2)
+        if self.bad and not self.skip_bad:
+            raise BadInput(
+                f"{len(self.bad)} of {count} files of {shown(self.folder)} cannot be read: {listed(self.bad)}; remove "
+                "them, or leave them out with skip_bad=True (--skip-bad)"
+            )
+        if self.bad:
+            message = f"{len(self.bad)} of {count} files of {shown(self.folder)} left out: {listed(self.bad)}"
+            warnings.warn(message, stacklevel=2)
+
+    def digest(self) -> str:
+        """Return a hash of paths, sizes and times of the files, and of how they are read."""
+        content = hashlib.sha256(f"{READING} {PIL.__version__} {self.resize} {self.skip_bad}".encode())
+        for path in self.files:
+            content.update(os.fsencode(f"{path}\0{file_stamp(path)}\n"))
+        return content.hexdigest()
+
+
+class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
+    """Files as (path, bytes of shape (H, W, 3), conversions), or (path, None, [reason]) for bad ones."""
+
+    def __init__(self, files: list[str], resize: int | None) -> None:
+        self.files = files
+        self.resize = resize
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, list[str]]:
+        path = self.files[index]
+        try:
+            image, notes = decode(path)
+        except BadImage as error:
+            return path, None, [str(error)]
+        if self.resize is not None:
+            image = to_square(image, self.resize)
+        return path, np.asarray(image), notes
+
+
+def _image_files(folder: Path) -> list[str]:
+    if not os.path.lexists(folder):
+        raise BadInput(f"there is no folder or checkpoint {shown(folder)}")
+    found = list_images(folder, "files such as *.png and *.jpg")
+    splits = found.splits()
+    if len(splits) > 1:
+        one = shown(folder / splits["train"])
+        raise BadInput(
+            f"{shown(folder)} holds the splits {' and '.join(map(shown, splits.values()))}; give one, such as {one}"
+        )
+    chosen = found.group(*splits.values()) if splits else found
+    files = sorted(real for _, real in chosen.files())
+    if message := found.passed_over():
+        warnings.warn(message, stacklevel=4)
+    return files
+
+
+def array_images(path: Path, resize: int | None) -> TensorImages:
+    """Return the images of an .npz or .npy file; in an .npz file, those in the array that training takes.
+
+    Raises:
+        BadInput: no file, a damaged one, or no uint8 images in it.
+    """
+    _check_resize(resize)
+    content = ArrayFile(path)
+    name = content.find(IMAGE_NAMES)
+    if name is None:
+        expected = ", ".join(IMAGE_NAMES)
+        raise BadInput(f"{content.name} holds {content.summary()}; expected images in one of the arrays {expected}")
+    images = content.images(name)
+    if unused := content.ignored():
+        warnings.warn(unused, stacklevel=3)
+    if resize is not None:
+        # Through PIL, as files are: a tensor's resizing rounds differently.
+        images = torch.stack([_resized(image, resize) for image in images])
+    return TensorImages(images, f"images of {content.name}")
+
+
+def _check_resize(resize: int | None) -> None:
+    if resize is not None and not 1 <= resize <= MOST_PIXELS:
+        raise BadInput(f"resize is {resize}, and must be from 1 to {MOST_PIXELS} pixels (--resize)")
+
+
+def _resized(image: Tensor, side: int) -> Tensor:
+    from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+
+    resized: Tensor = pil_to_tensor(to_square(to_pil_image(image), side))
+    return resized

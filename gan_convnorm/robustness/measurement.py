@@ -1,0 +1,163 @@
+"""One measurement of a classifier: clean test images, corrupted ones and attacked ones."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.noise import random_for
+from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
+from gan_convnorm.robustness.corruptions import SEVERITIES, corrupt
+from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
+from gan_convnorm.robustness.results import Robustness
+
+__all__ = ["Measurement"]
+
+#: images that are corrupted and attacked at once; the random numbers of an attack are those of its block, whatever
+#: process has it
+BLOCK = 128
+#: kind, name, severity
+Cell = tuple[str, str, int]
+#: gives a range of images, uint8, with their labels
+Source = Callable[[int, int], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The corruptions and attacks that a classifier is measured under.
+
+    Attributes:
+        corruptions: their names.
+        folder: corrupted images from files; None to compute them.
+        attacks: names of `ATTACKS`.
+        settings: radius, steps and queries of the attacks.
+        num_images: number of test images that are corrupted and attacked, the first ones; None for all.
+        seed: seeds corruptions and attacks.
+    """
+
+    corruptions: list[str]
+    folder: CorruptionFolder | None
+    attacks: list[str]
+    settings: AttackSettings
+    num_images: int | None
+    seed: int
+
+    def __call__(
+        self, network: nn.Module, images: Tensor, labels: Tensor, device: torch.device, trainer: pl.Trainer
+    ) -> Robustness:
+        """Return a network's accuracies; every process of the trainer must call this.
+
+        Args:
+            network: in evaluation mode; maps images in [0, 1] to logits.
+            images: test images, uint8, shape (N, C, H, W).
+            labels: their classes, int64, shape (N,).
+            device: the network's device.
+            trainer: shares the blocks of images among its processes.
+
+        Returns:
+            The accuracies, the same on every process.
+
+        Warns:
+            NotAttacked: images whose gradient is zero or NaN.
+        """
+        correct: dict[Cell, int] = {}
+        totals: dict[Cell, int] = {}
+        not_attacked: dict[str, int] = dict.fromkeys(self.attacks, 0)
+        said: set[str] = set()
+        for cell, count, block in self._cells(images, labels):
+            correct.setdefault(cell, 0)
+            totals[cell] = count
+            # Whole blocks go around the processes.
+            for number in range(trainer.global_rank, -(-count // BLOCK), trainer.world_size):
+                first = number * BLOCK
+                shown, truth = (tensor.to(device) for tensor in block(first, min(first + BLOCK, count)))
+                shown = shown.float() / 255
+                right = network(shown).argmax(dim=1) == truth
+                if cell[0] == "attack":
+                    rng = random_for(f"attack {cell[1]}", self.seed, number)
+                    with _counted(not_attacked, said):
+                        shown = ATTACKS[cell[1]](network, shown, truth, self.settings, rng)
+                    # Also where rounding lets one image's prediction depend on the others of its batch.
+                    right &= network(shown).argmax(dim=1) == truth
+                correct[cell] += int(right.sum())
+        counts = torch.tensor([*correct.values(), *not_attacked.values()], device=device)
+        sums = torch.as_tensor(trainer.strategy.reduce(counts, reduce_op="sum")).tolist()
+        accuracies = {cell: int(c) / totals[cell] for cell, c in zip(correct, sums, strict=False)}
+        attacked = min(len(images), self.num_images or len(images))
+        if trainer.is_global_zero:
+            for name, count in zip(not_attacked, sums[len(correct) :], strict=True):
+                if count:
+                    warnings.warn(NotAttacked(name, int(count), attacked), stacklevel=2)
+        return Robustness(
+            accuracies["clean", "", 0],
+            {name: [accuracies["corruption", name, s] for s in SEVERITIES] for name in self.corruptions},
+            {name: accuracies["attack", name, 0] for name in self.attacks},
+            {
+                "images": len(images),
+                "corrupted_images": self._corrupted_count(attacked),
+                "attacked_images": attacked,
+                "corruptions": str(self.folder.path) if self.folder else "computed",
+                "attack_settings": f"L-infinity, eps {self.settings.eps * 255:g}/255",
+                "pgd": f"{self.settings.steps} steps of {self.settings.step * 255:g}/255 from a random start",
+                "queries": self.settings.queries,
+                "seed": self.seed,
+            },
+        )
+
+    def _corrupted_count(self, attacked: int) -> int:
+        if self.folder is None:
+            return attacked
+        count = len(self.folder.labels) // len(SEVERITIES)
+        return min(count, self.num_images or count)
+
+    def _cells(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Cell, int, Source]]:
+        """Yield each cell of the result, its number of images, and the source of any range of them."""
+
+        def clean(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            return images[first:stop], labels[first:stop]
+
+        count = min(len(images), self.num_images or len(images))
+        yield ("clean", "", 0), len(images), clean
+        for name in self.corruptions:
+            for severity in SEVERITIES:
+                source = self._read(name, severity) if self.folder else self._corrupt(name, severity, clean)
+                yield ("corruption", name, severity), self._corrupted_count(count), source
+        for name in self.attacks:
+            yield ("attack", name, 0), count, clean
+
+    def _corrupt(self, name: str, severity: int, clean: Source) -> Source:
+        def corrupted(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            images, labels = clean(first, stop)
+            return corrupt(images, name, severity, seed=self.seed, first=first), labels
+
+        return corrupted
+
+    def _read(self, name: str, severity: int) -> Source:
+        assert self.folder is not None
+        read, labels = self.folder(name, severity)
+        return lambda first, stop: (read[first:stop], labels[first:stop])
+
+
+@contextlib.contextmanager
+def _counted(counts: dict[str, int], said: set[str]) -> Iterator[None]:
+    """Count the images that attacks warn of, so that one warning can be for all blocks and processes.
+
+    Args:
+        counts: images by attack; it grows.
+        said: other warnings that have been shown; it grows.
+    """
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", NotAttacked)
+        yield
+    for warning in found:
+        if isinstance(warning.message, NotAttacked):
+            counts[warning.message.attack] += warning.message.count
+        elif str(warning.message) not in said:
+            said.add(str(warning.message))
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
