@@ -9,9 +9,11 @@ from typing import Any
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
+from typing_extensions import override
 
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
+from gan_convnorm.cli.run_outputs import best_and_last, loggers
 from gan_convnorm.cli.trainer_settings import check_trainer_settings
 from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.classifier import Classifier
@@ -42,9 +44,11 @@ FLAGS = {
     "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
+    "--data": "data",
+    "--batch-size": "data.init_args.batch_size",
+    "--resolution": "data.init_args.resolution",
+    "--threads": "threads",
 }
-#: short flag -> argument of the chosen data module
-DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 
 TRAINER_DEFAULTS = {
     "max_epochs": 12,
@@ -60,7 +64,6 @@ class Command(RunCommand):
     """LightningCLI with the classifiers' flags, folders and callbacks."""
 
     flags = FLAGS
-    data_flags = DATA_FLAGS
     switches = ("--overwrite",)
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
@@ -75,7 +78,9 @@ class Command(RunCommand):
         """Predicting classes is no part of this."""
         return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
 
+    @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
         parser.add_class_arguments(TrainingSplit, "split")
         parser.add_lightning_class_args(RobustnessEvaluation, "evaluation")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
@@ -127,7 +132,7 @@ class Command(RunCommand):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            kwargs["logger"] = self._loggers(folder)
+            kwargs["logger"] = loggers(folder, self._get(self.config_init, "trainer")["logger"], [])
             callbacks = self._fit_callbacks(folder)
             if config.trainer.enable_progress_bar is not False:
                 callbacks.append(RichProgressBar())
@@ -149,7 +154,7 @@ class Command(RunCommand):
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
-            *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
+            *best_and_last(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
             ClassifierReport(folder, self._config_text(), self._settings()),
         ]
 

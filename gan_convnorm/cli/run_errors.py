@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -11,9 +13,10 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import fail, status_and_line
+from gan_convnorm.run_folder import requeue_in_words, slurm_job
 from gan_convnorm.strategies import is_lost_process
 
-__all__ = ["is_first_process", "run_errors"]
+__all__ = ["is_first_process", "requeue", "run_errors", "tell"]
 
 
 def is_first_process() -> bool:
@@ -51,3 +54,16 @@ def run_errors() -> Iterator[None]:
         if not is_first_process():
             raise SystemExit(status) from error
         fail(line, status)
+
+
+def requeue(number: signal.Signals) -> str | None:
+    """Ask SLURM to start the job again if that is the signal's meaning, and return its answer; otherwise None."""
+    asked = number.name == "SIGUSR1" and slurm_job() is not None and is_first_process()
+    return requeue_in_words()[1] if asked else None
+
+
+def tell(line: str) -> None:
+    """Print an error's line on the first of several processes."""
+    if is_first_process():
+        with contextlib.suppress(OSError):
+            print(f"error: {line}", file=sys.stderr, flush=True)
