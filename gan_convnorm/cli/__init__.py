@@ -16,12 +16,11 @@ def main(args: list[str] | None = None) -> None:
 
     A verb is imported when it is run: most need no Lightning, or no torch.
 
+    Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
+    1, or 128 and a signal's number, and one line.
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
-            line for a run that had to stop.
     """
     with unchanged_process():
         _run(list(sys.argv[1:] if args is None else args))

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
@@ -145,12 +146,13 @@ class Command(RunCommand):
         kwargs["plugins"] = [CheckpointFiles()]
         return super().instantiate_trainer(**kwargs)
 
-    def run_name(self, config: Any) -> str:
+    def run_name(self, config: Namespace) -> str:
         model, split = config.model, config.split
-        name = f"{self.datamodule.name}-{model.arch}-{model.norm}"
+        name: str = f"{self.datamodule.name}-{model.arch}-{model.norm}"
         name += f"-{model.adversarial}" * (model.adversarial != "none")
         name += f"-noise{split.label_noise:g}" * (split.label_noise > 0)
-        return name + f"-fraction{split.fraction:g}" * (split.fraction < 1)
+        name += f"-fraction{split.fraction:g}" * (split.fraction < 1)
+        return name
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
@@ -185,11 +187,10 @@ class Command(RunCommand):
 def main(args: list[str] | None = None) -> None:
     """Run the command line.
 
+    Bad input ends in `SystemExit` with status 2 and one line on standard error.
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input.
     """
     for message in (
         ".*does not have many workers",  # the images are in memory

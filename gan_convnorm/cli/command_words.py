@@ -15,7 +15,7 @@ def values_of(words: Sequence[str], *flags: str) -> list[str]:
     ['a', 'b']
     """
     found = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         flag, equals, value = word.partition("=")
         if flag in flags:
             found.append(value if equals else following)

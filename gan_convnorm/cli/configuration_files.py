@@ -20,8 +20,7 @@ SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
     """Return the content of every --config file among the words; errors name the file, which jsonargparse's do not.
 
-    Raises:
-        BadInput: a file that is not there, not YAML, or has another form.
+    A file that is not there, is not YAML or has another form raises `BadInput`.
     """
     for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
         if Path(name).exists():  # the parser reads a section from a file of its own

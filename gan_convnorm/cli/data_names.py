@@ -29,8 +29,7 @@ def with_class_paths(words: Sequence[str]) -> list[str]:
     >>> with_class_paths(["--data", "digits", "--data=mine.Photos"])
     ['--data', 'gan_convnorm.data.digits.Digits', '--data=mine.Photos']
 
-    Raises:
-        BadInput: a name without a dot that is not in the list of data sets.
+    A name without a dot that is not in the list of data sets raises `BadInput`.
     """
     return [_with_class_path(word, before) for word, before in zip(words, ["", *words], strict=False)]
 

@@ -196,7 +196,7 @@ class Command(RunCommand):
         scoring: FidelityScores = self._get(self.config_init, "scores")
         scoring.check_data(self.datamodule, self.model, scoring.protocol.split)
 
-    def run_name(self, config: Any) -> str:
+    def run_name(self, config: Namespace) -> str:
         norm = config.model.disc_norm.replace(":", ".")  # package.module:Name, and some file systems take no colon
         return f"{self.datamodule.name}-{norm}"
 
@@ -226,11 +226,10 @@ class Command(RunCommand):
 def main(args: list[str] | None = None) -> None:
     """Run the command line.
 
+    Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
+    1, or 128 and a signal's number, and one line.
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
-            line for a run that had to stop.
     """
     Command.main(GAN, args)

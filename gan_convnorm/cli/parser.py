@@ -53,7 +53,7 @@ class Parser(LightningArgumentParser):
 
     @override
     def add_method_arguments(self, *args: Any, **kwargs: Any) -> list[str]:
-        added = super().add_method_arguments(*args, **kwargs)
+        added: list[str] = super().add_method_arguments(*args, **kwargs)
         if "verbose" in added:  # validate and test print a line of their own
             self.set_defaults({"verbose": False})
         return added

@@ -35,11 +35,7 @@ class RunCheckpoint:
 
     @classmethod
     def read(cls, path: Path, module: Any) -> RunCheckpoint:
-        """Read a checkpoint of a module's program.
-
-        Raises:
-            BadInput: a file that is not such a checkpoint, or whose weights are NaN or infinite.
-        """
+        """Return a checkpoint of a module's program; raise `BadInput` if it is none, or has NaN or infinite weights."""
         content = read_checkpoint(path)
         settings = module.settings_in(content, path)
         check_restorable(content, path)

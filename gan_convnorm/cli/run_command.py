@@ -174,6 +174,7 @@ class RunCommand(LightningCLI):
             self.model.on_load_checkpoint(self.saved)
             self.saved = None  # Lightning reads it again, and it may be large
 
+    @override
     def instantiate_classes(self) -> None:
         set_threads(self.config[self.subcommand].threads)
         with foreign_errors("the settings cannot be used"):
@@ -183,7 +184,8 @@ class RunCommand(LightningCLI):
         config = self.config[self.subcommand].clone()
         # Run again, it starts anew, and trusts no file's code.
         config["ckpt_path"], config["trust"] = None, ""
-        return self._parser(self.subcommand).dump(config, skip_unset=False)
+        text: str = self._parser(self.subcommand).dump(config, skip_unset=False)
+        return text
 
     def _settings(self) -> RunSettings:
         """Return the record of the configuration that every checkpoint keeps."""
@@ -191,7 +193,7 @@ class RunCommand(LightningCLI):
         module: Any = self._model_class
         return RunSettings.of_configuration(module.program, config, self.sections, self.options)
 
-    def _fit_folder(self, config: Any) -> Path:
+    def _fit_folder(self, config: Namespace) -> Path:
         folder = self.run_folder or self.runs / f"{self.run_name(config)}-seed{config.seed_everything}"
         resumed = config.ckpt_path and folder.resolve() == Path(config.ckpt_path).resolve().parent
         if not is_first_process():
@@ -210,6 +212,7 @@ class RunCommand(LightningCLI):
         """Raise when the run cannot use its data, which are set up."""
 
     def fit(self, **kwargs: Any) -> None:
+        """Train, after a line with the run's folder."""
         if is_first_process():
             source = f", from {kwargs['ckpt_path']}" if kwargs.get("ckpt_path") else ""
             print(f"run {self.trainer.default_root_dir}{source}", flush=True)

@@ -20,15 +20,18 @@ __all__ = ["is_first_process", "requeue", "run_errors", "tell"]
 
 
 def is_first_process() -> bool:
-    """Of several that Lightning, torchrun or SLURM started; true for one alone."""
+    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 @contextlib.contextmanager
 def run_errors() -> Iterator[None]:
-    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
+    """End the program in one line, as `one_line_errors` does, of the first process and of each that has lost another.
 
-    What Lightning says beside the results is held back.
+    Lightning's own messages beside the results are held back.
+
+    Raises:
+        SystemExit: the error's status.
     """
     print_any_text()
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):

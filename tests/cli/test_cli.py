@@ -1,6 +1,5 @@
 """The command line as a user meets it: what runs, what it writes, what it refuses."""
 
-import csv
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from PIL import Image
+from program_runs import refused, rows, same, short_flag_help, weights
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import main
@@ -24,34 +24,14 @@ from gan_convnorm.gan import GAN
 from gan_convnorm.layers import NORMS
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("folder")
+
 SMALL = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "4"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def refused(capsys, *words):
-    """Run, expect status 2 and one line on standard error, return it."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1, captured.err
-    assert "Traceback" not in captured.err + captured.out
-    return captured.err
 
 
 def read_image(path):
     pixels = torch.from_numpy(np.asarray(Image.open(path)).copy())
     return pixels.permute(2, 0, 1) if pixels.dim() == 3 else pixels[None]
-
-
-def rows(run):
-    with (run / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -120,24 +100,16 @@ def test_help_names_every_flag(capsys):
         main(["fit", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    first = text[text.index("short flags, with the keys") : text.index("\noptions:")]
+    said = short_flag_help(text)
+    assert set(said) == {*FLAGS, "--resume"}
     for flag, nested in {**FLAGS, "--resume": "ckpt_path"}.items():
-        (entry,) = re.findall(rf"^  {flag}(?= |$)(.*(?:\n {{8}}.*)*)", first, re.MULTILINE)
-        said = " ".join(entry.split())
-        assert said.endswith(f"[{nested}]") and len(said) > len(nested) + 10, flag
-    assert "normalization of the discriminator" in first and "default: spectral)" in first
+        assert said[flag].endswith(f"[{nested}]") and len(said[flag]) > len(nested) + 10, flag
+    assert said["--disc-norm"].startswith("normalization of the discriminator")
+    assert "default: spectral)" in said["--disc-norm"]
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
     assert all(flag in text for flag in [*FLAGS, "--resume"])
-
-
-def weights(path):
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
 def test_config_reproduces_the_run(trained):

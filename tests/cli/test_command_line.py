@@ -7,16 +7,13 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from program_runs import refused
 
 from gan_convnorm.cli import main
 from gan_convnorm.cli.command_words import values_of
 from gan_convnorm.cli.configuration_errors import in_plain_words
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +38,6 @@ def photos_run(tmp_path_factory):
     words += ["--steps", "2", "--width", "0.05", "--batch-size", "4", "--num-fake", "20", "--eval-every", "2"]
     main([*words, "--out", str(folder / "run")])
     return folder
-
-
-def refused(capsys, *words):
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ") and err.count("\n") == 1, err
-    return err
 
 
 def test_values_of_a_flag():
