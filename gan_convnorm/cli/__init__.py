@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import sys
 
+from gan_convnorm.cli.process_state import unchanged_process
+
 __all__ = ["main"]
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the program; the first word may be left out, fit is meant then.
 
+    It changes nothing that lasts in the process: see `unchanged_process`.
+
     A verb is imported when it is run: most need no Lightning, or no torch.
+
+    Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
+    1, or 128 and a signal's number, and one line.
 
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
-            line for a run that had to stop.
     """
-    words = list(sys.argv[1:] if args is None else args)
+    with unchanged_process():
+        _run(list(sys.argv[1:] if args is None else args))
+
+
+def _run(words: list[str]) -> None:
     verb, rest = (words[0], words[1:]) if words else ("", [])
     if verb == "score":
         from gan_convnorm.cli.score import main as score

@@ -6,12 +6,15 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import Namespace
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
+from typing_extensions import override
 
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
+from gan_convnorm.cli.run_outputs import best_and_last, loggers
 from gan_convnorm.cli.trainer_settings import check_trainer_settings
 from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.classifier import Classifier
@@ -42,9 +45,11 @@ FLAGS = {
     "--overwrite": "evaluation.overwrite",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
+    "--data": "data",
+    "--batch-size": "data.init_args.batch_size",
+    "--resolution": "data.init_args.resolution",
+    "--threads": "threads",
 }
-#: short flag -> argument of the chosen data module
-DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
 
 TRAINER_DEFAULTS = {
     "max_epochs": 12,
@@ -60,7 +65,6 @@ class Command(RunCommand):
     """LightningCLI with the classifiers' flags, folders and callbacks."""
 
     flags = FLAGS
-    data_flags = DATA_FLAGS
     switches = ("--overwrite",)
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
@@ -75,7 +79,9 @@ class Command(RunCommand):
         """Predicting classes is no part of this."""
         return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
 
+    @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
         parser.add_class_arguments(TrainingSplit, "split")
         parser.add_lightning_class_args(RobustnessEvaluation, "evaluation")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
@@ -127,7 +133,7 @@ class Command(RunCommand):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            kwargs["logger"] = self._loggers(folder)
+            kwargs["logger"] = loggers(folder, self._get(self.config_init, "trainer")["logger"], [])
             callbacks = self._fit_callbacks(folder)
             if config.trainer.enable_progress_bar is not False:
                 callbacks.append(RichProgressBar())
@@ -140,16 +146,17 @@ class Command(RunCommand):
         kwargs["plugins"] = [CheckpointFiles()]
         return super().instantiate_trainer(**kwargs)
 
-    def run_name(self, config: Any) -> str:
+    def run_name(self, config: Namespace) -> str:
         model, split = config.model, config.split
-        name = f"{self.datamodule.name}-{model.arch}-{model.norm}"
+        name: str = f"{self.datamodule.name}-{model.arch}-{model.norm}"
         name += f"-{model.adversarial}" * (model.adversarial != "none")
         name += f"-noise{split.label_noise:g}" * (split.label_noise > 0)
-        return name + f"-fraction{split.fraction:g}" * (split.fraction < 1)
+        name += f"-fraction{split.fraction:g}" * (split.fraction < 1)
+        return name
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
-            *self._checkpoints(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
+            *best_and_last(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
             ClassifierReport(folder, self._config_text(), self._settings()),
         ]
 
@@ -180,11 +187,10 @@ class Command(RunCommand):
 def main(args: list[str] | None = None) -> None:
     """Run the command line.
 
+    Bad input ends in `SystemExit` with status 2 and one line on standard error.
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input.
     """
     for message in (
         ".*does not have many workers",  # the images are in memory

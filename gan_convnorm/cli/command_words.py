@@ -1,40 +1,21 @@
-"""The words of a command line before a parser reads them: spelling, and the flags that decide what to parse."""
+"""Values and near spellings of flags on a command line, before a parser reads it."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Sequence
 
-__all__ = ["suggestion", "values_of", "with_known_spelling"]
-
-
-def with_known_spelling(words: Sequence[str], known: Collection[str]) -> list[str]:
-    """Return the words with every flag spelled as the parser has it: hyphens and underscores are the same.
-
-    Args:
-        words: of the command line.
-        known: the parser's flags, such as "--disc-norm" and "--ckpt_path".
-    """
-    spelled = {flag.replace("_", "-"): flag for flag in known}
-
-    def correct(word: str) -> str:
-        if word.startswith("-c") and len(word) > 2:  # as in -cFILE
-            return "--config=" + word[2:].removeprefix("=")
-        flag, equals, value = word.partition("=")
-        if not flag.startswith("--") or flag in known:
-            return word
-        name, dot, rest = flag.partition(".")
-        if dot:  # arguments of Python functions have underscores
-            return name + dot + rest.replace("-", "_") + equals + value
-        return spelled.get(flag.replace("_", "-"), flag) + equals + value
-
-    return [correct(word) for word in words]
+__all__ = ["suggestion", "values_of"]
 
 
 def values_of(words: Sequence[str], *flags: str) -> list[str]:
-    """Return the values that flags are given, in order, from "--flag value" and "--flag=value"."""
+    """Return the values that flags are given, in order, from "--flag value" and "--flag=value".
+
+    >>> values_of(["--out", "a", "--out=b", "--outer", "c"], "--out")
+    ['a', 'b']
+    """
     found = []
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         flag, equals, value = word.partition("=")
         if flag in flags:
             found.append(value if equals else following)
@@ -42,7 +23,11 @@ def values_of(words: Sequence[str], *flags: str) -> list[str]:
 
 
 def suggestion(message: str, known: Collection[str]) -> str:
-    """Return "; did you mean --flag?" for the first unknown flag in a message, or "" when none is near."""
+    """Return "; did you mean --flag?" for the first unknown flag in a message, or "" when none is near.
+
+    >>> suggestion("unrecognized arguments: --stpes 5", ["--steps", "--seed"])
+    '; did you mean --steps?'
+    """
     flag = next((word for word in message.split() if word.startswith("--")), "").partition("=")[0]
     near = difflib.get_close_matches(flag, known, 1, 0.7) if flag else []
     return f"; did you mean {near[0]}?" if near else ""

@@ -38,11 +38,11 @@ def in_plain_words(message: str, flags: Mapping[str, str]) -> str:
     """
     message = " ".join(message.split())
     match = KEY.match(message)
-    if match is None:
-        return message
+    if match is None:  # of argparse, which names the flag at the beginning
+        return re.sub(r"^argument --([\w.]+)", lambda found: f"argument {_flag(found[1], flags)}", message)
     key, rest = match.groups()
     if (problem := re.search(r"Problem with given class_path '([^']*)': (.*?)(?: - |$)", rest)) is not None:
-        return _class_problem(key, *problem.groups())
+        return _class_problem(key, problem[1], problem[2], flags)
     if "Unable to load config" in rest:
         found = re.search(r"Unable to load config ['\"](.*?)['\"]", rest)
         value = found[1] if found else ""
@@ -50,17 +50,20 @@ def in_plain_words(message: str, flags: Mapping[str, str]) -> str:
     return f"{_flag(key, flags)} is {_value(rest)}; expected {_expected(rest)}"
 
 
-def _class_problem(key: str, class_path: str, problem: str) -> str:
+def _class_problem(key: str, class_path: str, problem: str, flags: Mapping[str, str]) -> str:
     name = class_path.rpartition(".")[2]
     if (option := re.match(r"Option '([^']*)' is not accepted", problem)) is not None:
         return f"{name} of --{key} has no argument {option[1]!r}"
     if (inner := KEY.match(problem)) is not None:
-        return f"--{key}.{inner[1]} is {_value(inner[2])}; expected {_expected(inner[2])}"
+        argument = f"{key}.init_args.{inner[1]}"
+        flag = _flag(argument, flags) if argument in flags else f"--{key}.{inner[1]}"
+        return f"{flag} is {_value(inner[2])}; expected {_expected(inner[2])}"
     return f"--{key} names {class_path}, which cannot be used: {problem[:160]}"
 
 
 def _flag(key: str, flags: Mapping[str, str]) -> str:
-    return f"{flags[key]} ({key})" if key in flags else f"--{key}"
+    flag = flags.get(key, f"--{key}")
+    return flag if key not in flags or flag.removeprefix("--").replace("-", "_") == key else f"{flag} ({key})"
 
 
 def _value(text: str) -> str:

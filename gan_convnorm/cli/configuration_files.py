@@ -20,36 +20,32 @@ SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
     """Return the content of every --config file among the words; errors name the file, which jsonargparse's do not.
 
-    Raises:
-        BadInput: a file that is not there, not YAML, or has another form.
+    A file that is not there, is not YAML or has another form raises `BadInput`.
     """
     for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
         if Path(name).exists():  # the parser reads a section from a file of its own
             _mapping(Path(name))
-    return [_configuration(Path(name)) for name in values_of(words, "-c", "--config")]
+    return [_configuration(Path(name)) for name in values_of(words, "--config")]
 
 
-def given_values(
-    words: Sequence[str], files: Iterable[dict[str, Any]], section: str, name: str, *flags: str
-) -> list[str]:
+def given_values(words: Sequence[str], files: Iterable[dict[str, Any]], key: str) -> list[str]:
     """Return every value that a person gives one setting, in files and then on the command line.
 
+    >>> given_values(["--model.steps", "5"], [{"model": {"steps": 3}}], "model.steps")
+    ['3', '5']
+
     Args:
-        words: of the command line.
+        words: the command line, without short flags.
         files: content of the configuration files.
-        section: part of the configuration, such as "model" or "model.architecture"; "" for its top.
-        name: of the setting.
-        flags: its short flags.
+        key: the setting, such as "ckpt_path" or "trainer.default_root_dir".
     """
-    parts = [_part(file, section) for file in files]
-    found = [str(part[name]) for part in parts if part.get(name) is not None]
-    return found + values_of(words, f"--{section}.{name}" if section else f"--{name}", *flags)
+    found = [str(value) for file in files if (value := _entry(file, key)) is not None]
+    return found + values_of(words, f"--{key}")
 
 
-def _part(content: dict[str, Any], section: str) -> dict[str, Any]:
-    for name in section.split(".") if section else ():
-        inner = content.get(name)
-        content = inner if isinstance(inner, dict) else {}
+def _entry(content: object, key: str) -> object:
+    for name in key.split("."):
+        content = content.get(name) if isinstance(content, dict) else None
     return content
 
 

@@ -14,8 +14,7 @@ __all__ = ["main"]
 def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input.
+    Bad input ends in `SystemExit` with status 2 and one line on standard error.
     """
     parser = OneLineParser(
         prog="gan-convnorm export",

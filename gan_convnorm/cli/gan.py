@@ -12,7 +12,7 @@ from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
-from pytorch_lightning.loggers import Logger
+from typing_extensions import override
 
 from gan_convnorm.callbacks import (
     FidelityScores,
@@ -25,8 +25,11 @@ from gan_convnorm.callbacks import (
     StepProgressBar,
     TensorBoardCurves,
 )
+from gan_convnorm.cli.data_names import class_path_of
+from gan_convnorm.cli.parser import Parser
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
+from gan_convnorm.cli.run_outputs import best_and_last, loggers
 from gan_convnorm.cli.trainer_settings import check_gan_settings, has_processes
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
@@ -54,24 +57,26 @@ FLAGS = {
     "--augmentation": "model.optimization.augmentation",
     "--seed": "seed_everything",
     "--out": "trainer.default_root_dir",
+    "--data": "data",
+    "--batch-size": "data.init_args.batch_size",
+    "--resolution": "data.init_args.resolution",
     "--extractor": "scores.extractor",
     "--extractor-weights": "scores.extractor_weights",
     "--metrics": "scores.metrics",
     "--protocol": "scores.protocol",
     "--eval-every": "trainer.val_check_interval",
+    "--spectrum-every": "spectrum_every",
     "--num-fake": "scores.num_fake",
     "--accelerator": "trainer.accelerator",
     "--devices": "trainer.devices",
     "--num-nodes": "trainer.num_nodes",
+    "--threads": "threads",
     "--precision": "trainer.precision",
     "--compile": "model.compile_networks",
     "--detect-anomaly": "trainer.detect_anomaly",
 }
 #: flags that need no value
 SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
-#: short flag -> argument of the chosen data module
-DATA_FLAGS = {"--batch-size": "batch_size", "--resolution": "resolution"}
-
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
     "max_epochs": -1,
@@ -89,9 +94,7 @@ class Command(RunCommand):
     """LightningCLI with this project's flags, folders and callbacks."""
 
     flags = FLAGS
-    data_flags = DATA_FLAGS
     switches = SWITCHES
-    more_flags = ("--spectrum-every",)
     linked = ("resolution", "channels", "num_classes", "seed")
     groups = ("architecture", "optimization")
     sections = ("scores",)
@@ -100,26 +103,24 @@ class Command(RunCommand):
     default_trainer = TRAINER_DEFAULTS
     description = "Train and score GANs."
 
+    @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
         parser.add_lightning_class_args(FidelityScores, "scores")
         parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.init_args.seed")
-
-    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
-        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
-        # Of every command, so that a run's config.yaml works with each.
+        # Of every verb, so that a run's config.yaml works with each.
         parser.add_argument(
-            "--spectrum-every",
+            "--spectrum_every",
             type=NonNegativeInt,
             default=0,
             help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
         )
-        if subcommand == "predict":
+        if isinstance(parser, Parser) and parser.verb == "predict":
             parser.add_class_arguments(Prediction, help="Images and pictures")
-        return parser
 
     def _settings(self) -> RunSettings:
         settings = super()._settings()
@@ -164,8 +165,7 @@ class Command(RunCommand):
     def _shapes(self) -> dict[str, Any]:
         """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
         shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
-        path = f"{ImageData.__module__}.{ImageData.__qualname__}"
-        return {"class_path": path, "init_args": {**shapes, "batch_size": 1, "seed": 0}}
+        return {"class_path": class_path_of(ImageData), "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config[self.subcommand]
@@ -173,7 +173,8 @@ class Command(RunCommand):
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
-            kwargs["logger"] = self._loggers(folder)
+            curves = [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
+            kwargs["logger"] = loggers(folder, self._get(self.config_init, "trainer")["logger"], curves)
             callbacks = self._fit_callbacks(folder)
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -197,10 +198,7 @@ class Command(RunCommand):
         scoring: FidelityScores = self._get(self.config_init, "scores")
         scoring.check_data(self.datamodule, self.model, scoring.protocol.split)
 
-    def default_loggers(self, folder: Path) -> list[Logger]:
-        return [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
-
-    def run_name(self, config: Any) -> str:
+    def run_name(self, config: Namespace) -> str:
         # package.module:Name, and some file systems take no colon
         norm = config.model.architecture.disc_norm.replace(":", ".")
         return f"{self.datamodule.name}-{norm}"
@@ -214,7 +212,7 @@ class Command(RunCommand):
             *([] if self._get(self.config, "trainer").enable_progress_bar is False else [StepProgressBar()]),
             FiniteCheck(),
             SampleGrids(folder / "samples"),
-            *self._checkpoints(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
+            *best_and_last(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
             interruption,
             *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
             RunReport(folder, self._config_text(), self._settings(), scoring.taken),
@@ -234,11 +232,10 @@ class Command(RunCommand):
 def main(args: list[str] | None = None) -> None:
     """Run the command line.
 
+    Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
+    1, or 128 and a signal's number, and one line.
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
-
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input; 1, or 128 and a signal's number, with one
-            line for a run that had to stop.
     """
     Command.main(GAN, args)

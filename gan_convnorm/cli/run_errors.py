@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -11,21 +13,25 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.any_text import print_any_text
 from gan_convnorm.errors import fail, status_and_line
+from gan_convnorm.run_folder import requeue_in_words, slurm_job
 from gan_convnorm.strategies import is_lost_process
 
-__all__ = ["is_first_process", "run_errors"]
+__all__ = ["is_first_process", "requeue", "run_errors", "tell"]
 
 
 def is_first_process() -> bool:
-    """Of several that Lightning, torchrun or SLURM started; true for one alone."""
+    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 @contextlib.contextmanager
 def run_errors() -> Iterator[None]:
-    """As `one_line_errors`, said by the first of several processes, and by each that has lost another.
+    """End the program in one line, as `one_line_errors` does, of the first process and of each that has lost another.
 
-    What Lightning says beside the results is held back.
+    Lightning's own messages beside the results are held back.
+
+    Raises:
+        SystemExit: the error's status.
     """
     print_any_text()
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
@@ -51,3 +57,16 @@ def run_errors() -> Iterator[None]:
         if not is_first_process():
             raise SystemExit(status) from error
         fail(line, status)
+
+
+def requeue(number: signal.Signals) -> str | None:
+    """Ask SLURM to start the job again if that is the signal's meaning, and return its answer; otherwise None."""
+    asked = number.name == "SIGUSR1" and slurm_job() is not None and is_first_process()
+    return requeue_in_words()[1] if asked else None
+
+
+def tell(line: str) -> None:
+    """Print an error's line on the first of several processes."""
+    if is_first_process():
+        with contextlib.suppress(OSError):
+            print(f"error: {line}", file=sys.stderr, flush=True)

@@ -25,8 +25,7 @@ TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
-    Raises:
-        SystemExit: status 2 with one line on standard error for bad input.
+    Bad input ends in `SystemExit` with status 2 and one line on standard error.
     """
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     with one_line_errors():

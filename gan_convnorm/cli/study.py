@@ -170,7 +170,8 @@ def _floor(queue: Queue) -> dict[str, Any] | None:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
         print(f"warning: the floor could not be scored ({lines[-1]})", file=sys.stderr)
         return None
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    floor: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return floor
 
 
 def _has_data(config: dict[str, Any]) -> bool:

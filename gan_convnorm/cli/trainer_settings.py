@@ -40,12 +40,14 @@ GAN_SETTINGS: dict[str, tuple[tuple[Any, ...], str]] = {
 def check_trainer_settings(settings: Mapping[str, Any]) -> None:
     """Refuse settings with which no run can be, and environment variables that contradict them.
 
+    Variables of a launcher that contradict the settings end in `SystemExit`, and every process says so: one with a rank
+    that was left set would be silent.
+
     Args:
         settings: the command line's `trainer`.
 
     Raises:
         BadInput: a setting, in words that name it.
-        SystemExit: variables of a launcher, told by every process: one with a rank that was left set would be silent.
     """
     for name in ("fast_dev_run", "barebones"):
         if settings.get(name):
@@ -104,8 +106,12 @@ def has_processes(settings: Mapping[str, Any]) -> bool:
     return isinstance(_probe(settings).strategy, DDPStrategy)
 
 
-def _count(devices: Any) -> int | None:
-    """The number of devices of one machine; None where the machine decides."""
+def _count(devices: object) -> int | None:
+    """Return the number of devices of one machine, or None if the machine decides.
+
+    Raises:
+        BadInput: no number of devices.
+    """
     if isinstance(devices, (list, tuple)):
         return len(devices)
     text = str(devices).strip()
@@ -122,7 +128,11 @@ def _count(devices: Any) -> int | None:
 
 
 def _probe(settings: Mapping[str, Any]) -> Trainer:
-    """A trainer for these devices, by which Lightning says whether there are such."""
+    """Return a trainer for these devices, which Lightning makes only if there are such.
+
+    Raises:
+        BadInput: there are none, or more processes than this machine can run.
+    """
     accelerator, devices = settings.get("accelerator", "auto"), settings.get("devices", 1)
     given = {name: settings[name] for name in ("accelerator", "devices", "num_nodes") if name in settings}
     strategy = settings.get("strategy")
@@ -144,7 +154,7 @@ def _probe(settings: Mapping[str, Any]) -> Trainer:
         ) from problem
 
 
-def _is_cpu(accelerator: Any) -> bool:
+def _is_cpu(accelerator: object) -> bool:
     return accelerator == "cpu" or (accelerator == "auto" and not any(map(_is_available, ("cuda", "mps", "tpu"))))
 
 

@@ -1,10 +1,9 @@
 """The command line as a user meets it: what runs, what it writes, what it refuses."""
 
-import csv
 import json
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,43 +14,24 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from PIL import Image
+from program_runs import refused, rows, same, short_flag_help, weights
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import main
-from gan_convnorm.cli.gan import DATA_FLAGS, FLAGS
+from gan_convnorm.cli.gan import FLAGS
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 from gan_convnorm.layers import NORMS
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("folder")
+
 SMALL = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "4"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def refused(capsys, *words):
-    """Run, expect status 2 and one line on standard error, return it."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1, captured.err
-    assert "Traceback" not in captured.err + captured.out
-    return captured.err
 
 
 def read_image(path):
     pixels = torch.from_numpy(np.asarray(Image.open(path)).copy())
     return pixels.permute(2, 0, 1) if pixels.dim() == 3 else pixels[None]
-
-
-def rows(run):
-    with (run / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
@@ -127,22 +107,16 @@ def test_help_names_every_flag(capsys):
         main(["fit", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for flag, nested in FLAGS.items():
-        assert re.search(rf"--{re.escape(nested)}\b[^\n]*,\s+{flag}\b", text), flag
-    for flag in [*DATA_FLAGS, "--resume", "--spectrum-every"]:
-        assert re.search(rf"^  .*{flag} ", text, re.MULTILINE), flag
+    said = short_flag_help(text)
+    assert set(said) == {*FLAGS, "--resume"}
+    for flag, nested in {**FLAGS, "--resume": "ckpt_path"}.items():
+        assert said[flag].endswith(f"[{nested}]") and len(said[flag]) > len(nested) + 10, flag
+    assert said["--disc-norm"].startswith("normalization of the discriminator")
+    assert "default: spectral)" in said["--disc-norm"]
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    assert all(flag in text for flag in [*FLAGS, *DATA_FLAGS, "--resume", "--data"])
-
-
-def weights(path):
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+    assert all(flag in text for flag in [*FLAGS, "--resume"])
 
 
 def test_config_reproduces_the_run(trained):
@@ -309,19 +283,24 @@ def test_unavailable_weights_end_the_run_before_training(capsys, monkeypatch):
     assert not Path("checkpoints").exists()
 
 
-@pytest.mark.parametrize("command", [["train_gan.py"], ["-m", "gan_convnorm"]])
-def test_programs_are_the_same_command(command):
-    if command[0].endswith(".py"):
-        command = [str(ROOT / command[0])]
-    done = subprocess.run([sys.executable, *command, "--disc-norm", "foo"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: norm 'foo' is not known; choose one of: none, batch, ")
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+@pytest.mark.parametrize("start", [str(ROOT / "train_gan.py"), "gan_convnorm"])
+def test_programs_are_the_same_command(start, monkeypatch, capsys):
+    """In this process: tests/cli/test_program_start.py starts one of its own."""
+    monkeypatch.setattr(sys, "argv", [start, "--disc-norm", "foo"])
+    with pytest.raises(SystemExit) as stop:
+        if start.endswith(".py"):
+            runpy.run_path(start, run_name="__main__")
+        else:
+            runpy.run_module(start, run_name="__main__")
+    assert stop.value.code == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("error: norm 'foo' is not known; choose one of: none, batch, ")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
 
 
 def test_help_lists_the_short_flags(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     (listed,) = re.findall(r"short flags: (.*?);", " ".join(capsys.readouterr().out.split()))
-    assert set(listed.split()) == {*FLAGS, *DATA_FLAGS, "--data", "--resume", "--threads", "--spectrum-every"}
+    assert set(listed.split()) == {*FLAGS, "--resume"}

@@ -7,16 +7,13 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from program_runs import refused
 
 from gan_convnorm.cli import main
-from gan_convnorm.cli.command_words import values_of, with_known_spelling
+from gan_convnorm.cli.command_words import values_of
 from gan_convnorm.cli.configuration_errors import in_plain_words
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("folder")
 
 
 @pytest.fixture(scope="module")
@@ -43,27 +40,20 @@ def photos_run(tmp_path_factory):
     return folder
 
 
-def refused(capsys, *words):
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ") and err.count("\n") == 1, err
-    return err
-
-
-def test_hyphens_and_underscores_are_the_same():
-    known = ["--disc-norm", "--ckpt_path", "--data"]
-    words = ["--disc_norm", "a_b-c", "--ckpt-path=x-y_z", "--data.test-fraction", "0", "--other_flag", "--", "-c"]
-    expected = ["--disc-norm", "a_b-c", "--ckpt_path=x-y_z", "--data.test_fraction", "0", "--other_flag", "--", "-c"]
-    assert with_known_spelling(words, known) == expected
+def test_values_of_a_flag():
     assert values_of(["--out", "a", "--out=b", "--outer", "c"], "--out") == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--disc-nrom convnorm", "did you mean --disc-norm?"),
+        ("--disc-nrom convnorm", "unrecognized arguments: --disc-nrom convnorm; did you mean --disc-norm?"),
+        ("--model.disc-nrom convnorm", "did you mean --model.architecture.disc_norm?"),
+        ("--chekpt_path x", "unrecognized arguments: --chekpt_path x; did you mean --ckpt-path?"),
+        ("--steps", "argument --steps (model.optimization.steps): expected one argument"),
+        ("--steps --width 0.5", "argument --steps (model.optimization.steps): expected one argument"),
+        ("--batch-size many", "--batch-size (data.init_args.batch_size) is 'many'; expected a whole number"),
+        ("--threads many", "--threads is 'many'; expected "),
         ("--steps many", "--steps (model.optimization.steps) is 'many'; expected a whole number"),
         ("--steps 1.5", "--steps (model.optimization.steps) is '1.5'; expected a whole number"),
         ("--seed abc", "--seed (seed_everything) is 'abc'; expected true or false or a whole number"),

@@ -1,8 +1,6 @@
 """The classifiers' command line: what runs, what it writes, what it refuses."""
 
-import csv
 import json
-import re
 import shlex
 import sys
 from itertools import pairwise
@@ -13,36 +11,32 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from program_runs import refused as refused_by
+from program_runs import rows as all_rows
+from program_runs import same, short_flag_help, weights
 
-from gan_convnorm.cli.classify import DATA_FLAGS, FLAGS, main
+from gan_convnorm import cli
+from gan_convnorm.cli.classify import FLAGS
 from gan_convnorm.data import Digits
 from gan_convnorm.robustness.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("folder")
+
 QUICK = ["--width", "0.5", "--batch-size", "64", "--resolution", "8", "--trainer.enable_progress_bar", "false"]
 SMALL = [*QUICK, "--num-images", "12", "--corruptions", "fog", "--attacks", "fgsm"]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def main(words):
+    cli.main(["classify", *words])
 
 
 def refused(capsys, *words):
-    """Run, expect status 2 and one line on standard error, return it."""
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1, captured.err
-    assert "Traceback" not in captured.err + captured.out
-    return captured.err
+    return refused_by(capsys, "classify", *words)
 
 
 def rows(run):
-    with (run / "metrics.csv").open(newline="") as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in all_rows(run)]
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +84,9 @@ def test_short_flags_are_the_nested_arguments(trained, capsys):
         main(["fit", "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for flag, nested in FLAGS.items():
-        assert re.search(rf"--{re.escape(nested)}\b[^\n]*,\s+{flag}\b", text), flag
-    for flag in [*DATA_FLAGS, "--resume"]:
-        assert re.search(rf"^  .*{flag} ", text, re.MULTILINE), flag
-
-
-def weights(path):
-    return torch.load(path, weights_only=True)["state_dict"]
-
-
-def same(one, two):
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+    said = short_flag_help(text)
+    assert set(said) == {*FLAGS, "--resume"}
+    assert all(said[flag].endswith(f"[{nested}]") for flag, nested in FLAGS.items())
 
 
 def test_config_reproduces_the_run(trained):
@@ -249,9 +234,11 @@ def test_documented_commands_are_understood(command, trained, capsys):
         assert stop.value.code == 0
         config = yaml.safe_load(capsys.readouterr().out)
         for flag, value in pairwise(words):
-            if flag in FLAGS and flag != "--seed":
-                group, name = FLAGS[flag].split(".")
-                assert str(config[group][name]) == value
+            if flag in FLAGS and flag not in ("--seed", "--data"):
+                setting = config
+                for name in FLAGS[flag].split("."):
+                    setting = setting[name]
+                assert str(setting) == value
 
 
 def test_unnamed_runs_have_a_folder_of_their_own():

@@ -1,0 +1,47 @@
+"""The checkpoint that a training verb reads, and the folder that it writes to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.cli.command_words import values_of
+from gan_convnorm.cli.configuration_files import given_values
+from gan_convnorm.errors import BadInput
+from gan_convnorm.run_folder import last_checkpoint, restarted_folder
+
+__all__ = ["chosen_checkpoint"]
+
+
+def chosen_checkpoint(
+    words: Sequence[str], files: Sequence[dict[str, Any]], runs: Path
+) -> tuple[Path | None, Path | None]:
+    """Return the folder to write to as far as the command line tells, and the checkpoint to read.
+
+    Args:
+        words: the verb and its flags, without short flags.
+        files: content of the configuration files.
+        runs: folder of the runs without a name.
+
+    Raises:
+        BadInput: an empty path, or no checkpoint where one is needed.
+    """
+    verb = words[0]
+    outs = given_values(words, files, "trainer.default_root_dir")
+    if "" in values_of(words, "--trainer.default_root_dir"):
+        raise BadInput("--out is empty; give a folder")
+    out = Path(outs[-1]) if outs and outs[-1] not in ("", "null") else None
+    paths = given_values(words, files, "ckpt_path")
+    if not paths and verb == "fit" and (own := restarted_folder(out, runs)) is not None:
+        return own, last_checkpoint(own)
+    if not paths or paths[-1] == "null":
+        if verb != "fit":
+            raise BadInput(f"{verb} needs a checkpoint: --ckpt_path PATH, such as checkpoints/runs/NAME/best.ckpt")
+        return out, None
+    if not paths[-1]:
+        flag, more = ("--resume", ", or last for the newest run's") if verb == "fit" else ("--ckpt_path", "")
+        raise BadInput(f"{flag} is empty; give the path of a checkpoint{more}")
+    resume_last = verb == "fit" and paths[-1] == "last"
+    checkpoint = last_checkpoint(out, runs) if resume_last else Path(paths[-1])
+    return out or (checkpoint.parent if verb == "fit" else None), checkpoint

@@ -1,0 +1,43 @@
+"""Data sets on the command line: the short names of the package's own, and their class paths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gan_convnorm.data import DATA
+from gan_convnorm.errors import BadInput
+
+__all__ = ["OWN_DATA", "class_path_of", "with_class_paths"]
+
+
+def class_path_of(data: type) -> str:
+    """Return the class path under which a configuration names a data module.
+
+    >>> class_path_of(DATA["digits"])
+    'gan_convnorm.data.digits.Digits'
+    """
+    return f"{data.__module__}.{data.__qualname__}"
+
+
+#: class paths of the package's own data modules: in their files, and in the room
+OWN_DATA = {path for each in DATA.values() for path in (class_path_of(each), f"gan_convnorm.data.{each.__qualname__}")}
+
+
+def with_class_paths(words: Sequence[str]) -> list[str]:
+    """Return a command line in which --data names classes.
+
+    >>> with_class_paths(["--data", "digits", "--data=mine.Photos"])
+    ['--data', 'gan_convnorm.data.digits.Digits', '--data=mine.Photos']
+
+    A name without a dot that is not in the list of data sets raises `BadInput`.
+    """
+    return [_with_class_path(word, before) for word, before in zip(words, ["", *words], strict=False)]
+
+
+def _with_class_path(word: str, before: str) -> str:
+    name = word.removeprefix("--data=") if word.startswith("--data=") else word if before == "--data" else None
+    if name is None or "." in name or name.startswith("-"):
+        return word
+    if name not in DATA:
+        raise BadInput(f"data {name!r} is not known; choose one of: {', '.join(DATA)}, or give a class as module.Class")
+    return word.removesuffix(name) + class_path_of(DATA[name])

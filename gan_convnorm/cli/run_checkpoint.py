@@ -1,0 +1,106 @@
+"""A checkpoint as a training verb meets it: its settings, the code that it names, what a resumed run changes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gan_convnorm.cli.command_words import values_of
+from gan_convnorm.cli.configuration_files import given_values
+from gan_convnorm.cli.data_names import OWN_DATA
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.trust import check_trusted, code_names, parse_trust
+from gan_convnorm.files.weights import check_finite
+from gan_convnorm.run_folder import RunSettings, check_restorable, read_checkpoint
+
+__all__ = ["RunCheckpoint", "say_changes"]
+
+
+@dataclass
+class RunCheckpoint:
+    """A checkpoint that was read and found usable.
+
+    Args:
+        path: the file.
+        content: of the file, as torch saved it.
+        settings: the configuration that the run had.
+    """
+
+    path: Path
+    content: dict[str, Any]
+    settings: RunSettings
+
+    @classmethod
+    def read(cls, path: Path, module: Any) -> RunCheckpoint:
+        """Return a checkpoint of a module's program; raise `BadInput` if it is none, or has NaN or infinite weights."""
+        content = read_checkpoint(path)
+        settings = module.settings_in(content, path)
+        check_restorable(content, path)
+        check_finite(content["state_dict"])
+        return cls(path, content, settings)
+
+    def check_code(
+        self,
+        words: Sequence[str],
+        files: Iterable[dict[str, Any]],
+        module: Any,
+    ) -> None:
+        """Check that the person names the code and the data that the checkpoint names.
+
+        Args:
+            words: the verb and its flags, without short flags.
+            files: content of the configuration files.
+            module: the class that says which of its arguments name code.
+
+        Raises:
+            BadInput: code that neither the flags nor the files nor --trust name, or no data.
+        """
+        files = list(files)
+        data = given_values(words, files, "data.class_path") + values_of(words, "--data")
+        values = list(data)
+        for name in module.named:
+            values += given_values(words, files, f"model.{name}")
+        given = {part for value in values for part in (value, *code_names(value))}
+        names = module.code_in(self.settings)
+        names += [self.settings.data] if self.settings.data not in OWN_DATA and self.settings.data else []
+        trust = parse_trust(given_values(words, files, "trust"))
+        check_trusted([name for name in names if name not in given], trust, self.path)
+        if not self.settings.data and not data and words[0] != "predict":
+            raise BadInput(f"{self.path} does not name the data it was trained on; give them with --data")
+
+
+def say_changes(
+    before: dict[str, Any], now: dict[str, Any], omitted: Sequence[str], groups: Sequence[str] = ()
+) -> None:
+    """Print in one line which settings differ from the run's so far, and warn of those that it cannot bring back.
+
+    Args:
+        before: configuration of the run so far.
+        now: configuration of the resumed run.
+        omitted: settings that a checkpoint does not keep.
+        groups: the model's arguments that are settings by name.
+    """
+    past, present = _settings_by_name(before, groups), _settings_by_name(now, groups)
+    changed = [f"{name} {past[name]} -> {present.get(name)}" for name in past if past[name] != present.get(name)]
+    if changed:
+        print(f"other settings than the run so far: {', '.join(changed)}", flush=True)
+    if omitted:
+        warnings.warn(
+            f"a checkpoint does not bring back {', '.join(omitted)}, which the run had; give them "
+            "again, or --config with its config.yaml",
+            stacklevel=2,
+        )
+
+
+def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:
+    """Return the settings that a run's steps depend on: the model, the data, the seed and the processes."""
+    data = config.get("data") or {}
+    named = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
+    for group in groups:
+        named |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
+    named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
+    named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
+    return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}

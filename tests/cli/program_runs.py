@@ -1,0 +1,41 @@
+"""What the tests of the command line ask of a run: its refusal, its metrics, its weights, its help."""
+
+import csv
+import re
+
+import pytest
+import torch
+
+from gan_convnorm.cli import main
+
+
+def refused(capsys, *words, program=main):
+    """Run, expect status 2 and one line on standard error, return it."""
+    with pytest.raises(SystemExit) as stop:
+        program(list(words))
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1, captured.err
+    assert "Traceback" not in captured.err + captured.out
+    return captured.err
+
+
+def rows(run):
+    """Rows of metrics.csv."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def same(one, two):
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def short_flag_help(text):
+    """Flag -> help of the short flags' section, which is the first."""
+    first = text[text.index("short flags, with the keys") : text.index("\noptions:")]
+    found = re.findall(r"^  (--[\w-]+)(?= |$)(.*(?:\n {8}.*)*)", first, re.MULTILINE)
+    return {flag: " ".join(entry.split()) for flag, entry in found}
