@@ -19,9 +19,7 @@ INTRA_CLASS = ["--conditional", "--scores.intra_class", "true"]
 SMALL = ["--width", "0.05", "--batch-size", "4", "--model.gen_batch_size", "4"]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 def fit(callbacks, steps=3):

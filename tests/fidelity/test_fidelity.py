@@ -65,11 +65,6 @@ def assert_same(scores, expected, rel=1e-6):
 
 
 @pytest.fixture(scope="module")
-def extractor(digits):
-    return create_extractor("classifier", labelled=digits.train_set.tensors)
-
-
-@pytest.fixture(scope="module")
 def classifier_expected(digits):
     train, test = digits.train_set.tensors[0], digits.test_set.tensors[0]
     weights = trained_weights(*digits.train_set.tensors)

@@ -13,11 +13,6 @@ from gan_convnorm.fidelity import Evaluator, TensorImages, classifier, create_ex
 
 
 @pytest.fixture
-def extractor(digits):
-    return create_extractor("classifier", labelled=digits.train_set.tensors)
-
-
-@pytest.fixture
 def work(extractor, tmp_path, monkeypatch):
     """Counts the images whose features are extracted, in an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

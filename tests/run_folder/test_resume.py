@@ -18,6 +18,7 @@ from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.stop_signals import listen, stop_signals
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
+from gan_convnorm.fidelity import Evaluator
 from gan_convnorm.run_folder import (
     CheckpointFiles,
     MetricsFile,
@@ -30,57 +31,8 @@ from gan_convnorm.run_folder import (
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
 
-# Runs the words of the command line, and kills itself at a moment of the step of that number.
-KILLED = """
-import os, signal, sys
-import torch
-from gan_convnorm import cli, fidelity
-from gan_convnorm.gan import GAN
-
-moment, step, words = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-torch.set_num_threads(1)
-at = {"step": 0}
-training_step = GAN.training_step
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(self, *args):
-    at["step"] = self.g_step + 1
-    return training_step(self, *args)
-
-GAN.training_step = counted
-if moment == "step":  # between the discriminator's two steps
-    fakes = GAN._fakes
-    calls = []
-    def dying(self, *args):
-        calls.append(at["step"])
-        return die() if calls.count(step) == 2 else fakes(self, *args)
-    GAN._fakes = dying
-if moment == "write":  # half of last.ckpt is on the disk
-    save = torch.save
-    def dying(content, path):
-        save(content, path)
-        if at["step"] == step and "last" in str(path):
-            os.truncate(path, os.path.getsize(path) // 2)
-            die()
-    torch.save = dying
-if moment == "evaluation":
-    call = fidelity.Evaluator.__call__
-    # A resumed run may evaluate before its first step.
-    GAN.on_validation_epoch_start = lambda self: at.update(step=self.g_step)
-    def dying(self, *args):
-        scores = call(self, *args)
-        return die() if at["step"] == step else scores
-    fidelity.Evaluator.__call__ = dying
-cli.main(words)
-"""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+KILLED = Path(__file__).with_name("killed_run.py")
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +84,7 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
         ("evaluation", 12, again, 12),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", KILLED, moment, str(step), *words], check=False, capture_output=True
+            [sys.executable, str(KILLED), moment, str(step), *words], check=False, capture_output=True
         )
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         assert read_checkpoint(run / "last.ckpt")["g_step"] == saved
@@ -278,15 +230,17 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
 
 
 def test_a_score_that_fails_after_the_last_step_loses_nothing(whole, monkeypatch, capsys):
-    score = FidelityScores._score
+    score = Evaluator.__call__
+    evaluations = []
 
-    def failing(self, trainer, module, *args):
-        if module.g_step == 12:
+    def failing(self, *args):
+        evaluations.append(args)
+        if len(evaluations) == 3:  # at steps 4, 8 and 12
             raise BadInput("no score")
-        score(self, trainer, module, *args)
+        return score(self, *args)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(FidelityScores, "_score", failing)
+        patch.setattr(Evaluator, "__call__", failing)
         main([*WORDS, "--out", "run"])
     assert stop.value.code == 2 and "no score" in capsys.readouterr().err
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 12
@@ -438,15 +392,16 @@ def test_non_finite_weights_end_the_run_at_their_step(capsys):
 def test_the_layer_that_is_not_finite_is_named(monkeypatch, capsys):
     from gan_convnorm.gan import GAN
 
-    average = GAN._average_weights
+    step = GAN.training_step
 
-    def poisoned(self):
-        average(self)
-        if self.g_step == 5:  # in the sixth step
+    def poisoned(self, *args):
+        losses = step(self, *args)
+        if self.g_step == 6:
             with torch.no_grad():
                 self.discriminator.blocks[1].conv2.bias[0] = float("inf")
+        return losses
 
-    monkeypatch.setattr(GAN, "_average_weights", poisoned)
+    monkeypatch.setattr(GAN, "training_step", poisoned)
     with pytest.raises(SystemExit):
         main([*WORDS, "--out", "run"])
     assert "at G step 6 discriminator.blocks.1.conv2.bias became NaN or infinite" in capsys.readouterr().err
