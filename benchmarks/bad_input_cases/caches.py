@@ -68,8 +68,8 @@ SPOILED = [
 CASES = [
     call(
         "validate",
-        f"cache {what}",
         same_score,
+        f"cache {what}",
         expect="accepted",
         prepare=prepare,
         needs="trained",

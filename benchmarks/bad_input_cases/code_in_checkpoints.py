@@ -90,8 +90,8 @@ CASES = [
     *in_checkpoints(),
     call(
         "load",
-        "checkpoint that names a norm",
         lambda: load("trained/last.ckpt"),
+        "checkpoint that names a norm",
         "canary.*trust",
         prepare=names("norm"),
         needs="trained",
@@ -99,16 +99,16 @@ CASES = [
     ),
     call(
         "load",
-        "checkpoint that names a network",
         lambda: load("trained/last.ckpt"),
+        "checkpoint that names a network",
         "canary.*trust",
         prepare=names("network"),
         needs="trained",
     ),
     call(
         "load",
-        "trusted norm",
         lambda: load("trained/last.ckpt", trust=("canary",)),
+        "trusted norm",
         expect="accepted clear",
         trusted=True,
         prepare=names("generator's norm"),
@@ -116,8 +116,8 @@ CASES = [
     ),
     call(
         "load",
-        "trust in another module",
         lambda: load("trained/last.ckpt", trust=("torch",)),
+        "trust in another module",
         "canary.*trust",
         prepare=names("norm"),
         needs="trained",

@@ -90,13 +90,13 @@ CASES = [
             prints="" if what == "with a cut line" else "metrics.csv",
             quick=what == "of words",
         )
-        for what, text, expect, writes in (
-            ("of words", "step,d_loss\none,two\n", "clear accepted", "trained/*"),
-            ("without steps", "loss\n1\n", "clear accepted", "trained/*"),
-            ("of random bytes", bytes(range(256)), "clear accepted", "trained/*"),
-            ("with a cut line", "step,d_loss,g_loss\n1,0.5\n2", "clear accepted", "trained/*"),
-            ("with too many columns", "step,d_loss\n1,0.5,7,8\n", "clear accepted", "trained/*"),
-            ("with a step that is NaN", "step,d_loss\nnan,0.5\n", "clear accepted", "trained/*"),
+        for text, what, expect, writes in (
+            ("step,d_loss\none,two\n", "of words", "clear accepted", "trained/*"),
+            ("loss\n1\n", "without steps", "clear accepted", "trained/*"),
+            (bytes(range(256)), "of random bytes", "clear accepted", "trained/*"),
+            ("step,d_loss,g_loss\n1,0.5\n2", "with a cut line", "clear accepted", "trained/*"),
+            ("step,d_loss\n1,0.5,7,8\n", "with too many columns", "clear accepted", "trained/*"),
+            ("step,d_loss\nnan,0.5\n", "with a step that is NaN", "clear accepted", "trained/*"),
         )
     ),
     fit(

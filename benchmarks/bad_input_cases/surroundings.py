@@ -42,8 +42,8 @@ def during(action: Callable[[], Any], sign: str = "run/last.ckpt") -> Callable[[
     return run
 
 
-def happens(what: str, action: Callable[[], Any], says: str, status: int, **more: Any) -> Case:
-    return call("a training run", what, during(action), says, status=status, writes="run*", **more)
+def happens(action: Callable[[], Any], what: str, says: str, status: int, **more: Any) -> Case:
+    return call("a training run", during(action), what, says, status=status, writes="run*", **more)
 
 
 def two_at_once() -> None:
@@ -120,18 +120,18 @@ def environment(what: str, says: str = "", words: str = "", **env: str) -> Case:
 
 
 CASES = [
-    happens("SIGHUP", kill(signal.SIGHUP), "SIGHUP.*--resume|--resume.*SIGHUP", 129, quick=True),
-    happens("SIGTERM", kill(signal.SIGTERM), "SIGTERM.*--resume|--resume.*SIGTERM", 143),
-    happens("Ctrl-C", kill(signal.SIGINT), "--resume", 130),
-    call("a training run", "SIGUSR1 in a job of SLURM", requeued, "SIGUSR1", status=138, writes="run*"),
-    call("a training run", "its output's reader gone", reader_goes, "SIGPIPE.*--resume", status=141, writes="run*"),
-    happens("its folder deleted", lambda: shutil.rmtree("run"), "run.*(gone|removed|deleted|cannot)", 1),
-    happens("its working folder deleted", lambda: shutil.rmtree(Path.cwd()), "gone|removed|deleted|cannot", 1),
-    call("a training run", "two starts with one folder", two_at_once, expect="accepted", writes="run*"),
+    happens(kill(signal.SIGHUP), "SIGHUP", "SIGHUP.*--resume|--resume.*SIGHUP", 129, quick=True),
+    happens(kill(signal.SIGTERM), "SIGTERM", "SIGTERM.*--resume|--resume.*SIGTERM", 143),
+    happens(kill(signal.SIGINT), "Ctrl-C", "--resume", 130),
+    call("a training run", requeued, "SIGUSR1 in a job of SLURM", "SIGUSR1", status=138, writes="run*"),
+    call("a training run", reader_goes, "its output's reader gone", "SIGPIPE.*--resume", status=141, writes="run*"),
+    happens(lambda: shutil.rmtree("run"), "its folder deleted", "run.*(gone|removed|deleted|cannot)", 1),
+    happens(lambda: shutil.rmtree(Path.cwd()), "its working folder deleted", "gone|removed|deleted|cannot", 1),
+    call("a training run", two_at_once, "two starts with one folder", expect="accepted", writes="run*"),
     call(
         "a training run",
-        "two resumes of one folder",
         two_resumes,
+        "two resumes of one folder",
         expect="accepted",
         writes="trained*",
         needs="trained",
