@@ -41,6 +41,7 @@ def fit(callbacks, steps=3):
     return trainer, gan
 
 
+@pytest.mark.slow
 def test_training_is_the_same_without_scores():
     scored = fit([FidelityScores(num_fake=20, metrics="isc,fid,kid,prc", weights="both")])[1]
     plain = fit([])[1]
@@ -48,6 +49,7 @@ def test_training_is_the_same_without_scores():
         assert torch.equal(value, scored.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_final_scores_follow_the_whole_protocol(capsys):
     words = [*SMALL, "--num-fake", "60", "--scores.interim_num_fake", "20", "--metrics", "isc,fid,kid,prc"]
     main([*words, "--steps", "4", "--eval-every", "2", "--scores.best", "kid", "--out", "run"])
@@ -67,6 +69,7 @@ def test_final_scores_follow_the_whole_protocol(capsys):
     assert f"FID {summary['final']['values']['fid']:.2f}  KID" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_named_protocols_choose_number_and_split(capsys):
     scores = FidelityScores(protocol="test-5k")
     assert (scores.num_fake, scores.protocol.split, scores.interim_num_fake) == (5000, "test", 2000)
@@ -130,6 +133,7 @@ def test_missing_weights_end_a_run_before_it_starts(capsys):
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_a_loaded_checkpoint_is_a_source(digits):
     main([*SMALL, "--steps", "2", "--eval-every", "2", "--num-fake", "300", "--out", "run"])
@@ -151,6 +155,7 @@ def test_a_loaded_checkpoint_is_a_source(digits):
         gan_convnorm.load("text.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -105,6 +105,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     assert not page["wide"]
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     text = (run / "report.html").read_text()
     assert not re.search(r'(?:src|href)="(?!data:)', text)
@@ -120,6 +121,7 @@ def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     assert "G step 6, not finished" in text and "scores and losses over steps" in text and '<table id="scores">' in text
 
 
+@pytest.mark.slow
 def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr("gan_convnorm.callbacks.run_report.write_page", lambda folder: written.append(folder))
@@ -130,6 +132,7 @@ def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
     assert written == [tmp_path / "run"] * 3  # at two evaluations and at the end
 
 
+@pytest.mark.slow
 def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

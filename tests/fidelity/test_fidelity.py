@@ -71,6 +71,7 @@ def classifier_expected(digits):
     return torch_fidelity_scores(test, train, "labelled-classifier", weights, kid_subset_size=300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [64, 100, 1])
 def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_expected, batch_size):
     scores = Evaluator(
@@ -118,6 +119,7 @@ def clip_weights(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize(("name", "registered"), [("inception", "inception-v3-compat"), ("clip", "clip-vit-b-32")])
 def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_weights, name, registered):
@@ -141,6 +143,7 @@ def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_w
     assert scores.protocol["extractor"] == registered
 
 
+@pytest.mark.slow
 def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digits):
     from torchvision.models import vgg16
 
@@ -215,6 +218,7 @@ def test_classifier_knows_the_digits(digits):
     assert (found["logits"].argmax(dim=1) == labels).float().mean() >= 0.97
 
 
+@pytest.mark.slow
 def test_classifier_training_is_deterministic_and_leaves_the_random_state(digits):
     images, labels = (t[:200] for t in digits.train_set.tensors)
     state = torch.get_rng_state()
@@ -225,6 +229,7 @@ def test_classifier_training_is_deterministic_and_leaves_the_random_state(digits
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_weights_are_cached_by_content(digits, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     images, labels = (t[:130] for t in digits.train_set.tensors)

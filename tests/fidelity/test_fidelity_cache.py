@@ -114,6 +114,7 @@ def other_contents(file):
 CONTENTS = ["another object", "a tensor", "another dictionary", "wrong shapes", "wrong types", "another count"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*CONTENTS, "another value", "of other images", "a pipe", "a folder", "JSON"])
 def test_a_file_of_other_content_gives_neither_a_traceback_nor_a_wrong_score(digits, extractor, work, tmp_path, kind):
     real, fakes = digits.train_set.tensors[0][:100], digits.test_set.tensors[0][:40]

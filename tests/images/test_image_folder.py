@@ -326,6 +326,7 @@ def test_order_is_that_of_torch_fidelity(photos, tmp_path):
     assert Folder(str(photos), 8, test_fraction=0).train_files.classes == ("a", "a-b", "b", "ä")
 
 
+@pytest.mark.slow
 def test_a_locale_that_is_not_utf8(photos):
     """The command's words reach any terminal."""
     write(photos / "é.png")

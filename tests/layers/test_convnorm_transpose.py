@@ -60,6 +60,7 @@ def oracle(layer, image):
     return torch.stack(outputs, dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("options", [dict(eps=1e-12), dict(affine="depthwise", gain="lipschitz")])
 def test_equals_the_dense_construction(case, options):

@@ -128,6 +128,7 @@ def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not(
     assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # In a program of its own, since a process that has run a backward cannot fork.
@@ -146,6 +147,7 @@ def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
     assert json.loads(Path("two.json").read_text()) == evaluation.last.to_dict()
 
 
+@pytest.mark.slow
 def test_learning_beats_chance_by_far():
     module, data = module_and_data()
     data.split = TrainingSplit()

@@ -73,6 +73,7 @@ def assert_same_run(one, two):
     assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_killed_in_a_step_a_write_and_an_evaluation(whole):
     run = Path("run")
     first = [*WORDS, "--out", "run"]
@@ -92,6 +93,7 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
     assert_same_run(whole, run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_the_step_and_tells_how_to_go_on(whole, number, status, capsys, monkeypatch):
     from gan_convnorm.gan import GAN
@@ -116,6 +118,7 @@ def test_a_signal_saves_the_step_and_tells_how_to_go_on(whole, number, status, c
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, capsys):
     from gan_convnorm.gan import GAN
 
@@ -137,6 +140,7 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_before_the_first_step_is_one_line_and_leaves_no_folder(number, capsys, monkeypatch):
     monkeypatch.setattr(FidelityScores, "on_fit_start", lambda *_: os.kill(os.getpid(), number))
@@ -155,6 +159,7 @@ def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
         listen(lambda number: None)()
 
 
+@pytest.mark.slow
 def test_the_reader_of_the_output_is_gone(whole, monkeypatch, capfd):
     """As in train_gan.py | head."""
     from gan_convnorm.gan import GAN
@@ -189,6 +194,7 @@ def test_a_locale_without_a_character_costs_the_character(tmp_path, monkeypatch)
     assert Path("out").read_text(encoding="ascii") == "10 ? 20\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("granted", [True, False])
 def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted, monkeypatch, capsys, tmp_path):
     from gan_convnorm.gan import GAN
@@ -229,6 +235,7 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
     assert_same_run(whole, run)
 
 
+@pytest.mark.slow
 def test_a_score_that_fails_after_the_last_step_loses_nothing(whole, monkeypatch, capsys):
     score = Evaluator.__call__
     evaluations = []
@@ -271,6 +278,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole, capsys):
     assert (run / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_last_checkpoint_is_passed_over(whole, recwarn):
     run = Path("run")
     main([*WORDS, "--steps", "12", "--out", "run"])
@@ -289,6 +297,7 @@ def test_a_damaged_last_checkpoint_is_passed_over(whole, recwarn):
         last_checkpoint(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number, capsys, monkeypatch):
     save = torch.save
@@ -329,6 +338,7 @@ def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none
     assert "No space left on device" in err and "no checkpoint has been saved in" in err and "intact" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["run", "."])
 def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, capsys, monkeypatch):
     from gan_convnorm.gan import GAN
@@ -352,6 +362,7 @@ def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, cap
     assert not (tmp_path / "work/run").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     """A reader beside a writer never sees anything but one of the two."""
     path, files = tmp_path / "last.ckpt", CheckpointFiles()
@@ -389,6 +400,7 @@ def test_non_finite_weights_end_the_run_at_their_step(capsys):
     assert "d_loss" in err or "discriminator." in err
 
 
+@pytest.mark.slow
 def test_the_layer_that_is_not_finite_is_named(monkeypatch, capsys):
     from gan_convnorm.gan import GAN
 

@@ -23,6 +23,7 @@ def no_job(working_folder, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.slow
 def test_another_process_holds_the_folder_until_it_is_dead(capsys):
     run = Path("run")
     run.mkdir()

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch.distributed as dist
 
 from gan_convnorm.strategies.heartbeats import Heartbeats
@@ -22,6 +23,7 @@ def wait_for(told, word):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_stopped_process_is_named_until_it_goes_on():
     store = dist.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=60), wait_for_workers=False)
     told = []
