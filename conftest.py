@@ -16,10 +16,15 @@ import torch
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by markers
 def pytest_collection_modifyitems(items):
-    """Mark each test that is not slow as quick, so that `-m quick` selects it."""
+    """Mark each test as quick or slow, so that `-m quick` selects the quick ones.
+
+    A test is quick unless it is marked slow. Most tests of the command line train, so there a test is slow unless it is
+    marked quick.
+    """
     for item in items:
-        if item.get_closest_marker("slow") is None:
-            item.add_marker(pytest.mark.quick)
+        known = item.get_closest_marker("slow") or item.get_closest_marker("quick")
+        if known is None:
+            item.add_marker(pytest.mark.slow if item.path.parent.name == "cli" else pytest.mark.quick)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,7 @@ from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.quick
 
 
 @pytest.mark.parametrize(

@@ -19,19 +19,20 @@ def read_yaml(path):
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
 
 
-def is_slow(node):
-    """Return whether an assignment to pytestmark, or a test's decorators, name pytest.mark.slow."""
-    parts = node.decorator_list if isinstance(node, ast.FunctionDef) else [node]
-    return any("pytest.mark.slow" in ast.unparse(part) for part in parts)
+def marked(node, name):
+    """Return whether a test's decorators, or an assignment to pytestmark, name a marker."""
+    parts = node.decorator_list if isinstance(node, ast.FunctionDef) else [node.value]
+    return any(f"pytest.mark.{name}" in ast.unparse(part) for part in parts)
 
 
 def quick_tests(path):
+    """Return the names of a file's quick tests, by the rule in conftest.py."""
     body = ast.parse(path.read_text(encoding="utf-8")).body
     marks = [node for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"]
-    if any(is_slow(mark) for mark in marks):
-        return []
     tests = [node for node in body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
-    return [node.name for node in tests if not is_slow(node)]
+    if path.parent.name == "cli":
+        return [test.name for test in tests if any(marked(node, "quick") for node in (test, *marks))]
+    return [test.name for test in tests if not any(marked(node, "slow") for node in (test, *marks))]
 
 
 @pytest.mark.parametrize("room", ROOMS)
