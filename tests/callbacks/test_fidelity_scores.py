@@ -80,6 +80,7 @@ def test_named_protocols_choose_number_and_split(capsys):
     assert json.loads(Path("two/summary.json").read_text())["protocol"]["name"] == "quick"
 
 
+@pytest.mark.slow
 def test_both_weights_have_names_of_their_own():
     callback = FidelityScores(num_fake=20, weights="both")
     trainer, _ = fit([callback])
@@ -101,6 +102,7 @@ class Constant(pl.Callback):
                 parameter.data.zero_()
 
 
+@pytest.mark.slow
 def test_collapse_is_warned_of_and_stops_on_request():
     with pytest.warns(UserWarning, match=r"collapsed: their features vary in 0\.0 directions"):
         assert fit([Constant(), FidelityScores(num_fake=20)])[1].g_step == 3
@@ -123,6 +125,7 @@ def test_options_are_checked_before_a_run(options, message):
         FidelityScores(**options)
 
 
+@pytest.mark.slow
 def test_missing_weights_end_a_run_before_it_starts(capsys):
     with pytest.raises(SystemExit) as stop:
         main([*SMALL, "--steps", "1", "--out", "run", "--extractor", "inception", "--extractor-weights", "none.pth"])
@@ -176,6 +179,7 @@ def test_what_a_score_would_refuse_is_refused_before_the_first_step(words, said,
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_not_scored():
     trainer, gan = fit([FidelityScores(num_fake=20)], steps=1)
     scores = next(c for c in trainer.callbacks if isinstance(c, FidelityScores))

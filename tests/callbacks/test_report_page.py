@@ -74,6 +74,7 @@ def seen(page, tmp_path):
     return json.loads(html.unescape(re.search(r"FOUND(.*)END", done.stdout, re.DOTALL)[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
 def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     summary = json.loads((run / "summary.json").read_text())
@@ -151,6 +152,7 @@ def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
     assert not (tmp_path / "none" / "tensorboard").exists() and (tmp_path / "none" / "metrics.csv").exists()
 
 
+@pytest.mark.slow
 def test_what_others_put_into_samples_is_passed_over(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)

@@ -81,6 +81,7 @@ def test_training_is_bit_identical_with_and_without(runs, norm):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in with_log.discriminator.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["spectral", "convnorm"])
 def test_columns_and_files(runs, norm):
     folder, model, _ = runs[norm][0]

@@ -188,6 +188,7 @@ def test_effective_rank_counts_directions():
     assert effective_rank({"sigma": torch.zeros(4, 4, dtype=torch.float64)}) == 0
 
 
+@pytest.mark.slow
 def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
     from gan_convnorm.fidelity.features import extract
     from gan_convnorm.fidelity.images import TensorImages
@@ -202,6 +203,7 @@ def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
     assert Evaluator(extractor, train)(test).values["fid"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_noise_scores_worse_than_digits(digits, extractor):
     evaluator = Evaluator(extractor, digits.train_set.tensors[0])
     noise = torch.randint(0, 256, (360, 1, 16, 16), dtype=torch.uint8)
@@ -210,6 +212,7 @@ def test_noise_scores_worse_than_digits(digits, extractor):
     assert good["isc"] > 7 > bad["isc"]
 
 
+@pytest.mark.slow
 def test_classifier_knows_the_digits(digits):
     images, labels = digits.test_set.tensors
     network = create_extractor("classifier", labelled=digits.train_set.tensors)
@@ -245,6 +248,7 @@ def test_weights_are_cached_by_content(digits, tmp_path, monkeypatch):
     torch.load(path, weights_only=True)
 
 
+@pytest.mark.slow
 def test_unwritable_cache_is_a_warning(digits, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -253,6 +257,7 @@ def test_unwritable_cache_is_a_warning(digits, tmp_path, monkeypatch):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_bad_input_is_named(digits, extractor, monkeypatch):
     train = digits.train_set.tensors[0]
     evaluator = Evaluator(extractor, train)
@@ -275,6 +280,7 @@ def test_bad_input_is_named(digits, extractor, monkeypatch):
         create_extractor("inception")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1, -5])
 def test_kid_subsets_that_have_no_pairs_are_refused_before_any_work(digits, extractor, monkeypatch, size):
     train = digits.train_set.tensors[0][:20]
@@ -287,6 +293,7 @@ def test_kid_subsets_that_have_no_pairs_are_refused_before_any_work(digits, extr
             score()
 
 
+@pytest.mark.slow
 def test_a_deviation_of_kid_over_equal_subsets_is_said(digits, extractor):
     train, test = digits.train_set.tensors[0][:50], digits.test_set.tensors[0]
     with pytest.warns(UserWarning, match="KID's deviation says nothing: each of its 100 subsets is all 50 images"):
@@ -298,6 +305,7 @@ def test_a_deviation_of_kid_over_equal_subsets_is_said(digits, extractor):
         Evaluator(extractor, train, metrics="kid", kid_subset_size=40)(test[:50])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_a_set_against_itself_has_no_negative_fid(extractor, digits):
     # Fewer images than features: eigenvalues 0 are found as 1e-16, and their roots add up.

@@ -224,6 +224,7 @@ def test_bad_options_are_one_line_and_write_nothing(checkpoint, flags, message, 
     assert not Path("m").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_is_said(monkeypatch, checkpoint):
     monkeypatch.setattr("gan_convnorm.inference.animation.find_spec", lambda name: None)
     with pytest.raises(BadInput, match="pip install imageio-ffmpeg; or choose gif"):
