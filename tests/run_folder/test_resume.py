@@ -262,6 +262,7 @@ def test_seconds_are_those_of_all_sittings(tmp_path):
     assert 1e6 <= state["seconds"] < 1.1e6 and 2e6 <= state["cpu_seconds"] < 2.1e6
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_nothing_left_to_do(whole, capsys):
     run = Path("run")
     shutil.copytree(whole, run)
@@ -322,6 +323,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["torch.save", "metrics"])
 def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none(where, capsys, monkeypatch):
     def full(*_):
@@ -389,6 +391,7 @@ def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     assert not torch.equal(*(torch.load(p, weights_only=True)["weights"] for p in tmp_path.iterdir()))
 
 
+@pytest.mark.slow
 def test_non_finite_weights_end_the_run_at_their_step(capsys):
     with pytest.raises(SystemExit) as stop:
         main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.disc_lr", "1e30", "--out", "run"])
@@ -420,6 +423,7 @@ def test_the_layer_that_is_not_finite_is_named(monkeypatch, capsys):
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_shape_or_version_names_the_key(whole):
     import gan_convnorm
 
