@@ -1,4 +1,4 @@
-"""Does ConvNorm ease training, also at depth? Loss against steps and seconds, of nets with and without shortcuts.
+"""Ease of training with ConvNorm: loss over steps and seconds, for nets with and without shortcuts.
 
     python benchmarks/robustness_convergence.py --cells checkpoints/runs/robustness/convergence.csv \
         --figure docs/results/robustness_convergence.png
@@ -33,7 +33,7 @@ WINDOW = 10
 
 
 def train(arch: str, norm: str, seed: int, steps: int) -> list[dict[str, Any]]:
-    """One row per step."""
+    """Train, and return one row per step."""
     torch.manual_seed(seed)
     data = Digits(resolution=8)
     data.setup()

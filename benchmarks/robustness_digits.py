@@ -1,4 +1,4 @@
-"""Is a classifier with ConvNorm more robust? Trains every norm under every condition with every seed on digits.
+"""Robustness of classifiers on digits: every normalization, condition and seed.
 
     python benchmarks/robustness_digits.py --cells checkpoints/runs/robustness/digits.csv --seeds 5
 
@@ -52,7 +52,7 @@ MEASURES = {
 
 
 def train(norm: str, condition: str, seed: int) -> dict[str, Any]:
-    """One row of the CSV file."""
+    """Train, and return one row of the CSV file."""
     options = CONDITIONS[condition]
     pl.seed_everything(seed, verbose=False)
     data = LabelledData(
@@ -102,7 +102,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def accuracies(rows: list[dict[str, str]], norm: str, condition: str, column: str) -> dict[str, float]:
-    """Seed -> accuracy in %."""
+    """Return the accuracy in % by seed."""
     return {r["seed"]: 100 * float(r[column]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)}
 
 
@@ -121,7 +121,7 @@ def deviation(values: list[float]) -> float:
 
 
 def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
-    """ConvNorm with and without BatchNorm against the others, with the two-sided paired t test over seeds."""
+    """Print the differences of ConvNorm, with and without BatchNorm, to the others, with paired t tests over seeds."""
     pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
     print("\nDifferences in points, p of the two-sided paired t test over the seeds of both:\n")
     titles = " | ".join(f"{norm} against {reference} | p" for norm, reference in pairs)
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, required=True, help="CSV file of the finished trainings")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--norms", nargs="*", default=list(NORMS), help="norms to train")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="start no training after so many")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="minutes after which no training starts")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The comparison page: run folders with other content than a run has, and where the page goes."""
+"""The comparison page: run folders with unexpected content, and the page's file."""
 
 from __future__ import annotations
 

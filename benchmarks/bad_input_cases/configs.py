@@ -1,4 +1,4 @@
-"""Configuration files: YAML that is broken, hostile, or means something else than a configuration."""
+"""Configuration files: YAML that is broken, hostile, or not a configuration."""
 
 from __future__ import annotations
 

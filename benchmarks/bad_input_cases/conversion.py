@@ -15,7 +15,7 @@ __all__ = ["CASES"]
 
 
 def half_converted(hook: Callable[[nn.Conv2d], Any]) -> None:
-    """A network with a hook is converted where it can be, or refused and left as it was."""
+    """Assert that a layer with a hook is left, with the reason, and that the network still works."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     hook(network[2])
     _, report = layers.convert(network, "convnorm")
@@ -35,7 +35,7 @@ def convert(network: Any, *arguments: Any, **options: Any) -> Any:
 
 
 class BatchNormAct2d(nn.BatchNorm2d):
-    """As timm has it."""
+    """A subclass of BatchNorm2d, as in timm."""
 
 
 def reasons() -> None:

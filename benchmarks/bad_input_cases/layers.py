@@ -1,4 +1,4 @@
-"""Normalized layers: how they are made, and what they are given."""
+"""Normalized layers: their arguments and their inputs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def original_finite() -> None:
 
 
 def made(kind: type[nn.Module], **plain: int) -> Callable[..., nn.Module]:
-    """Return what makes a layer of plain arguments and those that a row changes."""
+    """Return a function that makes a layer from plain arguments, changed by a row's options."""
     return lambda **options: kind(**plain | options)
 
 

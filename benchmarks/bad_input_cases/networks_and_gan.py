@@ -1,4 +1,4 @@
-"""Networks, the GAN and what is loaded of it."""
+"""Networks, the GAN, and its checkpoints loaded in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that go on: from what, to where, and with other settings than they had."""
+"""Resumed runs: their checkpoint, their folder, and settings that differ from the first run's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def both_damaged() -> None:
 
 
 def dead_parts() -> None:
-    """This process is dead when the run is resumed."""
+    """Leave half-written files under the name of this process, which has ended when the run is resumed."""
     for name in ("last.ckpt", "metrics.csv"):
         part_path(Path("trained", name)).write_text("half")
 

@@ -1,4 +1,4 @@
-"""The surroundings of a run: environment variables, signals, folders that go, two starts at once."""
+"""The surroundings of a run: environment variables, signals, deleted folders, two starts at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(words: str = LONG) -> None:
 
 
 def during(action: Callable[[], Any], sign: str = "run/last.ckpt") -> Callable[[], None]:
-    """Return a long training in whose midst something happens, once a file is there."""
+    """Return a long training run that is interrupted by an action as soon as a file exists."""
 
     def watch() -> None:
         while not Path(sign).exists():
@@ -47,7 +47,7 @@ def happens(action: Callable[[], Any], what: str, says: str, status: int, **more
 
 
 def two_at_once() -> None:
-    """One of two starts with one folder is refused, and what is left is of the other alone."""
+    """Start two runs with one folder, and assert that one is refused and leaves nothing behind."""
     statuses = []
     children = []
     for seed in (1, 2):
@@ -92,7 +92,7 @@ def kill(number: int) -> Callable[[], None]:
 
 
 def reader_goes() -> None:
-    """Train into a pipe whose reader is gone in the middle of the run."""
+    """Train into a pipe whose reader closes in the middle of the run."""
     reader, writer = os.pipe()
     os.dup2(writer, 1)
     os.close(writer)
