@@ -39,7 +39,7 @@ from bad_input_cases.verdict import outcome
 
 @dataclass
 class Result:
-    """A case and what came of it."""
+    """A case and its outcome."""
 
     case: Case
     outcome: str
@@ -57,7 +57,7 @@ class Result:
 
 
 def run_all(cases: Sequence[Case], *, limit: float = 20, jobs: int = 1) -> Iterator[Result]:
-    """Run cases in their order; those that this version does not have are left out.
+    """Run cases in their order, without those that this version does not have.
 
     Args:
         cases: of `all_cases`.
@@ -100,11 +100,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="regular expression that a case's title must contain")
     parser.add_argument("--list", action="store_true", help="print the titles and run nothing")
-    parser.add_argument("--quick", action="store_true", help="those that the tests run")
-    parser.add_argument("--limit", type=float, default=20, help="seconds of an idle machine after which a case hangs")
+    parser.add_argument("--quick", action="store_true", help="only the cases that the tests run")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=20,
+        help="seconds after which a case counts as hanging, on an idle machine (default 20)",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")
     parser.add_argument("--json", type=Path, help="file for every case's outcome")
-    parser.add_argument("--failures", action="store_true", help="print only the cases that are not as they must be")
+    parser.add_argument("--failures", action="store_true", help="print only the cases with an unexpected outcome")
     arguments = parser.parse_args()
     cases = [case for case in all_cases() if re.search(arguments.only, case.title)]
     cases = [case for case in cases if case.quick or not arguments.quick]

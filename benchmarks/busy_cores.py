@@ -1,4 +1,4 @@
-"""How long is a step of the digits' default run on idle cores, and how long beside processes that want them all?
+"""Time of a training step on idle cores, and while other processes keep all cores busy.
 
     python benchmarks/busy_cores.py --json busy_cores.json
     python benchmarks/busy_cores.py --rounds 1 --steps 3 --seconds 2 --width 0.05   # smoke
@@ -75,7 +75,7 @@ def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def busy_processes(number: int) -> Iterator[None]:
-    """Run processes beside the block that each want a core."""
+    """Keep cores busy with processes while the block runs."""
     processes = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(number)]
     try:
         yield
@@ -86,7 +86,7 @@ def busy_processes(number: int) -> Iterator[None]:
 
 
 def run_apart(variables: dict[str, str], arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time the steps in a process with these variables and none of their kind beside them."""
+    """Time the steps in a process with these OpenMP variables and no others."""
     words = [f"--steps={arguments.steps}", f"--seconds={arguments.seconds}", f"--width={arguments.width}", "--worker"]
     done = subprocess.run(
         [sys.executable, __file__, *words],
@@ -107,13 +107,17 @@ def middle_and_spread(values: list[float]) -> tuple[float, float]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Measure, print the table, and return 1 where the aims are missed."""
+    """Measure, print the table, and return 1 if an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=60, help="timed steps of a process at most")
-    parser.add_argument("--seconds", type=float, default=15, help="after which a process takes no further step")
-    parser.add_argument("--width", type=float, default=0.25, help="of the networks; the default run's is 0.25")
-    parser.add_argument("--busy", type=int, default=os.cpu_count() or 1, help="busy processes (default: one a core)")
+    parser.add_argument("--steps", type=int, default=60, help="most timed steps of a process")
+    parser.add_argument(
+        "--seconds", type=float, default=15, help="seconds after which a process starts no further step"
+    )
+    parser.add_argument("--width", type=float, default=0.25, help="width of the networks; the default run's is 0.25")
+    parser.add_argument(
+        "--busy", type=int, default=os.cpu_count() or 1, help="number of busy processes (default: one for each core)"
+    )
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)

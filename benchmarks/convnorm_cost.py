@@ -1,4 +1,4 @@
-"""What does ConvNorm cost? Time and memory of the layer beside its alternatives, interleaved in one run.
+"""Time and memory of ConvNorm and its alternatives, which take turns in one run.
 
     python benchmarks/convnorm_cost.py --repeats 7
     python benchmarks/convnorm_cost.py --device cuda --repeats 50
@@ -43,7 +43,7 @@ BATCH = 64
 
 
 def kernel_spectrum(weight: Tensor, grid: tuple[int, int]) -> Tensor:
-    """The spectrum by its definition, as the code of 2021 has it: a transform of every padded kernel."""
+    """Return the power spectrum as the code of 2021 computes it: a transform of every padded kernel."""
     padded = nn.functional.pad(weight, (0, grid[1] - weight.shape[3], 0, grid[0] - weight.shape[2]))
     return torch.fft.rfft2(padded).abs().square().sum(1)
 
@@ -80,7 +80,7 @@ BASE, ORIGINAL = "Conv2d + BatchNorm2d", "algorithm of 2021"
 
 
 def run(layer: nn.Module, image: Tensor) -> tuple[float, float]:
-    """Seconds of one forward and one backward."""
+    """Return the seconds of one forward and one backward."""
     image.grad = None
     layer.zero_grad()
     start = now(image)
@@ -104,7 +104,7 @@ def build(name: str, shape: tuple[int, ...], device: str) -> tuple[nn.Module, Te
 
 
 def peak_memory(name: str, shape: tuple[int, ...], device: str) -> float:
-    """Peak MiB of tensors in a forward and backward, beyond parameters and input."""
+    """Return the peak MiB of tensors in a forward and backward, beyond parameters and input."""
     layer, image = build(name, shape, device)
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -119,7 +119,7 @@ def peak_memory(name: str, shape: tuple[int, ...], device: str) -> float:
 
 
 def spectrum_ratio(repeats: int, device: str) -> tuple[float, float]:
-    """How many times faster the autocorrelation's spectrum is than that of all kernels, 128 channels on 34x34."""
+    """Return how many times faster the autocorrelation gives the power spectrum, 128 channels on 34x34."""
     weight = torch.randn(128, 128, 3, 3, device=device)
     ratios = []
     for repeat in range(repeats + 1):

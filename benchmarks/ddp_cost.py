@@ -1,4 +1,4 @@
-"""What does averaging over processes cost? NetworksDDP beside Lightning's DDP, two gloo processes on a CPU.
+"""Time of averaging over processes: NetworksDDP and Lightning's DDP, two gloo processes on a CPU.
 
     python benchmarks/ddp_cost.py
     python benchmarks/ddp_cost.py --cases 1 --rounds 1 --steps 2   # smoke
@@ -43,7 +43,7 @@ PROCESSES = 2
 
 
 class NoAveraging(NetworksDDP):
-    """The processes start alike, and each trains on its own."""
+    """A strategy whose processes start with equal weights and train independently."""
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> Any:
         return DDPStrategy.optimizer_step(self, *arguments, **options)
@@ -98,7 +98,7 @@ class Clock(pl.Callback):
 
 
 def train(strategy: Callable[[], Any], case: Case, warm_up: int) -> tuple[GAN, tuple[float, ...]]:
-    """The trained GAN, and (wall, CPU) seconds per generator step of this process."""
+    """Return the trained GAN, and this process's (wall, CPU) seconds per generator step."""
     torch.manual_seed(0)
     gan = GAN(
         case.resolution,
@@ -123,7 +123,7 @@ def train(strategy: Callable[[], Any], case: Case, warm_up: int) -> tuple[GAN, t
 
 
 def compare(case: Case, rounds: int, warm_up: int) -> dict[str, Any]:
-    """Every strategy in every round; runs on all processes."""
+    """Run every strategy in every round, on all processes."""
     found: dict[str, Any] = {"seconds": {name: [] for name in STRATEGIES}, "unlike": {}}
     trained = {}
     for number in range(rounds):
@@ -147,7 +147,7 @@ def compare(case: Case, rounds: int, warm_up: int) -> dict[str, Any]:
 
 
 def unlike(tensors: Iterable[Tensor]) -> int:
-    """How many of the tensors another process has otherwise than the first."""
+    """Return how many tensors differ between another process and the first."""
     flags = []
     for tensor in tensors:
         first = tensor.detach().clone()
@@ -159,7 +159,7 @@ def unlike(tensors: Iterable[Tensor]) -> int:
 
 
 def attempt(name: str) -> str:
-    """The error of training under one of OTHERS; runs on all processes."""
+    """Return the error of training under one of OTHERS. Runs on all processes."""
     try:
         train(OTHERS[name], Case(16, 0.05, 4, 2, 4), 1)
     except RuntimeError as error:
@@ -168,7 +168,7 @@ def attempt(name: str) -> str:
 
 
 def on_processes(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What the function returns on the first of two processes that are connected to each other."""
+    """Return what the function returns on the first of two connected processes."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What do real images score against real images? The floor under every FID on the digits.
+"""Scores of real images against real images: the lowest FID that digits allow.
 
 python benchmarks/fid_floor.py
 """

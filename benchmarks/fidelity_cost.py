@@ -1,4 +1,4 @@
-"""What do scores cost? Time and memory of gan_convnorm.fidelity beside torch-fidelity's own, in one run.
+"""Time and memory of scores: gan_convnorm.fidelity and torch-fidelity, in one run.
 
     python benchmarks/fidelity_cost.py
     python benchmarks/fidelity_cost.py --images 64 --repeats 1 --rows 2000   # smoke
@@ -51,7 +51,7 @@ class Images(Dataset):
 
 
 class Wide(FeatureExtractorBase):
-    """Features of Inception's sizes at no cost."""
+    """An extractor that returns features of Inception's sizes at no cost."""
 
     def __init__(self) -> None:
         super().__init__("wide", ["2048", "logits"])
@@ -214,7 +214,7 @@ def memory(rows: int, connection: Any) -> None:
 
 
 def memory_mib(field: str) -> float:
-    """Of this process, from the kernel: getrusage's peak outlives a fork."""
+    """Return this process's memory from the kernel, because getrusage's peak survives a fork."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 2**10
 

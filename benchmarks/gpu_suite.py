@@ -1,7 +1,7 @@
-"""Everything that a GPU should be asked once, in under 9 minutes: a table, and JSON with --json.
+"""All GPU measurements in under 9 minutes: a table, and JSON with --json.
 
     python benchmarks/gpu_suite.py --json suite.json
-    python benchmarks/gpu_suite.py --smoke       # on any machine, in seconds: small sizes, nothing to be learned
+    python benchmarks/gpu_suite.py --smoke       # on any machine, in seconds: small sizes, whose numbers mean nothing
 
 - layers: forward and backward of the normalized convolutions (convnorm_cost.py), and of convolutions that are one
   with a resampling beside two operations;
@@ -142,7 +142,7 @@ def beside_mimicry(norm: str) -> Callable[[argparse.Namespace], Rows]:
 
 
 def equality(norm: str, *runs: tuple[str, str, bool]) -> Callable[[argparse.Namespace], Rows]:
-    """The losses of runs (name, precision, whether compiled) beside those of float32."""
+    """Compare the losses of runs (name, precision, whether compiled) with those of float32."""
 
     def part(arguments: argparse.Namespace) -> Rows:
         steps = 3 if arguments.smoke else 50
@@ -201,7 +201,7 @@ def row(what: str, result: str, **figures: Any) -> dict[str, Any]:
 
 
 def parts(smoke: bool) -> dict[str, Callable[[argparse.Namespace], Rows]]:
-    """In the order of their use: what takes longest and says least comes last."""
+    """Return the parts, the most useful first and the longest last."""
     norms = ("convnorm",) if smoke else ("spectral", "convnorm")
     found: dict[str, Callable[[argparse.Namespace], Rows]] = {}
     for norm in norms:
@@ -227,7 +227,7 @@ def parts(smoke: bool) -> dict[str, Callable[[argparse.Namespace], Rows]]:
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Raises TimeoutError inside the block once the time is over."""
+    """Raise TimeoutError inside the block when the time is over."""
 
     def stop(*arguments: object) -> None:
         raise TimeoutError("no time was left")
@@ -247,8 +247,8 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--smoke", action="store_true", help="small sizes")
-    parser.add_argument("--only", nargs="*", help="parts whose names hold one of these words")
-    parser.add_argument("--minutes", type=float, default=8.5, help="parts that have not ended by then are given up")
+    parser.add_argument("--only", nargs="*", help="only the parts whose names contain one of these words")
+    parser.add_argument("--minutes", type=float, default=8.5, help="minutes after which unfinished parts are given up")
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args(words)
     sizes = {"batch": 64, "width": 1.0, "steps": 60, "window": 10, "images": 50_000, "workers": 4, "small_width": 0.25}

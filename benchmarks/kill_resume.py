@@ -1,4 +1,4 @@
-"""Does a killed run lose anything? Kills a run at random moments and compares what comes out with an undisturbed one.
+"""Kills at random moments: killed and resumed runs are compared with an undisturbed one.
 
     python benchmarks/kill_resume.py                 # 30 kills
     python benchmarks/kill_resume.py --kills 3       # smoke
@@ -42,7 +42,7 @@ def die() -> None:
 
 
 def die_within(function: Any, call: int, delay: float) -> Any:
-    """The function, whose n-th call is the process's last."""
+    """Return the function, changed so that its n-th call kills the process."""
     calls = [0]
 
     def doomed(*args: Any, **kwargs: Any) -> Any:

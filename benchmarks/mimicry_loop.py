@@ -1,4 +1,4 @@
-"""torch-mimicry's way to train SNGAN-32, written anew from its description, as what `throughput.py` compares with.
+"""torch-mimicry's training of SNGAN-32, rewritten from its description for comparison in `throughput.py`.
 
 What is kept (Lee and Town, "Mimicry", arXiv:2005.02494, and its repository's documentation): bilinear upsampling before
 both of the generator block's first convolutions, the discriminator's 1x1 shortcut before its pooling, a power iteration
@@ -25,7 +25,7 @@ __all__ = ["MimicryLoop"]
 
 
 class PowerIteration:
-    """One power iteration and a division in every forward."""
+    """A layer that runs one power iteration and divides by its result in every forward."""
 
     weight: Tensor
 
@@ -129,7 +129,7 @@ class Pictures(Dataset):
 
 
 class MimicryLoop:
-    """Call `step` for a generator step; `close` ends the loader's processes.
+    """Mimicry's training loop. `step` runs a generator step; `close` ends the loader's processes.
 
     Args:
         images: uint8, shape (N, 3, 32, 32).
@@ -151,7 +151,7 @@ class MimicryLoop:
         self.batch, self.n_dis, self.device = batch, n_dis, device
 
     def step(self) -> list[float]:
-        """One generator step and n_dis discriminator steps; the numbers that it logs."""
+        """Run one generator step and n_dis discriminator steps, and return the numbers that it logs."""
         for number in range(self.n_dis):
             try:
                 real, _ = next(self.batches)

@@ -1,4 +1,4 @@
-"""Does ConvNorm ease training, also at depth? Loss against steps and seconds, of nets with and without shortcuts.
+"""Ease of training with ConvNorm: loss over steps and seconds, for nets with and without shortcuts.
 
     python benchmarks/robustness_convergence.py --cells checkpoints/runs/robustness/convergence.csv \
         --figure docs/results/robustness_convergence.png
@@ -11,13 +11,13 @@ shades span them.
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from cells_file import read_cells, write_cells
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from torch.nn import functional as F
@@ -33,7 +33,7 @@ WINDOW = 10
 
 
 def train(arch: str, norm: str, seed: int, steps: int) -> list[dict[str, Any]]:
-    """One row per step."""
+    """Train, and return one row per step."""
     torch.manual_seed(seed)
     data = Digits(resolution=8)
     data.setup()
@@ -58,13 +58,6 @@ def train(arch: str, norm: str, seed: int, steps: int) -> list[dict[str, Any]]:
             if len(rows) == steps:
                 break
     return rows
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def draw(rows: list[dict[str, str]], path: Path) -> None:
@@ -105,21 +98,15 @@ def main() -> None:
     parser.add_argument("--arches", nargs="*", default=list(ARCHES))
     arguments = parser.parse_args()
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
-    columns = ["arch", "norm", "seed", "step", "loss", "seconds"]
     for seed in range(arguments.seeds):
         for arch in arguments.arches:
             for norm in NORMS:
-                rows = read(arguments.cells)
+                rows = read_cells(arguments.cells)
                 if any((r["arch"], r["norm"], r["seed"]) == (arch, norm, str(seed)) for r in rows):
                     continue
                 found = train(arch, norm, seed, arguments.steps)
-                part = arguments.cells.with_suffix(".part")
-                with part.open("w", newline="") as file:
-                    writer = csv.DictWriter(file, columns)
-                    writer.writeheader()
-                    writer.writerows([*rows, *found])
-                part.replace(arguments.cells)
-    rows = read(arguments.cells)
+                write_cells(arguments.cells, [*rows, *found])
+    rows = read_cells(arguments.cells)
     draw(rows, arguments.figure)
     last = max(int(r["step"]) for r in rows)
     marks = [last // 4, last // 2, last]

@@ -1,4 +1,4 @@
-"""Is a classifier with ConvNorm more robust? Trains every norm under every condition with every seed on digits.
+"""Robustness of classifiers on digits: every normalization, condition and seed.
 
     python benchmarks/robustness_digits.py --cells checkpoints/runs/robustness/digits.csv --seeds 5
 
@@ -12,7 +12,6 @@ many steps (so ten times the epochs); free adversarial training with 4 replays a
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import logging
 import math
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from cells_file import read_cells, write_cells
 from pytorch_lightning import Trainer
 from scipy import stats
 
@@ -52,7 +52,7 @@ MEASURES = {
 
 
 def train(norm: str, condition: str, seed: int) -> dict[str, Any]:
-    """One row of the CSV file."""
+    """Train, and return one row of the CSV file."""
     options = CONDITIONS[condition]
     pl.seed_everything(seed, verbose=False)
     data = LabelledData(
@@ -84,25 +84,8 @@ def train(norm: str, condition: str, seed: int) -> dict[str, Any]:
     return row | {"cpu_seconds": round(time.process_time() - start, 1)}
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    columns = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    part.replace(path)
-
-
 def accuracies(rows: list[dict[str, str]], norm: str, condition: str, column: str) -> dict[str, float]:
-    """Seed -> accuracy in %."""
+    """Return the accuracy in % by seed."""
     return {r["seed"]: 100 * float(r[column]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)}
 
 
@@ -121,7 +104,7 @@ def deviation(values: list[float]) -> float:
 
 
 def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
-    """ConvNorm with and without BatchNorm against the others, with the two-sided paired t test over seeds."""
+    """Print the differences of ConvNorm, with and without BatchNorm, to the others, with paired t tests over seeds."""
     pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
     print("\nDifferences in points, p of the two-sided paired t test over the seeds of both:\n")
     titles = " | ".join(f"{norm} against {reference} | p" for norm, reference in pairs)
@@ -145,12 +128,12 @@ def main() -> None:
     parser.add_argument("--cells", type=Path, required=True, help="CSV file of the finished trainings")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--norms", nargs="*", default=list(NORMS), help="norms to train")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="start no training after so many")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="minutes after which no training starts")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = list(read(arguments.cells))
+    rows: list[dict[str, Any]] = list(read_cells(arguments.cells))
     started = time.monotonic()
     for seed, condition, norm in itertools.product(range(arguments.seeds), CONDITIONS, arguments.norms):
         key = (norm, condition, str(seed))
@@ -159,8 +142,8 @@ def main() -> None:
         if time.monotonic() - started > 60 * arguments.minutes:
             break
         rows.append(train(norm, condition, seed))
-        write(arguments.cells, rows)
-    rows = read(arguments.cells)
+        write_cells(arguments.cells, rows)
+    rows = read_cells(arguments.cells)
     norms = [norm for norm in NORMS if any(r["norm"] == norm for r in rows)]
     print_means(rows, norms)
     print_differences(rows, norms)

@@ -1,4 +1,4 @@
-"""What does it cost to measure a convolution? Every method beside the full circular SVD, interleaved in one run.
+"""Time to measure a convolution: every method and the full circular SVD take turns in one run.
 
     python benchmarks/spectrum_cost.py --repeats 5
     python benchmarks/spectrum_cost.py --device cuda --repeats 20
@@ -55,7 +55,7 @@ STEP = 0.01
 
 
 def power_iteration(layer: nn.Module, size: tuple[int, int], true: float) -> int:
-    """Runs of A and A^T until the norm is within 1e-3 of the true one."""
+    """Return the number of runs of A and A^T until the norm is within 1e-3 of the true one."""
     weight = layer.weight.detach()
     image = torch.randn(1, layer.in_channels, *size, device=weight.device, generator=_generator(weight))
     for count in range(1, 2000):
@@ -72,7 +72,7 @@ def _generator(tensor: torch.Tensor) -> torch.Generator:
 
 
 def methods(layer: nn.Module, size: tuple[int, int]) -> dict[str, Callable[[], Any]]:
-    """Every method as a function that returns what it found, or how many iterations it took."""
+    """Return every method, as a function that returns its result or its number of iterations."""
     before = measure_operator(layer_operator(layer, size)).vector
     with torch.no_grad():
         weight = layer.weight
@@ -113,7 +113,7 @@ def spread(values: list[float]) -> float:
 
 
 class Timed(SpectrumLog):
-    """The log, and how long its measurements took."""
+    """A SpectrumLog that records the time of its measurements."""
 
     def __init__(self, folder: Path, every: int) -> None:
         super().__init__(folder, every)
@@ -125,7 +125,7 @@ class Timed(SpectrumLog):
 
 
 class Steps(pl.Callback):
-    """How long the training steps took."""
+    """A callback that records the time of training steps."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -140,7 +140,7 @@ class Steps(pl.Callback):
 
 
 def share_of_log(norm: str, device: str, steps: int, options: dict[str, Any]) -> str:
-    """Measurements, warm, every `steps / 4` steps of a real training, as a share at the log's default interval."""
+    """Return the share of training time that warm measurements take at the log's default interval."""
     pl.seed_everything(0, verbose=False)
     with tempfile.TemporaryDirectory() as folder:
         log, clock = Timed(Path(folder), steps // 4), Steps()
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--steps", type=int, default=60, help="of the training that SpectrumLog is timed in")
+    parser.add_argument("--steps", type=int, default=60, help="steps of the training in which SpectrumLog is timed")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     device = arguments.device

@@ -1,4 +1,4 @@
-"""How many generator steps a second? SNGAN-32 with default settings beside torch-mimicry's loop, in turns in one run.
+"""Generator steps a second of SNGAN-32: this package and torch-mimicry's loop take turns in one run.
 
     python benchmarks/throughput.py --device cpu --steps 5
     python benchmarks/throughput.py --device cuda --steps 400 --window 20
@@ -50,7 +50,7 @@ N_DIS = 5
 
 
 class RandomImages(ImageData):
-    """Random bytes of CIFAR-10's shape."""
+    """A data module with random bytes of CIFAR-10's shape."""
 
     name = "random"
 
@@ -60,7 +60,7 @@ class RandomImages(ImageData):
 
 
 class Turns(pl.Callback):
-    """After every window of steps lets the other loop make one, and notes (wall, CPU) seconds per step of both.
+    """A callback that lets the other loop run after every window, and records (wall, CPU) seconds per step of both.
 
     The last of the callbacks: from one of its calls to the next is all that Lightning does for a step. The first
     window of each is not noted; `after_first` is called after it.
@@ -107,14 +107,14 @@ def now(device: str) -> tuple[float, float]:
 
 
 def clock_of(device: str) -> int:
-    """The process's time tells what a step costs on a busy CPU, and nothing of what a GPU does."""
+    """Return which of (wall, CPU) seconds to read: CPU on a CPU, where other programs run; wall on a GPU."""
     return 0 if device == "cuda" else 1
 
 
 def sngan(
     norm: str, images: Tensor, arguments: argparse.Namespace, steps: int, **options: Any
 ) -> tuple[GAN, ImageData]:
-    """SNGAN-32 and its data with default settings."""
+    """Return SNGAN-32 and its data with default settings."""
     torch.manual_seed(0)
     architecture = Architecture(width=arguments.width, disc_norm=norm)
     gan = GAN(32, 3, None, architecture, Optimization(n_dis=N_DIS, steps=steps), **options)
@@ -122,7 +122,7 @@ def sngan(
 
 
 def fit(gan: GAN, data: ImageData, callback: pl.Callback, device: str, precision: str = "32-true") -> None:
-    """Train with the command line's settings, and no evaluation."""
+    """Train with the command line's settings, without evaluation."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = pl.Trainer(
             **TRAINER_DEFAULTS,
@@ -137,7 +137,7 @@ def fit(gan: GAN, data: ImageData, callback: pl.Callback, device: str, precision
 
 
 def compare(norm: str, images: Tensor, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Windows of ours and of mimicry's loop in turns; seconds per generator step and their ratios."""
+    """Run windows of both loops in turns; return seconds per generator step and their ratios."""
     device, window = arguments.device, arguments.window
     other = MimicryLoop(images, arguments.batch, N_DIS, arguments.width, arguments.workers, device)
     turns = Turns(device, window, other.step)
@@ -161,7 +161,7 @@ def middle_and_spread(values: list[float]) -> tuple[float, float]:
 
 @contextlib.contextmanager
 def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float]]:
-    """Seconds by part of the step, filled in while the block runs: CPU time on a CPU, the clock's on a GPU."""
+    """Collect seconds by part of the step while the block runs: CPU time on a CPU, wall time on a GPU."""
     spent: dict[str, float] = defaultdict(float)
     clock = clock_of(device)
     network = ["D"]
@@ -214,7 +214,7 @@ def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float
 
 
 def profile(norm: str, images: Tensor, arguments: argparse.Namespace, steps: int) -> dict[str, float]:
-    """Seconds per generator step by part."""
+    """Return seconds per generator step by part."""
     gan, data = sngan(norm, images, arguments, steps + 1)
     with sections(gan, data, arguments.device) as spent:
         turns = Turns(arguments.device, after_first=spent.clear)
@@ -226,7 +226,7 @@ def profile(norm: str, images: Tensor, arguments: argparse.Namespace, steps: int
 
 
 def operations(norm: str, images: Tensor, arguments: argparse.Namespace) -> str:
-    """torch.profiler's table of one generator step."""
+    """Return torch.profiler's table of one generator step."""
     activities = [torch.profiler.ProfilerActivity.CPU]
     if arguments.device == "cuda":
         activities.append(torch.profiler.ProfilerActivity.CUDA)
@@ -252,7 +252,7 @@ def operations(norm: str, images: Tensor, arguments: argparse.Namespace) -> str:
 
 
 def environment(device: str) -> dict[str, str]:
-    """What the figures were measured with."""
+    """Return the hardware and versions of the measurement."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         capture_output=True,
@@ -278,7 +278,7 @@ def _processor() -> str:
 
 
 def quiet() -> None:
-    """Lightning's hints are not for a benchmark."""
+    """Silence Lightning's hints."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
@@ -292,11 +292,13 @@ def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--norms", nargs="*", default=["spectral", "convnorm"])
-    parser.add_argument("--batch", type=int, default=64, help="images in a step of either network")
+    parser.add_argument("--batch", type=int, default=64, help="batch size of both networks")
     parser.add_argument("--width", type=float, default=1.0)
-    parser.add_argument("--steps", type=int, default=5, help="generator steps of each that are measured")
+    parser.add_argument("--steps", type=int, default=5, help="measured generator steps of each loop")
     parser.add_argument("--window", type=int, default=1, help="generator steps in a turn")
-    parser.add_argument("--profile-steps", type=int, default=2, help="generator steps of each profile; 0: none")
+    parser.add_argument(
+        "--profile-steps", type=int, default=2, help="generator steps of each profile; 0 for no profile"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes of mimicry's loader")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--json", type=Path, help="file for the results")

@@ -1,7 +1,4 @@
-import os
-
-# Two workers share the cores; set before torch is imported, and inherited by the processes that tests start.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Data and weights that several rooms' tests share."""
 
 import pytest
 import torch
@@ -9,30 +6,34 @@ import torch
 from gan_convnorm.data import Digits
 
 
-@pytest.fixture(scope="session", autouse=True)
-def cache_folder(tmp_path_factory):
-    """The user's cache stays untouched, and the classifier is trained once for all tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
-
-
 @pytest.fixture(scope="session")
 def digits():
+    """Return the digits as the default run trains on them."""
     data = Digits()
     data.setup()
     return data
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
+@pytest.fixture
+def working_folder(tmp_path, monkeypatch):
+    """Run the test in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """Give the test an empty cache; return its folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "gan_convnorm"
 
 
 @pytest.fixture(scope="session")
 def inception_weights(tmp_path_factory, digits):
-    """A file with random weights for torch-fidelity's InceptionV3; with an untrained network's, features are ~1e-10."""
+    """Return a file with random weights for torch-fidelity's InceptionV3.
+
+    They are scaled by the digits: features of unscaled random weights are about 1e-10.
+    """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():

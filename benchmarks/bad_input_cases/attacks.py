@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from bad_input_cases.case import Case, call
+from bad_input_cases.case import Case, accepted, calls
 
 __all__ = ["CASES"]
-
-
-def attack(name: str, what: str, run: Any, says: str = "", **more: Any) -> Case:
-    return call(name, what, run, says, **more)
 
 
 def model() -> nn.Module:
@@ -32,38 +29,32 @@ def attacks() -> list[Case]:
     from gan_convnorm.robustness.attacks import fgsm, pgd, spsa, square
 
     random = torch.Generator().manual_seed(0)
+    given = {"images": images(), "labels": TRUTH, "eps": 0.03}
+    functions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+        "fgsm": (fgsm, given),
+        "pgd": (pgd, {**given, "step": 0.01, "steps": 2}),
+        "spsa": (spsa, {**given, "steps": 2, "samples": 2, "random": random}),
+        "square": (square, {**given, "queries": 3, "random": random}),
+    }
+    rows = [
+        ({"images": images(-1.5)}, "normalized images", r"\[0, 1\]|0 to 1"),
+        ({"images": images().mul(255).byte()}, "images of bytes", "uint8|float"),
+        ({"images": images(200.0)}, "images up to 255", r"\[0, 1\]|0 to 1"),
+        ({"images": images(float("nan"))}, "images that are NaN", "NaN|finite|0, 1"),
+        ({"eps": -0.1}, "negative eps", "eps"),
+        ({"eps": float("nan")}, "eps that is NaN", "eps"),
+        ({"labels": torch.tensor([0])}, "labels of another length", "labels|target"),
+        ({"labels": torch.tensor([0.0, 1.0])}, "labels of floats", "labels|dtype"),
+        ({"labels": torch.tensor([0, 7])}, "labels that are no class", "labels|target 7|index 7"),
+    ]
+    more = {"pgd": [({"steps": 0}, "no steps", "steps"), ({"step": -1.0}, "step below zero", "step")]}
     found = []
-    for name, run in {
-        "fgsm": lambda **o: fgsm(model(), **{"images": images(), "labels": TRUTH, "eps": 0.03} | o),
-        "pgd": lambda **o: pgd(
-            model(), **{"images": images(), "labels": TRUTH, "eps": 0.03, "step": 0.01, "steps": 2} | o
-        ),
-        "spsa": lambda **o: spsa(
-            model(),
-            **{"images": images(), "labels": TRUTH, "eps": 0.03, "steps": 2, "samples": 2, "random": random} | o,
-        ),
-        "square": lambda **o: square(
-            model(), **{"images": images(), "labels": TRUTH, "eps": 0.03, "queries": 3, "random": random} | o
-        ),
-    }.items():
-        for what, options, says in (
-            ("normalized images", {"images": images(-1.5)}, r"\[0, 1\]|0 to 1"),
-            ("images of bytes", {"images": images().mul(255).byte()}, "uint8|float"),
-            ("images up to 255", {"images": images(200.0)}, r"\[0, 1\]|0 to 1"),
-            ("images that are NaN", {"images": images(float("nan"))}, "NaN|finite|0, 1"),
-            ("negative eps", {"eps": -0.1}, "eps"),
-            ("eps that is NaN", {"eps": float("nan")}, "eps"),
-            ("labels of another length", {"labels": torch.tensor([0])}, "labels|target"),
-            ("labels of floats", {"labels": torch.tensor([0.0, 1.0])}, "labels|dtype"),
-            ("labels that are no class", {"labels": torch.tensor([0, 7])}, "labels|target 7|index 7"),
-        ):
-            found.append(
-                attack(name, what, lambda run=run, options=options: run(**options), says, quick=what.startswith("norm"))
-            )
-    found.append(attack("pgd", "no steps", lambda: pgd(model(), images(), TRUTH, eps=0.1, step=0.1, steps=0), "steps"))
-    found.append(
-        attack("pgd", "step below zero", lambda: pgd(model(), images(), TRUTH, eps=0.1, step=-1.0, steps=2), "step")
-    )
+    for name, (function, options) in functions.items():
+
+        def run(function: Any = function, options: Any = options, **changes: Any) -> Any:
+            return function(model(), **options | changes)
+
+        found += calls(name, run, [*rows, *more.get(name, [])], "normalized images")
 
     def flat() -> None:
         import warnings
@@ -73,26 +64,27 @@ def attacks() -> list[Case]:
             fgsm(lambda x: x.flatten(1)[:, :3] * 0, images(), TRUTH, eps=0.1)
         assert any("zero" in str(warning.message) for warning in caught), "no warning of a gradient that is zero"
 
-    return [*found, attack("fgsm", "gradient of zero", flat, expect="accepted")]
+    return [*found, accepted("fgsm", flat, "gradient of zero")]
 
 
 def corruptions() -> list[Case]:
     from gan_convnorm.robustness.corruptions import corrupt
 
     pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
-    return [
-        call("corrupt", what, run, says)
-        for what, run, says in (
-            ("unknown name", lambda: corrupt(pixels, "rain", 1), "rain"),
-            ("severity 0", lambda: corrupt(pixels, "fog", 0), "severity.*0"),
-            ("severity 6", lambda: corrupt(pixels, "fog", 6), "severity.*6"),
-            ("severity 1.5", lambda: corrupt(pixels, "fog", 1.5), "severity.*1.5"),  # type: ignore[arg-type]
-            ("floats", lambda: corrupt(pixels.float(), "fog", 1), "float|uint8"),
-            ("one image", lambda: corrupt(pixels[0], "fog", 1), "shape|\\(3, 8, 8\\)"),
-            ("two channels", lambda: corrupt(pixels[:, :2], "fog", 1), "2"),
-            ("seed below zero", lambda: corrupt(pixels, "fog", 1, seed=-1), "seed"),
-        )
-    ]
+    return calls(
+        "corrupt",
+        lambda **changes: corrupt(**{"images": pixels, "name": "fog", "severity": 1} | changes),
+        [
+            ({"name": "rain"}, "unknown name", "rain"),
+            ({"severity": 0}, "severity 0", "severity.*0"),
+            ({"severity": 6}, "severity 6", "severity.*6"),
+            ({"severity": 1.5}, "severity 1.5", "severity.*1.5"),
+            ({"images": pixels.float()}, "floats", "float|uint8"),
+            ({"images": pixels[0]}, "one image", "shape|\\(3, 8, 8\\)"),
+            ({"images": pixels[:, :2]}, "two channels", "2"),
+            ({"seed": -1}, "seed below zero", "seed"),
+        ],
+    )
 
 
 CASES = [*attacks(), *corruptions()]

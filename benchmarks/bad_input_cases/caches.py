@@ -1,4 +1,4 @@
-"""Files in the cache that hold something else than was kept there."""
+"""Cache files whose content was replaced."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CASES"]
 
 
 def other_content() -> None:
-    """Valid cache files whose content is of something else: right types, wrong numbers of images."""
+    """Replace cached features by valid files about another number of images."""
     for path in Path(os.environ["XDG_CACHE_HOME"], "gan_convnorm").glob("*.pt"):
         content = torch.load(path, weights_only=True)
         if "count" in content:
@@ -46,7 +46,7 @@ def into_fifo(path: Path) -> None:
 
 
 def same_score() -> None:
-    """Score the trained run, and compare with what its training found."""
+    """Score the trained run and compare with the score of its training."""
     from gan_convnorm.cli import main
 
     said = io.StringIO()
@@ -68,8 +68,8 @@ SPOILED = [
 CASES = [
     call(
         "validate",
-        f"cache {what}",
         same_score,
+        f"cache {what}",
         expect="accepted",
         prepare=prepare,
         needs="trained",

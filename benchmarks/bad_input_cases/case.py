@@ -1,16 +1,17 @@
-"""One bad input as a row: what is run, on which files, and what must come of it."""
+"""One bad input as a row: the input, what is wrong with it, and what the refusal must say."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gan_convnorm.cli import main
 
-__all__ = ["VERBS", "Case", "NotThisVersion", "call", "command"]
+__all__ = ["VERBS", "Case", "NotThisVersion", "accepted", "call", "calls", "command", "touch"]
 
 #: verbs of the program
 VERBS = ("fit", "validate", "test", "predict", "score", "export", "compare", "study", "classify")
@@ -23,7 +24,7 @@ SHORT_CLASSIFIER = (
 
 
 class NotThisVersion(Exception):  # noqa: N818 - no error
-    """The case does not exist here, such as a checkpoint without a key that it does not have."""
+    """A case that this version does not have, such as a checkpoint without a key that it never had."""
 
 
 @dataclass(frozen=True)
@@ -73,41 +74,54 @@ class Case:
         return f"{self.command}: {self.name}"
 
 
-def command(name: str, text: str, what: str, says: str = "", **more: Any) -> Case:
+def command(verb: str, words: str, what: str, says: str = "", **more: Any) -> Case:
     """Return the case of a command line.
 
     Args:
-        name: key of `VERBS`; the first word of the training commands.
-        text: the words after it, as a shell reads them. A `fit` is made short unless it resumes.
-        what: what is wrong.
+        verb: one of `VERBS`.
+        words: the words after it, as a shell reads them. A new training run is made short.
+        what: what is wrong with them.
         says: see `Case`.
-        more: further fields of `Case`.
+        more: further fields of `Case`; those of several names are written as words.
     """
-    words = shlex.split(text)
-    if name in ("fit", "validate", "test", "predict"):
-        short = shlex.split(SHORT) if name == "fit" and "--resume" not in text else []
-        words = [name, *short, *words]
-    elif name == "classify" and words[:1] == ["fit"] and "--resume" not in text:
-        words = [name, "fit", *shlex.split(SHORT_CLASSIFIER), *words[1:]]
-    else:
-        words = [name, *words]
-    more["needs"] = tuple(more.get("needs", "").split())
-    for key in ("expect", "writes"):
-        if isinstance(more.get(key), str):
-            more[key] = tuple(more[key].split())
-    return Case(what, name, lambda: main(words), tuple(words), says, **more)
+    split = shlex.split(words)
+    short: list[str] = []
+    if "--resume" not in words:
+        if verb == "fit":
+            short = shlex.split(SHORT)
+        elif verb == "classify" and split[:1] == ["fit"]:
+            short, split = ["fit", *shlex.split(SHORT_CLASSIFIER)], split[1:]
+    line = [verb, *short, *split]
+    return Case(what, verb, lambda: main(line), tuple(line), says, **_in_words(more))
 
 
-def call(function: str, what: str, run: Callable[[], Any], says: str = "", **more: Any) -> Case:
-    """Return the case of a call of a public function; `expect="accepted"` for one that must work.
+def call(function: str, run: Callable[[], Any], what: str, says: str = "", **more: Any) -> Case:
+    """Return the case of a call of a public function. An `AssertionError` in it means a wrong value."""
+    return Case(what, function, run, (), says, **_in_words(more))
 
-    An `AssertionError` in it is a wrong value.
+
+def calls(
+    function: str, run: Callable[..., Any], rows: Iterable[tuple[dict[str, Any], str, str]], *quick: str
+) -> list[Case]:
+    """Return a case for each row: options that `run` is called with, what is wrong, what the line must say.
+
+    Args:
+        function: the public function's name.
+        run: called with a row's options.
+        rows: one for each case.
+        quick: what is wrong in the rows that the tests run.
     """
-    more["needs"] = tuple(more.get("needs", "").split())
-    for key in ("expect", "writes"):
-        if isinstance(more.get(key), str):
-            more[key] = tuple(more[key].split())
-    return Case(what, function, run, (), says, **more)
+    return [call(function, partial(run, **options), what, says, quick=what in quick) for options, what, says in rows]
+
+
+def accepted(function: str, run: Callable[[], Any], what: str, **more: Any) -> Case:
+    """Return the case of a call that must work."""
+    return call(function, run, what, expect="accepted", **more)
+
+
+def _in_words(more: dict[str, Any]) -> dict[str, Any]:
+    several = {name: tuple(more[name].split()) for name in ("needs", "expect", "writes") if name in more}
+    return more | several
 
 
 def touch(path: str, content: bytes | str = b"precious") -> Path:

@@ -25,7 +25,7 @@ class CANARY_PICKLE:  # noqa: N801 - reads as a constant where it is used
 
 
 def edited(change: Callable[[dict[str, Any]], Any], path: Path = LAST) -> Callable[[], None]:
-    """Return what changes a checkpoint in place; `change` may return another content."""
+    """Return a function that changes a checkpoint in place; `change` may return other content."""
 
     def prepare() -> None:
         checkpoint = torch.load(path, weights_only=True)
@@ -46,7 +46,7 @@ def _laid_over(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
 
 def lay_over(changes: dict[str, Any], path: Path = LAST) -> Callable[[], None]:
-    """Return what lays a configuration's values over the settings of its run that a checkpoint holds.
+    """Return a function that overwrites run settings in a checkpoint by a configuration's values.
 
     The same values are also put where Lightning, and an earlier version of this program, looked for them.
     """
@@ -66,7 +66,7 @@ def lay_over(changes: dict[str, Any], path: Path = LAST) -> Callable[[], None]:
 
 
 def without(key: str, path: Path = LAST) -> Callable[[], None]:
-    """Return what takes a key out of a checkpoint."""
+    """Return a function that removes a key from a checkpoint."""
 
     def change(checkpoint: dict[str, Any]) -> None:
         if key not in checkpoint:
@@ -77,7 +77,7 @@ def without(key: str, path: Path = LAST) -> Callable[[], None]:
 
 
 def replaced(key: str, value: Any, path: Path = LAST) -> Callable[[], None]:
-    """Return what puts another value in the place of a key's."""
+    """Return a function that replaces the value of a key."""
 
     def change(checkpoint: dict[str, Any]) -> None:
         if key not in checkpoint:
@@ -88,7 +88,7 @@ def replaced(key: str, value: Any, path: Path = LAST) -> Callable[[], None]:
 
 
 def malicious(path: str, *, legacy: bool = False) -> Callable[[], None]:
-    """Return what replaces a file by a pickle that runs code."""
+    """Return a function that replaces a file by a pickle that runs code."""
 
     def prepare() -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def malicious(path: str, *, legacy: bool = False) -> Callable[[], None]:
 
 
 def bytes_changed(path: str | Path, place: float = 0.5, count: int = 64) -> Callable[[], None]:
-    """Return what overwrites some bytes of a file."""
+    """Return a function that overwrites some bytes of a file."""
 
     def prepare() -> None:
         content = bytearray(Path(path).read_bytes())
@@ -110,7 +110,7 @@ def bytes_changed(path: str | Path, place: float = 0.5, count: int = 64) -> Call
 
 
 def cut(path: str | Path, share: float = 0.5) -> Callable[[], None]:
-    """Return what cuts a file."""
+    """Return a function that truncates a file."""
 
     def prepare() -> None:
         content = Path(path).read_bytes()
@@ -120,7 +120,7 @@ def cut(path: str | Path, share: float = 0.5) -> Callable[[], None]:
 
 
 def zipped(path: str, names: dict[str, bytes]) -> Callable[[], None]:
-    """Return what writes a zip file that no checkpoint is."""
+    """Return a function that writes a zip file that is not a checkpoint."""
 
     def prepare() -> None:
         with zipfile.ZipFile(path, "w") as archive:

@@ -94,7 +94,7 @@ def keys_and_types() -> list[Case]:
             ),
         ]
         if key in NEEDED:
-            found.append(call("load", f"without {key}", load, "last.ckpt", prepare=without(key), needs="trained"))
+            found.append(call("load", load, f"without {key}", "last.ckpt", prepare=without(key), needs="trained"))
     for key, values in WRONG.items():
         for value in values:
             needed = "clear" if key in NEEDED else "clear accepted"
@@ -150,7 +150,7 @@ CASES = [
             ),
         )
     ),
-    call("load", "weights that are NaN", load, "NaN", prepare=not_finite(float("nan")), needs="trained", quick=True),
+    call("load", load, "weights that are NaN", "NaN", prepare=not_finite(float("nan")), needs="trained", quick=True),
     *(
         command(reader, words, what, says, prepare=prepare, expect=expect)
         for reader, words in (("validate", VALIDATE), ("fit", RESUME))

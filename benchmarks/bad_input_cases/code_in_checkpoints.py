@@ -1,4 +1,4 @@
-"""Checkpoints that name code: a person who loads one asked for weights, not for a program."""
+"""Checkpoints that name code. Whoever loads a checkpoint asked for weights, not for a program."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ YAML_TAG = "model: !!python/object/apply:canary.norm [1]\n"
 
 
 def names(kind: str) -> Any:
-    """Return a change that makes the checkpoint name that."""
+    """Return a function that makes the checkpoint name a kind of code."""
     if kind != "YAML tag":
         return lay_over(HOW_TO_RUN[kind])
     return edited(lambda checkpoint: checkpoint.update(run=YAML_TAG, config=YAML_TAG))
@@ -90,8 +90,8 @@ CASES = [
     *in_checkpoints(),
     call(
         "load",
-        "checkpoint that names a norm",
         lambda: load("trained/last.ckpt"),
+        "checkpoint that names a norm",
         "canary.*trust",
         prepare=names("norm"),
         needs="trained",
@@ -99,16 +99,16 @@ CASES = [
     ),
     call(
         "load",
-        "checkpoint that names a network",
         lambda: load("trained/last.ckpt"),
+        "checkpoint that names a network",
         "canary.*trust",
         prepare=names("network"),
         needs="trained",
     ),
     call(
         "load",
-        "trusted norm",
         lambda: load("trained/last.ckpt", trust=("canary",)),
+        "trusted norm",
         expect="accepted clear",
         trusted=True,
         prepare=names("generator's norm"),
@@ -116,8 +116,8 @@ CASES = [
     ),
     call(
         "load",
-        "trust in another module",
         lambda: load("trained/last.ckpt", trust=("torch",)),
+        "trust in another module",
         "canary.*trust",
         prepare=names("norm"),
         needs="trained",

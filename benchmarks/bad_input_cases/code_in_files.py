@@ -69,8 +69,8 @@ def link_out() -> None:
 CASES = [
     call(
         "load",
-        "export that names a network",
         lambda: load("exported"),
+        "export that names a network",
         "canary.*trust",
         prepare=describes(network="canary:own_networks"),
         needs="exported",
@@ -78,16 +78,16 @@ CASES = [
     ),
     call(
         "load",
-        "export that names a norm",
         lambda: load("exported"),
+        "export that names a norm",
         "canary.*trust",
         prepare=describes(arguments={"norm": "canary:own_norm"}),
         needs="exported",
     ),
     call(
         "load",
-        "export's file that names a network",
         lambda: load("exported/generator.safetensors"),
+        "export's file that names a network",
         "canary.*trust",
         prepare=describes(network="canary:own_networks"),
         needs="exported",
@@ -115,8 +115,8 @@ CASES = [
     ),
     call(
         "load",
-        "pickle with code",
         lambda: load("trained/last.ckpt"),
+        "pickle with code",
         "last.ckpt",
         prepare=malicious("trained/last.ckpt"),
     ),

@@ -1,4 +1,4 @@
-"""The comparison page: run folders with other content than a run has, and where the page goes."""
+"""The comparison page: run folders with unexpected content, and the page's file."""
 
 from __future__ import annotations
 
@@ -92,27 +92,27 @@ CASES = [
     ),
     *(
         compare("trained", f"{name} of {what}", name, prepare=written(name, text), expect=expect, writes="compare.html")
-        for name, what, text, expect in (
+        for name, text, what, expect in (
             ("summary.json", "text", "text", "clear"),
-            ("summary.json", "a list", "[1]", "clear"),
-            ("summary.json", "random bytes", bytes(range(256)), "clear"),
-            ("summary.json", "deep nesting", "[" * 100_000, "clear"),
+            ("summary.json", "[1]", "a list", "clear"),
+            ("summary.json", bytes(range(256)), "random bytes", "clear"),
+            ("summary.json", "[" * 100_000, "deep nesting", "clear"),
             ("metrics.csv", "text", "text", "clear"),
-            ("metrics.csv", "nothing", "", "clear"),
-            ("metrics.csv", "words", "step,fid\n1,good\n", "clear"),
-            ("metrics.csv", "steps that are words", "step,fid\none,2\n", "clear"),
-            ("metrics.csv", "too many columns", "step,fid\n1,2,3,4\n", "clear"),
-            ("metrics.csv", "random bytes", bytes(range(256)), "clear"),
-            ("metrics.csv", "NaN", "step,fid,isc\n1,nan,inf\n", "clear accepted"),
-            ("metrics.csv", "its header alone", "step,fid\n", "clear accepted"),
-            ("config.yaml", "a list", "- 1", "clear"),
-            ("config.yaml", "broken YAML", "model: [", "clear"),
-            ("config.yaml", "aliases that grow without end", ALIASES, "clear"),
-            ("spectrum.json", "a list", "[1]", "clear"),
-            ("spectrum.json", "layers that are a number", '{"layers": 5}', "clear"),
-            ("spectrum.json", "layers of words", '{"layers": {"a": {"before": "x", "after": 1}}}', "clear"),
+            ("metrics.csv", "", "nothing", "clear"),
+            ("metrics.csv", "step,fid\n1,good\n", "words", "clear"),
+            ("metrics.csv", "step,fid\none,2\n", "steps that are words", "clear"),
+            ("metrics.csv", "step,fid\n1,2,3,4\n", "too many columns", "clear"),
+            ("metrics.csv", bytes(range(256)), "random bytes", "clear"),
+            ("metrics.csv", "step,fid,isc\n1,nan,inf\n", "NaN", "clear accepted"),
+            ("metrics.csv", "step,fid\n", "its header alone", "clear accepted"),
+            ("config.yaml", "- 1", "a list", "clear"),
+            ("config.yaml", "model: [", "broken YAML", "clear"),
+            ("config.yaml", ALIASES, "aliases that grow without end", "clear"),
+            ("spectrum.json", "[1]", "a list", "clear"),
+            ("spectrum.json", '{"layers": 5}', "layers that are a number", "clear"),
+            ("spectrum.json", '{"layers": {"a": {"before": "x", "after": 1}}}', "layers of words", "clear"),
             ("samples/step-000009.png", "text", "text", "clear accepted"),
-            ("samples/step-x.png", "no step in its name", "text", "clear accepted"),
+            ("samples/step-x.png", "text", "no step in its name", "clear accepted"),
         )
     ),
     compare(

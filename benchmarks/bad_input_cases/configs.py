@@ -1,4 +1,4 @@
-"""Configuration files: YAML that is broken, hostile, or means something else than a configuration."""
+"""Configuration files: YAML that is broken, hostile, or not a configuration."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ __all__ = ["CASES"]
 
 #: what is wrong, the file's text, what the line must say
 FILES: list[tuple[str, str | bytes, str]] = [
-    ("of a list", "- 1\n", "bad.yaml"),
-    ("of a number", "5\n", "bad.yaml"),
-    ("of nothing", "", "bad.yaml"),
-    ("of a comment", "# nothing\n", "bad.yaml"),
-    ("of broken YAML", "model: [\n", "bad.yaml"),
-    ("with a tab", "model:\n\tsteps: 2\n", "bad.yaml"),
-    ("of random bytes", bytes(range(256)), "bad.yaml"),
-    ("in Latin 1", "# M\u00fcnchen\nmodel: {}\n".encode("latin-1"), "bad.yaml"),
-    ("with an unknown key", "model: {wdith: 1}\n", "wdith"),
-    ("with an unknown room", "modell: {width: 1}\n", "modell"),
-    ("whose model is a number", "model: 5\n", "model"),
-    ("whose model is null", "model: null\n", "model"),
-    ("whose model is a list", "model: [1]\n", "model"),
-    ("whose trainer is a number", "trainer: 5\n", "trainer"),
-    ("whose trainer is null", "trainer: null\n", "trainer"),
-    ("whose data are a number", "data: 5\n", "data"),
-    ("whose data are null", "data: null\n", "data"),
-    ("whose data are unknown", "data: {class_path: no.such.Data}\n", "no.such"),
+    ("- 1\n", "of a list", "bad.yaml"),
+    ("5\n", "of a number", "bad.yaml"),
+    ("", "of nothing", "bad.yaml"),
+    ("# nothing\n", "of a comment", "bad.yaml"),
+    ("model: [\n", "of broken YAML", "bad.yaml"),
+    ("model:\n\tsteps: 2\n", "with a tab", "bad.yaml"),
+    (bytes(range(256)), "of random bytes", "bad.yaml"),
+    ("# M\u00fcnchen\nmodel: {}\n".encode("latin-1"), "in Latin 1", "bad.yaml"),
+    ("model: {wdith: 1}\n", "with an unknown key", "wdith"),
+    ("modell: {width: 1}\n", "with an unknown room", "modell"),
+    ("model: 5\n", "whose model is a number", "model"),
+    ("model: null\n", "whose model is null", "model"),
+    ("model: [1]\n", "whose model is a list", "model"),
+    ("trainer: 5\n", "whose trainer is a number", "trainer"),
+    ("trainer: null\n", "whose trainer is null", "trainer"),
+    ("data: 5\n", "whose data are a number", "data"),
+    ("data: null\n", "whose data are null", "data"),
+    ("data: {class_path: no.such.Data}\n", "whose data are unknown", "no.such"),
     (
-        "whose data have an unknown argument",
         "data: {class_path: gan_convnorm.data.Digits, init_args: {a: 1}}\n",
+        "whose data have an unknown argument",
         "\\ba\\b",
     ),
-    ("whose scores are a number", "scores: 5\n", "scores"),
-    ("whose scores are null", "scores: null\n", "scores"),
-    ("with a key twice", "model: {architecture: {width: 0.05}}\nmodel: {}\n", "model.*(twice|again)|twice.*model"),
+    ("scores: 5\n", "whose scores are a number", "scores"),
+    ("scores: null\n", "whose scores are null", "scores"),
+    ("model: {architecture: {width: 0.05}}\nmodel: {}\n", "with a key twice", "model.*(twice|again)|twice.*model"),
     (
-        "with an inner key twice",
         "model: {architecture: {width: 0.05, width: 0.1}}\n",
+        "with an inner key twice",
         "width.*(twice|again)|twice.*width",
     ),
-    ("with steps of words", "model: {optimization: {steps: many}}\n", "steps.*many"),
-    ("with a learning rate of words", "model: {optimization: {gen_lr: fast}}\n", "gen_lr.*fast"),
-    ("with a learning rate that YAML reads as a word", "model: {optimization: {gen_lr: -1e-3}}\n", "gen_lr"),
-    ("with a norm that YAML reads as nothing", "model: {architecture: {disc_norm: null}}\n", "disc_norm"),
-    ("with a norm that is a list", "model: {architecture: {disc_norm: [spectral]}}\n", "disc_norm"),
-    ("with a seed of words", "seed_everything: abc\n", "seed"),
-    ("with a seed that is null", "seed_everything: null\n", "seed"),
-    ("with aliases that grow without end", ALIASES, "bad.yaml"),
-    ("with an alias of itself", "model: &a [*a]\n", "model|bad.yaml"),
-    ("with deep nesting", "model: " + "[" * 20_000 + "]" * 20_000 + "\n", "bad.yaml"),
-    ("of two documents", "model: {}\n---\nmodel: {}\n", "bad.yaml"),
-    ("with Weights & Biases", "trainer: {logger: {class_path: pytorch_lightning.loggers.WandbLogger}}\n", "wandb"),
-    ("with a callback of no module", "trainer: {callbacks: [{class_path: no.such.Callback}]}\n", "no.such"),
-    ("of a classifier", "model: {arch: resnet8}\n", "arch"),
-    ("with a checkpoint of no name", "ckpt_path: ''\n", "ckpt_path|--resume|checkpoint"),
-    ("with a checkpoint that is not there", "ckpt_path: none.ckpt\n", "none.ckpt"),
+    ("model: {optimization: {steps: many}}\n", "with steps of words", "steps.*many"),
+    ("model: {optimization: {gen_lr: fast}}\n", "with a learning rate of words", "gen_lr.*fast"),
+    ("model: {optimization: {gen_lr: -1e-3}}\n", "with a learning rate that YAML reads as a word", "gen_lr"),
+    ("model: {architecture: {disc_norm: null}}\n", "with a norm that YAML reads as nothing", "disc_norm"),
+    ("model: {architecture: {disc_norm: [spectral]}}\n", "with a norm that is a list", "disc_norm"),
+    ("seed_everything: abc\n", "with a seed of words", "seed"),
+    ("seed_everything: null\n", "with a seed that is null", "seed"),
+    (ALIASES, "with aliases that grow without end", "bad.yaml"),
+    ("model: &a [*a]\n", "with an alias of itself", "model|bad.yaml"),
+    ("model: " + "[" * 20_000 + "]" * 20_000 + "\n", "with deep nesting", "bad.yaml"),
+    ("model: {}\n---\nmodel: {}\n", "of two documents", "bad.yaml"),
+    ("trainer: {logger: {class_path: pytorch_lightning.loggers.WandbLogger}}\n", "with Weights & Biases", "wandb"),
+    ("trainer: {callbacks: [{class_path: no.such.Callback}]}\n", "with a callback of no module", "no.such"),
+    ("model: {arch: resnet8}\n", "of a classifier", "arch"),
+    ("ckpt_path: ''\n", "with a checkpoint of no name", "ckpt_path|--resume|checkpoint"),
+    ("ckpt_path: none.ckpt\n", "with a checkpoint that is not there", "none.ckpt"),
 ]
 QUICK = ("with a key twice", "whose model is a number", "with aliases that grow without end")
 
@@ -66,7 +66,7 @@ def written(text: str | bytes) -> object:
     return lambda: touch("bad.yaml", text)
 
 
-def configuration(what: str, text: str | bytes, says: str) -> Case:
+def configuration(text: str | bytes, what: str, says: str) -> Case:
     return command("fit", "--config bad.yaml", f"config {what}", says, prepare=written(text), quick=what in QUICK)
 
 
@@ -79,7 +79,7 @@ CASES = [
     *(configuration(*row) for row in FILES),
     *(
         command("classify", "fit --config bad.yaml", f"config {what}", says, prepare=written(text))
-        for what, text, says in FILES
+        for text, what, says in FILES
         if what in (*QUICK, "of random bytes", "whose trainer is null", "with a seed of words", "with an unknown key")
     ),
     command(

@@ -7,15 +7,15 @@ from typing import Any
 
 from torch import nn
 
-from bad_input_cases.case import call
-from bad_input_cases.function_calls import BATCH, NAN, accepted, sequence
+from bad_input_cases.case import accepted, call
+from bad_input_cases.function_calls import BATCH, NAN, sequence
 from gan_convnorm import layers
 
 __all__ = ["CASES"]
 
 
 def half_converted(hook: Callable[[nn.Conv2d], Any]) -> None:
-    """A network with a hook is converted where it can be, or refused and left as it was."""
+    """Assert that a layer with a hook is left, with the reason, and that the network still works."""
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
     hook(network[2])
     _, report = layers.convert(network, "convnorm")
@@ -35,7 +35,7 @@ def convert(network: Any, *arguments: Any, **options: Any) -> Any:
 
 
 class BatchNormAct2d(nn.BatchNorm2d):
-    """As timm has it."""
+    """A subclass of BatchNorm2d, as in timm."""
 
 
 def reasons() -> None:
@@ -47,47 +47,47 @@ def reasons() -> None:
 
 CASES = [
     *(
-        accepted("convert", f"convolution with {what}", lambda hook=hook: half_converted(hook), quick=what == "pruning")
+        accepted("convert", lambda hook=hook: half_converted(hook), f"convolution with {what}", quick=what == "pruning")
         for what, hook in (
             ("hook-style spectral norm", nn.utils.spectral_norm),
             ("hook-style weight norm", nn.utils.weight_norm),
             ("pruning", pruned),
         )
     ),
-    accepted("convert", "subclasses of BatchNorm2d", reasons),
+    accepted("convert", reasons, "subclasses of BatchNorm2d"),
     *(
-        call("convert", what, run, says)
-        for what, run, says in (
-            ("unknown norm", lambda: convert(sequence(), "foo"), "foo"),
-            ("unknown option", lambda: convert(sequence(), "convnorm", options={"a": 1}), "a"),
-            ("unknown way with BatchNorm", lambda: convert(sequence(), batch_norm="drop"), "batch_norm.*drop"),
-            ("pattern that matches nothing", lambda: convert(sequence(), include="x*"), "x\\*"),
-            ("all excluded", lambda: convert(sequence(), exclude="*"), "exclude"),
-            ("network without convolutions", lambda: convert(nn.Linear(2, 2)), "no Conv2d"),
+        call("convert", run, what, says)
+        for run, what, says in (
+            (lambda: convert(sequence(), "foo"), "unknown norm", "foo"),
+            (lambda: convert(sequence(), "convnorm", options={"a": 1}), "unknown option", "a"),
+            (lambda: convert(sequence(), batch_norm="drop"), "unknown way with BatchNorm", "batch_norm.*drop"),
+            (lambda: convert(sequence(), include="x*"), "pattern that matches nothing", "x\\*"),
+            (lambda: convert(sequence(), exclude="*"), "all excluded", "exclude"),
+            (lambda: convert(nn.Linear(2, 2)), "network without convolutions", "no Conv2d"),
         )
     ),
     *(
-        call("fuse", what, run, says)
-        for what, run, says in (
-            ("network without ConvNorm", lambda: layers.fuse(sequence(), BATCH[:, :3]), "ConvNorm"),
+        call("fuse", run, what, says)
+        for run, what, says in (
+            (lambda: layers.fuse(sequence(), BATCH[:, :3]), "network without ConvNorm", "ConvNorm"),
             (
-                "example of other channels",
                 lambda: layers.fuse(nn.Sequential(layers.ConvNorm2d(4, 4, 3, padding=1)), BATCH[:, :3]),
+                "example of other channels",
                 "channels|3",
             ),
             (
-                "tolerance below zero",
                 lambda: layers.fuse(nn.Sequential(layers.ConvNorm2d(4, 4, 3, padding=1)), BATCH, tolerance=-1.0),
+                "tolerance below zero",
                 "tolerance",
             ),
             (
-                "tolerance NaN",
                 lambda: layers.fuse(nn.Sequential(layers.ConvNorm2d(4, 4, 3, padding=1)), BATCH, tolerance=NAN),
+                "tolerance NaN",
                 "tolerance",
             ),
             (
-                "radius of zero",
                 lambda: layers.fuse(nn.Sequential(layers.ConvNorm2d(4, 4, 3, padding=1)), BATCH, max_radius=0),
+                "radius of zero",
                 "max_radius",
             ),
         )

@@ -1,4 +1,4 @@
-"""Array files and published data sets to train on, as people have them."""
+"""Array files and published data sets to train on, as users have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders to train on, as people have them."""
+"""Folders of images to train on, as users have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder(words: str, what: str, says: str = "", **more: Any) -> Case:
 
 
 def splits(train: str, test: str) -> Any:
-    """Photos as train and test folders of other names, with pictures of only two classes."""
+    """Return what copies the photos to training and test folders with other names, both with two classes."""
 
     def prepare() -> None:
         for name in (train, test):
@@ -51,7 +51,7 @@ def fewer_kept() -> None:
 
 
 def two_classes() -> bool:
-    """No class of the run is called as a split is."""
+    """Return whether the run has two classes, so that no split was taken for a class."""
     (config,) = Path("checkpoints/runs").glob("*/summary.json")
     return json.loads(config.read_text())["hyperparameters"]["num_classes"] == 2
 

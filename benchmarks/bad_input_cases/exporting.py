@@ -1,4 +1,4 @@
-"""Exports: what they are made of, where they go, and what is read of them."""
+"""Exports: the checkpoint, the folder, and the files that are read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalized layers: how they are made, and what they are given."""
+"""Normalized layers: their arguments and their inputs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from bad_input_cases.case import call
-from bad_input_cases.function_calls import BATCH, INF, NAN, accepted, refused
+from bad_input_cases.case import accepted, call, calls
+from bad_input_cases.function_calls import BATCH, INF, NAN
 from gan_convnorm import layers
 
 __all__ = ["CASES"]
@@ -20,48 +20,48 @@ def convnorm(**options: Any) -> layers.ConvNorm2d:
 
 
 CONSTRUCTED = [
-    ("kernel of 0", {"kernel_size": 0}, "kernel_size.*0"),
-    ("kernel below zero", {"kernel_size": -3}, "kernel_size.*-3"),
-    ("kernel of three sides", {"kernel_size": (3, 3, 3)}, "kernel_size"),
-    ("stride of 0", {"stride": 0}, "stride.*0"),
-    ("stride below zero", {"stride": -1}, "stride.*-1"),
-    ("dilation of 0", {"dilation": 0}, "dilation.*0"),
-    ("padding below zero", {"padding": -1}, "padding.*-1"),
-    ("unknown padding", {"padding": "full"}, "padding.*full"),
-    ("unknown padding mode", {"padding_mode": "mirror"}, "padding_mode.*mirror|mirror.*padding_mode"),
-    ("groups that do not divide", {"groups": 3}, "groups|divisible"),
-    ("no groups", {"groups": 0}, "groups"),
-    ("eps below zero", {"eps": -1.0}, "eps.*-1"),
-    ("eps NaN", {"eps": NAN}, "eps.*nan"),
-    ("eps infinite", {"eps": INF}, "eps.*inf"),
-    ("gain NaN", {"gain": NAN}, "gain.*nan"),
-    ("gain -1", {"gain": -1.0}, "gain.*-1"),
-    ("gain infinite", {"gain": INF}, "gain.*inf"),
-    ("unknown gain", {"gain": "high"}, "gain.*high"),
-    ("cap without a learned gain", {"max_gain": 2.0}, "max_gain"),
-    ("cap of zero", {"gain": "learned", "max_gain": 0.0}, "max_gain.*0"),
-    ("cap NaN", {"gain": "learned", "max_gain": NAN}, "max_gain.*nan"),
-    ("unknown affine", {"affine": "full"}, "affine.*full"),
-    ("unknown gradient", {"gradient": "half"}, "gradient.*half"),
-    ("unknown stride's way", {"strided": "skip"}, "strided.*skip"),
-    ("unknown boundary", {"boundary": "torus"}, "boundary.*torus"),
-    ("tolerance below zero", {"tolerance": -1.0}, "tolerance.*-1"),
-    ("tolerance of one", {"tolerance": 1.0}, "tolerance.*1"),
-    ("tolerance NaN", {"tolerance": NAN}, "tolerance.*nan"),
-    ("radius of zero", {"max_radius": 0}, "max_radius.*0"),
-    ("linear boundary of a circle", {"boundary": "linear", "padding_mode": "circular"}, "boundary"),
-    ("whole numbers", {"dtype": torch.int32}, "int32|dtype|float"),
+    ({"kernel_size": 0}, "kernel of 0", "kernel_size.*0"),
+    ({"kernel_size": -3}, "kernel below zero", "kernel_size.*-3"),
+    ({"kernel_size": (3, 3, 3)}, "kernel of three sides", "kernel_size"),
+    ({"stride": 0}, "stride of 0", "stride.*0"),
+    ({"stride": -1}, "stride below zero", "stride.*-1"),
+    ({"dilation": 0}, "dilation of 0", "dilation.*0"),
+    ({"padding": -1}, "padding below zero", "padding.*-1"),
+    ({"padding": "full"}, "unknown padding", "padding.*full"),
+    ({"padding_mode": "mirror"}, "unknown padding mode", "padding_mode.*mirror|mirror.*padding_mode"),
+    ({"groups": 3}, "groups that do not divide", "groups|divisible"),
+    ({"groups": 0}, "no groups", "groups"),
+    ({"eps": -1.0}, "eps below zero", "eps.*-1"),
+    ({"eps": NAN}, "eps NaN", "eps.*nan"),
+    ({"eps": INF}, "eps infinite", "eps.*inf"),
+    ({"gain": NAN}, "gain NaN", "gain.*nan"),
+    ({"gain": -1.0}, "gain -1", "gain.*-1"),
+    ({"gain": INF}, "gain infinite", "gain.*inf"),
+    ({"gain": "high"}, "unknown gain", "gain.*high"),
+    ({"max_gain": 2.0}, "cap without a learned gain", "max_gain"),
+    ({"gain": "learned", "max_gain": 0.0}, "cap of zero", "max_gain.*0"),
+    ({"gain": "learned", "max_gain": NAN}, "cap NaN", "max_gain.*nan"),
+    ({"affine": "full"}, "unknown affine", "affine.*full"),
+    ({"gradient": "half"}, "unknown gradient", "gradient.*half"),
+    ({"strided": "skip"}, "unknown stride's way", "strided.*skip"),
+    ({"boundary": "torus"}, "unknown boundary", "boundary.*torus"),
+    ({"tolerance": -1.0}, "tolerance below zero", "tolerance.*-1"),
+    ({"tolerance": 1.0}, "tolerance of one", "tolerance.*1"),
+    ({"tolerance": NAN}, "tolerance NaN", "tolerance.*nan"),
+    ({"max_radius": 0}, "radius of zero", "max_radius.*0"),
+    ({"boundary": "linear", "padding_mode": "circular"}, "linear boundary of a circle", "boundary"),
+    ({"dtype": torch.int32}, "whole numbers", "int32|dtype|float"),
 ]
 FORWARDS: list[tuple[str, Callable[[], Any], str]] = [
-    ("an image below the kernel", lambda: convnorm(padding=0)(BATCH[:, :, :2, :2]), "below the kernel|smaller"),
-    ("an image without pixels", lambda: convnorm(padding=0)(BATCH[:, :, :0, :0]), "pixel|below|0"),
-    ("other channels", lambda: convnorm()(BATCH[:, :3]), "3.*4|4.*3|channels"),
-    ("a matrix", lambda: convnorm()(BATCH[0, 0]), "2-dimensional|dimension|2D|shape"),
-    ("a vector", lambda: convnorm()(BATCH[0, 0, 0]), "1-dimensional|dimension|1D|shape"),
-    ("five dimensions", lambda: convnorm()(BATCH[None]), "5-dimensional|dimension|5D|shape"),
-    ("bytes", lambda: convnorm()(BATCH.byte()), "uint8|Byte|dtype"),
-    ("complex numbers", lambda: convnorm()(BATCH.to(torch.complex64)), "complex|dtype"),
-    ("another dtype", lambda: convnorm()(BATCH.double()), "double|float64|dtype"),
+    (lambda: convnorm(padding=0)(BATCH[:, :, :2, :2]), "an image below the kernel", "below the kernel|smaller"),
+    (lambda: convnorm(padding=0)(BATCH[:, :, :0, :0]), "an image without pixels", "pixel|below|0"),
+    (lambda: convnorm()(BATCH[:, :3]), "other channels", "3.*4|4.*3|channels"),
+    (lambda: convnorm()(BATCH[0, 0]), "a matrix", "2-dimensional|dimension|2D|shape"),
+    (lambda: convnorm()(BATCH[0, 0, 0]), "a vector", "1-dimensional|dimension|1D|shape"),
+    (lambda: convnorm()(BATCH[None]), "five dimensions", "5-dimensional|dimension|5D|shape"),
+    (lambda: convnorm()(BATCH.byte()), "bytes", "uint8|Byte|dtype"),
+    (lambda: convnorm()(BATCH.to(torch.complex64)), "complex numbers", "complex|dtype"),
+    (lambda: convnorm()(BATCH.double()), "another dtype", "double|float64|dtype"),
 ]
 
 
@@ -120,79 +120,63 @@ def original_finite() -> None:
         assert layer(torch.randn(4, 1, 16, 16)).isfinite().all(), f"seed {seed}"
 
 
+def made(kind: type[nn.Module], **plain: int) -> Callable[..., nn.Module]:
+    """Return a function that makes a layer from plain arguments, changed by a row's options."""
+    return lambda **options: kind(**plain | options)
+
+
+PLAIN = {"in_channels": 4, "out_channels": 4, "kernel_size": 3}
+SIZES = [({"kernel_size": 0}, "kernel of 0", "kernel_size.*0"), ({"stride": 0}, "stride of 0", "stride.*0")]
+EPSILONS = [({"eps": -1.0}, "eps below zero", "eps.*-1"), ({"eps": NAN}, "eps NaN", "eps.*nan")]
+KINDS: list[tuple[type[nn.Module], list[tuple[dict[str, Any], str, str]]]] = [
+    (layers.ConvNorm1d, SIZES),
+    (layers.ConvNorm3d, SIZES),
+    (layers.ConvNormTranspose2d, [*SIZES, *EPSILONS]),
+    (layers.OriginalConvNorm2d, [*SIZES, *EPSILONS]),
+    (layers.CayleyConv2d, SIZES),
+]
 CASES = [
-    *refused("ConvNorm2d", convnorm, CONSTRUCTED, "kernel of 0", "gain NaN", "stride of 0"),
-    *(call("ConvNorm2d.forward", what, run, says, quick=what == "a matrix") for what, run, says in FORWARDS),
-    *(
-        call(
-            kind.__name__,
-            what,
-            lambda kind=kind, o=options: kind(**{"in_channels": 4, "out_channels": 4, "kernel_size": 3} | o),
-            says,
-        )
-        for kind in (
-            layers.ConvNorm1d,
-            layers.ConvNorm3d,
-            layers.ConvNormTranspose2d,
-            layers.OriginalConvNorm2d,
-            layers.CayleyConv2d,
-        )
-        for what, options, says in (
-            ("kernel of 0", {"kernel_size": 0}, "kernel_size.*0"),
-            ("stride of 0", {"stride": 0}, "stride.*0"),
-        )
+    *calls("ConvNorm2d", convnorm, CONSTRUCTED, "kernel of 0", "gain NaN", "stride of 0"),
+    *(call("ConvNorm2d.forward", run, what, says, quick=what == "a matrix") for run, what, says in FORWARDS),
+    *(case for kind, rows in KINDS for case in calls(kind.__name__, made(kind, **PLAIN), rows)),
+    *calls(
+        "LinearRowNorm",
+        made(layers.LinearRowNorm, in_features=4, out_features=4),
+        [
+            ({"in_features": 0}, "no inputs", "in_features.*0"),
+            ({"eps": NAN}, "eps NaN", "eps.*nan"),
+            ({"gain": -1.0}, "gain -1", "gain.*-1"),
+        ],
     ),
     *(
-        call(
-            kind.__name__,
-            what,
-            lambda kind=kind, o=options: kind(**{"in_channels": 4, "out_channels": 4, "kernel_size": 3} | o),
-            says,
-        )
-        for kind in (layers.ConvNormTranspose2d, layers.OriginalConvNorm2d)
-        for what, options, says in (("eps below zero", {"eps": -1.0}, "eps.*-1"), ("eps NaN", {"eps": NAN}, "eps.*nan"))
-    ),
-    *(
-        call(
-            "LinearRowNorm",
-            what,
-            lambda o=options: layers.LinearRowNorm(**{"in_features": 4, "out_features": 4} | o),
-            says,
-        )
-        for what, options, says in (
-            ("no inputs", {"in_features": 0}, "in_features.*0"),
-            ("eps NaN", {"eps": NAN}, "eps.*nan"),
-            ("gain -1", {"gain": -1.0}, "gain.*-1"),
+        call(name, lambda name=name, o=options: layers.find_norm(name, o).conv(nn.Conv2d(4, 4, 3)), what, says)
+        for name, options, what, says in (
+            ("spectral", {"n_power_iterations": 0}, "no iterations", "n_power_iterations"),
+            ("spectral", {"eps": NAN}, "eps NaN", "eps"),
+            ("spectral_conv", {"n_power_iterations": 0}, "no iterations", "n_power_iterations|iterations|option"),
+            ("oni", {"nonsense": 1}, "unknown option", "nonsense"),
+            ("convnorm", {"min_inputs": -1}, "negative least inputs", "min_inputs"),
+            ("convnorm", {"original": True, "gain": "lipschitz"}, "options of the layer of 2021", "original|gain"),
+            ("weight", {"eps": 1}, "unknown option", "eps"),
         )
     ),
-    *(
-        call(name, what, lambda name=name, o=options: layers.find_norm(name, o).conv(nn.Conv2d(4, 4, 3)), says)
-        for name, what, options, says in (
-            ("spectral", "no iterations", {"n_power_iterations": 0}, "n_power_iterations"),
-            ("spectral", "eps NaN", {"eps": NAN}, "eps"),
-            ("spectral_conv", "no iterations", {"n_power_iterations": 0}, "n_power_iterations|iterations|option"),
-            ("oni", "unknown option", {"nonsense": 1}, "nonsense"),
-            ("convnorm", "negative least inputs", {"min_inputs": -1}, "min_inputs"),
-            ("convnorm", "options of the layer of 2021", {"original": True, "gain": "lipschitz"}, "original|gain"),
-            ("weight", "unknown option", {"eps": 1}, "eps"),
-        )
+    *calls(
+        "find_norm",
+        layers.find_norm,
+        [
+            ({"name": "foo"}, "unknown name", "foo.*choose"),
+            ({"name": ""}, "empty name", "''"),
+            ({"name": "convnorm+"}, "plus without a second", "''"),
+            ({"name": "convnorm+batch+layer"}, "three norms", "convnorm\\+batch\\+layer|batch\\+layer"),
+        ],
     ),
-    *(
-        call("find_norm", what, run, says)
-        for what, run, says in (
-            ("unknown name", lambda: layers.find_norm("foo"), "foo.*choose"),
-            ("empty name", lambda: layers.find_norm(""), "''"),
-            ("plus without a second", lambda: layers.find_norm("convnorm+"), "''"),
-            ("three norms", lambda: layers.find_norm("convnorm+batch+layer"), "convnorm\\+batch\\+layer|batch\\+layer"),
-        )
-    ),
-    accepted("ConvNorm2d.forward", "empty batch", empty_batch, quick=True),
-    accepted("ConvNorm2d.forward", "meta device", meta),
-    accepted("ConvNorm2d.forward", "traced by jit", traced),
-    accepted("ConvNorm2d.forward", "mapped by vmap", vmapped),
-    accepted("ConvNorm2d.forward", "unbatched image", unbatched),
-    accepted("ConvNorm2d.forward", "channels last", channels_last),
-    accepted("ConvNorm2d", "made on the meta device, then emptied", to_empty),
-    accepted("spectral_conv", "weights of zero", zero_weights, quick=True),
-    accepted("OriginalConvNorm2d", "one channel, 40 initializations", original_finite),
+    accepted("ConvNorm2d.forward", empty_batch, "empty batch", quick=True),
+    accepted("ConvNorm2d.forward", meta, "meta device"),
+    accepted("ConvNorm2d.forward", traced, "traced by jit"),
+    accepted("ConvNorm2d.forward", vmapped, "mapped by vmap"),
+    accepted("ConvNorm2d.forward", unbatched, "unbatched image"),
+    accepted("ConvNorm2d.forward", channels_last, "channels last"),
+    accepted("ConvNorm2d", to_empty, "made on the meta device, then emptied"),
+    accepted("spectral_conv", zero_weights, "weights of zero", quick=True),
+    accepted("OriginalConvNorm2d", original_finite, "one channel, 40 initializations"),
 ]

@@ -1,4 +1,4 @@
-"""Picture files as they should not be, written into a folder that a case spoils."""
+"""Bad picture files, written into a case's folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["in_folders", "png_header", "spoilers"]
 
 
 def picture(name: str, mode: str = "RGB", size: tuple[int, int] = (16, 16), **options: Any) -> Callable[[Path], None]:
-    """Return what saves a picture of one value into a folder."""
+    """Return a function that saves a picture of one value into a folder."""
 
     def write(folder: Path) -> None:
         from PIL import Image
@@ -118,5 +118,5 @@ def loop(folder: Path) -> None:
 
 
 def in_folders(folder: str, spoil: Callable[[Path], Any]) -> Callable[[], None]:
-    """Return what spoils a folder of a case."""
+    """Return a function that spoils a folder of a case."""
     return lambda: spoil(Path(folder))

@@ -1,4 +1,4 @@
-"""Scoring and sampling a run that is right, with words that are not, or with its data elsewhere."""
+"""Scoring and sampling a valid run, with invalid words or with its data moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that go on: from what, to where, and with other settings than they had."""
+"""Resumed runs: their checkpoint, their folder, and settings that differ from the first run's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def both_damaged() -> None:
 
 
 def dead_parts() -> None:
-    """This process is dead when the run is resumed."""
+    """Leave half-written files under the name of this process, which has ended when the run is resumed."""
     for name in ("last.ckpt", "metrics.csv"):
         part_path(Path("trained", name)).write_text("half")
 
@@ -90,13 +90,13 @@ CASES = [
             prints="" if what == "with a cut line" else "metrics.csv",
             quick=what == "of words",
         )
-        for what, text, expect, writes in (
-            ("of words", "step,d_loss\none,two\n", "clear accepted", "trained/*"),
-            ("without steps", "loss\n1\n", "clear accepted", "trained/*"),
-            ("of random bytes", bytes(range(256)), "clear accepted", "trained/*"),
-            ("with a cut line", "step,d_loss,g_loss\n1,0.5\n2", "clear accepted", "trained/*"),
-            ("with too many columns", "step,d_loss\n1,0.5,7,8\n", "clear accepted", "trained/*"),
-            ("with a step that is NaN", "step,d_loss\nnan,0.5\n", "clear accepted", "trained/*"),
+        for text, what, expect, writes in (
+            ("step,d_loss\none,two\n", "of words", "clear accepted", "trained/*"),
+            ("loss\n1\n", "without steps", "clear accepted", "trained/*"),
+            (bytes(range(256)), "of random bytes", "clear accepted", "trained/*"),
+            ("step,d_loss,g_loss\n1,0.5\n2", "with a cut line", "clear accepted", "trained/*"),
+            ("step,d_loss\n1,0.5,7,8\n", "with too many columns", "clear accepted", "trained/*"),
+            ("step,d_loss\nnan,0.5\n", "with a step that is NaN", "clear accepted", "trained/*"),
         )
     ),
     fit(

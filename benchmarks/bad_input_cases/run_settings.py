@@ -1,4 +1,4 @@
-"""The settings of its run that a checkpoint holds, changed by hand."""
+"""The run settings in a checkpoint, changed by hand."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ PASSED_OVER = ("100,000", "a folder", "in its options", "unknown section", "devi
 
 
 def passed_over(reader: str) -> tuple[str, ...]:
-    """Settings that a command does not read, and may pass over."""
+    """Return the settings that a command does not read, and so may ignore."""
     return PASSED_OVER if reader == "validate" else PASSED_OVER_BY_ALL
 
 

@@ -127,7 +127,7 @@ def _assert(case: Case) -> None:
 
 
 def _fork(case: Case, root: Path, action: object, stage: str, limit: float) -> int | None:
-    """Run in a process group of its own; its exit status, or None after the limit."""
+    """Run an action in its own process group; return its exit status, or None after the limit."""
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -201,7 +201,7 @@ def _child(case: Case, root: Path, action: object, stage: str) -> NoReturn:
 
 
 def _program(case: Case) -> Path:
-    """The file that would have been started, which Lightning starts again for further processes."""
+    """Return the file that a user would have started. Lightning starts it again for further processes."""
     import gan_convnorm
 
     folder = Path(gan_convnorm.__file__).parent
@@ -231,7 +231,7 @@ def _report(error: BaseException, case: Case) -> int:
 
 
 def _exec(case: Case, root: Path) -> NoReturn:
-    """Become the program itself, where a case is about its environment."""
+    """Replace this process by the program, for cases about environment variables."""
     import gan_convnorm
 
     package = str(Path(gan_convnorm.__file__).parents[1])

@@ -1,4 +1,4 @@
-"""Folders of images to score, as people have them."""
+"""Folders of images to score, as users have them."""
 
 from __future__ import annotations
 

@@ -47,9 +47,9 @@ def bytes_of(*shape: int) -> torch.Tensor:
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def tensors(what: str, fakes: Any, says: str, **options: Any) -> Case:
+def tensors(fakes: Any, what: str, says: str, **options: Any) -> Case:
     return call(
-        "evaluate", what, lambda: evaluate(fakes(), bytes_of(24, 3, 16, 16), **options), says, needs="extractor.pt"
+        "evaluate", lambda: evaluate(fakes(), bytes_of(24, 3, 16, 16), **options), what, says, needs="extractor.pt"
     )
 
 
@@ -171,15 +171,15 @@ CASES = [
         prepare=lambda: touch("scores.json"),
         holds=lambda: "fid" in json.loads(Path("scores.json").read_text())["values"],
     ),
-    tensors("fakes of floats", lambda: torch.rand(24, 3, 16, 16), "float"),
-    tensors("fakes without channels", lambda: bytes_of(24, 16, 16), "shape|\\(24"),
-    tensors("fakes with five channels", lambda: bytes_of(24, 5, 16, 16), "5"),
-    tensors("no fakes", lambda: bytes_of(0, 3, 16, 16), "0|no "),
-    tensors("fakes that are a number", lambda: 5, "int|5"),
-    tensors("fakes that are None", lambda: None, "None"),
-    tensors("fakes that are a list", lambda: [1, 2], "list"),
-    tensors("function that gives no images", lambda: lambda noise: noise, "float|uint8", num_fake=24),
-    tensors("function that gives nothing", lambda: lambda noise: None, "None", num_fake=24),
-    tensors("unknown metric", lambda: bytes_of(24, 3, 16, 16), "fod", metrics="fod"),
-    tensors("unknown extractor", lambda: bytes_of(24, 3, 16, 16), "nonsense", extractor="nonsense"),
+    tensors(lambda: torch.rand(24, 3, 16, 16), "fakes of floats", "float"),
+    tensors(lambda: bytes_of(24, 16, 16), "fakes without channels", "shape|\\(24"),
+    tensors(lambda: bytes_of(24, 5, 16, 16), "fakes with five channels", "5"),
+    tensors(lambda: bytes_of(0, 3, 16, 16), "no fakes", "0|no "),
+    tensors(lambda: 5, "fakes that are a number", "int|5"),
+    tensors(lambda: None, "fakes that are None", "None"),
+    tensors(lambda: [1, 2], "fakes that are a list", "list"),
+    tensors(lambda: lambda noise: noise, "function that gives no images", "float|uint8", num_fake=24),
+    tensors(lambda: lambda noise: None, "function that gives nothing", "None", num_fake=24),
+    tensors(lambda: bytes_of(24, 3, 16, 16), "unknown metric", "fod", metrics="fod"),
+    tensors(lambda: bytes_of(24, 3, 16, 16), "unknown extractor", "nonsense", extractor="nonsense"),
 ]

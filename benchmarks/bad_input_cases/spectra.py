@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from bad_input_cases.case import call
-from bad_input_cases.function_calls import NAN, accepted, sequence
+from bad_input_cases.case import accepted, call
+from bad_input_cases.function_calls import NAN, sequence
 from gan_convnorm import operators as spectrum
 
 __all__ = ["CASES"]
@@ -23,83 +23,83 @@ def zero(value: float) -> None:
 
 CASES = [
     *(
-        call(name, what, run, says)
-        for name, what, run, says in (
-            ("operator_norm", "layer without channels", lambda: spectrum.operator_norm(nn.ReLU(), (8, 8)), "ReLU"),
-            ("operator_norm", "no size", lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3)), "input_size"),
-            ("operator_norm", "size of zero", lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (0, 8)), "input_size"),
+        call(name, run, what, says)
+        for name, run, what, says in (
+            ("operator_norm", lambda: spectrum.operator_norm(nn.ReLU(), (8, 8)), "layer without channels", "ReLU"),
+            ("operator_norm", lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3)), "no size", "input_size"),
+            ("operator_norm", lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (0, 8)), "size of zero", "input_size"),
             (
                 "operator_norm",
-                "size below the kernel",
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 5), (2, 2)),
+                "size below the kernel",
                 "input_size|kernel|smaller",
             ),
             (
                 "operator_norm",
-                "size with channels",
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (3, 8, 8)),
+                "size with channels",
                 "input_size",
             ),
             (
                 "operator_norm",
-                "unknown padding",
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (8, 8), padding="mirror"),
+                "unknown padding",
                 "mirror",
             ),
             (
                 "operator_norm",
-                "tolerance below zero",
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (8, 8), tolerance=-1.0),
+                "tolerance below zero",
                 "tolerance",
             ),
             (
                 "operator_norm",
-                "tolerance NaN",
                 lambda: spectrum.operator_norm(nn.Conv2d(3, 3, 3), (8, 8), tolerance=NAN),
+                "tolerance NaN",
                 "tolerance",
             ),
-            ("singular_values", "layer of another kind", lambda: spectrum.singular_values(nn.ReLU(), (8, 8)), "ReLU"),
+            ("singular_values", lambda: spectrum.singular_values(nn.ReLU(), (8, 8)), "layer of another kind", "ReLU"),
             (
                 "singular_values",
-                "stride that does not divide",
                 lambda: spectrum.singular_values(nn.Conv2d(3, 3, 3, stride=2), (9, 9)),
+                "stride that does not divide",
                 "stride|divi",
             ),
             (
                 "singular_values",
-                "size of one number",
                 lambda: spectrum.singular_values(nn.Conv2d(3, 3, 3), (8,)),
+                "size of one number",
                 "input_size",
             ),
             (
                 "lipschitz_report",
-                "network without layers",
                 lambda: spectrum.lipschitz_report(nn.ReLU(), (3, 8, 8)),
+                "network without layers",
                 "layer|parameter",
             ),
             (
                 "lipschitz_report",
-                "size of other channels",
                 lambda: spectrum.lipschitz_report(sequence(), (5, 8, 8)),
+                "size of other channels",
                 "channels|5",
             ),
             (
                 "lipschitz_report",
-                "size without channels",
                 lambda: spectrum.lipschitz_report(sequence(), (8, 8)),
+                "size without channels",
                 "input_size|\\(8, 8\\)|channels",
             ),
         )
     ),
     call(
         "operator_norm",
-        "weights that are NaN",
         lambda: spectrum.operator_norm(filled(NAN), (8, 8)),
+        "weights that are NaN",
         "NaN|finite",
         expect="clear accepted",
     ),
-    accepted("operator_norm", "weights of zero", lambda: zero(spectrum.operator_norm(filled(0.0), (8, 8)))),
+    accepted("operator_norm", lambda: zero(spectrum.operator_norm(filled(0.0), (8, 8))), "weights of zero"),
     accepted(
-        "singular_values", "weights of zero", lambda: zero(float(spectrum.singular_values(filled(0.0), (8, 8)).max()))
+        "singular_values", lambda: zero(float(spectrum.singular_values(filled(0.0), (8, 8)).max())), "weights of zero"
     ),
 ]

@@ -1,4 +1,4 @@
-"""The surroundings of a run: environment variables, signals, folders that go, two starts at once."""
+"""The surroundings of a run: environment variables, signals, deleted folders, two starts at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(words: str = LONG) -> None:
 
 
 def during(action: Callable[[], Any], sign: str = "run/last.ckpt") -> Callable[[], None]:
-    """Return a long training in whose midst something happens, once a file is there."""
+    """Return a long training run that is interrupted by an action as soon as a file exists."""
 
     def watch() -> None:
         while not Path(sign).exists():
@@ -42,12 +42,12 @@ def during(action: Callable[[], Any], sign: str = "run/last.ckpt") -> Callable[[
     return run
 
 
-def happens(what: str, action: Callable[[], Any], says: str, status: int, **more: Any) -> Case:
-    return call("a training run", what, during(action), says, status=status, writes="run*", **more)
+def happens(action: Callable[[], Any], what: str, says: str, status: int, **more: Any) -> Case:
+    return call("a training run", during(action), what, says, status=status, writes="run*", **more)
 
 
 def two_at_once() -> None:
-    """One of two starts with one folder is refused, and what is left is of the other alone."""
+    """Start two runs with one folder, and assert that one is refused and leaves nothing behind."""
     statuses = []
     children = []
     for seed in (1, 2):
@@ -92,7 +92,7 @@ def kill(number: int) -> Callable[[], None]:
 
 
 def reader_goes() -> None:
-    """Train into a pipe whose reader is gone in the middle of the run."""
+    """Train into a pipe whose reader closes in the middle of the run."""
     reader, writer = os.pipe()
     os.dup2(writer, 1)
     os.close(writer)
@@ -120,18 +120,18 @@ def environment(what: str, says: str = "", words: str = "", **env: str) -> Case:
 
 
 CASES = [
-    happens("SIGHUP", kill(signal.SIGHUP), "SIGHUP.*--resume|--resume.*SIGHUP", 129, quick=True),
-    happens("SIGTERM", kill(signal.SIGTERM), "SIGTERM.*--resume|--resume.*SIGTERM", 143),
-    happens("Ctrl-C", kill(signal.SIGINT), "--resume", 130),
-    call("a training run", "SIGUSR1 in a job of SLURM", requeued, "SIGUSR1", status=138, writes="run*"),
-    call("a training run", "its output's reader gone", reader_goes, "SIGPIPE.*--resume", status=141, writes="run*"),
-    happens("its folder deleted", lambda: shutil.rmtree("run"), "run.*(gone|removed|deleted|cannot)", 1),
-    happens("its working folder deleted", lambda: shutil.rmtree(Path.cwd()), "gone|removed|deleted|cannot", 1),
-    call("a training run", "two starts with one folder", two_at_once, expect="accepted", writes="run*"),
+    happens(kill(signal.SIGHUP), "SIGHUP", "SIGHUP.*--resume|--resume.*SIGHUP", 129, quick=True),
+    happens(kill(signal.SIGTERM), "SIGTERM", "SIGTERM.*--resume|--resume.*SIGTERM", 143),
+    happens(kill(signal.SIGINT), "Ctrl-C", "--resume", 130),
+    call("a training run", requeued, "SIGUSR1 in a job of SLURM", "SIGUSR1", status=138, writes="run*"),
+    call("a training run", reader_goes, "its output's reader gone", "SIGPIPE.*--resume", status=141, writes="run*"),
+    happens(lambda: shutil.rmtree("run"), "its folder deleted", "run.*(gone|removed|deleted|cannot)", 1),
+    happens(lambda: shutil.rmtree(Path.cwd()), "its working folder deleted", "gone|removed|deleted|cannot", 1),
+    call("a training run", two_at_once, "two starts with one folder", expect="accepted", writes="run*"),
     call(
         "a training run",
-        "two resumes of one folder",
         two_resumes,
+        "two resumes of one folder",
         expect="accepted",
         writes="trained*",
         needs="trained",

@@ -1,4 +1,4 @@
-"""The outcomes as a table, for a person and for docs/results/bad_inputs.md."""
+"""The outcomes as a table, for the terminal and for docs/results/bad_inputs.md."""
 
 from __future__ import annotations
 

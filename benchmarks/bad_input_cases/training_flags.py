@@ -1,4 +1,4 @@
-"""Flags of the training command: values that no run can have, and names that nothing has."""
+"""Flags of the training command: impossible values and unknown names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a few outcomes a case had."""
+"""The outcome of a case."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _accepted(case: Case, seen: Seen, made: list[str]) -> tuple[str, str]:
 
 
 def _refused(case: Case, seen: Seen) -> tuple[str, str]:
-    """A refusal is clear when its one line says what was found, in words of ours, with the right status."""
+    """Return the outcome of a refusal: clear if one line names what was found in our words, with the right status."""
     expected = case.status
     if seen.status != expected:
         return "unclear", f"exit status {seen.status}, expected {expected}"

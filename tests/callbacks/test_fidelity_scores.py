@@ -20,9 +20,7 @@ INTRA_CLASS = ["--conditional", "--scores.intra_class", "true"]
 SMALL = ["--width", "0.05", "--batch-size", "4", "--model.optimization.gen_batch_size", "4"]
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 def fit(callbacks, steps=3):
@@ -44,6 +42,7 @@ def fit(callbacks, steps=3):
     return trainer, gan
 
 
+@pytest.mark.slow
 def test_training_is_the_same_without_scores():
     scored = fit([FidelityScores(num_fake=20, metrics="isc,fid,kid,prc", weights="both")])[1]
     plain = fit([])[1]
@@ -51,6 +50,7 @@ def test_training_is_the_same_without_scores():
         assert torch.equal(value, scored.state_dict()[name]), name
 
 
+@pytest.mark.slow
 def test_final_scores_follow_the_whole_protocol(capsys):
     words = [*SMALL, "--num-fake", "60", "--scores.interim_num_fake", "20", "--metrics", "isc,fid,kid,prc"]
     main([*words, "--steps", "4", "--eval-every", "2", "--scores.best", "kid", "--out", "run"])
@@ -70,6 +70,7 @@ def test_final_scores_follow_the_whole_protocol(capsys):
     assert f"FID {summary['final']['values']['fid']:.2f}  KID" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_named_protocols_choose_number_and_split(capsys):
     scores = FidelityScores(protocol="test-5k")
     assert (scores.num_fake, scores.protocol.split, scores.interim_num_fake) == (5000, "test", 2000)
@@ -80,6 +81,7 @@ def test_named_protocols_choose_number_and_split(capsys):
     assert json.loads(Path("two/summary.json").read_text())["protocol"]["name"] == "quick"
 
 
+@pytest.mark.slow
 def test_both_weights_have_names_of_their_own():
     callback = FidelityScores(num_fake=20, weights="both")
     trainer, _ = fit([callback])
@@ -101,6 +103,7 @@ class Constant(pl.Callback):
                 parameter.data.zero_()
 
 
+@pytest.mark.slow
 def test_collapse_is_warned_of_and_stops_on_request():
     with pytest.warns(UserWarning, match=r"collapsed: their features vary in 0\.0 directions"):
         assert fit([Constant(), FidelityScores(num_fake=20)])[1].g_step == 3
@@ -123,6 +126,7 @@ def test_options_are_checked_before_a_run(options, message):
         FidelityScores(**options)
 
 
+@pytest.mark.slow
 def test_missing_weights_end_a_run_before_it_starts(capsys):
     with pytest.raises(SystemExit) as stop:
         main([*SMALL, "--steps", "1", "--out", "run", "--extractor", "inception", "--extractor-weights", "none.pth"])
@@ -133,6 +137,7 @@ def test_missing_weights_end_a_run_before_it_starts(capsys):
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_a_loaded_checkpoint_is_a_source(digits):
     main([*SMALL, "--steps", "2", "--eval-every", "2", "--num-fake", "300", "--out", "run"])
@@ -154,6 +159,7 @@ def test_a_loaded_checkpoint_is_a_source(digits):
         gan_convnorm.load("text.ckpt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -174,6 +180,7 @@ def test_what_a_score_would_refuse_is_refused_before_the_first_step(words, said,
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_finite_are_not_scored():
     trainer, gan = fit([FidelityScores(num_fake=20)], steps=1)
     scores = next(c for c in trainer.callbacks if isinstance(c, FidelityScores))

@@ -70,6 +70,7 @@ def runs(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["spectral", "convnorm"])
 def test_training_is_bit_identical_with_and_without(runs, norm):
     (_, with_log, state), (_, without, other_state) = runs[norm]
@@ -80,6 +81,7 @@ def test_training_is_bit_identical_with_and_without(runs, norm):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in with_log.discriminator.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["spectral", "convnorm"])
 def test_columns_and_files(runs, norm):
     folder, model, _ = runs[norm][0]
@@ -99,6 +101,7 @@ def test_columns_and_files(runs, norm):
     assert spectra["blocks.0.conv2"]["before"] != spectra["blocks.0.conv2"]["after"]
 
 
+@pytest.mark.slow
 def test_the_last_row_is_of_the_final_weights(runs):
     folder, model, _ = runs["spectral"][0]
     sizes = {"blocks.0.conv1": 16, "blocks.0.conv2": 16, "blocks.1.conv1": 8, "blocks.3.conv2": 4}
@@ -109,6 +112,7 @@ def test_the_last_row_is_of_the_final_weights(runs):
         assert float(rows(folder)[5][f"spectrum/{name}/operator_norm"]) == pytest.approx(true, rel=1e-2), name
 
 
+@pytest.mark.slow
 def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
     whole = runs["spectral"][0][0]
     torch.load(whole / "half.ckpt", weights_only=True)  # plain values: nothing that could run code
@@ -118,6 +122,7 @@ def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
     assert (tmp_path / "spectrum.json").read_text() == (whole / "spectrum.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
     train(tmp_path, 2, norm="convnorm", disc_norm_options={"original": True})
     found = rows(tmp_path)[2]

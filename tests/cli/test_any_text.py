@@ -16,6 +16,7 @@ from gan_convnorm.cli.run_errors import run_errors
 from gan_convnorm.data import Digits
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.quick
 
 
 @pytest.mark.parametrize(

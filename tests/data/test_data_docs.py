@@ -17,6 +17,7 @@ COMMANDS = [line.strip() for line in DOCS.splitlines() if line.startswith("    p
 SMALL = ["--width", "0.05", "--steps", "2", "--eval-every", "2", "--num-fake", "20", "--batch-size", "8"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

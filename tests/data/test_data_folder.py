@@ -16,9 +16,8 @@ from gan_convnorm.errors import BadInput
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "gan_convnorm"
+def cache(own_cache):
+    return own_cache
 
 
 def write(path, value=0, size=(12, 8), mode="RGB"):

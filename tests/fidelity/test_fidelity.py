@@ -20,6 +20,7 @@ def classifier_expected(digits):
     return torch_fidelity_scores(test, train, "labelled-classifier", weights, kid_subset_size=300)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [64, 100, 1])
 def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_expected, batch_size):
     scores = Evaluator(
@@ -67,6 +68,7 @@ def clip_weights(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize(("name", "registered"), [("inception", "inception-v3-compat"), ("clip", "clip-vit-b-32")])
 def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_weights, name, registered):
@@ -90,6 +92,7 @@ def test_other_extractors_equal_torch_fidelity(digits, inception_weights, clip_w
     assert scores.protocol["extractor"] == registered
 
 
+@pytest.mark.slow
 def test_vgg16_equals_torch_fidelity_and_a_missing_file_is_named(tmp_path, digits):
     from torchvision.models import vgg16
 
@@ -124,6 +127,7 @@ def test_effective_rank_counts_directions():
     assert effective_rank({"sigma": torch.zeros(4, 4, dtype=torch.float64)}) == 0
 
 
+@pytest.mark.slow
 def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
     from gan_convnorm.fidelity import TensorImages
     from gan_convnorm.fidelity.features import extract
@@ -138,6 +142,7 @@ def test_fid_is_the_frechet_distance_of_gaussians(digits, extractor):
     assert Evaluator(extractor, train)(test).values["fid"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_noise_scores_worse_than_digits(digits, extractor):
     evaluator = Evaluator(extractor, digits.train_set.tensors[0])
     noise = torch.randint(0, 256, (360, 1, 16, 16), dtype=torch.uint8)
@@ -146,6 +151,7 @@ def test_noise_scores_worse_than_digits(digits, extractor):
     assert good["isc"] > 7 > bad["isc"]
 
 
+@pytest.mark.slow
 def test_classifier_knows_the_digits(digits):
     images, labels = digits.test_set.tensors
     network = create_extractor("classifier", labelled=digits.train_set.tensors)
@@ -154,6 +160,7 @@ def test_classifier_knows_the_digits(digits):
     assert (found["logits"].argmax(dim=1) == labels).float().mean() >= 0.97
 
 
+@pytest.mark.slow
 def test_classifier_training_is_deterministic_and_leaves_the_random_state(digits):
     images, labels = (t[:200] for t in digits.train_set.tensors)
     state = torch.get_rng_state()
@@ -164,6 +171,7 @@ def test_classifier_training_is_deterministic_and_leaves_the_random_state(digits
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_weights_are_cached_by_content(digits, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     images, labels = (t[:130] for t in digits.train_set.tensors)
@@ -179,6 +187,7 @@ def test_weights_are_cached_by_content(digits, tmp_path, monkeypatch):
     torch.load(path, weights_only=True)
 
 
+@pytest.mark.slow
 def test_unwritable_cache_is_a_warning(digits, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
@@ -187,6 +196,7 @@ def test_unwritable_cache_is_a_warning(digits, tmp_path, monkeypatch):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_bad_input_is_named(digits, extractor, monkeypatch):
     train = digits.train_set.tensors[0]
     evaluator = Evaluator(extractor, train)
@@ -209,6 +219,7 @@ def test_bad_input_is_named(digits, extractor, monkeypatch):
         create_extractor("inception")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [0, 1, -5])
 def test_kid_subsets_that_have_no_pairs_are_refused_before_any_work(digits, extractor, monkeypatch, size):
     train = digits.train_set.tensors[0][:20]
@@ -221,6 +232,7 @@ def test_kid_subsets_that_have_no_pairs_are_refused_before_any_work(digits, extr
             score()
 
 
+@pytest.mark.slow
 def test_a_deviation_of_kid_over_equal_subsets_is_said(digits, extractor):
     train, test = digits.train_set.tensors[0][:50], digits.test_set.tensors[0]
     with pytest.warns(UserWarning, match="KID's deviation says nothing: each of its 100 subsets is all 50 images"):
@@ -232,6 +244,7 @@ def test_a_deviation_of_kid_over_equal_subsets_is_said(digits, extractor):
         Evaluator(extractor, train, metrics="kid", kid_subset_size=40)(test[:50])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_a_set_against_itself_has_no_negative_fid(extractor, digits):
     # Fewer images than features: eigenvalues 0 are found as 1e-16, and their roots add up.

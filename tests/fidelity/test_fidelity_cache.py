@@ -33,6 +33,7 @@ def work(extractor, tmp_path, monkeypatch):
     return count
 
 
+@pytest.mark.slow
 def test_images_are_measured_once(digits, extractor, work):
     real = digits.train_set.tensors[0][:100]
     assert work(lambda: Evaluator(extractor, real)) == 100
@@ -44,6 +45,7 @@ def test_images_are_measured_once(digits, extractor, work):
     assert work(lambda: Evaluator(extractor, real, metrics="isc")) == 0
 
 
+@pytest.mark.slow
 def test_other_weights_are_another_extractor(digits, extractor, work):
     real, fakes = digits.train_set.tensors[0][:100], digits.test_set.tensors[0][:100]
     before = Evaluator(extractor, real)(fakes)
@@ -53,6 +55,7 @@ def test_other_weights_are_another_extractor(digits, extractor, work):
     assert Evaluator(extractor, real)(fakes).values["fid"] != before.values["fid"]
 
 
+@pytest.mark.slow
 def test_cached_scores_are_the_same(digits, extractor, work):
     real, fakes = digits.train_set.tensors[0][:200], digits.test_set.tensors[0][:100]
     metrics = "isc,fid,kid,prc"
@@ -60,6 +63,7 @@ def test_cached_scores_are_the_same(digits, extractor, work):
     assert fresh == cached
 
 
+@pytest.mark.slow
 def test_damaged_files_are_computed_again(digits, extractor, work, tmp_path):
     real = digits.train_set.tensors[0][:100]
     work(lambda: Evaluator(extractor, real))
@@ -73,6 +77,7 @@ def test_damaged_files_are_computed_again(digits, extractor, work, tmp_path):
     assert [path.suffix for path in file.parent.iterdir()] == [".pt"]  # nothing half-written is left
 
 
+@pytest.mark.slow
 def test_a_folder_whose_files_change_is_measured_again(extractor, work, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
@@ -86,6 +91,7 @@ def test_a_folder_whose_files_change_is_measured_again(extractor, work, tmp_path
     assert work(lambda: Evaluator(extractor, folder)) == 4
 
 
+@pytest.mark.slow
 def test_extraction_is_the_same_under_autocast(digits, extractor):
     images = TensorImages(digits.test_set.tensors[0][:10])
     plain = features.extract(extractor, images)
@@ -114,6 +120,7 @@ def other_contents(file):
 CONTENTS = ["another object", "a tensor", "another dictionary", "wrong shapes", "wrong types", "another count"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*CONTENTS, "another value", "of other images", "a pipe", "a folder", "JSON"])
 def test_a_file_of_other_content_gives_neither_a_traceback_nor_a_wrong_score(digits, extractor, work, tmp_path, kind):
     real, fakes = digits.train_set.tensors[0][:100], digits.test_set.tensors[0][:40]
@@ -138,6 +145,7 @@ def test_a_file_of_other_content_gives_neither_a_traceback_nor_a_wrong_score(dig
     assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["another dictionary", "weights of other images", "a pipe", "a folder"])
 def test_a_classifier_in_the_place_of_another_is_trained_again(digits, tmp_path, monkeypatch, kind):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

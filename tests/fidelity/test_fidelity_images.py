@@ -158,6 +158,7 @@ def test_generated_images_do_not_depend_on_the_batches(batch_size):
     assert list(images.batches(600, 600, batch_size)) == []
 
 
+@pytest.mark.slow
 def test_evaluate_takes_a_function_of_noise(digits, extractor):
     seen = []
 
@@ -176,6 +177,7 @@ def test_evaluate_takes_a_function_of_noise(digits, extractor):
         evaluate(lambda z: z[:, :1, None, None], digits.train_set.tensors[0], **options)
 
 
+@pytest.mark.slow
 def test_command_equals_torch_fidelity(digits, digit_folders, capsys, tmp_path):
     weights = trained_weights(*digits.train_set.tensors)
     # The classifier of grey images, which torch-fidelity would show colour.
@@ -230,6 +232,7 @@ def digit_arrays(digit_folders, digits):
     return digit_folders
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of", "ignore:.* are grey", "ignore:.*entries are not used")
 @pytest.mark.parametrize("form", ["-grey.npy", "-last.npy", "-first.npy", ".npz", "-nameless.npz"])
 def test_arrays_score_as_the_folder_of_their_images(extractor, digit_arrays, form):
@@ -274,6 +277,7 @@ def test_arrays_that_are_no_images(tmp_path, rgb):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_command_takes_what_predict_writes(digits, digit_folders, capsys, tmp_path):
     from gan_convnorm.callbacks.image_writer import ImageWriter
 

@@ -88,6 +88,7 @@ def run(target, size, weights, real, tmp_path):
     return [found[rank] for rank in range(size)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_values_are_those_of_one_process(digits, tmp_path, size, monkeypatch):
     weights, real = trained_weights(*digits.train_set.tensors), digits.train_set.tensors[0][:720].clone()
@@ -103,6 +104,7 @@ def test_values_are_those_of_one_process(digits, tmp_path, size, monkeypatch):
         assert ours["values"] == pytest.approx(expected.values, rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_an_error_of_one_process_is_an_error_of_all_and_nothing_hangs(digits, tmp_path):
     weights, real = trained_weights(*digits.train_set.tensors), digits.train_set.tensors[0][:100].clone()
     first, second = run(failing_process, 2, weights, real, tmp_path)

@@ -28,6 +28,7 @@ def extractor(cache_folder, digits):
         return create_extractor("classifier", metrics=("fid",), labelled=digits.train_set.tensors)
 
 
+@pytest.mark.slow
 def test_values_are_those_of_each_class_alone(extractor, digits):
     images, labels = digits.train_set.tensors
     fakes, fake_labels = (t[:700] for t in (images.flip(3), labels))
@@ -54,6 +55,7 @@ def test_a_class_without_images_is_named(extractor, digits):
             intra_class_fid(extractor, images[:11], fakes, images, reals)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_a_conditional_run_ends_with_it(tmp_path, monkeypatch, capsys, extractor, digits):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)

@@ -19,14 +19,7 @@ from gan_convnorm.files.atomic_write import atomic_write, check_replaceable, rem
 from gan_convnorm.files.cache_folder import cache_folder, temporary_folder
 from gan_convnorm.files.part_files import part_path, process_name
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from gan_convnorm.files.atomic_write import atomic_write
-with atomic_write(Path(sys.argv[1])) as part:
-    part.write_bytes(b"half")
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+KILLED = Path(__file__).with_name("killed_writer.py")
 
 
 def parts(folder):
@@ -43,7 +36,7 @@ def test_the_part_of_a_killed_process_goes_and_the_file_stays(tmp_path):
     path = tmp_path / "inner" / "last.ckpt"
     path.parent.mkdir()
     path.write_bytes(b"whole")
-    status = subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode
+    status = subprocess.run([sys.executable, str(KILLED), str(path)]).returncode
     assert status == -signal.SIGKILL
     assert len(parts(tmp_path)) == 1
     remove_dead_parts(tmp_path)

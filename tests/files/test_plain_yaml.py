@@ -64,6 +64,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text, message", REFUSED.values(), ids=REFUSED)
 def test_refused_in_one_line_at_once(text, message):
     started = time.process_time()

@@ -34,6 +34,7 @@ def train(**options):
     return gan, record, trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_dis", [1, 3])
 @pytest.mark.parametrize("disc_norm", ["spectral", "convnorm"])
 def test_a_training_step_is_a_generator_step(n_dis, disc_norm):
@@ -144,6 +145,7 @@ def test_wrong_input_says_what_was_expected():
         make_gan(n_dis=-1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

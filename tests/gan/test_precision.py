@@ -42,6 +42,7 @@ def traced(monkeypatch):
     return compiled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disc_norm", ["spectral", "convnorm"])
 def test_loss_curves_of_bf16_and_of_compiled_networks(disc_norm, traced):
     gan, exact = train(disc_norm=disc_norm)
@@ -75,6 +76,7 @@ def test_bf16_loss_and_penalty_are_float32(penalty, monkeypatch):
     assert set(seen) == {torch.float32}
 
 
+@pytest.mark.slow
 def test_compiled_networks_train_with_a_penalty(traced):
     _, exact = train(steps=3, penalty="wgan_gp")
     _, compiled = train(steps=3, penalty="wgan_gp", compile_networks=True)

@@ -76,6 +76,7 @@ def difference(one, two):
     return max((first[k].double() - second[k].double()).abs().max().item() for k in first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -141,6 +142,7 @@ def on_both(*words):
     return processes
 
 
+@pytest.mark.slow
 def test_machines_train_together_and_a_cut_ends_the_run_that_then_goes_on(hosts):
     strategy = ["--trainer.strategy", "gan_convnorm.strategies.NetworksDDP", "--trainer.strategy.timeout", "0:00:08"]
     words = ["--batch-size", "4", "--eval-every", "4", "--steps", "1000", *strategy]
@@ -167,6 +169,7 @@ def test_machines_train_together_and_a_cut_ends_the_run_that_then_goes_on(hosts)
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == reached + 4
 
 
+@pytest.mark.slow
 def test_batch_norm_statistics_are_the_first_process_s_and_a_stopped_run_is_saved_once():
     words = [*WORDS, "--trainer.callbacks", "watch.Watch"]
     words += ["--steps", "1000", "--eval-every", "500", "--batch-size", "4", "--devices", "2", "--out", "two"]

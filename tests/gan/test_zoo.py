@@ -23,6 +23,7 @@ def test_the_index_has_every_generator_and_its_size():
         assert gan_convnorm.load(FOLDER / name).g_step == int(steps.replace(",", ""))
 
 
+@pytest.mark.slow
 def test_digits_have_the_fid_of_the_index(digits):
     (row,) = (row for row in ROWS if row[0] == "digits_convnorm")
     generator, train = gan_convnorm.load(FOLDER / row[0] / "generator.safetensors"), digits.train_set.tensors

@@ -16,10 +16,7 @@ from gan_convnorm.data import Folder
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import FolderImages
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture
@@ -329,17 +326,15 @@ def test_order_is_that_of_torch_fidelity(photos, tmp_path):
     assert Folder(str(photos), 8, test_fraction=0).train_files.classes == ("a", "a-b", "b", "ä")
 
 
+@pytest.mark.slow
 def test_a_locale_that_is_not_utf8(photos):
     """The command's words reach any terminal."""
     write(photos / "é.png")
     write(photos / "è.png")
-    words = (
-        "import sys; from pathlib import Path; from gan_convnorm.fidelity import FolderImages; "
-        "print(FolderImages(Path(sys.argv[1])).name)"
-    )
-    environment = {**os.environ, "LC_ALL": "C", "PYTHONPATH": str(Path(__file__).parents[2])}
+    program = Path(__file__).with_name("folder_name.py")
+    environment = {**os.environ, "LC_ALL": "C"}
     done = subprocess.run(
-        [sys.executable, "-c", words, str(photos)], env=environment, capture_output=True, timeout=120, check=False
+        [sys.executable, str(program), str(photos)], env=environment, capture_output=True, timeout=120, check=False
     )
     assert done.returncode == 0 and done.stdout.startswith(b"images of "), done.stderr
 

@@ -283,8 +283,7 @@ LOSSY = ("jpg", "jfif", "jpe", "avif")
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def photos(tmp_path, own_cache):
     (tmp_path / "photos").mkdir()
     return tmp_path / "photos"
 

@@ -48,6 +48,7 @@ def tile(picture, row, column):
     return pixels(picture)[top : top + 64 : 4, left : left + 64 : 4, 0]
 
 
+@pytest.mark.slow
 def test_classes_as_folders_and_their_grid(checkpoint, capsys):
     main(["predict", "--ckpt_path", str(checkpoint), "--num", "7", "--labels", "3,8", "--out", "made"])
     images = load(checkpoint).sample(7, labels=torch.tensor([3, 8, 3, 8, 3, 8, 3]))
@@ -64,6 +65,7 @@ def test_classes_as_folders_and_their_grid(checkpoint, capsys):
     assert "made/classes.png" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_arrays_hold_the_images_and_can_be_trained_on(checkpoint):
     main(
         [
@@ -88,6 +90,7 @@ def test_arrays_hold_the_images_and_can_be_trained_on(checkpoint):
     assert not Path("m/images").exists()
 
 
+@pytest.mark.slow
 def test_seed_and_weights_choose_the_images(checkpoint):
     module = load(checkpoint)
     for flags, options in ((["--seed", "5"], {"seed": 5}), (["--ema", "false"], {"ema": False})):
@@ -98,6 +101,7 @@ def test_seed_and_weights_choose_the_images(checkpoint):
     assert not torch.equal(module.sample(2, ema=False), module.sample(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["gif", "mp4"])
 def test_interpolation(checkpoint, form):
     if form == "mp4":
@@ -176,6 +180,7 @@ def test_copies_of_train_images_are_told_from_unseen_ones(digits, tmp_path):
     assert (without.unseen["pixels"] > 0).all() and "others" in without.unseen_name
 
 
+@pytest.mark.slow
 def test_neighbours_of_fakes_as_picture_and_tables(checkpoint, digits, capsys):
     main(["predict", "--ckpt_path", str(checkpoint), "--num", "1", "--nearest", "3", "--out", "m"])
     train, fakes = digits.train_set.tensors[0], load(checkpoint).sample(3)
@@ -199,6 +204,7 @@ def test_neighbours_of_fakes_as_picture_and_tables(checkpoint, digits, capsys):
     assert "distance to the nearest train image" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -218,6 +224,7 @@ def test_bad_options_are_one_line_and_write_nothing(checkpoint, flags, message, 
     assert not Path("m").exists()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_had_is_said(monkeypatch, checkpoint):
     monkeypatch.setattr("gan_convnorm.inference.animation.find_spec", lambda name: None)
     with pytest.raises(BadInput, match="pip install imageio-ffmpeg; or choose gif"):

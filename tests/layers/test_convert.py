@@ -19,6 +19,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_torchvision_networks(name):
     torch.manual_seed(0)

@@ -179,6 +179,7 @@ def path(request, monkeypatch):
         monkeypatch.setattr(kind, "_fourier_pays", choose)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("eps", [1e-12, 1e-4, 0.1])
@@ -192,6 +193,7 @@ def test_equals_the_dense_construction(case, eps, path):
     assert relative_error(output, oracle(layer, image)) <= 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case", ["3x3", "4x3", "1x1", "1x3", "even 4x4 stride 2", "groups", "dilation", "wide padding"]
 )
@@ -202,6 +204,7 @@ def test_affine_and_gain_equal_the_dense_construction(case, affine, path):
     assert relative_error(layer(image).detach(), oracle(layer, image)) <= 1e-10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_float32_is_close_to_the_dense_construction(case, path):
     layer = make(case, dtype=torch.float32)
@@ -209,6 +212,7 @@ def test_float32_is_close_to_the_dense_construction(case, path):
     assert relative_error(layer(image).detach(), oracle(layer, image)) <= 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_every_channel_is_a_tight_frame(case):
     layer = make(case, eps=1e-12)
@@ -242,6 +246,7 @@ def test_bound_on_the_stacked_operator_holds_and_is_tight():
 BOUNDED = [case for case in CASES if case != "circular, wide" and not case.startswith(("reflect", "replicate"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BOUNDED)
 def test_lipschitz_gain_bounds_the_norm_after_training(case):
     layer = make(case, gain="lipschitz")
@@ -271,6 +276,7 @@ def functional(layer):
     return forward, [value.detach().clone().requires_grad_() for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -102,6 +102,7 @@ def path(request, monkeypatch):
         monkeypatch.setattr(kind, "_fourier_pays", lambda *_: request.param == "in fourier")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_equals_the_dense_construction(case, path):
     layer, image, pool = make(case)
@@ -111,6 +112,7 @@ def test_equals_the_dense_construction(case, path):
     torch.testing.assert_close(output, expected, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_float32_is_close_to_the_dense_construction(case, path):
     layer, image, pool = make(case, dtype=torch.float32)
@@ -118,6 +120,7 @@ def test_float32_is_close_to_the_dense_construction(case, path):
     assert (layer(image, pool=pool).detach() - expected).norm() <= 1e-5 * expected.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "case",
     ["even grid", "even and odd", "depthwise affine, pool 3", "circular, wide", "stride 2, folded grid", "stride 3x2"],

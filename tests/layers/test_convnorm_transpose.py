@@ -60,6 +60,7 @@ def oracle(layer, image):
     return torch.stack(outputs, dim=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("options", [dict(eps=1e-12), dict(affine="depthwise", gain="lipschitz")])
 def test_equals_the_dense_construction(case, options):
@@ -95,6 +96,7 @@ def test_output_size_is_conv_transpose2ds():
     assert torch.allclose(layer(image[0]), layer(image)[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives():
     layer = ConvNormTranspose2d(2, 2, 3, stride=2, padding=1, affine="depthwise", dtype=torch.float64)
     image = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)

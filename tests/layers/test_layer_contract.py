@@ -119,6 +119,7 @@ def test_channels_last(layer):
 
 
 # Inductor would compile C++; that the graph is whole, and right, shows without it.
+@pytest.mark.slow
 def test_compiles_without_a_graph_break(layer):
     image = image_for(layer)
     torch.compiler.reset()
@@ -136,6 +137,7 @@ def test_compiles_without_a_graph_break(layer):
     assert relative_error(found, wanted) <= 1e-4
 
 
+@pytest.mark.slow
 def test_exports_with_any_batch(layer):
     layer.tolerance = 0.0
     batch = torch.export.Dim("batch", min=2)

@@ -72,6 +72,7 @@ def images(batch=2, size=8):
     return torch.randn(batch, 4, size, size)
 
 
+@pytest.mark.slow
 def test_trace(layer):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -139,6 +140,7 @@ def test_memory_format_is_that_of_the_image_or_the_weight(name, layer):
         assert layer.to(memory_format=torch.channels_last)(image).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 def test_export_with_any_batch_height_and_width(name, layer):
     batch, height, width = (torch.export.Dim(axis, min=4, max=64) for axis in ("batch", "height", "width"))
     # A folded circular image is a whole number of strides.

@@ -59,6 +59,7 @@ def name(request):
     return request.param
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, math.inf, math.nan])
 def test_weights_that_were_zero_or_none_are_forgotten(name, value):
     """One forward with zeros made spectral norm's vectors zero, and every weight after that NaN."""

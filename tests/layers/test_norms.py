@@ -186,6 +186,7 @@ def test_gradients_of_a_gradient_penalty(network):
     assert slope == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in OPTIONS if name not in ("none", "convnorm, lipschitz", "spectral_conv, one size")]
 )
@@ -219,6 +220,7 @@ def test_zero_weights_give_finite_gradients(network):
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_a_discriminator_learns(name):
     torch.manual_seed(0)
     network = SNGANDiscriminator(16, channels=1, width=0.05, norm=name.split(",")[0], norm_options=OPTIONS[name])
@@ -395,6 +397,7 @@ def test_a_norm_that_is_not_there_is_one_line(own, path, options, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_a_norm_from_a_file(own, capsys):
     """One file, no change of this package."""
     words = ["--steps", "2", "--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--out", "run"]

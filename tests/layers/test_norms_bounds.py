@@ -130,6 +130,7 @@ def test_spectral(case, state):
     assert norm_of(dense(layer.weight, SIZE, layer)) <= taps * (1 + 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", GEOMETRIES)
 @pytest.mark.parametrize("state", STATES)
 def test_spectral_conv_bounds_every_size(case, state):
@@ -154,6 +155,7 @@ def test_spectral_conv_bounds_every_size(case, state):
         assert 1 / factor - 1e-4 <= norm <= 1 + 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", GEOMETRIES)
 @pytest.mark.parametrize("state", STATES)
 def test_spectral_conv_of_one_size_is_the_layers_own_norm(case, state):
@@ -269,6 +271,7 @@ def dense_cayley(matrix):
     return torch.cat([(identity - skew) @ inverse, -2 * lower @ inverse])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CAYLEY)
 @pytest.mark.parametrize("channels", [(2, 4), (4, 2), (2, 10)])
 @pytest.mark.parametrize("state", STATES)
@@ -345,6 +348,7 @@ def test_ocnn_penalty_of_a_stride_has_its_identity_at_lag_zero():
         assert layer.penalty().item() == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OCNN)
 @pytest.mark.parametrize("channels", [(4, 6), (2, 40)])
 def test_ocnn_bounds_the_norm_by_the_penalty(case, channels):
@@ -413,6 +417,7 @@ def plain_copy(layer):
     return other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["weight", "spectral", "spectral_conv", "oni", "aol", "cayley", "convnorm", "ocnn"])
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (6, 1), (1, 6)])
 @pytest.mark.parametrize("state", STATES)

@@ -20,6 +20,7 @@ def dense_operators(layer, found, grid):
         yield exact, circular_convolution_matrix(found.taps[k].detach(), grid, None, centre), matrix
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-2, 1e-3])
 @pytest.mark.parametrize("trained", [False, True])
 def test_error_and_norm_are_within_the_certificate(tolerance, trained):

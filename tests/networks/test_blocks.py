@@ -99,6 +99,7 @@ def test_hooks_see_every_convolution(network):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_resampled_convolutions_compile_in_one_graph():
     network = SNGANGenerator(16, width=0.05).eval()
     compiled = torch.compile(network, backend="eager", fullgraph=True)

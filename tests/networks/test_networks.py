@@ -99,6 +99,7 @@ def test_shapes(name, resolution, norm):
     assert discriminator(images).shape == (3,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_everything_at_once(name, norm):

@@ -213,6 +213,7 @@ def test_normalized_flat_critic_is_zero():
     assert weight.grad.isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_and_norm_has_the_second_derivatives(name, norm):

@@ -28,6 +28,7 @@ def test_mimicry_s_networks_have_the_published_sizes():
         assert count(mimicry_loop.Discriminator(128)) == count(ours) == 1_053_825
 
 
+@pytest.mark.slow
 def test_mimicry_s_discriminator_computes_what_ours_does():
     theirs, ours = mimicry_loop.Discriminator(4).double(), SNGANDiscriminator(32, 3, 4 / 128, "none").double()
     weights = {}
@@ -49,6 +50,7 @@ def test_mimicry_s_discriminator_computes_what_ours_does():
         torch.testing.assert_close(found, ours(images), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_throughput_reports_ratios_and_where_the_time_goes(tmp_path, capsys):
     words = "--device cpu --batch 2 --width 0.05 --steps 2 --images 8 --profile-steps 1 --workers 0 --norms spectral"
     throughput.main([*words.split(), "--json", str(tmp_path / "found.json")])
@@ -71,6 +73,7 @@ def test_throughput_reports_ratios_and_where_the_time_goes(tmp_path, capsys):
         assert {"data", "D steps: fakes", "D steps: D backward", "G step: backward", "Adam", "the rest"} < set(named)
 
 
+@pytest.mark.slow
 def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
     status = gpu_suite.main(["--smoke", "--device", "cpu", "--json", str(tmp_path / "suite.json")])
     printed = capsys.readouterr().out
@@ -110,6 +113,7 @@ def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
     assert "| fine | FAILED: TimeoutError: no time was left |" in printed
 
 
+@pytest.mark.slow
 def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(busy_cores, "WAYS", {way: busy_cores.WAYS[way] for way in (busy_cores.TORCH, busy_cores.OURS)})
     found = iter([0.1, 0.9, 0.102, 0.3])

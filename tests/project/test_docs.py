@@ -66,6 +66,7 @@ def run_command(words, steps):
     return steps
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_from_top_to_bottom(path, capsys):
@@ -103,6 +104,7 @@ def test_every_tutorial_is_linked_and_its_links_lead_somewhere():
             assert (path.parent / link).exists(), link
 
 
+@pytest.mark.slow
 def test_the_wandb_configuration_is_one(capsys):
     text = next(t for _, t, _ in PARTS.findall((ROOT / "docs/tutorial_own_images.md").read_text()) if "wandb.yaml" in t)
     Path("wandb.yaml").write_text(text)

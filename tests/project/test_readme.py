@@ -36,6 +36,7 @@ def test_the_two_commands_stand_there():
     assert COMMANDS[-1] == 'python -m pip install -e ".[test]" && python -m pytest'
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_commands_run_in_their_order(tmp_path, monkeypatch, capsys, inception_weights):
     monkeypatch.chdir(tmp_path)

@@ -34,6 +34,7 @@ def test_metadata_is_complete(wheel):
     assert not [n for n in names if n.startswith(("tests", "configs", "benchmarks"))]
 
 
+@pytest.mark.slow
 def test_installed_command_trains(wheel, tmp_path, cache_folder):
     environment = tmp_path / "venv"
     venv.create(environment, with_pip=True)

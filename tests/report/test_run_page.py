@@ -74,6 +74,7 @@ def seen(page, tmp_path):
     return json.loads(html.unescape(re.search(r"FOUND(.*)END", done.stdout, re.DOTALL)[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium")
 def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     summary = json.loads((run / "summary.json").read_text())
@@ -105,6 +106,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     assert not page["wide"]
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     text = (run / "report.html").read_text()
     assert not re.search(r'(?:src|href)="(?!data:)', text)
@@ -120,6 +122,7 @@ def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     assert "G step 6, not finished" in text and "scores and losses over steps" in text and '<table id="scores">' in text
 
 
+@pytest.mark.slow
 def test_what_others_put_into_samples_is_passed_over(run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run, folder)

@@ -1,7 +1,6 @@
 """The classifiers' training: learning rates, adversarial images, precision, several processes."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
 
-ROOT = Path(__file__).parents[2]
+TWO_PROCESSES = Path(__file__).with_name("two_processes.py")
 
 
 def module_and_data(**options):
@@ -129,32 +128,11 @@ def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not(
     assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
 
 
-TWO_PROCESSES = """
-import pytorch_lightning as pl, torch
-from gan_convnorm.data import Digits
-from gan_convnorm.robustness.classifier import Classifier
-from gan_convnorm.robustness.evaluation import RobustnessEvaluation
-from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-
-torch.set_num_threads(1)
-pl.seed_everything(5)
-module = Classifier(width=0.5, norm="none", crop=0)
-data = LabelledData(Digits(resolution=8, batch_size=16), TrainingSplit(fraction=0.1))
-evaluation = RobustnessEvaluation("fog", attacks="pgd", attack_steps=2, num_images=200, json="two.json")
-trainer = pl.Trainer(
-    strategy="ddp_fork", accelerator="cpu", devices=2, max_epochs=1, limit_val_batches=0, callbacks=[evaluation],
-    logger=False, enable_checkpointing=False, enable_progress_bar=False, use_distributed_sampler=False,
-)
-trainer.fit(module, data)
-torch.save(module.state_dict(), "two.pt")
-"""
-
-
+@pytest.mark.slow
 def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # In a program of its own, since a process that has run a backward cannot fork.
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", TWO_PROCESSES], env=environment, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(TWO_PROCESSES)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     pl.seed_everything(5)
     module = Classifier(width=0.5, norm="none", crop=0)
@@ -169,6 +147,7 @@ def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
     assert json.loads(Path("two.json").read_text()) == evaluation.last.to_dict()
 
 
+@pytest.mark.slow
 def test_learning_beats_chance_by_far():
     module, data = module_and_data()
     data.split = TrainingSplit()

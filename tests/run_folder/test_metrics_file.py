@@ -10,9 +10,7 @@ from gan_convnorm.run_folder import MetricsFile, read_rows
 WHOLE = b"step,d_loss,fid\r\n1,0.5,\r\n2,0.25,80.5\r\n3,nan,\r\n"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 def test_a_whole_file_is_read_in_silence(recwarn):

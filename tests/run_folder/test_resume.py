@@ -18,6 +18,7 @@ from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.stop_signals import listen, stop_signals
 from gan_convnorm.cli import main
 from gan_convnorm.errors import NOT_FINITE, BadInput, RunStopped
+from gan_convnorm.fidelity import Evaluator
 from gan_convnorm.run_folder import (
     CheckpointFiles,
     MetricsFile,
@@ -30,57 +31,8 @@ from gan_convnorm.run_folder import (
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
 
-# Runs the words of the command line, and kills itself at a moment of the step of that number.
-KILLED = """
-import os, signal, sys
-import torch
-from gan_convnorm import cli, fidelity
-from gan_convnorm.gan import GAN
-
-moment, step, words = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-torch.set_num_threads(1)
-at = {"step": 0}
-training_step = GAN.training_step
-
-def die():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-def counted(self, *args):
-    at["step"] = self.g_step + 1
-    return training_step(self, *args)
-
-GAN.training_step = counted
-if moment == "step":  # between the discriminator's two steps
-    fakes = GAN._fakes
-    calls = []
-    def dying(self, *args):
-        calls.append(at["step"])
-        return die() if calls.count(step) == 2 else fakes(self, *args)
-    GAN._fakes = dying
-if moment == "write":  # half of last.ckpt is on the disk
-    save = torch.save
-    def dying(content, path):
-        save(content, path)
-        if at["step"] == step and "last" in str(path):
-            os.truncate(path, os.path.getsize(path) // 2)
-            die()
-    torch.save = dying
-if moment == "evaluation":
-    call = fidelity.Evaluator.__call__
-    # A resumed run may evaluate before its first step.
-    GAN.on_validation_epoch_start = lambda self: at.update(step=self.g_step)
-    def dying(self, *args):
-        scores = call(self, *args)
-        return die() if at["step"] == step else scores
-    fidelity.Evaluator.__call__ = dying
-cli.main(words)
-"""
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+KILLED = Path(__file__).with_name("killed_run.py")
+pytestmark = pytest.mark.usefixtures("working_folder")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +73,7 @@ def assert_same_run(one, two):
     assert (one / "metrics.csv").read_text() == (two / "metrics.csv").read_text()
 
 
+@pytest.mark.slow
 def test_killed_in_a_step_a_write_and_an_evaluation(whole):
     run = Path("run")
     first = [*WORDS, "--out", "run"]
@@ -132,7 +85,7 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
         ("evaluation", 12, again, 12),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", KILLED, moment, str(step), *words], check=False, capture_output=True
+            [sys.executable, str(KILLED), moment, str(step), *words], check=False, capture_output=True
         )
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         assert read_checkpoint(run / "last.ckpt")["g_step"] == saved
@@ -140,6 +93,7 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
     assert_same_run(whole, run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_the_step_and_tells_how_to_go_on(whole, number, status, capsys, monkeypatch):
     from gan_convnorm.gan import GAN
@@ -164,6 +118,7 @@ def test_a_signal_saves_the_step_and_tells_how_to_go_on(whole, number, status, c
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, capsys):
     from gan_convnorm.gan import GAN
 
@@ -185,6 +140,7 @@ def test_a_signal_in_an_evaluation_goes_on_from_before_it(whole, monkeypatch, ca
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_before_the_first_step_is_one_line_and_leaves_no_folder(number, capsys, monkeypatch):
     monkeypatch.setattr(FidelityScores, "on_fit_start", lambda *_: os.kill(os.getpid(), number))
@@ -203,6 +159,7 @@ def test_a_signal_that_is_ignored_stays_ignored(monkeypatch):
         listen(lambda number: None)()
 
 
+@pytest.mark.slow
 def test_the_reader_of_the_output_is_gone(whole, monkeypatch, capfd):
     """As in train_gan.py | head."""
     from gan_convnorm.gan import GAN
@@ -237,6 +194,7 @@ def test_a_locale_without_a_character_costs_the_character(tmp_path, monkeypatch)
     assert Path("out").read_text(encoding="ascii") == "10 ? 20\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("granted", [True, False])
 def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted, monkeypatch, capsys, tmp_path):
     from gan_convnorm.gan import GAN
@@ -277,16 +235,19 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
     assert_same_run(whole, run)
 
 
+@pytest.mark.slow
 def test_a_score_that_fails_after_the_last_step_loses_nothing(whole, monkeypatch, capsys):
-    score = FidelityScores._score
+    score = Evaluator.__call__
+    evaluations = []
 
-    def failing(self, trainer, module, *args):
-        if module.g_step == 12:
+    def failing(self, *args):
+        evaluations.append(args)
+        if len(evaluations) == 3:  # at steps 4, 8 and 12
             raise BadInput("no score")
-        score(self, trainer, module, *args)
+        return score(self, *args)
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
-        patch.setattr(FidelityScores, "_score", failing)
+        patch.setattr(Evaluator, "__call__", failing)
         main([*WORDS, "--out", "run"])
     assert stop.value.code == 2 and "no score" in capsys.readouterr().err
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 12
@@ -301,6 +262,7 @@ def test_seconds_are_those_of_all_sittings(tmp_path):
     assert 1e6 <= state["seconds"] < 1.1e6 and 2e6 <= state["cpu_seconds"] < 2.1e6
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_nothing_left_to_do(whole, capsys):
     run = Path("run")
     shutil.copytree(whole, run)
@@ -317,6 +279,7 @@ def test_a_finished_run_has_nothing_left_to_do(whole, capsys):
     assert (run / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_a_damaged_last_checkpoint_is_passed_over(whole, recwarn):
     run = Path("run")
     main([*WORDS, "--steps", "12", "--out", "run"])
@@ -335,6 +298,7 @@ def test_a_damaged_last_checkpoint_is_passed_over(whole, recwarn):
         last_checkpoint(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
 def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number, capsys, monkeypatch):
     save = torch.save
@@ -359,6 +323,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
     assert_same_run(whole, Path("run"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["torch.save", "metrics"])
 def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none(where, capsys, monkeypatch):
     def full(*_):
@@ -375,6 +340,7 @@ def test_a_disk_that_is_full_before_the_first_checkpoint_says_that_there_is_none
     assert "No space left on device" in err and "no checkpoint has been saved in" in err and "intact" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", ["run", "."])
 def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, capsys, monkeypatch):
     from gan_convnorm.gan import GAN
@@ -398,6 +364,7 @@ def test_a_folder_that_is_deleted_during_the_run_is_one_line(gone, tmp_path, cap
     assert not (tmp_path / "work/run").exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     """A reader beside a writer never sees anything but one of the two."""
     path, files = tmp_path / "last.ckpt", CheckpointFiles()
@@ -424,6 +391,7 @@ def test_a_checkpoint_is_whole_at_every_moment(tmp_path):
     assert not torch.equal(*(torch.load(p, weights_only=True)["weights"] for p in tmp_path.iterdir()))
 
 
+@pytest.mark.slow
 def test_non_finite_weights_end_the_run_at_their_step(capsys):
     with pytest.raises(SystemExit) as stop:
         main([*WORDS, "--steps", "200", "--disc-norm", "none", "--model.optimization.disc_lr", "1e30", "--out", "run"])
@@ -435,24 +403,27 @@ def test_non_finite_weights_end_the_run_at_their_step(capsys):
     assert "d_loss" in err or "discriminator." in err
 
 
+@pytest.mark.slow
 def test_the_layer_that_is_not_finite_is_named(monkeypatch, capsys):
     from gan_convnorm.gan import GAN
 
-    average = GAN._average_weights
+    step = GAN.training_step
 
-    def poisoned(self):
-        average(self)
-        if self.g_step == 5:  # in the sixth step
+    def poisoned(self, *args):
+        losses = step(self, *args)
+        if self.g_step == 6:
             with torch.no_grad():
                 self.discriminator.blocks[1].conv2.bias[0] = float("inf")
+        return losses
 
-    monkeypatch.setattr(GAN, "_average_weights", poisoned)
+    monkeypatch.setattr(GAN, "training_step", poisoned)
     with pytest.raises(SystemExit):
         main([*WORDS, "--out", "run"])
     assert "at G step 6 discriminator.blocks.1.conv2.bias became NaN or infinite" in capsys.readouterr().err
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_shape_or_version_names_the_key(whole):
     import gan_convnorm
 

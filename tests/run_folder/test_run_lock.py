@@ -14,30 +14,20 @@ from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
 from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
 
-# Locks the folder, says so, and waits to be killed.
-HOLDER = """
-import sys, pathlib
-sys.path[:0] = sys.argv[2:]
-from gan_convnorm.run_folder.lock import lock_folder
-lock_folder(pathlib.Path(sys.argv[1]), made=True)
-print("locked", flush=True)
-sys.stdin.read()
-"""
-ROOT = Path(__file__).parents[2]
+HOLDER = Path(__file__).with_name("folder_holder.py")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def no_job(working_folder, monkeypatch):
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_RESTART_COUNT"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
+@pytest.mark.slow
 def test_another_process_holds_the_folder_until_it_is_dead(capsys):
     run = Path("run")
     run.mkdir()
-    words = [sys.executable, "-c", HOLDER, "run", str(ROOT)]
+    words = [sys.executable, str(HOLDER), "run"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "locked\n"
         named = rf"run is being written by process {holder.pid} on {socket.gethostname()}, since 20"

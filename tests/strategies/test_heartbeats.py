@@ -8,20 +8,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import torch.distributed as dist
 
 from gan_convnorm.strategies.heartbeats import Heartbeats
 
-ROOT = Path(__file__).parents[2]
-SECOND = """
-import sys, time
-from datetime import timedelta
-import torch.distributed as dist
-from gan_convnorm.strategies.heartbeats import Heartbeats
-store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, timedelta(seconds=20))
-Heartbeats(store, 1, 2, print, every=0.1, patience=1)
-sys.stdin.read()
-"""
+SECOND = Path(__file__).with_name("beating_process.py")
 
 
 def wait_for(told, word):
@@ -31,11 +23,12 @@ def wait_for(told, word):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_stopped_process_is_named_until_it_goes_on():
     store = dist.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=60), wait_for_workers=False)
     told = []
-    words = [sys.executable, "-c", SECOND, str(store.port)]
-    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE) as second:
+    words = [sys.executable, str(SECOND), str(store.port)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as second:
         until = time.monotonic() + 60
         while not store.check(["alive/1"]):
             assert time.monotonic() < until
