@@ -166,24 +166,28 @@ CASES = [
         )
     ),
     *(
-        call(name, what, lambda name=name, o=options: layers.find_norm(name, o).conv(nn.Conv2d(4, 4, 3)), says)
+        call(name, what, lambda name=name, o=options: layers.find_normalization(name, o).conv(nn.Conv2d(4, 4, 3)), says)
         for name, what, options, says in (
             ("spectral", "no iterations", {"n_power_iterations": 0}, "n_power_iterations"),
             ("spectral", "eps NaN", {"eps": NAN}, "eps"),
             ("spectral_conv", "no iterations", {"n_power_iterations": 0}, "n_power_iterations|iterations|option"),
             ("oni", "unknown option", {"nonsense": 1}, "nonsense"),
             ("convnorm", "negative least inputs", {"min_inputs": -1}, "min_inputs"),
-            ("convnorm", "options of the layer of 2021", {"original": True, "gain": "lipschitz"}, "original|gain"),
+            ("convnorm_2021", "options of the layer of 2021", {"gain": "lipschitz"}, "gain"),
             ("weight", "unknown option", {"eps": 1}, "eps"),
         )
     ),
     *(
-        call("find_norm", what, run, says)
+        call("find_normalization", what, run, says)
         for what, run, says in (
-            ("unknown name", lambda: layers.find_norm("foo"), "foo.*choose"),
-            ("empty name", lambda: layers.find_norm(""), "''"),
-            ("plus without a second", lambda: layers.find_norm("convnorm+"), "''"),
-            ("three norms", lambda: layers.find_norm("convnorm+batch+layer"), "convnorm\\+batch\\+layer|batch\\+layer"),
+            ("unknown name", lambda: layers.find_normalization("foo"), "foo.*choose"),
+            ("empty name", lambda: layers.find_normalization(""), "''"),
+            ("plus without a second", lambda: layers.find_normalization("convnorm+"), "''"),
+            (
+                "three norms",
+                lambda: layers.find_normalization("convnorm+batch+layer"),
+                "convnorm\\+batch\\+layer|batch\\+layer",
+            ),
         )
     ),
     accepted("ConvNorm2d.forward", "empty batch", empty_batch, quick=True),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_classes, check_labels
 from gan_convnorm.networks.rows import Row, check_sizes, find_row, scale_channels
@@ -62,7 +62,7 @@ class Discriminator(nn.Module, ABC):
         super().__init__()
         check_sizes(channels=channels)
         found = find_row(self.name, self.rows, resolution, row)
-        chosen = find_norm(norm, _with_own(norm, norm_options or {}))
+        chosen = find_normalization(norm, _with_own(norm, norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
@@ -126,5 +126,5 @@ class Discriminator(nn.Module, ABC):
 
 
 def _with_own(norm: str, options: dict[str, Any]) -> dict[str, Any]:
-    """A discriminator's options beneath those that are given; the layer of 2021 has its own."""
-    return options if options.get("original") else OPTIONS.get(norm.partition("+")[0], {}) | options
+    """Return a discriminator's options beneath those that are given."""
+    return OPTIONS.get(norm.partition("+")[0], {}) | options
