@@ -22,7 +22,8 @@ from gan_convnorm.objectives.losses import hinge_discriminator
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONS = {name: {} for name in NORMS} | {
+# The layer of 2021 breaks this contract, as its code did; test_original.py has its own claims.
+OPTIONS = {name: {} for name in NORMS if name != "convnorm_2021"} | {
     "convnorm, lipschitz": {"gain": "lipschitz"},
     "convnorm, learned": {"gain": "learned", "max_gain": 2.0},
     "spectral_conv, one size": {"size": 8},
