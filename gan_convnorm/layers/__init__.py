@@ -6,11 +6,11 @@ from gan_convnorm.layers.convert import Conversion, convert
 from gan_convnorm.layers.convnorm.layer import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm.original_2021 import OriginalConvNorm2d
 from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
-from gan_convnorm.layers.from_plain import convnorm
+from gan_convnorm.layers.from_plain import convnorm, convnorm_2021
 from gan_convnorm.layers.fuse import Fusion, fuse
 from gan_convnorm.layers.ocnn import OCNNConv2d, norm_penalty, ocnn
 from gan_convnorm.layers.oni import oni
-from gan_convnorm.layers.registry import NORMS, Norm, find_norm
+from gan_convnorm.layers.registry import NORMS, Norm, find_normalization
 from gan_convnorm.layers.row_norm import LinearRowNorm
 from gan_convnorm.layers.spectral import spectral
 from gan_convnorm.layers.spectral_conv import spectral_conv
@@ -32,7 +32,8 @@ __all__ = [
     "cayley",
     "convert",
     "convnorm",
-    "find_norm",
+    "convnorm_2021",
+    "find_normalization",
     "fuse",
     "norm_penalty",
     "ocnn",

@@ -13,6 +13,7 @@ from gan_convnorm.fourier.exact import ExactParametrization
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images
 from gan_convnorm.layers.kernels import phases
+from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import parametrize_weight
 
 __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
@@ -159,12 +160,7 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
     check_choice("cayley", "circular", circular, (True, False))
     if type(conv) is not nn.Conv2d:
         raise BadInput(f"cayley: found {type(conv).__name__}, and can take Conv2d")
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
-    geometry: dict[str, Any] = {name: getattr(conv, name) for name in names}
-    mode = "circular" if circular else conv.padding_mode
-    layer = CayleyConv2d(**geometry, bias=conv.bias is not None, padding_mode=mode, device="meta")
-    layer.weight, layer.bias = conv.weight, conv.bias
-    return layer.train(conv.training)
+    return adopt(conv, CayleyConv2d, padding_mode="circular" if circular else conv.padding_mode)
 
 
 def cayley_linear(linear: nn.Module) -> nn.Module:

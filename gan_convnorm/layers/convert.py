@@ -13,7 +13,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice
 from gan_convnorm.layers.followers import Followers, followers_of, named_layers
 from gan_convnorm.layers.reasons import is_batch_norm, why_no_plain_convolution
-from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.layers.snapshot import Snapshot
 
 __all__ = ["Conversion", "convert", "exchange"]
@@ -66,7 +66,7 @@ def convert(
         BadInput: an unknown norm or option value, or no convolution that can be converted. Whatever is raised, the
             network is as it was.
     """
-    row = find_norm(norm, options)
+    row = find_normalization(norm, options)
     check_choice("convert", "batch_norm", batch_norm, ("replace", "keep"))
     report, before = Conversion(), Snapshot(network)
     try:

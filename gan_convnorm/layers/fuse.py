@@ -17,6 +17,7 @@ from gan_convnorm.layers.convnorm.geometry import Geometry
 from gan_convnorm.layers.convnorm.layer import ConvNorm2d
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned, filter_exactly
 from gan_convnorm.layers.convnorm.truncation import certified_taps
+from gan_convnorm.layers.like import like
 from gan_convnorm.layers.reasons import hook_of
 from gan_convnorm.layers.row_norm import LinearRowNorm
 
@@ -172,7 +173,7 @@ def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach
     for (first, count, step), n, before, k in zip(geometry.crop, geometry.size, reach, taps.shape[1:], strict=True):
         last = first + (count - 1) * step + k - before
         padding = [before - first, last - n, *padding]
-    pad = nn.CircularPad2d if layer.boundary == "circular" else nn.ZeroPad2d
+    pad = nn.CircularPad2d if layer.options.boundary == "circular" else nn.ZeroPad2d
     steps = [step for _, _, step in geometry.crop]
     arguments: dict[str, Any] = {"kernel_size": tuple(taps.shape[1:]), "stride": tuple(steps), "groups": len(taps)}
     depthwise = nn.Conv2d(len(taps), len(taps), bias=layer.bias is not None, **arguments)
@@ -184,11 +185,9 @@ def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach
 
 
 def _plain(layer: Preconditioned, **changes: Any) -> nn.Module:
-    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
-    arguments = {name: getattr(layer, name) for name in names} | {"bias": layer.bias is not None} | changes
     if layer.transposed:
-        return nn.ConvTranspose2d(**arguments, output_padding=layer.output_padding)  # type: ignore[arg-type]
-    return {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(layer.kernel_size)](**arguments)
+        return like(layer, nn.ConvTranspose2d, **changes)
+    return like(layer, {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(layer.kernel_size)], **changes)
 
 
 def _with_weights(module: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:

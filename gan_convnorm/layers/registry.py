@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -15,7 +15,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.batch_norm import batch
 from gan_convnorm.layers.cayley import cayley, cayley_linear
-from gan_convnorm.layers.from_plain import convnorm, convnorm_linear
+from gan_convnorm.layers.from_plain import convnorm, convnorm_2021, convnorm_linear
 from gan_convnorm.layers.group_norm import group
 from gan_convnorm.layers.instance_norm import instance
 from gan_convnorm.layers.layer_norm import layer
@@ -26,7 +26,7 @@ from gan_convnorm.layers.spectral_conv import spectral_conv
 from gan_convnorm.layers.sync_batch_norm import sync_batch
 from gan_convnorm.layers.weight import weight
 
-__all__ = ["NORMS", "Norm", "find_norm"]
+__all__ = ["NORMS", "Norm", "find_normalization"]
 
 ROLES = ("conv", "linear", "activation")
 
@@ -65,6 +65,7 @@ NORMS: dict[str, Norm] = {
     "spectral": Norm(conv=spectral, linear=spectral),
     "spectral_conv": Norm(conv=spectral_conv, linear=spectral_conv),
     "convnorm": Norm(conv=convnorm, linear=convnorm_linear),
+    "convnorm_2021": Norm(conv=convnorm_2021, linear=convnorm_linear),
     "oni": Norm(conv=oni, linear=oni),
     "ocnn": Norm(conv=ocnn, linear=ocnn),
     "aol": Norm(conv=aol, linear=aol),
@@ -72,7 +73,7 @@ NORMS: dict[str, Norm] = {
 }
 
 
-def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
+def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm:
     """The row of a name, with options bound to the functions that take them.
 
     Args:
@@ -91,7 +92,7 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
     if plus and "+" in second:
         raise BadInput(f"norm {name!r} joins three or more; expected one, or two as a+b")
     if plus:
-        weights, activation = find_norm(first, options), find_norm(second).activation
+        weights, activation = find_normalization(first, options), find_normalization(second).activation
         if isinstance(activation(1), nn.Identity):
             raise BadInput(f"norm {name!r}: {second!r} normalizes no activations; after the + one must, such as batch")
         return Norm(conv=weights.conv, linear=weights.linear, activation=activation)
@@ -115,7 +116,15 @@ def find_norm(name: str, options: dict[str, Any] | None = None) -> Norm:
 
 
 def _options_of(function: Callable[..., nn.Module]) -> set[str]:
-    return {p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    """Return the names of a function's keyword-only arguments, those of an unpacked TypedDict too."""
+    names: set[str] = set()
+    hints = get_type_hints(function) if inspect.isfunction(function) else {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            names.add(parameter.name)
+        elif parameter.kind is parameter.VAR_KEYWORD and get_origin(hints.get(parameter.name)) is Unpack:
+            names |= set(get_args(hints[parameter.name])[0].__annotations__)
+    return names
 
 
 def _import_norm(path: str) -> Norm:

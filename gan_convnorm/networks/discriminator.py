@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.layers.convnorm.options import DISCRIMINATOR
+from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_classes, check_labels
 from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
@@ -17,7 +18,7 @@ from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_chan
 __all__ = ["Discriminator"]
 
 #: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md, study_cifar10.md)
-OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "min_inputs": 4}}
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": DISCRIMINATOR}
 
 
 class Discriminator(nn.Module, ABC):
@@ -62,7 +63,7 @@ class Discriminator(nn.Module, ABC):
         super().__init__()
         check_sizes(channels=channels)
         found = find_plan(self.name, self.plans, resolution, plan)
-        chosen = find_norm(norm, _with_defaults(norm, norm_options or {}))
+        chosen = find_normalization(norm, _with_defaults(norm, norm_options or {}))
         check_classes(num_classes)
         sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
@@ -140,5 +141,5 @@ class Discriminator(nn.Module, ABC):
 
 
 def _with_defaults(norm: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that are given over a discriminator's defaults, which the layer of 2021 does without."""
-    return options if options.get("original") else OPTIONS.get(norm.partition("+")[0], {}) | options
+    """Return the options that are given over a discriminator's defaults."""
+    return OPTIONS.get(norm.partition("+")[0], {}) | options

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from gan_convnorm.layers.registry import Norm, find_norm
+from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_labels, conditional
 from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
@@ -56,7 +56,7 @@ class Generator(nn.Module, ABC):
     ) -> None:
         super().__init__()
         check_sizes(channels=channels, latent_dim=latent_dim)
-        found, chosen = find_plan(self.name, self.plans, resolution, plan), find_norm(norm, norm_options)
+        found, chosen = find_plan(self.name, self.plans, resolution, plan), find_normalization(norm, norm_options)
         of_class = conditional(chosen, num_classes)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)
         sides = [found.bottom * 2**number for number in range(1, len(rest) + 1)]

@@ -106,8 +106,8 @@ def _filtered(module: nn.Module, kernel: Kernel, size: Sequence[int], tolerance:
         # The filtered grid has every pixel once; the crop may go around it.
         axes = zip(geometry.crop, geometry.grid, strict=True)
         copies = math.prod(-(-count * step // n) for (_, count, step), n in axes)
-    if layer.tolerance:
-        return None if layer.boundary == "linear" else math.sqrt(copies) * _rows_bound(layer, geometry.grid)
+    if layer.options.tolerance:
+        return None if layer.options.boundary == "linear" else math.sqrt(copies) * _rows_bound(layer, geometry.grid)
     # A stride after the filter is a selection of pixels, and one before it is in the fine grid's frequencies.
     fine = geometry.grid
     if kernel.coarse_filter:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import convert, find_norm
+from gan_convnorm.layers import convert, find_normalization
 from gan_convnorm.robustness.resnet import PLANS, ResNet
 
 __all__ = ["Normalized", "build_network"]
@@ -81,8 +81,8 @@ def build_network(
         arch: a key of `gan_convnorm.robustness.resnet.PLANS`, or "torchvision.NAME" for any classifier of torchvision.
         channels: channels of the images.
         num_classes: number of classes.
-        norm: as in `gan_convnorm.layers.find_norm`; a torchvision network is converted (`layers.convert`), with
-            "+batch" its BatchNorms stay.
+        norm: as in `gan_convnorm.layers.find_normalization`; a torchvision network is converted (`layers.convert`);
+            with "+batch" its BatchNorms stay.
         norm_options: options of the normalization.
         width: factor on the channels of a network of `PLANS`.
 
@@ -94,7 +94,7 @@ def build_network(
     """
     if not 0 < width < math.inf:
         raise BadInput(f"width is {width}, and must be above zero")
-    row = find_norm(norm, norm_options)
+    row = find_normalization(norm, norm_options)
     if arch in PLANS:
         return Normalized(ResNet(PLANS[arch], channels, num_classes, row, width), channels)
     name = arch.removeprefix(TORCHVISION)

@@ -124,7 +124,7 @@ def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
 
 @pytest.mark.slow
 def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
-    train(tmp_path, 2, norm="convnorm", disc_norm_options={"original": True})
+    train(tmp_path, 2, norm="convnorm_2021")
     found = rows(tmp_path)[2]
     assert found["spectrum/blocks.0.conv1/operator_norm"]
     assert "spectrum/blocks.0.conv1/condition_number" not in found

@@ -103,7 +103,7 @@ def test_a_checkpoint_loads_in_python(tmp_path):
     gan, _, trainer = train(steps=2, disc_norm="convnorm", disc_norm_options={"gain": "lipschitz", "affine": None})
     trainer.save_checkpoint(tmp_path / "gan.ckpt")
     loaded = GAN.load_from_checkpoint(tmp_path / "gan.ckpt")
-    assert loaded.discriminator.blocks[0].conv1.gain == "lipschitz"
+    assert loaded.discriminator.blocks[0].conv1.options.gain == "lipschitz"
     assert loaded.g_step == 2
     assert torch.equal(loaded.sample(5), gan.sample(5))
 

@@ -96,7 +96,7 @@ def test_other_norms(norm, expected):
 def test_what_cannot_be_converted_is_left_with_its_reason():
     kept = nn.Conv2d(4, 4, 4, bias=False)
     network = nn.Sequential(nn.Conv2d(3, 4, 4), ConvNorm2d(4, 4, 3), nn.Conv2d(4, 4, 3), kept, nn.BatchNorm2d(4))
-    network, report = convert(network, options={"original": True})
+    network, report = convert(network, "convnorm_2021")
     assert network[3] is kept
     assert kept.bias is None
     assert report.left["4"] == "its convolution is left"

@@ -204,7 +204,7 @@ def test_an_error_at_one_layer_leaves_the_network_as_it_was(norm, kind, monkeypa
     [
         ("convnorm", {"eps": math.nan}, "eps is nan"),
         ("convnorm", {"gain": -1.0}, "gain is -1.0"),
-        ("convnorm", {"affine": "chanel", "original": True}, "affine is 'chanel'"),
+        ("convnorm", {"affine": "chanel"}, "affine is 'chanel'"),
         ("convnorm", {"eps": "1e-3", "min_inputs": 4}, "eps is '1e-3'"),
         ("spectral", {"eps": 0.0}, "eps is 0.0"),
         ("oni", {"iterations": 2.5}, "iterations is 2.5"),

@@ -9,6 +9,7 @@ from torch import nn
 from gan_convnorm.fourier import circular_grid
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
+from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.operators.dense import (
     circular_convolution_matrix,
     embedding_matrix,
@@ -36,7 +37,7 @@ def geometry(layer, size, pairs):
     axes = zip(size, layer.kernel_size, layer.dilation, layer.stride, pairs, strict=True)
     for n, k, d, s, (before, after) in axes:
         span = d * (k - 1)
-        folded = s if layer.strided == "fold" else 1
+        folded = s if layer.options.strided == "fold" else 1
         reach = max(span, before, after)
         reach += (before - reach) % folded
         response = (n + 2 * reach - span - 1) // folded + 1
@@ -46,7 +47,7 @@ def geometry(layer, size, pairs):
         first.append(0 if layer.padding_mode == "circular" else (reach - before) // folded)
         count.append((n + before + after - span - 1) // s + 1)
         step.append(s // folded)
-    if layer.boundary == "linear":
+    if layer.options.boundary == "linear":
         fine = [2 * n for n in fine]
     return fine, spacing, offset, first, count, step
 
@@ -58,7 +59,7 @@ def tight_frames(layer, fine, spacing, offset):
     frames = []
     for kernels in layer.weight.detach():
         matrix = torch.cat([rows @ circular_convolution_matrix(a, fine, layer.dilation, offset) for a in kernels], 1)
-        frames.append(inverse_square_root(matrix @ matrix.T, layer.eps) @ matrix)
+        frames.append(inverse_square_root(matrix @ matrix.T, layer.options.eps) @ matrix)
     return frames, coarse
 
 
@@ -73,7 +74,7 @@ def oracle(layer, image):
     frames, coarse = tight_frames(layer, fine, spacing, offset)
     embedding = embedding_matrix(size, fine)
     selection = selection_matrix(coarse, first, count, step)
-    gain = math.sqrt(layer.groups / layer.out_channels) if layer.gain == "lipschitz" else layer.gain
+    gain = math.sqrt(layer.groups / layer.out_channels) if layer.options.gain == "lipschitz" else layer.options.gain
     per_group_in, per_group_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
     outputs = []
     for k, frame in enumerate(frames):
@@ -171,12 +172,11 @@ def path(request, monkeypatch):
     monkeypatch.setattr(circular_grid, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(fourier_convolution, "part_elements", lambda tensor: 60)
 
-    def choose(layer, image, geometry):
+    def choose(layer, images, geometry):
         possible = layer.groups == 1 and all(s == 1 for s in geometry.stride)
         return possible and request.param == "in fourier"
 
-    for kind in CLASSES.values():
-        monkeypatch.setattr(kind, "_fourier_pays", choose)
+    monkeypatch.setattr(strategies, "products_pay", choose)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from torch import nn
 from gan_convnorm.fourier import circular_grid
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
+from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.networks import SNGANDiscriminator
 from gan_convnorm.operators.dense import (
     circular_convolution_matrix,
@@ -29,7 +30,7 @@ def oracle(layer, image, pool):
     spans = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
     reach = [p if circular else max(span, p) for span, p in zip(spans, layer.padding, strict=True)]
     grid = [n if circular else n + 2 * r - span for n, r, span in zip(size, reach, spans, strict=True)]
-    grid = [2 * n for n in grid] if layer.boundary == "linear" else grid
+    grid = [2 * n for n in grid] if layer.options.boundary == "linear" else grid
     first = [r - p for r, p in zip(reach, layer.padding, strict=True)]
     pixels = zip(size, layer.padding, spans, layer.stride, strict=True)
     count = [(n + 2 * p - span - 1) // s + 1 for n, p, span, s in pixels]
@@ -37,7 +38,7 @@ def oracle(layer, image, pool):
     outputs = []
     for k, kernels in enumerate(layer.weight.detach()):
         matrix = torch.cat([circular_convolution_matrix(a, grid, layer.dilation, reach) for a in kernels], 1)
-        frame = inverse_square_root(matrix @ matrix.T, layer.eps) @ matrix
+        frame = inverse_square_root(matrix @ matrix.T, layer.options.eps) @ matrix
         response = (image.double().flatten(2) @ embedding.T).flatten(1) @ frame.T
         if layer.affine_weight is not None:
             taps = layer.affine_weight[k].detach()
@@ -98,8 +99,7 @@ def path(request, monkeypatch):
     """Both exact ways to compute it, in several parts, which small cases would not need."""
     monkeypatch.setattr(circular_grid, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(fourier_convolution, "part_elements", lambda tensor: 60)
-    for kind in CLASSES.values():
-        monkeypatch.setattr(kind, "_fourier_pays", lambda *_: request.param == "in fourier")
+    monkeypatch.setattr(strategies, "products_pay", lambda *_: request.param == "in fourier")
 
 
 @pytest.mark.slow

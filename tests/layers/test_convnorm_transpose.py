@@ -36,20 +36,20 @@ def oracle(layer, image):
     )
     count = [(n - 1) * s - 2 * p + d * (k - 1) + o + 1 for n, k, s, p, d, o in axes]
     grid = [max((n - 1) * s + d * (k - 1) + 1, p + c) for (n, k, s, p, d, _), c in zip(axes, count, strict=True)]
-    grid = [2 * n for n in grid] if layer.boundary == "linear" else grid
+    grid = [2 * n for n in grid] if layer.options.boundary == "linear" else grid
     # Zeros between the pixels, then a convolution: a correlation with the flipped kernel.
     upsampling = embedding_matrix(size, grid, layer.stride)
     selection = selection_matrix(grid, layer.padding, count, (1, 1))
     offset = [d * (k - 1) for _, k, _, _, d, _ in axes]
     per_group_in, per_group_out = layer.in_channels // layer.groups, layer.out_channels // layer.groups
-    gain = 1 / math.sqrt(per_group_out) if layer.gain == "lipschitz" else layer.gain
+    gain = 1 / math.sqrt(per_group_out) if layer.options.gain == "lipschitz" else layer.options.gain
     outputs = []
     for k in range(layer.out_channels):
         group, within = divmod(k, per_group_out)
         rows = slice(group * per_group_in, (group + 1) * per_group_in)
         kernels = layer.weight.detach()[rows, within].flip(1, 2)
         matrix = torch.cat([circular_convolution_matrix(a, grid, layer.dilation, offset) for a in kernels], dim=1)
-        frame = inverse_square_root(matrix @ matrix.T, layer.eps) @ matrix
+        frame = inverse_square_root(matrix @ matrix.T, layer.options.eps) @ matrix
         response = (image[:, rows].double().flatten(2) @ upsampling.T).flatten(1) @ frame.T
         if layer.affine_weight is not None:
             taps = layer.affine_weight[k].detach()

@@ -17,13 +17,13 @@ from gan_convnorm.layers import (
     LinearRowNorm,
     OCNNConv2d,
     OriginalConvNorm2d,
-    find_norm,
+    find_normalization,
 )
 from gan_convnorm.layers.ocnn import OCNNConvTranspose2d, OCNNLinear
 
 
 def of(name, **options):
-    return lambda: find_norm(name, options).conv(nn.Conv2d(4, 6, 3, padding=1))
+    return lambda: find_normalization(name, options).conv(nn.Conv2d(4, 6, 3, padding=1))
 
 
 def convnorm(kernel_size=3, padding=1, **options):
@@ -273,7 +273,7 @@ ROLES = {"conv": lambda: nn.Conv2d(4, 4, 3), "linear": lambda: nn.Linear(4, 4), 
         *(("convnorm", options) for options in SCALE + OPTIONS if "padding_mode" not in options),
         ("convnorm", {"min_inputs": 0}),
         ("convnorm", {"min_inputs": 1.5}),
-        ("convnorm", {"original": "no"}),
+        ("convnorm_2021", {"affine": "no"}),
         *(("spectral", {"eps": value}) for value in (0.0, -1.0, math.nan)),
         *(("spectral", {"n_power_iterations": value}) for value in (0, 1.5, "1", True)),
         *(("spectral_conv", {"eps": value}) for value in (0.0, math.nan)),
@@ -290,7 +290,7 @@ ROLES = {"conv": lambda: nn.Conv2d(4, 4, 3), "linear": lambda: nn.Linear(4, 4), 
     ids=str,
 )
 def test_impossible_options_of_a_norm_are_one_line(norm, options):
-    row, refused = find_norm(norm, options), 0
+    row, refused = find_normalization(norm, options), 0
     for role, make in ROLES.items():
         taken = set(getattr(row, role).keywords)
         if taken:

@@ -15,16 +15,18 @@ from gan_convnorm.layers import (
     LinearRowNorm,
     OCNNConv2d,
     OriginalConvNorm2d,
-    find_norm,
+    find_normalization,
     fuse,
 )
 from gan_convnorm.operators import flattened_norm, operator_norm
 
 WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley")
 LAYERS = {
-    **{name: lambda name=name: find_norm(name).conv(nn.Conv2d(4, 6, 3, padding=1)) for name in WEIGHTED},
-    **{f"{name}, linear": lambda name=name: find_norm(name).linear(nn.Linear(8, 6)) for name in WEIGHTED},
-    "spectral_conv, one size": lambda: find_norm("spectral_conv", {"size": 8}).conv(nn.Conv2d(4, 6, 3, padding=1)),
+    **{name: lambda name=name: find_normalization(name).conv(nn.Conv2d(4, 6, 3, padding=1)) for name in WEIGHTED},
+    **{f"{name}, linear": lambda name=name: find_normalization(name).linear(nn.Linear(8, 6)) for name in WEIGHTED},
+    "spectral_conv, one size": lambda: find_normalization("spectral_conv", {"size": 8}).conv(
+        nn.Conv2d(4, 6, 3, padding=1)
+    ),
     "convnorm, learned": lambda: ConvNorm2d(4, 6, 3, padding=1, gain="learned", affine="channel"),
     "convnorm, eps 0": lambda: ConvNorm2d(4, 6, 3, padding=1, eps=0.0, affine="depthwise"),
     "convnorm, eps 0, depthwise": lambda: ConvNorm2d(4, 4, 3, padding=1, groups=4, eps=0.0),
@@ -94,7 +96,7 @@ def test_a_layer_that_starts_at_zero_learns(norm):
     torch.manual_seed(0)
     conv = nn.Conv2d(4, 6, 3, padding=1)
     nn.init.zeros_(conv.weight)
-    layer = find_norm(norm).conv(conv)
+    layer = find_normalization(norm).conv(conv)
     optimizer = torch.optim.Adam(layer.parameters(), 1e-2)
     image, losses = images(), []
     target = 0.5 * nn.functional.conv2d(image, torch.randn(6, 4, 3, 3) / 6, padding=1)

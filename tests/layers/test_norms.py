@@ -16,13 +16,14 @@ from torch.nn.utils import parametrize
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import NORMS, OCNNConv2d, convert, find_norm, norm_penalty
+from gan_convnorm.layers import NORMS, OCNNConv2d, convert, find_normalization, norm_penalty
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
 from gan_convnorm.objectives.losses import hinge_discriminator
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONS = {name: {} for name in NORMS} | {
+# The layer of 2021 breaks this contract, as its code did; test_original.py has its own claims.
+OPTIONS = {name: {} for name in NORMS if name != "convnorm_2021"} | {
     "convnorm, lipschitz": {"gain": "lipschitz"},
     "convnorm, learned": {"gain": "learned", "max_gain": 2.0},
     "spectral_conv, one size": {"size": 8},
@@ -46,7 +47,7 @@ class Small(nn.Module):
 
     def __init__(self, name, options):
         super().__init__()
-        norm = find_norm(name.split(",")[0], options)
+        norm = find_normalization(name.split(",")[0], options)
         taken = norm.activation(4), norm.conv(nn.Conv2d(4, 6, 3, padding=1)), norm.linear(nn.Linear(6, 2, bias=False))
         self.activation, self.conv, self.linear = taken
 
@@ -296,7 +297,7 @@ def test_layers_say_what_they_are():
 
 def test_sync_batch_in_one_process(tmp_path):
     torch.manual_seed(0)
-    layer, plain, image = find_norm("sync_batch").activation(4), nn.BatchNorm2d(4), images()
+    layer, plain, image = find_normalization("sync_batch").activation(4), nn.BatchNorm2d(4), images()
     expected = plain(image)
     assert torch.equal(layer(image), expected)
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
@@ -356,13 +357,13 @@ def own(tmp_path, monkeypatch):
 
 
 def test_a_norm_from_another_module(own):
-    norm = find_norm("my_norm:MyNorm", {"factor": 3.0})
+    norm = find_normalization("my_norm:MyNorm", {"factor": 3.0})
     for layer in (norm.conv(nn.Conv2d(3, 4, 3)), norm.linear(nn.Linear(3, 4))):
         assert layer.weight.norm().item() == pytest.approx(3, rel=1e-6)
-    function = find_norm("my_norm:of_a_convolution")
+    function = find_normalization("my_norm:of_a_convolution")
     assert function.conv(nn.Conv2d(3, 4, 3)).weight.norm().item() == pytest.approx(2, rel=1e-6)
     assert not parametrize.is_parametrized(function.linear(nn.Linear(3, 4)))
-    assert isinstance(find_norm("my_norm:row").activation(4), nn.BatchNorm2d)
+    assert isinstance(find_normalization("my_norm:row").activation(4), nn.BatchNorm2d)
     converted, _ = convert(nn.Sequential(nn.Conv2d(3, 4, 3)), "my_norm:MyNorm")
     assert converted[0].weight.norm().item() == pytest.approx(2, rel=1e-6)
 
@@ -371,7 +372,7 @@ def test_the_norm_of_the_documentation(own):
     (own / "documented.py").write_text(
         re.search(r"```python\n(.*?)```", (ROOT / "docs/norms.md").read_text(), re.DOTALL)[1]
     )
-    norm = find_norm("documented:MyNorm", {"map": "cayley"})
+    norm = find_normalization("documented:MyNorm", {"map": "cayley"})
     rows = norm.linear(nn.Linear(5, 3)).weight
     assert torch.allclose(rows @ rows.T, torch.eye(3), atol=1e-6)
     assert norm.conv(nn.Conv2d(2, 3, 3))(torch.randn(1, 2, 5, 5)).shape == (1, 3, 3, 3)
@@ -393,7 +394,7 @@ def test_the_norm_of_the_documentation(own):
 )
 def test_a_norm_that_is_not_there_is_one_line(own, path, options, message):
     with pytest.raises(BadInput, match=message) as error:
-        find_norm(path, options)
+        find_normalization(path, options)
     assert "\n" not in str(error.value)
 
 

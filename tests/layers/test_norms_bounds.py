@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from itertools import product
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import ConvNorm2d, find_norm, norm_penalty, spectral_conv
+from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, find_normalization, norm_penalty, spectral_conv
 from gan_convnorm.layers.cayley import CayleyConv2d
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.ocnn import OCNNConv2d, self_convolution_penalty
@@ -87,7 +88,7 @@ def in_state(state, name, options, case, channels=(2, 4), settle=0):
 
     def fresh(seed):
         torch.manual_seed(seed)
-        return find_norm(name, options).conv(nn.Conv2d(*channels, **GEOMETRIES[case], dtype=torch.float64))
+        return find_normalization(name, options).conv(nn.Conv2d(*channels, **GEOMETRIES[case], dtype=torch.float64))
 
     layer = fresh(0)
     if state != "start":
@@ -177,7 +178,7 @@ def test_spectral_conv_counts_the_padding(mode, stride):
 @pytest.mark.parametrize("name", ["spectral_conv", "spectral_conv of 4", "aol", "oni", "ocnn"])
 def test_transposed_convolutions_have_their_adjoints_norm(name, geometry):
     plain = nn.ConvTranspose2d(4, 2, 4, dtype=torch.float64, **geometry)
-    layer = find_norm(name.split()[0], {"size": 4} if "of 4" in name else {}).conv(plain)
+    layer = find_normalization(name.split()[0], {"size": 4} if "of 4" in name else {}).conv(plain)
     train(layer, (4, 4), steps=5)
     for _ in range(400 if "spectral" in name else 0):
         _ = layer.weight
@@ -218,7 +219,7 @@ def test_oni(case, state, options):
 
 def test_oni_comes_to_orthogonal_rows_and_columns():
     for channels in ((3, 5), (2, 40)):
-        layer = find_norm("oni", {"iterations": 30}).conv(nn.Conv2d(*channels, 3, dtype=torch.float64))
+        layer = find_normalization("oni", {"iterations": 30}).conv(nn.Conv2d(*channels, 3, dtype=torch.float64))
         rows = layer.weight.detach().flatten(1)
         gram = rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
         # Centred rows of eighteen numbers span seventeen directions.
@@ -231,7 +232,7 @@ def test_oni_keeps_its_bound_in_single_precision_for_any_number_of_iterations():
     linear = nn.Linear(64, 64)
     nn.init.normal_(linear.weight)
     for iterations in (10, 30):
-        weight = find_norm("oni", {"iterations": iterations}).linear(copy.deepcopy(linear)).weight
+        weight = find_normalization("oni", {"iterations": iterations}).linear(copy.deepcopy(linear)).weight
         assert 1 - 1e-5 <= norm_of(weight.detach().double()) <= 1 + 1e-6
 
 
@@ -354,7 +355,7 @@ def test_ocnn_penalty_of_a_stride_has_its_identity_at_lag_zero():
 def test_ocnn_bounds_the_norm_by_the_penalty(case, channels):
     torch.manual_seed(0)
     plain = nn.Conv2d(*channels, **OCNN[case], dtype=torch.float64)
-    layer = find_norm("ocnn", {"coefficient": 1.0}).conv(plain)
+    layer = find_normalization("ocnn", {"coefficient": 1.0}).conv(plain)
     optimizer = torch.optim.Adam(layer.parameters(), 0.03)
     lags = math.prod(
         2 * (d * (k - 1) // s) + 1 for s, d, k in zip(layer.stride, layer.dilation, layer.kernel_size, strict=True)
@@ -388,7 +389,7 @@ def test_ocnn_bounds_the_norm_by_the_penalty(case, channels):
 @pytest.mark.parametrize("case", ["3x3", "1x1", "groups, dilation", "4x4 stride 2"])
 def test_learned_gain_of_convnorm_stays_under_its_cap(case, cap):
     options = {"gain": "learned", "affine": None} | ({} if cap is None else {"max_gain": cap})
-    layer = find_norm("convnorm", options).conv(nn.Conv2d(2, 4, **GEOMETRIES[case], dtype=torch.float64))
+    layer = find_normalization("convnorm", options).conv(nn.Conv2d(2, 4, **GEOMETRIES[case], dtype=torch.float64))
     limit = (cap or 1) / math.sqrt(4 / layer.groups)
     # It starts at one where the cap lets it.
     gain = layer.transfer_function((8, 8)) / ConvNorm2d.transfer_function(plain_copy(layer), (8, 8))
@@ -405,7 +406,7 @@ def test_learned_gain_of_convnorm_stays_under_its_cap(case, cap):
     # The loss asks for all that there is: the gain goes to its limit and not beyond.
     assert 0.95 * limit <= gain.max().item() <= limit * (1 + 1e-12)
     assert 0.3 * (cap or 1) <= norm_of(applied(layer, SIZE)) <= (cap or 1) * (1 + 1e-12)
-    other = find_norm("convnorm", options).conv(nn.Conv2d(2, 4, **GEOMETRIES[case], dtype=torch.float64))
+    other = find_normalization("convnorm", options).conv(nn.Conv2d(2, 4, **GEOMETRIES[case], dtype=torch.float64))
     other.load_state_dict(layer.state_dict())
     assert torch.equal(applied(other, SIZE), applied(layer, SIZE))
 
@@ -413,7 +414,11 @@ def test_learned_gain_of_convnorm_stays_under_its_cap(case, cap):
 def plain_copy(layer):
     """The layer with gain 1."""
     other = copy.deepcopy(layer)
-    other.gain, other.gain_logit, other.max_gain = 1.0, None, None
+    other.gain_logit = None
+    if isinstance(other, LinearRowNorm):
+        other.gain, other.max_gain = 1.0, None
+    else:
+        other.options = replace(other.options, gain=1.0, max_gain=None)
     return other
 
 
@@ -425,7 +430,7 @@ def test_linear_layers(name, shape, state):
     options = {"gain": "learned", "max_gain": 2.0} if name == "convnorm" else {}
 
     def fresh():
-        return find_norm(name, options).linear(nn.Linear(*shape, bias=False, dtype=torch.float64))
+        return find_normalization(name, options).linear(nn.Linear(*shape, bias=False, dtype=torch.float64))
 
     layer = fresh()
     if state != "start":
@@ -487,7 +492,7 @@ def test_norms_of_single_images(name, groups, state):
 
 
 def trained_activation(name, options, state):
-    layer = find_norm(name, options).activation(6).double()
+    layer = find_normalization(name, options).activation(6).double()
     if state != "start":
         optimizer = torch.optim.Adam(layer.parameters(), 0.1)
         for _ in range(10):
@@ -496,7 +501,7 @@ def trained_activation(name, options, state):
             loss.backward()
             optimizer.step()
     if state == "trained and reloaded":
-        other = find_norm(name, options).activation(6).double()
+        other = find_normalization(name, options).activation(6).double()
         other.load_state_dict(layer.state_dict())
         layer = other
     return layer.eval()
@@ -529,12 +534,12 @@ def test_bad_input():
         ("convnorm", {"gain": "high"}, "a number or 'lipschitz' or 'learned'"),
     ]:
         with pytest.raises(BadInput, match=message):
-            find_norm(name, options).conv(conv)
+            find_normalization(name, options).conv(conv)
     with pytest.raises(BadInput, match="num_groups is 0"):
-        find_norm("group", {"num_groups": 0}).activation(4)
+        find_normalization("group", {"num_groups": 0}).activation(4)
     for name in ("oni", "aol", "spectral_conv", "ocnn", "cayley"):
         with pytest.raises(BadInput, match="found Embedding"):
-            find_norm(name).conv(nn.Embedding(2, 3))
+            find_normalization(name).conv(nn.Embedding(2, 3))
     with pytest.raises(BadInput, match="below the kernel"):
         CayleyConv2d(2, 2, 5)(torch.zeros(1, 2, 4, 9))
     with pytest.raises(BadInput, match="that the stride 2 divides, not 5"):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import ConvNorm2d, OriginalConvNorm2d, convnorm
+from gan_convnorm.layers import ConvNorm2d, OriginalConvNorm2d, convnorm_2021
 
 
 def steps(layer, image, average=None):
@@ -110,10 +110,10 @@ def test_refuses_what_the_code_of_2021_gets_wrong(arguments):
 
 
 def test_convnorm_makes_one():
-    with pytest.raises(BadInput, match="is for Conv2d, found ConvTranspose2d"):
-        convnorm(nn.ConvTranspose2d(4, 6, 3), original=True)
+    with pytest.raises(BadInput, match="convnorm_2021: found ConvTranspose2d, and can take Conv2d"):
+        convnorm_2021(nn.ConvTranspose2d(4, 6, 3))
     conv = nn.Conv2d(4, 6, 3, padding=1, bias=False)
-    layer = convnorm(conv, original=True, eps=0.0)
+    layer = convnorm_2021(conv, eps=0.0)
     assert isinstance(layer, OriginalConvNorm2d)
     assert layer.weight is conv.weight
     assert layer.bias is None

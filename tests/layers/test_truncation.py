@@ -1,6 +1,7 @@
 """The certificate of a truncated preconditioner, against dense operators."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ def dense_operators(layer, found, grid):
     """For every channel P_k from its kernels, P'_k from the taps kept, and A_k, on a circular grid."""
     for k, kernels in enumerate(layer.weight.detach()):
         matrix = torch.cat([circular_convolution_matrix(a, grid) for a in kernels], dim=1)
-        exact = inverse_square_root(matrix @ matrix.T, layer.eps)
+        exact = inverse_square_root(matrix @ matrix.T, layer.options.eps)
         centre = [found.radius] * 2
         yield exact, circular_convolution_matrix(found.taps[k].detach(), grid, None, centre), matrix
 
@@ -48,9 +49,9 @@ def test_radius_is_the_smallest_that_is_certified():
     torch.manual_seed(0)
     layer = ConvNorm2d(64, 8, 3, padding=1, tolerance=1e-2, max_radius=8)
     found = layer.truncated_preconditioner((18, 18))
-    layer.max_radius = found.radius - 1
+    layer.options = replace(layer.options, max_radius=found.radius - 1)
     assert layer.truncated_preconditioner((18, 18)) is None
-    layer.max_radius, layer.tolerance = 8, 1e-1
+    layer.options = replace(layer.options, max_radius=8, tolerance=1e-1)
     assert layer.truncated_preconditioner((18, 18)).radius < found.radius
 
 
@@ -80,7 +81,7 @@ def test_layer_is_as_close_to_the_exact_one_as_certified(boundary, affine, geome
     errors = []
     for tolerance in (3e-1, 3e-2):
         layer = copy.deepcopy(exact)
-        layer.tolerance, layer.max_radius = tolerance, 6
+        layer.options = replace(layer.options, tolerance=tolerance, max_radius=6)
         output = layer(image)
         assert output.shape == expected.shape
         errors.append(((output - expected).norm() / expected.norm()).item())
@@ -95,7 +96,7 @@ def test_falls_back_to_the_exact_filter():
     image = torch.randn(2, 1, 9, 9)
     assert layer.truncated_preconditioner((11, 11)) is None
     output = layer(image)
-    layer.tolerance = 0.0
+    layer.options = replace(layer.options, tolerance=0.0)
     assert torch.equal(output, layer(image))
 
 
@@ -107,7 +108,7 @@ def test_certificate_is_checked_again_when_the_weights_change():
     with torch.no_grad():  # Through .data no version counter would tell.
         layer.weight.data[:] = layer.weight.data[:, :1]
     exact = copy.deepcopy(layer)
-    exact.tolerance = 0.0
+    exact.options = replace(exact.options, tolerance=0.0)
     assert torch.allclose(layer(image), exact(image))
 
 

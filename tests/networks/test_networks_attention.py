@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import find_norm
+from gan_convnorm.layers import find_normalization
 from gan_convnorm.networks import NETWORKS, SelfAttention, find_networks
 
 
 def attention(channels):
-    block = SelfAttention(channels, find_norm("none"), nn.init.xavier_uniform_).double()
+    block = SelfAttention(channels, find_normalization("none"), nn.init.xavier_uniform_).double()
     nn.init.constant_(block.gain, 0.7)
     return block
 

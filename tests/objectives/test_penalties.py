@@ -214,7 +214,8 @@ def test_normalized_flat_critic_is_zero():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("norm", NORMS)
+# The layer of 2021 takes no even kernel, and evaluates after training alone.
+@pytest.mark.parametrize("norm", [norm for norm in NORMS if norm != "convnorm_2021"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_and_norm_has_the_second_derivatives(name, norm):
     """The penalty's gradient, and the normalized critic's, against central differences along one direction."""

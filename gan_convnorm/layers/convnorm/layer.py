@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.circular_grid import memory_format_of, traced
-from gan_convnorm.fourier.convolution import convolve_in_fourier
-from gan_convnorm.fourier.tap_responses import tap_responses
+from gan_convnorm.fourier.circular_grid import memory_format_of
 from gan_convnorm.layers.arguments import check_convolution, check_images
 from gan_convnorm.layers.convnorm.geometry import Geometry, convolution_geometry
-from gan_convnorm.layers.convnorm.preconditioned import Preconditioned, check_options
-from gan_convnorm.layers.gain import Gain
+from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
+from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
+from gan_convnorm.layers.convnorm.strategies import choose
+from gan_convnorm.layers.kernels import convolve
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d"]
 
-#: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
-LARGEST_GRID = 192
 
-
-class _ConvNorm(Preconditioned):
-    """The layers that convolve, as opposed to the transposed one."""
+class ConvNormLayer(Preconditioned):
+    """Base class of the layers that convolve, which the transposed one does not."""
 
     dims: ClassVar[int]
 
@@ -39,25 +36,15 @@ class _ConvNorm(Preconditioned):
         padding_mode: Literal["zeros", "circular", "reflect", "replicate"] = "zeros",
         device: Any = None,
         dtype: Any = None,
-        *,
-        eps: float = 1e-4,
-        gain: Gain = 1.0,
-        affine: Literal["channel", "depthwise"] | None = None,
-        gradient: Literal["full", "stop"] = "full",
-        strided: Literal["subsample", "fold"] = "subsample",
-        tolerance: float = 0.0,
-        boundary: Literal["circular", "linear"] = "circular",
-        max_radius: int | None = None,
-        max_gain: float | None = None,
+        **options: Unpack[ConvNormKeywords],
     ) -> None:
         geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
         geometry |= {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         geometry["padding_mode"] = padding_mode
         check_convolution(type(self).__name__, self.dims, **geometry)
-        options: tuple[Any, ...] = (eps, gain, affine, gradient, strided, tolerance, boundary, max_radius, max_gain)
-        check_options(type(self).__name__, padding_mode, *options)
+        checked = ConvNormOptions(**options)
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
-        self._set_options(*options)
+        self._set_options(checked)
 
     def forward(self, input: Tensor, pool: int = 1) -> Tensor:
         """Return the layer's output; with `pool` its averages over boxes of that side, which cost less.
@@ -69,20 +56,18 @@ class _ConvNorm(Preconditioned):
         if input.dim() == self.dims + 1:
             return self.forward(input.unsqueeze(0), pool).squeeze(0)
         if self.is_pointwise():
-            return self._pool(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
+            return self.pool(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
         input, geometry = self._pad(input)
-        spectrum = self.spectrum(geometry.grid)
-        truncated = self._truncate(spectrum, geometry.grid)
-        if truncated is None and self._fourier_pays(input, geometry):
-            return self._forward_in_fourier(input, spectrum, geometry, pool)
-        return self._pool(self._filter(self._convolve(input, geometry), spectrum, truncated, geometry), pool)
+        strategy = choose(self, input, geometry)
+        return strategy(self, input, geometry, self.spectrum(geometry.grid), pool)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
+        """Return the convolution of a batch on all of its grid, before the preconditioner, and its geometry."""
         input, geometry = self._pad(input)
-        return self._convolve(input, geometry), geometry
+        return self.convolve(input, geometry), geometry
 
     def _pad(self, input: Tensor) -> tuple[Tensor, Geometry]:
-        """The image that is convolved, padded by reflection or replication, and the geometry of its response."""
+        """Return the input, padded where the layer pads by reflection or replication, and its response's geometry."""
         padding = self._padding_pairs()
         if self.padding_mode in ("reflect", "replicate"):
             input = nn.functional.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
@@ -95,12 +80,13 @@ class _ConvNorm(Preconditioned):
             padding,
             self.dilation,
             circular=self.padding_mode == "circular",
-            fold=self.strided == "fold",
-            linear=self.boundary == "linear",
+            fold=self.options.strided == "fold",
+            linear=self.options.boundary == "linear",
         )
         return input, geometry
 
-    def _convolve(self, input: Tensor, geometry: Geometry) -> Tensor:
+    def convolve(self, input: Tensor, geometry: Geometry) -> Tensor:
+        """Return sum_j a_kj (*) x_j, shape (B, C_out, *geometry.size), for an input that `_pad` returned."""
         padding: tuple[int, ...] | int = geometry.padding
         if self.padding_mode == "circular":
             memory_format = memory_format_of(input)
@@ -112,48 +98,18 @@ class _ConvNorm(Preconditioned):
                 index = torch.arange(-before, last + 1, device=input.device) % input.shape[axis]
                 input = input.index_select(axis, index)
             input, padding = input.contiguous(memory_format=memory_format), 0
-        convolve = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[len(self.kernel_size) - 1]
-        return convolve(input, self.weight, None, geometry.stride, padding, self.dilation, self.groups)
+        layout: dict[str, Any] = {"stride": geometry.stride, "padding": padding, "dilation": self.dilation}
+        return convolve(input, self.weight, **layout, groups=self.groups)
 
-    def _fourier_pays(self, input: Tensor, geometry: Geometry) -> bool:
-        """Whether the kernels' spectra are few beside the images' (docs/results/convnorm_cost.md).
-
-        On a GPU a convolution is so much faster than a complex matrix product that nothing is to be gained, and there
-        the products of the transforms would be as exact as float32_matmul_precision lets them be.
-        """
-        if self.groups > 1 or any(s > 1 for s in geometry.stride):
-            return False
-        if input.dtype not in (torch.float32, torch.float64) or input.dtype != self.weight.dtype:
-            return False
-        if input.device.type != "cpu" or torch.is_autocast_enabled("cpu") or traced():
-            return False
-        if max(geometry.grid) > LARGEST_GRID:
-            return False
-        return self.in_channels * self.out_channels <= 2 * input.shape[0] * (self.in_channels + self.out_channels)
-
-    def _forward_in_fourier(self, input: Tensor, spectrum: Tensor, geometry: Geometry, pool: int) -> Tensor:
-        grid, steps = geometry.grid, [step for _, _, step in geometry.crop]
-        if pool > 1 and any(step > 1 for step in steps):
-            return self._pool(self._forward_in_fourier(input, spectrum, geometry, 1), pool)
-        steps = [step * pool for step in steps]
-        # The output starts at the grid's first pixel, so that a fold's pixels are the wanted ones.
-        offset = [p - first for p, (first, _, _) in zip(geometry.padding, geometry.crop, strict=True)]
-        fold = tuple(s if n % s == 0 else 1 for n, s in zip(grid, steps, strict=True))
-        counts = [count // pool for _, count, _ in geometry.crop]
-        crop = tuple((0, count, s // f) for count, s, f in zip(counts, steps, fold, strict=True))
-        folded = tuple(n // f for n, f in zip(grid, fold, strict=True))
-        transfer = self._transfer(spectrum, grid)
-        responses = tap_responses(transfer, self.kernel_size, grid, self.dilation, offset, fold, pool)
-        return convolve_in_fourier(input, self.weight, responses, self.bias, folded, fold, crop)
-
-    def _pool(self, output: Tensor, pool: int) -> Tensor:
+    def pool(self, output: Tensor, pool: int) -> Tensor:
+        """Return the averages of an output over boxes of a side; the output itself for 1."""
         if pool == 1:
             return output
         average = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
         return average[len(self.kernel_size) - 1](output, pool)
 
     def _padding_pairs(self) -> list[tuple[int, int]]:
-        """Padding before and after, for every dimension."""
+        """Return the padding before and after, for every dimension."""
         if self.padding == "valid":
             return [(0, 0)] * len(self.kernel_size)
         if self.padding == "same":
@@ -162,7 +118,7 @@ class _ConvNorm(Preconditioned):
         return [(int(p), int(p)) for p in self.padding]
 
 
-class ConvNorm2d(_ConvNorm, nn.Conv2d):
+class ConvNorm2d(ConvNormLayer, nn.Conv2d):
     r"""Bounds each channel's circular operator, ||Q_k|| <= 1, and so the layer's, ||Q|| <= sqrt(C_out / groups).
 
     Convolutional Normalization (Liu et al., NeurIPS 2021, arXiv:2103.00673, eq. 5-7) divides output channel k by the
@@ -184,23 +140,8 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
         padding_mode: with "circular" the image is its own grid. With "reflect" and "replicate" the padded image is
             the input, and the bound is of what follows the padding (which itself enlarges norms). A circular padding
             so wide that pixels are read twice enlarges them too.
-        eps: added to S_k, in its units (squared weights). With eps = 0 a spectral zero of the kernels is amplified
-            without limit, down to a power of 7e-16 (in float64, 5e-124): below, a kernel is taken for zero.
-        gain: a fixed factor; "lipschitz" for sqrt(groups / C_out), with which ||Q|| <= 1 is certified; or "learned", a
-            scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), with which ||Q|| <= max_gain is.
-        affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
-            size per channel on the same grid. Both start as the identity.
-        gradient: "full" takes the gradient through S_k; "stop" takes S_k for a constant, as the code of 2021 does.
-        strided: what a layer with a stride preconditions. "subsample" is the definition above: the convolution at
-            every pixel, of which every stride-th is kept. "fold" is the strided convolution itself, on its coarse
-            grid, with its own spectrum, S_k folded: the nearest tight frame to it, at the strided convolution's cost.
-        tolerance: 0 for exact. Otherwise the preconditioner's taps are cut at the smallest radius whose error is
-            certified, ||P'_k - P_k|| <= tolerance * ||P_k||, checked in every forward; where no radius up to
-            `max_radius` is within it, and in compiled graphs, the layer is exact. ||Q_k|| <= 1 holds for the cut one.
-        boundary: the grid's. "circular" wraps around, as in the definition; "linear" has a grid of twice the size, on
-            which nothing read has gone around: the crop of the operator on the infinite grid.
-        max_radius: limit for the taps; by default the largest that is faster than the exact filter on the device.
-        max_gain: the cap of gain "learned", 1 when not given.
+        **options: eps, gain, affine, gradient, strided, tolerance, boundary, max_radius and max_gain; see
+            `ConvNormOptions` for their meaning and defaults.
 
     Raises:
         BadInput: a geometry or an option value that no layer has (a ValueError).
@@ -209,13 +150,13 @@ class ConvNorm2d(_ConvNorm, nn.Conv2d):
     dims = 2
 
 
-class ConvNorm1d(_ConvNorm, nn.Conv1d):
+class ConvNorm1d(ConvNormLayer, nn.Conv1d):
     """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for sequences, in place of `nn.Conv1d`."""
 
     dims = 1
 
 
-class ConvNorm3d(_ConvNorm, nn.Conv3d):
+class ConvNorm3d(ConvNormLayer, nn.Conv3d):
     """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for volumes, in place of `nn.Conv3d`."""
 
     dims = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,19 +12,12 @@ from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype, memory
 from gan_convnorm.fourier.exact import least_power
 from gan_convnorm.fourier.grid_filter import filter_reference, filter_response
 from gan_convnorm.fourier.power_spectrum import autocorrelation, direct_power_spectrum, place, power_spectrum
-from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
 from gan_convnorm.layers.convnorm.geometry import Geometry
+from gan_convnorm.layers.convnorm.options import ConvNormOptions
 from gan_convnorm.layers.convnorm.truncation import Truncated, certified_taps, compose, filter_truncated, radius_limit
-from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter, gain_start
+from gan_convnorm.layers.gain import gain_factor, gain_parameter, gain_start
 
-__all__ = ["Preconditioned", "check_options", "filter_exactly"]
-
-CHOICES: dict[str, tuple[str | None, ...]] = {
-    "affine": (None, "channel", "depthwise"),
-    "gradient": ("full", "stop"),
-    "strided": ("subsample", "fold"),
-    "boundary": ("circular", "linear"),
-}
+__all__ = ["Preconditioned", "filter_exactly"]
 
 #: eps below so many units of rounding needs the kernels' own transforms: 2e-6 in float32
 EPS_OF_ROUNDING = 16
@@ -38,22 +31,15 @@ class Preconditioned(nn.modules.conv._ConvNd):
     affine_weight: nn.Parameter | None
     gain_logit: nn.Parameter | None
 
-    def _set_options(
-        self,
-        eps: float,
-        gain: Gain,
-        affine: Literal["channel", "depthwise"] | None,
-        gradient: Literal["full", "stop"],
-        strided: Literal["subsample", "fold"],
-        tolerance: float,
-        boundary: Literal["circular", "linear"],
-        max_radius: int | None,
-        max_gain: float | None,
-    ) -> None:
-        self.eps, self.gain, self.affine, self.gradient = eps, gain, affine, gradient
-        self.strided, self.tolerance, self.boundary, self.max_radius = strided, tolerance, boundary, max_radius
-        self.max_gain = max_gain
-        self.gain_logit = gain_parameter(gain, max_gain, self.out_channels // self.groups, self.weight)
+    options: ConvNormOptions
+
+    def _set_options(self, options: ConvNormOptions) -> None:
+        if options.boundary == "linear" and self.padding_mode == "circular":
+            name = type(self).__name__
+            raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
+        self.options = options
+        affine = options.affine
+        self.gain_logit = gain_parameter(options.gain, options.max_gain, self.out_channels // self.groups, self.weight)
         if affine is None:
             self.register_parameter("affine_weight", None)
         else:
@@ -64,22 +50,17 @@ class Preconditioned(nn.modules.conv._ConvNd):
     def reset_parameters(self) -> None:
         """Draw weight and bias as torch's layer does; start the affine as the identity, and a learned gain."""
         super().reset_parameters()
-        if hasattr(self, "affine"):  # torch's constructor draws before the options are set
+        if hasattr(self, "options"):  # torch's constructor draws before the options are set
             self._reset_options()
 
     @torch.no_grad()
     def _reset_options(self) -> None:
         if self.gain_logit is not None:
-            self.gain_logit.fill_(gain_start(self.max_gain, self.out_channels // self.groups))
+            self.gain_logit.fill_(gain_start(self.options.max_gain, self.out_channels // self.groups))
         if self.affine_weight is not None:
             self.affine_weight.zero_()
             centre: tuple[Any, ...] = (slice(None), *((k - 1) // 2 for k in self.affine_weight.shape[1:]))
             self.affine_weight[centre] = 1
-
-    def options(self) -> dict[str, Any]:
-        """The keyword options of this layer, such as a layer like it is made with."""
-        names = ("eps", "gain", "affine", "gradient", "strided", "tolerance", "boundary", "max_radius", "max_gain")
-        return {name: getattr(self, name) for name in names}
 
     def transfer_function(self, grid: tuple[int, ...]) -> Tensor:
         """gain * F[r_k] * (S_k + eps)^(-1/2) on a circular grid.
@@ -91,72 +72,76 @@ class Preconditioned(nn.modules.conv._ConvNd):
             Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`, float32 or float64;
             complex only with a depthwise affine.
         """
-        return self._transfer(self.spectrum(grid), grid)
+        return self.transfer(self.spectrum(grid), grid)
 
     def truncated_preconditioner(self, grid: tuple[int, ...]) -> Truncated | None:
         """The taps that stand for (S_k + eps)^(-1/2) within the tolerance, or None where none up to max_radius do.
 
         Affine and gain are not in it.
         """
-        return self._truncate(self.spectrum(grid), grid)
+        return self.truncate(self.spectrum(grid), grid)
 
     def spectrum(self, grid: tuple[int, ...]) -> Tensor:
         """S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
         weight = self._kernels()
-        weight = weight.detach() if self.gradient == "stop" else weight
+        weight = weight.detach() if self.options.gradient == "stop" else weight
         with autocast_off(weight.device):
             weight, stride = exact_dtype(weight), self._response_stride()
             # The autocorrelation's transform rounds to a share of max S_k, which must be small beside eps. Kernels with
             # few input channels have spectral zeros, and the direct way costs no more there.
-            tiny_eps = self.eps < EPS_OF_ROUNDING * torch.finfo(weight.dtype).eps
+            tiny_eps = self.options.eps < EPS_OF_ROUNDING * torch.finfo(weight.dtype).eps
             if not self.is_pointwise() and (tiny_eps or weight.shape[1] <= FEW_INPUTS):
                 spectrum = direct_power_spectrum(weight, grid, self.dilation, stride)
             else:
                 spectrum = power_spectrum(autocorrelation(weight), grid, self.dilation, stride)
-        spectrum = spectrum.clamp_min(0) + self.eps
+        spectrum = spectrum.clamp_min(0) + self.options.eps
         return spectrum.clamp_min(least_power(spectrum.dtype)) if tiny_eps else spectrum
 
-    def _transfer(self, spectrum: Tensor, grid: tuple[int, ...]) -> Tensor:
+    def transfer(self, spectrum: Tensor, grid: tuple[int, ...]) -> Tensor:
+        """Return `transfer_function` from S_k + eps."""
         transfer = spectrum.rsqrt() * self._gain()
         if self.affine_weight is None:
             return transfer
         affine = exact_dtype(self.affine_weight)
-        if self.affine == "channel":
+        if self.options.affine == "channel":
             return transfer * affine
         # The centre tap is at the origin and, as in `conv2d`, later taps read later pixels.
         axes = list(range(1, affine.dim()))
         placed = place(affine.flip(axes), grid, [k // 2 for k in affine.shape[1:]])
         return transfer * torch.fft.rfftn(placed, dim=axes)
 
-    def _truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
+    def truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
+        """Return `truncated_preconditioner` from S_k + eps."""
         # A choice by value would break a traced graph; there the exact filter meets every tolerance.
-        if not self.tolerance or spectrum.device.type == "meta" or traced():
+        if not self.options.tolerance or spectrum.device.type == "meta" or traced():
             return None
-        limit = radius_limit(spectrum.device) if self.max_radius is None else self.max_radius
-        return certified_taps(spectrum, grid, self.tolerance, limit, [k > 1 for k in self.kernel_size])
+        limit = radius_limit(spectrum.device) if self.options.max_radius is None else self.options.max_radius
+        return certified_taps(spectrum, grid, self.options.tolerance, limit, [k > 1 for k in self.kernel_size])
 
     def _gain(self) -> float | Tensor:
-        return gain_factor(self.gain, self.max_gain, self.out_channels // self.groups, self.gain_logit)
+        return gain_factor(self.options.gain, self.options.max_gain, self.out_channels // self.groups, self.gain_logit)
 
     def _kernels(self) -> Tensor:
         """The weight as (C_out, C_in / groups, *kernel_size)."""
         return self.weight
 
     def _response_stride(self) -> tuple[int, ...]:
-        return self.stride if self.strided == "fold" else (1,) * len(self.stride)
+        return self.stride if self.options.strided == "fold" else (1,) * len(self.stride)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
         """The convolution of a batch of images on all of its grid, before anything is normalized."""
         raise NotImplementedError
 
-    def _filter(self, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry) -> Tensor:
-        """Output from the response: by few taps if there are such, else by transforms."""
+    def precondition(
+        self, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry
+    ) -> Tensor:
+        """Return the output from the response: by few taps if given, else by transforms."""
         with autocast_off(response.device):
             if truncated is None:
-                return filter_exactly(response, self._transfer(spectrum, geometry.grid), self.bias, geometry)
+                return filter_exactly(response, self.transfer(spectrum, geometry.grid), self.bias, geometry)
             taps, reach = self.with_affine(truncated.taps)
             bias = None if self.bias is None else self.bias.to(response.dtype)
-            wrap = self.boundary == "circular"
+            wrap = self.options.boundary == "circular"
             output = filter_truncated(response, taps.to(response.dtype), reach, bias, geometry, wrap=wrap)
             return output.contiguous(memory_format=memory_format_of(response))
 
@@ -182,39 +167,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
         return kernels
 
     def extra_repr(self) -> str:
-        options = self.options()
-        shown = {"eps": options.pop("eps"), "gain": options.pop("gain"), "affine": options.pop("affine")}
-        defaults = {"gradient": "full", "strided": "subsample", "tolerance": 0.0, "boundary": "circular"}
-        shown |= {name: value for name, value in options.items() if value != defaults.get(name)}
-        return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in shown.items())])
-
-
-def check_options(
-    name: str,
-    padding_mode: str,
-    eps: Any,
-    gain: Any,
-    affine: Any,
-    gradient: Any,
-    strided: Any,
-    tolerance: Any,
-    boundary: Any,
-    max_radius: Any,
-    max_gain: Any,
-) -> None:
-    """Refuse option values that no ConvNorm layer has.
-
-    Raises:
-        BadInput: such a value.
-    """
-    check_scale(name, eps, gain, max_gain)
-    for option, value in (("affine", affine), ("gradient", gradient), ("strided", strided), ("boundary", boundary)):
-        check_choice(name, option, value, CHOICES[option])
-    check_number(name, "tolerance", tolerance, least=0, below=1)
-    if max_radius is not None:
-        check_whole(name, "max_radius", max_radius)
-    if boundary == "linear" and padding_mode == "circular":
-        raise BadInput(f"{name}: boundary 'linear' contradicts padding_mode 'circular'; choose boundary 'circular'")
+        return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in self.options.shown().items())])
 
 
 def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from torch import Tensor, nn
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_convolution, check_images
 from gan_convnorm.layers.convnorm.geometry import Geometry, transposed_geometry
-from gan_convnorm.layers.convnorm.preconditioned import Preconditioned, check_options
-from gan_convnorm.layers.gain import Gain
+from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
+from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 
 __all__ = ["ConvNormTranspose2d"]
 
@@ -40,25 +41,18 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         padding_mode: Literal["zeros"] = "zeros",
         device: Any = None,
         dtype: Any = None,
-        *,
-        eps: float = 1e-4,
-        gain: Gain = 1.0,
-        affine: Literal["channel", "depthwise"] | None = None,
-        gradient: Literal["full", "stop"] = "full",
-        tolerance: float = 0.0,
-        boundary: Literal["circular", "linear"] = "circular",
-        max_radius: int | None = None,
-        max_gain: float | None = None,
+        **options: Unpack[ConvNormKeywords],
     ) -> None:
         geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
         geometry["kernel_size"] = kernel_size
         geometry |= {"stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups}
         geometry |= {"dilation": dilation, "padding_mode": padding_mode}
         check_convolution(type(self).__name__, 2, **geometry, transposed=True)
-        options: tuple[Any, ...] = (eps, gain, affine, gradient, "subsample", tolerance, boundary, max_radius, max_gain)
-        check_options(type(self).__name__, padding_mode, *options)
+        if "strided" in options:
+            raise BadInput(f"{type(self).__name__}: a transposed convolution has no option strided; omit it")
+        checked = ConvNormOptions(**options)
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
-        self._set_options(*options)
+        self._set_options(checked)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         check_images(type(self).__name__, input, self.in_channels, 2)
@@ -72,7 +66,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
             )
         response, geometry = self.respond(input, output_size)
         spectrum = self.spectrum(geometry.grid)
-        return self._filter(response, spectrum, self._truncate(spectrum, geometry.grid), geometry)
+        return self.precondition(response, spectrum, self.truncate(spectrum, geometry.grid), geometry)
 
     def respond(self, input: Tensor, output_size: list[int] | None = None) -> tuple[Tensor, Geometry]:
         geometry = transposed_geometry(
@@ -82,7 +76,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
             self._plain_padding(),
             self.dilation,
             self._extra(input, output_size),
-            linear=self.boundary == "linear",
+            linear=self.options.boundary == "linear",
         )
         response = nn.functional.conv_transpose2d(
             input, self.weight, None, self.stride, 0, 0, self.groups, self.dilation

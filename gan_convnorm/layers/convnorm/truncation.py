@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.layers.convnorm.geometry import Geometry
+from gan_convnorm.layers.kernels import convolve, convolve_transposed
 
 __all__ = ["Truncated", "certified_taps", "compose", "filter_truncated", "radius_limit"]
 
@@ -82,8 +83,7 @@ def certified_taps(
 def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
     """One filter for a centred one and the affine after it, and its reach before the origin in every dimension."""
     reach = [n // 2 + (k - 1) // 2 for n, k in zip(taps.shape[1:], affine.shape[1:], strict=True)]
-    full = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d][taps.dim() - 2]
-    return full(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
+    return convolve_transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
 
 
 def filter_truncated(
@@ -111,8 +111,8 @@ def filter_truncated(
         padding = [max(-low, 0), max(high - n, 0), *padding]
     if any(padding):
         response = F.pad(response, padding)
-    convolve = [F.conv1d, F.conv2d, F.conv3d][len(geometry.crop) - 1]
-    return convolve(response, taps[:, None], bias, [step for _, _, step in geometry.crop], groups=taps.shape[0])
+    stride = [step for _, _, step in geometry.crop]
+    return convolve(response, taps[:, None], bias=bias, stride=stride, groups=taps.shape[0])
 
 
 def _window(centre: Sequence[int], radius: int, filtered_axes: Sequence[bool]) -> tuple[slice, ...]:

@@ -1,0 +1,107 @@
+"""The options of ConvNorm layers: checked once, with the defaults of each role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
+
+from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
+from gan_convnorm.layers.gain import Gain, check_scale
+
+__all__ = ["DISCRIMINATOR", "PAPER", "ConvNormKeywords", "ConvNormOptions"]
+
+CHOICES: dict[str, tuple[str | None, ...]] = {
+    "affine": (None, "channel", "depthwise"),
+    "gradient": ("full", "stop"),
+    "strided": ("subsample", "fold"),
+    "boundary": ("circular", "linear"),
+}
+
+
+class ConvNormKeywords(TypedDict, total=False):
+    """Keyword arguments of ConvNorm layers; `ConvNormOptions` has their meaning and defaults."""
+
+    eps: float
+    gain: Gain
+    affine: Literal["channel", "depthwise"] | None
+    gradient: Literal["full", "stop"]
+    strided: Literal["subsample", "fold"]
+    tolerance: float
+    boundary: Literal["circular", "linear"]
+    max_radius: int | None
+    max_gain: float | None
+
+
+@dataclass(frozen=True)
+class ConvNormOptions:
+    """Options of a ConvNorm layer; the defaults are those of the layer used alone.
+
+    Attributes:
+        eps: added to the power spectrum S_k, in its units (squared weights). With eps = 0 a spectral zero of the
+            kernels is amplified without limit, down to a power of 7e-16 (in float64, 5e-124); a kernel below that
+            counts as zero.
+        gain: a fixed factor; or "lipschitz" for sqrt(groups / C_out), which certifies ||Q|| <= 1; or "learned", a
+            scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), which certifies ||Q|| <= max_gain.
+        affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
+            size per channel on the same grid. Both start as the identity.
+        gradient: "full" takes the gradient through S_k; "stop" treats S_k as a constant, as the code of 2021 does.
+        strided: the convolution that a layer with a stride preconditions. "subsample": the convolution at every pixel,
+            of which every stride-th is kept. "fold": the strided convolution itself, on its coarse grid, with its own
+            power spectrum (S_k folded). It is the nearest tight frame, at the strided convolution's cost.
+        tolerance: 0 for exact. Otherwise the preconditioner's taps are cut at the smallest radius whose error is
+            certified, ||P'_k - P_k|| <= tolerance * ||P_k||, in every forward. The layer stays exact where no radius up
+            to `max_radius` meets the tolerance, and in compiled graphs. ||Q_k|| <= 1 holds for the cut filter too.
+        boundary: "circular": the grid wraps around, as in the definition. "linear": the grid has twice the size, and
+            nothing that is read has wrapped around, which gives the crop of the operator on the infinite grid.
+        max_radius: largest radius of the taps; when None, the largest that is faster than the exact filter on the
+            device.
+        max_gain: cap of gain "learned"; 1 when None.
+
+    Raises:
+        BadInput: an option value that no layer has.
+
+    >>> ConvNormOptions(gain="lipschitz").affine is None
+    True
+    >>> ConvNormOptions(eps=-1.0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ConvNorm: eps is -1.0, and must be a finite number of at least 0
+    """
+
+    eps: float = 1e-4
+    gain: Gain = 1.0
+    affine: Literal["channel", "depthwise"] | None = None
+    gradient: Literal["full", "stop"] = "full"
+    strided: Literal["subsample", "fold"] = "subsample"
+    tolerance: float = 0.0
+    boundary: Literal["circular", "linear"] = "circular"
+    max_radius: int | None = None
+    max_gain: float | None = None
+
+    def __post_init__(self) -> None:
+        check_scale("ConvNorm", self.eps, self.gain, self.max_gain)
+        for option, choices in CHOICES.items():
+            check_choice("ConvNorm", option, getattr(self, option), choices)
+        check_number("ConvNorm", "tolerance", self.tolerance, least=0, below=1)
+        if self.max_radius is not None:
+            check_whole("ConvNorm", "max_radius", self.max_radius)
+
+    @property
+    def certified(self) -> bool:
+        """True if the gain certifies the norm of the whole layer."""
+        return self.gain in ("lipschitz", "learned")
+
+    def shown(self) -> dict[str, Any]:
+        """Return the options that a layer's text shows: the first three, and the others that are not the default."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            field.name: values[field.name]
+            for place, field in enumerate(fields(self))
+            if place < 3 or values[field.name] != field.default
+        }
+
+
+#: defaults of `convnorm`, and so of `convert` and classifiers: the paper's learned filter follows the preconditioner
+PAPER = ConvNormKeywords(affine="depthwise")
+#: defaults in a discriminator: no filter, and spectral normalization for layers that see an image
+#: (docs/results/convnorm_defaults.md)
+DISCRIMINATOR: dict[str, Any] = {"affine": None, "min_inputs": 4}

@@ -1,0 +1,43 @@
+"""A layer with the geometry of another."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from torch import nn
+
+__all__ = ["adopt", "like"]
+
+GEOMETRY = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def like(conv: nn.modules.conv._ConvNd, kind: type[Layer], **changes: Any) -> Layer:
+    """Return a new layer of a class with the geometry of a convolution, and with weights that are not drawn.
+
+    Args:
+        conv: the convolution, transposed or not.
+        kind: a class with the constructor of torch's convolutions.
+        **changes: arguments that differ, and options that `kind` alone has.
+
+    >>> like(nn.Conv2d(3, 8, 3, stride=2), nn.Conv2d, bias=False).weight.is_meta
+    True
+    """
+    arguments = {name: getattr(conv, name) for name in GEOMETRY} | {"bias": conv.bias is not None, "device": "meta"}
+    if conv.transposed:
+        arguments["output_padding"] = conv.output_padding
+    return kind(**arguments | changes)
+
+
+def adopt(conv: nn.modules.conv._ConvNd, kind: type[Layer], **options: Any) -> Layer:
+    """Return a layer of a class that takes over a convolution's weight, bias, geometry and mode.
+
+    Args:
+        conv: the convolution.
+        kind: a class with the constructor of torch's convolutions.
+        **options: as in `like`.
+    """
+    layer: Any = like(conv, kind, device=conv.weight.device, dtype=conv.weight.dtype, **options)
+    layer.weight, layer.bias = conv.weight, conv.bias
+    return layer.train(conv.training)
