@@ -12,14 +12,14 @@ __all__ = ["aol"]
 
 
 def aol(layer: nn.Module) -> nn.Module:
-    """Bounds the convolution's operator norm, ||A|| <= 1 for every image size, by a diagonal rescaling.
+    """Rescale input channels so that the convolution's operator norm is ||A|| <= 1 for every image size.
 
     Almost-Orthogonal Layers (Prach & Lampert, ECCV 2022, arXiv:2208.03160, theorem 2): input channel c of the kernels
     is multiplied by
 
         d_c = (sum_c' sum_t |sum_k sum_s p_kc[s + t] p_kc'[s]|)^(-1/2)
 
-    It is the bound of I - D P^T P D by diagonal dominance, for the convolution on an infinite grid; zero and circular
+    This is the bound of I - D P^T P D by diagonal dominance, for the convolution on an infinite grid; zero and circular
     padding only lower it. With a stride, every phase of an input channel is a channel, so that the correlations are
     those of the strided convolution; a transposed convolution has its adjoint's rescaling. Nothing but the weight is
     kept.
@@ -27,18 +27,27 @@ def aol(layer: nn.Module) -> nn.Module:
     Args:
         layer: a linear layer or a (transposed) convolution, parametrized in place.
 
+    Returns:
+        The layer, whose `weight` is now the normalized one.
+
     Raises:
         BadInput: another module.
+    >>> layer = aol(nn.Linear(3, 2))
+    >>> bool(layer.weight.norm() <= 2**0.5 + 1e-6)
+    True
     """
     return parametrize_weight(layer, _Rescaling(kernels_of("aol", layer)))
 
 
 class _Rescaling(ExactParametrization):
+    """The rescaling of `aol`."""
+
     def __init__(self, kernels: Kernels) -> None:
         super().__init__()
         self.kernels = kernels
 
     def normalize(self, weight: Tensor) -> Tensor:
+        """Return the rescaled weight."""
         kernels = self.kernels.split(weight)
         groups, _, inputs = kernels.shape[:3]
         # Without a stride the correlations of spread kernels are those of the dense ones, spread.

@@ -20,13 +20,20 @@ __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 
 
 def cayley_transform(matrix: Tensor) -> Tensor:
-    """The semi-orthogonal matrix of any matrix: Q^H Q = I, or Q Q^H = I where there are fewer rows than columns.
+    """Return a semi-orthogonal matrix: Q^H Q = I, or Q Q^H = I for fewer rows than columns.
 
     Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A: with U the square upper part and V the rest,
     A = U - U^H + V^H V, Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]. I + A is always invertible.
 
     Args:
         matrix: shape (..., rows, columns), real or complex.
+
+    Returns:
+        Q, of the matrix's shape.
+
+    >>> q = cayley_transform(torch.tensor([[0.0, 2.0], [0.0, 0.0]]))
+    >>> torch.allclose(q @ q.T, torch.eye(2), atol=1e-6)
+    True
     """
     rows, columns = matrix.shape[-2:]
     if rows < columns:
@@ -38,7 +45,7 @@ def cayley_transform(matrix: Tensor) -> Tensor:
 
 
 class CayleyConv2d(nn.Conv2d):
-    """Bounds the circular operator, all singular values 1, and so the zero-padded layer's operator norm, ||A|| <= 1.
+    """Convolution whose circular operator has singular values 1, so that the zero-padded one has ||A|| <= 1.
 
     Orthogonalizing Convolutional Layers with the Cayley Transform (Trockman & Kolter, ICLR 2021, arXiv:2104.07167,
     algorithm 1): the matrix of every frequency is replaced by its `cayley_transform`. The published layer is that of
@@ -66,8 +73,8 @@ class CayleyConv2d(nn.Conv2d):
         groups: int = 1,
         bias: bool = True,
         padding_mode: Literal["zeros", "circular", "reflect", "replicate"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
         geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
@@ -75,6 +82,7 @@ class CayleyConv2d(nn.Conv2d):
         super().__init__(**geometry, bias=bias, padding_mode=padding_mode, device=device, dtype=dtype)
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output; shapes are those of `nn.Conv2d`."""
         check_images("CayleyConv2d", input, self.in_channels, 2)
         if input.dim() == 3:
             return self.forward(input.unsqueeze(0)).squeeze(0)
@@ -102,7 +110,7 @@ class CayleyConv2d(nn.Conv2d):
         return output.to(input.dtype).contiguous(memory_format=memory_format_of(input, self.weight))
 
     def _grid(self, image: tuple[int, int], padding: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
-        """Points of the circular grid of strided pixels, and how many of them are the output."""
+        """Return the side lengths of the circular grid of strided pixels, and those of the output."""
         grid, counts = [], []
         axes = zip(image, padding, self.kernel_size, self.stride, self.dilation, strict=True)
         for n, (before, after), k, s, d in axes:
@@ -122,7 +130,7 @@ class CayleyConv2d(nn.Conv2d):
         return grid, counts
 
     def _phases_of(self, image: Tensor, padding: list[tuple[int, int]], grid: list[int]) -> Tensor:
-        """The image at its place on the grid, phases modulo the stride as channels: (B, groups, inputs, *grid)."""
+        """Return the image on the grid with the stride's phases as channels: (B, groups, inputs, *grid)."""
         (s1, s2), (n1, n2) = self.stride, grid
         image = nn.functional.pad(image, (0, n2 * s2 - image.shape[3], 0, n1 * s1 - image.shape[2]))
         # An output stands where the centre of its kernel does.
@@ -132,7 +140,7 @@ class CayleyConv2d(nn.Conv2d):
         return image.flatten(1, 3).unflatten(1, (self.groups, -1))
 
     def _orthogonal(self, grid: list[int]) -> Tensor:
-        """The matrix of every frequency, shape (groups, frequencies, outputs, inputs)."""
+        """Return the orthogonal matrix of every frequency, shape (groups, frequencies, outputs, inputs)."""
         kernels = exact_dtype(self.weight).unflatten(0, (self.groups, -1))
         kernels, _, centres = phases(kernels, self.stride, self.dilation)
         kernels = kernels.flatten(2, 3)
@@ -143,16 +151,22 @@ class CayleyConv2d(nn.Conv2d):
 
 
 class _Cayley(ExactParametrization):
+    """The transform of a linear layer's weight."""
+
     def normalize(self, weight: Tensor) -> Tensor:
+        """Return the orthogonal weight."""
         return cayley_transform(weight)
 
 
 def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
-    """Bounds the operator norm, ||A|| <= 1, in a network's convolution: the `CayleyConv2d` with its weights.
+    """Return the `CayleyConv2d` with a convolution's weights; it bounds the operator norm, ||A|| <= 1.
 
     Args:
         conv: `nn.Conv2d`.
         circular: pad by wrapping around, as published, whatever the layer's own padding is.
+
+    Returns:
+        The layer, which shares weight and bias with `conv`.
 
     Raises:
         BadInput: another module, or a `circular` that is neither true nor false.
@@ -164,12 +178,15 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
 
 
 def cayley_linear(linear: nn.Module) -> nn.Module:
-    """Bounds every singular value, W^T W = I or W W^T = I: the `cayley_transform` of a linear layer's weight.
+    """Make a linear layer's weight orthogonal, W^T W = I or W W^T = I, by `cayley_transform`.
 
     torch's own (`torch.nn.utils.parametrizations.orthogonal`) inverts a matrix of the longer side's size.
 
     Args:
         linear: `nn.Linear`, parametrized in place.
+
+    Returns:
+        The layer.
 
     Raises:
         BadInput: another module.

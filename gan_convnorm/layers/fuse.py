@@ -26,7 +26,7 @@ __all__ = ["BakedConvNorm", "Fusion", "fuse"]
 
 @dataclass
 class Fusion:
-    """What `fuse` did: for every layer its new form, and a bound of max_k ||P'_k - P_k|| / ||P_k||."""
+    """Report of `fuse`: every layer's new form, and a bound of max_k ||P'_k - P_k|| / ||P_k||."""
 
     forms: dict[str, str] = field(default_factory=dict)
     bounds: dict[str, float] = field(default_factory=dict)
@@ -64,6 +64,7 @@ class BakedConvNorm(nn.Module):
             self.transfer.copy_(torch.view_as_real(transfer) if self.complex else transfer)
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the layer's output for an image of the size that was baked."""
         check_images(type(self.layer).__name__, input, self.layer.in_channels, len(self.grid))
         if input.dim() == len(self.grid) + 1:
             return self.forward(input.unsqueeze(0)).squeeze(0)
@@ -77,8 +78,10 @@ class BakedConvNorm(nn.Module):
 
 
 @torch.no_grad()
-def fuse(network: nn.Module, example: Any, *, tolerance: float = 0.0, max_radius: int = 10) -> tuple[nn.Module, Fusion]:
-    """A copy of a network for inference, in which no ConvNorm layer computes a spectrum.
+def fuse(
+    network: nn.Module, example: object, *, tolerance: float = 0.0, max_radius: int = 10
+) -> tuple[nn.Module, Fusion]:
+    """Return a copy of a network for inference, in which no ConvNorm layer computes a power spectrum.
 
     A 1x1 layer and a `LinearRowNorm` become the plain layer that they are. With a tolerance a `ConvNorm2d` becomes two
     plain convolutions, the second depthwise, where that is certified. What is left is baked at the example's size.
@@ -167,7 +170,7 @@ def _fused(
 
 
 def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach: list[int]) -> nn.Sequential:
-    """The full response, the pixels around the output, and the depthwise filter with the stride."""
+    """Return the full response, the pixels around the output, and the depthwise filter with the stride, in a row."""
     full = _plain(layer, stride=geometry.stride, padding=geometry.padding, bias=False)
     padding: list[int] = []
     for (first, count, step), n, before, k in zip(geometry.crop, geometry.size, reach, taps.shape[1:], strict=True):

@@ -18,7 +18,7 @@ __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "o
 
 
 def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
-    """||A A^T - I||_F^2 per output pixel, or ||A^T A - I||_F^2 where A has more rows than columns: 0 iff orthogonal.
+    """Return ||A A^T - I||_F^2 per output pixel, or ||A^T A - I||_F^2 for more rows than columns: 0 iff orthogonal.
 
     Orthogonal Convolutional Neural Networks (Wang et al., CVPR 2020, arXiv:1911.12207, eq. 10 and lemma 1):
     ||Conv(K, K, padding = P, stride = S) - I||_F^2 with P = floor((k-1) / S) S, so that lag zero is among the lags,
@@ -49,7 +49,7 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
 
 
 class _Penalized(nn.Module):
-    """A layer whose norm is a matter of the loss."""
+    """Base class of layers that the loss keeps near orthogonal."""
 
     def __init__(self, *arguments: Any, coefficient: float = 0.1, **named: Any) -> None:
         name = type(self).__name__
@@ -65,7 +65,7 @@ class _Penalized(nn.Module):
         self.coefficient = coefficient
 
     def penalty(self) -> Tensor:
-        """coefficient * `self_convolution_penalty`, a scalar to add to the loss."""
+        """Return coefficient * `self_convolution_penalty`, a scalar to add to the loss."""
         return self.coefficient * self_convolution_penalty(self.get_parameter("weight"), kernels_of("ocnn", self))
 
     def extra_repr(self) -> str:
@@ -95,13 +95,16 @@ KINDS: dict[type, Any] = {nn.Linear: OCNNLinear, nn.Conv2d: OCNNConv2d, nn.ConvT
 
 
 def ocnn(layer: nn.Module, *, coefficient: float = 0.1) -> nn.Module:
-    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: the `OCNNConv2d` with a layer's weight.
+    """Return the layer with a penalty p on its weight; p alone bounds ||A||^2 <= 1 + sqrt(L p).
 
     Args:
         layer: `nn.Linear`, `nn.Conv2d` or `nn.ConvTranspose2d`.
         coefficient: weight in the loss of the squared norm of eq. 10. The authors' code (github.com/samaonline/
             Orthogonal-Convolutional-Neural-Networks, `deconv_orth_dist`) has the norm itself, not squared, so the
             coefficients in its commands, such as 0.5 for ResNet-50 on ImageNet, cannot be compared with this one.
+
+    Returns:
+        An `OCNNConv2d`, `OCNNConvTranspose2d` or `OCNNLinear`, which shares weight and bias with `layer`.
 
     Raises:
         BadInput: another module, or a negative coefficient.
@@ -117,9 +120,12 @@ def ocnn(layer: nn.Module, *, coefficient: float = 0.1) -> nn.Module:
 
 
 def norm_penalty(network: nn.Module) -> Tensor:
-    """The sum of the penalties of a network's layers, to add to its loss: 0 where none has one.
+    """Return the sum of the penalties of a network's layers, a scalar to add to its loss; 0 where no layer has one.
 
-    A layer has one if it has a method `penalty()`, which returns a scalar.
+    A layer has a penalty if it has a method `penalty()`, which returns a scalar.
+
+    >>> norm_penalty(nn.Sequential(nn.Linear(2, 2))).item()
+    0.0
     """
     found = [getattr(module, "penalty", None) for module in network.modules()]
     penalties = [penalty() for penalty in found if callable(penalty)]

@@ -14,13 +14,14 @@ __all__ = ["oni"]
 
 
 def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Module:
-    """Bounds the flattened kernel's norm, sigma(W as C_out x C_in k_h k_w) <= 1 whatever the number of iterations.
+    """Orthogonalize the flattened kernel: sigma(W as C_out x C_in k_h k_w) <= 1 for any number of iterations.
 
     Controllable Orthogonalization in Training DNNs (Huang et al., CVPR 2020, arXiv:2004.00917, algorithm 2): with V
     the weight scaled to singular values s <= 1, W = B V and B from Newton's iteration B <- (3 B - B^3 V V^T) / 2 for
     (V V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it;
-    the more iterations, the nearer to W W^T = I (or W^T W = I). Computed is W <- (3 W - W W^T W) / 2, which is the same
-    in exact arithmetic: on B rounding errors grow, to ||W|| = 45 for a random 128 x 128 in float32 after 10 iterations.
+    the more iterations, the nearer to W W^T = I (or W^T W = I). The code computes W <- (3 W - W W^T W) / 2, which is
+    the same in exact arithmetic. On B, rounding errors grow: to ||W|| = 45
+    for a random 128 x 128 in float32 after 10 iterations.
     Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h k_w).
     Nothing but the weight is kept.
 
@@ -29,8 +30,13 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
         iterations: of Newton's method.
         center: subtract every row's mean first, as the paper does; rows of one number are left as they are.
 
+    Returns:
+        The layer, whose `weight` is now the normalized one.
+
     Raises:
         BadInput: another module, or option value.
+    >>> oni(nn.Linear(4, 4)).weight.norm(2).item() <= 2.0 + 1e-6
+    True
     """
     check_whole("oni", "iterations", iterations)
     check_choice("oni", "center", center, (True, False))
@@ -38,11 +44,14 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
 
 
 class _Newton(ExactParametrization):
+    """The iteration of `oni`."""
+
     def __init__(self, kernels: Kernels, iterations: int, center: bool) -> None:
         super().__init__()
         self.kernels, self.iterations, self.center = kernels, iterations, center
 
     def normalize(self, weight: Tensor) -> Tensor:
+        """Return the orthogonalized weight."""
         rows = self.kernels.split(weight).flatten(2)
         if self.center and rows.shape[2] > 1:
             rows = rows - rows.mean(2, keepdim=True)
@@ -56,4 +65,5 @@ class _Newton(ExactParametrization):
         return (found.mT if tall else found).reshape(weight.shape)
 
     def extra_repr(self) -> str:
+        """Return the options."""
         return f"iterations={self.iterations}, center={self.center}"

@@ -26,6 +26,9 @@ def reset_with_layer(layer: nn.Module) -> nn.Module:
 
     Args:
         layer: with a parametrized `weight`.
+
+    Returns:
+        The layer.
     """
     # torch has made a class for this layer alone.
     type(layer).reset_parameters = _reset_parameters  # type: ignore[attr-defined]
@@ -52,5 +55,5 @@ def _reset_parameters(layer: Any) -> None:
 
 
 def recomputing() -> bool:
-    """Return whether a backward runs: then a forward is gradient checkpointing's second one, and no state advances."""
+    """Return True during a backward: a forward is then gradient checkpointing's second one, and no state advances."""
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

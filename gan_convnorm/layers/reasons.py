@@ -28,7 +28,7 @@ def why_no_plain_convolution(module: nn.Module) -> str | None:
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Return whether a module normalizes images by statistics of batches, those of torchvision's Frozen one too."""
+    """Return True for a normalization of images by batch statistics; torchvision's FrozenBatchNorm2d is one too."""
     if isinstance(module, _NormBase):
         return isinstance(module, _BatchNorm) and not isinstance(module, (nn.BatchNorm1d, nn.BatchNorm3d))
     # Not by getattr, which would compute a parametrized weight, and advance its state.
@@ -36,7 +36,7 @@ def is_batch_norm(module: nn.Module) -> bool:
 
 
 def why_no_plain_batch_norm(module: nn.Module) -> str | None:
-    """Return why a batch normalization does other, or more, than `nn.BatchNorm2d`; None if it does just that."""
+    """Return why a batch normalization differs from `nn.BatchNorm2d`; None if it does not."""
     if not isinstance(module, nn.BatchNorm2d):
         return f"is a {_kind(module)}"
     if type(module).forward is not nn.BatchNorm2d.forward:
@@ -46,7 +46,7 @@ def why_no_plain_batch_norm(module: nn.Module) -> str | None:
 
 
 def hook_of(module: nn.Module) -> str | None:
-    """Return what hangs on a module, and would be lost or fail with another in its place; None if nothing does."""
+    """Return the hook or forward on a module that a replacement would lose; None if it has none."""
     hooks = [hook for name in HOOKS for hook in getattr(module, name).values()]
     names = ", ".join(dict.fromkeys(getattr(hook, "__name__", type(hook).__name__) for hook in hooks))
     if isinstance(getattr(module, "weight", None), Tensor) and not {"weight"} & {*module._parameters, *module._buffers}:
@@ -57,6 +57,6 @@ def hook_of(module: nn.Module) -> str | None:
 
 
 def _kind(module: nn.Module) -> str:
-    """The name of a module's class, with its module where the name alone would mislead."""
+    """Return the name of a module's class, with its Python module where the name alone would mislead."""
     kind = type(module)
     return f"{kind.__module__}.{kind.__name__}" if kind.__name__ in ("Conv2d", "BatchNorm2d") else kind.__name__

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor, nn
 
 from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
@@ -15,7 +14,7 @@ __all__ = ["LinearRowNorm"]
 
 
 class LinearRowNorm(nn.Linear):
-    """Bounds each row, ||w_k|| <= 1, and so ||W|| <= sqrt(out_features): `ConvNorm2d` of a 1x1 kernel on one pixel.
+    """Linear layer with rows ||w_k|| <= 1, so ||W|| <= sqrt(out_features): ConvNorm of a 1x1 kernel on one pixel.
 
     Args:
         in_features: as in `torch.nn.Linear`.
@@ -27,6 +26,13 @@ class LinearRowNorm(nn.Linear):
         gain: a fixed factor; "lipschitz" for 1 / sqrt(out_features); or "learned", a scalar that is at most
             max_gain / sqrt(out_features).
         max_gain: the cap on gain * sqrt(out_features) of gain "learned", 1 when not given.
+
+    Raises:
+        BadInput: a size or an option value that no layer has.
+
+    >>> rows = LinearRowNorm(8, 2, eps=0.0).normalized_weight().norm(dim=1)
+    >>> torch.allclose(rows, torch.ones(2))
+    True
     """
 
     gain_logit: nn.Parameter | None
@@ -36,8 +42,8 @@ class LinearRowNorm(nn.Linear):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         eps: float = 1e-4,
         gain: Gain = 1.0,
@@ -59,10 +65,11 @@ class LinearRowNorm(nn.Linear):
             nn.init.constant_(theta, gain_start(self.max_gain, self.out_features))
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the output, shape (..., out_features)."""
         return nn.functional.linear(input, self.normalized_weight(), self.bias)
 
     def normalized_weight(self) -> Tensor:
-        """gain * w_k / sqrt(||w_k||^2 + eps), shape (out_features, in_features)."""
+        """Return gain * w_k / sqrt(||w_k||^2 + eps), shape (out_features, in_features)."""
         with autocast_off(self.weight.device):
             exact = exact_dtype(self.weight)
             power = exact.square().sum(dim=1, keepdim=True) + self.eps
@@ -72,6 +79,7 @@ class LinearRowNorm(nn.Linear):
             )
 
     def extra_repr(self) -> str:
+        """Return sizes and options."""
         return (
             super().extra_repr()
             + f", eps={self.eps:g}, gain={self.gain!r}"

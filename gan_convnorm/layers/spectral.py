@@ -15,20 +15,25 @@ __all__ = ["spectral"]
 
 
 def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-12) -> nn.Module:
-    """Bounds the flattened kernel's norm, sigma(W as C_out x C_in k_h k_w) = 1, not the convolution's operator norm.
+    """Divide the weight by the flattened kernel's norm, sigma(W as C_out x C_in k_h k_w), not the operator norm.
 
     Spectral Normalization (Miyato et al., ICLR 2018, arXiv:1802.05957, algorithm 1): power iterations on vectors that
     are kept between steps, advanced by every forward in training mode only (not by the second forward of gradient
-    checkpointing). The operator norm of the zero-padded
-    convolution is at most sqrt(k_h k_w) times the bounded one.
+    checkpointing). The operator norm of the zero-padded convolution is at most sqrt(k_h k_w) times the bounded
+    one.
 
     Args:
         layer: a layer with a `weight`, parametrized in place.
         n_power_iterations: iterations per forward in training.
         eps: guards the vectors' normalization against division by zero. Weights of zeros stay as they are.
 
+    Returns:
+        The layer, whose `weight` is now the normalized one.
+
     Raises:
         BadInput: a module without a weight, no iteration, or an eps that is not above zero.
+    >>> round(spectral(nn.Linear(3, 1)).weight.norm().item(), 5)
+    1.0
     """
     check_whole("spectral", "n_power_iterations", n_power_iterations)
     check_number("spectral", "eps", eps, above=0)
@@ -40,7 +45,7 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
 
 
 class _SpectralNorm(parametrizations._SpectralNorm):
-    """torch's, in full precision under autocast, which zero or infinite weights do not make NaN for ever."""
+    """torch's parametrization in full precision under autocast, which recovers from zero or infinite weights."""
 
     _u: Tensor
     _v: Tensor

@@ -27,7 +27,7 @@ FIRST_ITERATIONS = 30
 def spectral_conv(
     layer: nn.Module, *, size: int | None = None, n_power_iterations: int = 1, eps: float = 1e-12
 ) -> nn.Module:
-    """Bounds the convolution's operator norm, ||A|| <= 1 for every image size, as far as the power iteration has come.
+    """Divide by the convolution's operator norm: ||A|| <= 1 for every image size once the power iteration converged.
 
     Without a `size` the norm is that of the circular convolution on a grid of N = 8 (k-1) pixels, divided by
     sqrt(cos(pi (k-1) / N)) per dimension (1.08 for two). That bounds the convolution on the infinite grid, and so every
@@ -50,6 +50,9 @@ def spectral_conv(
         size: side of the images; by default the bound for all sizes.
         n_power_iterations: iterations per forward in training.
         eps: the squared norm up to which weights count as zero, and leave the vector as it is.
+
+    Returns:
+        The layer, whose `weight` is now the normalized one.
 
     Raises:
         BadInput: another module, no iteration, an eps that is not above zero, or a size below the kernel.

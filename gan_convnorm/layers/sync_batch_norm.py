@@ -11,13 +11,14 @@ __all__ = ["SyncBatchNorm", "sync_batch"]
 
 
 class SyncBatchNorm(nn.SyncBatchNorm):
-    """torch's; on a CPU it works in one process, where it is `nn.BatchNorm2d`.
+    """torch's layer, which in one process on a CPU works as `nn.BatchNorm2d`.
 
     Raises:
         BadInput: several processes on CPUs, for which torch has no synchronization.
     """
 
     def forward(self, input: Tensor) -> Tensor:
+        """Return the normalized activations, shape (B, C, H, W)."""
         if self.training and input.device.type == "cpu" and distributed.is_available() and distributed.is_initialized():
             count = distributed.get_world_size(self.process_group)
             if count > 1:
@@ -30,15 +31,20 @@ class SyncBatchNorm(nn.SyncBatchNorm):
 
 
 def sync_batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> nn.Module:
-    """Bounds no Lipschitz constant: as `batch`, with the statistics of the batches of all processes.
+    """Return a batch normalization with the statistics of all processes' batches; it bounds no Lipschitz constant.
 
     Args:
         channels: of the activations.
         eps: added to the variance.
         momentum: weight of a batch in the running statistics; None averages over all batches.
 
+    Returns:
+        A layer that takes and gives activations of shape (B, channels, H, W).
+
     Raises:
         BadInput: a negative eps, or a momentum that is not between 0 and 1.
+    >>> sync_batch(8).num_features
+    8
     """
     check_number("sync_batch", "eps", eps, least=0)
     if momentum is not None:

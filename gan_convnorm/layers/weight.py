@@ -16,7 +16,7 @@ __all__ = ["weight"]
 
 
 def weight(layer: nn.Module) -> nn.Module:
-    """Bounds nothing by itself: ||w_k||_2 = |g_k| with a learned g_k, so ||W as C_out x C_in k_h k_w|| <= ||g||_2.
+    """Learn each output channel's length, ||w_k||_2 = |g_k|; this bounds ||W as C_out x C_in k_h k_w|| <= ||g||_2.
 
     Weight Normalization (Salimans & Kingma, NeurIPS 2016, arXiv:1602.07868, eq. 2): w_k = g_k v_k / ||v_k||, one
     length and one direction for every output channel, started at the layer's own weight. The operator norm of the
@@ -27,8 +27,13 @@ def weight(layer: nn.Module) -> nn.Module:
     Args:
         layer: a layer with a `weight`, parametrized in place.
 
+    Returns:
+        The layer, whose `weight` is now the normalized one.
+
     Raises:
         BadInput: a module without a weight.
+    >>> sorted(name for name, _ in weight(nn.Linear(3, 2)).named_parameters())
+    ['bias', 'parametrizations.weight.original0', 'parametrizations.weight.original1']
     """
     if not isinstance(getattr(layer, "weight", None), Tensor):
         raise BadInput(f"weight: found {type(layer).__name__}, and can take a layer with a weight")
@@ -39,7 +44,7 @@ def weight(layer: nn.Module) -> nn.Module:
 
 
 class _WeightNorm(parametrizations._WeightNorm):
-    """torch's, which would divide zero by zero where all of a channel's weights are zero."""
+    """torch's parametrization without its division of zero by zero where all of a channel's weights are zero."""
 
     def forward(self, weight_g: Tensor, weight_v: Tensor) -> Tensor:
         length = torch.norm_except_dim(weight_v.detach(), 2, self.dim)
