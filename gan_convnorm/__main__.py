@@ -1,3 +1,5 @@
+"""The program as `python -m gan_convnorm`."""
+
 from gan_convnorm.cli import main
 
 main()

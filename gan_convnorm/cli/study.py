@@ -139,10 +139,13 @@ def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool
 
 
 def _claim(out: Path, embedded: bool) -> list[Path]:
-    """Make the study's folder, unless it is there; return the folders that were made, inner first.
+    """Make the study's folder, unless it is there.
+
+    Returns:
+        The folders that were made, inner ones first.
 
     Raises:
-        BadInput: it cannot be written, or holds something else.
+        BadInput: the folder cannot be written, or holds something else.
     """
     try:
         made = [folder for folder in (out, *out.parents) if not folder.exists()]
