@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 __all__ = [
+    "Context",
     "Crop",
     "add_bias",
     "as_real_as",
@@ -33,7 +34,10 @@ __all__ = [
     "write",
 ]
 
-# (first, count, step) of the pixels that are read of a circular grid, one per dimension.
+#: torch's context of an autograd function, an object of no public type
+Context = Any
+
+#: (first, count, step) of the pixels that are read of a circular grid, one per dimension.
 Crop = Sequence[tuple[int, int, int]]
 
 
@@ -44,6 +48,9 @@ def read(filtered: Tensor, crop: Crop, *, around: bool = True) -> Tensor:
         filtered: shape (B, C, *grid).
         crop: the pixels.
         around: the crop may go around. If it is known not to, sizes that are symbols need not be compared.
+
+    >>> read(torch.arange(6.0).view(1, 1, 6), [(-1, 3, 1)])
+    tensor([[[5., 0., 1.]]])
     """
     for axis, (first, count, step) in enumerate(crop, start=2):
         size = filtered.shape[axis]
@@ -64,7 +71,11 @@ def write(output: Tensor, filtered: Tensor, crop: Crop, bias: Tensor | None) -> 
 
 
 def embed(gradient: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
-    """The transpose of `read`: pixels back to their places on a grid of zeros."""
+    """Return the pixels at their places on a grid of zeros: the transpose of `read`.
+
+    >>> embed(torch.ones(1, 1, 2), [4], [(1, 2, 1)])
+    tensor([[[0., 1., 1., 0.]]])
+    """
     if not any(_wraps(n, pixels) for n, pixels in zip(grid, crop, strict=True)):
         embedded = gradient.new_zeros(*gradient.shape[:2], *grid)
         read(embedded, crop).copy_(gradient)
@@ -77,24 +88,24 @@ def embed(gradient: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
 
 
 def _wraps(size: int, pixels: tuple[int, int, int]) -> bool:
-    """Circular padding reads around the grid."""
+    """Return whether the pixels go around the grid, as those of circular padding do."""
     first, count, step = pixels
     return first < 0 or first + (count - 1) * step >= size
 
 
 def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
-    """Output plus bias, dense in memory as torch's own layers return it."""
+    """Return the output plus the bias, dense in memory as torch's own layers return it."""
     output = output.contiguous(memory_format=memory_format_of(output))
     return output if bias is None else output + bias.view(-1, *[1] * (output.dim() - 2))
 
 
 def bias_gradient(needed: bool, gradient: Tensor) -> Tensor | None:
-    """The bias's gradient, if it is needed."""
+    """Return the bias's gradient if it is needed, else None."""
     return gradient.sum([0, *range(2, gradient.dim())]) if needed else None
 
 
 def half_grid_weights(grid: Sequence[int], like: Tensor) -> Tensor:
-    """How often each column of the half grid counts in a sum over the grid, over the number of pixels."""
+    """Return how often each column of the half grid counts in a sum over the grid, divided by the number of pixels."""
     weights = like.new_full((grid[-1] // 2 + 1,), 2.0)
     weights[0] = 1
     if grid[-1] % 2 == 0:
@@ -103,7 +114,7 @@ def half_grid_weights(grid: Sequence[int], like: Tensor) -> Tensor:
 
 
 def empty_output(response: Tensor, crop: Crop) -> Tensor:
-    """Memory for the pixels of a crop, in the memory format of the response."""
+    """Return memory for the pixels of a crop, in the memory format of the response."""
     shape = (*response.shape[:2], *(count for _, count, _ in crop))
     return torch.empty(shape, dtype=response.dtype, device=response.device, memory_format=memory_format_of(response))
 
@@ -130,19 +141,19 @@ def transformed() -> bool:
 
 
 def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
-    """Parts of the batch: small transforms stay in the cache, and no spectrum of the whole batch is ever stored."""
+    """Return parts of the batch: small transforms stay in the cache, and the whole batch's spectrum is never stored."""
     images = tensor.shape[dim]
     size = max(1, part_elements(tensor) * images // max(1, tensor.numel()))
     return [slice(first, first + size) for first in range(0, images, size)]
 
 
 def part_elements(tensor: Tensor) -> int:
-    """Numbers in one part: on a CPU what the cache holds, on a GPU what keeps it busy."""
+    """Return how many numbers one part has: on a CPU what the cache holds, on a GPU what keeps it busy."""
     return 2**20 if tensor.device.type == "cpu" else 2**25
 
 
 def exact_dtype(tensor: Tensor) -> Tensor:
-    """Half precision is too coarse for a spectrum, and has no transforms on most devices."""
+    """Return the tensor, half precision as float32: too coarse for a spectrum, and often without transforms."""
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
@@ -153,12 +164,12 @@ def autocast_off(device: torch.device) -> torch.autocast:
 
 
 def as_real_as(value: Tensor, other: Tensor) -> Tensor:
-    """The real part, if the other is real."""
+    """Return the value, or its real part if the other tensor is real."""
     return value if other.is_complex() else value.real
 
 
 def complex_dtype(tensor: Tensor) -> torch.dtype:
-    """The complex dtype of a real tensor's spectrum."""
+    """Return the complex dtype of a real tensor's spectrum."""
     return torch.complex128 if tensor.dtype == torch.float64 else torch.complex64
 
 
@@ -177,14 +188,14 @@ def to_pixels(spectrum: Tensor, grid: Sequence[int], axes: Sequence[int]) -> Ten
 
 
 def spatial(count: int) -> list[int]:
-    """The last so many axes."""
+    """Return the numbers of the last `count` axes, counted from the end."""
     return list(range(-count, 0))
 
 
 def differentiable_gradients(
-    function: Any, inputs: Sequence[Tensor | None], constants: tuple[Any, ...], gradient: Tensor
+    function: Callable[..., Tensor], inputs: Sequence[Tensor | None], constants: tuple[object, ...], gradient: Tensor
 ) -> list[Tensor | None]:
-    """The gradients by the plain operations, whose own derivative autograd knows: for a gradient penalty."""
+    """Return gradients that have a gradient themselves, through plain operations: a gradient penalty needs them."""
     wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
     found = iter(torch.autograd.grad(function(*inputs, *constants), wanted, gradient, create_graph=True))
     return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]

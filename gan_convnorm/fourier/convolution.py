@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from gan_convnorm.fourier.circular_grid import (
+    Context,
     Crop,
     add_bias,
     bias_gradient,
@@ -37,7 +37,7 @@ def convolve_in_fourier(
     fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
-    """The convolution with every kernel and a filter per channel on a circular grid, cropped, plus the bias.
+    """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
     A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
     kernel's spectra are no larger than the images'. Of every `fold` pixels one is computed: the interleaved parts of an
@@ -68,7 +68,7 @@ def convolve_reference(
     fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
-    """`convolve_in_fourier` in plain operations."""
+    """Return `convolve_in_fourier` in plain operations."""
     axes = spatial(len(grid))
     padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
     padded = torch.nn.functional.pad(image, padding[::-1])
@@ -83,7 +83,7 @@ def convolve_reference(
 class _ConvolveInFourier(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
+        ctx: Context,
         image: Tensor,
         weight: Tensor,
         responses: Tensor,
@@ -108,7 +108,7 @@ class _ConvolveInFourier(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, responses, bias = ctx.saved_tensors
         grid, fold, crop = ctx.grid, ctx.fold, ctx.crop
         if torch.is_grad_enabled():
@@ -144,9 +144,10 @@ class _ConvolveInFourier(torch.autograd.Function):
 
 
 def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Blocks of frequencies and the filtered kernels' spectra there: all at once would not fit.
+    """Yield blocks of frequencies and the filtered kernels' spectra there: all at once would not fit.
 
-    Of shape (frequencies, C_out, parts * C_in).
+    Yields:
+        A slice of the frequencies, and the spectra of shape (frequencies, C_out, parts * C_in).
     """
     taps = weight.flatten(2).mT.to(responses.dtype)
     _, frequencies, interleaved, _ = responses.shape
@@ -160,7 +161,7 @@ def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, 
 
 
 def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
-    """Spectra of an image's interleaved parts, (frequencies, B, parts * C): matrices over batch and channel."""
+    """Return the spectra of an image's interleaved parts, (frequencies, B, parts * C)."""
     count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
     shape = (count, image.shape[0], math.prod(fold), image.shape[1])
     spectra = memory.take("spectra", image, shape, complex_dtype(image))
@@ -180,7 +181,7 @@ def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, 
 
 
 def _to_images(image: Tensor, spectra: Tensor, grid: Sequence[int], fold: Sequence[int]) -> Tensor:
-    """The transpose of `_to_frequencies`, up to the half grid's weights: images such as `image`."""
+    """Return images of the shape of `image`: the transpose of `_to_frequencies`, up to the half grid's weights."""
     found = torch.empty_like(image)
     inside = [(0, n, 1) for n in _largest_part(image, fold)]
     for rows in parts(image):
@@ -197,19 +198,19 @@ def _to_images(image: Tensor, spectra: Tensor, grid: Sequence[int], fold: Sequen
 
 
 def _largest_part(image: Tensor, fold: Sequence[int]) -> torch.Size:
-    """Size of the first of the interleaved parts; another may be a pixel smaller."""
+    """Return the size of the first of the interleaved parts; another may be a pixel smaller."""
     return torch.Size(-(-n // s) for n, s in zip(image.shape[2:], fold, strict=True))
 
 
 def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
-    """Into (frequencies, B, parts, C) the spectra of pixels, (B * parts, *counts, C)."""
+    """Write the spectra of pixels, (B * parts, *counts, C), into (frequencies, B, parts, C)."""
     found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
     real, imaginary = found.unflatten(0, spectra.shape[1:3]).permute(2, 3, 0, 1, 4)
     torch.complex(real, imaginary, out=spectra)
 
 
 def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
-    """Of (frequencies, B, parts, C) the pixels, (B * parts, *counts, C); `out`, of that shape, with any strides."""
+    """Return the pixels, (B * parts, *counts, C), of spectra (frequencies, B, parts, C); `out` may have any strides."""
     _, images, interleaved, channels = spectra.shape
     parts_first = torch.view_as_real(spectra).permute(1, 2, 4, 0, 3)
     split = memory.take("split", parts_first, parts_first.shape).copy_(parts_first)

@@ -6,12 +6,11 @@ for compilers and for the second derivative.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from gan_convnorm.fourier.circular_grid import (
+    Context,
     Crop,
     add_bias,
     as_real_as,
@@ -33,7 +32,7 @@ __all__ = ["filter_reference", "filter_response"]
 
 
 def filter_response(response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop) -> Tensor:
-    """z_k = F^-1[T_k] (*) y_k on the circular grid of y, cropped, plus the bias.
+    """Return z_k = F^-1[T_k] (*) y_k on the circular grid of y, cropped, plus the bias.
 
     Args:
         response: y, shape (B, C, *grid), float32 or float64.
@@ -43,6 +42,9 @@ def filter_response(response: Tensor, transfer: Tensor, bias: Tensor | None, cro
 
     Returns:
         Shape (B, C, *counts of the crop), in the memory format of `response`.
+
+    >>> filter_response(torch.ones(1, 1, 4), torch.full((1, 3), 2.0), None, [(0, 4, 1)]).round()
+    tensor([[[2., 2., 2., 2.]]])
     """
     return _FilterResponse.apply(response, transfer, bias, crop)
 
@@ -58,7 +60,7 @@ def filter_reference(
 
 class _FilterResponse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop) -> Tensor:
+    def forward(ctx: Context, response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop) -> Tensor:
         ctx.save_for_backward(response, transfer, bias)
         ctx.crop = crop
         grid = response.shape[2:]
@@ -70,7 +72,7 @@ class _FilterResponse(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         response, transfer, bias = ctx.saved_tensors
         if torch.is_grad_enabled():
             return *differentiable_gradients(filter_reference, (response, transfer, bias), (ctx.crop,), gradient), None

@@ -31,7 +31,7 @@ class Memory(threading.local):
         self._held: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
     def take(self, name: str, like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-        """A tensor of this shape with any values, in place of what had this name before."""
+        """Return a tensor of a shape with any values; it overwrites the one that had the name before."""
         dtype = dtype or like.dtype
         count, key = math.prod(shape), (name, dtype, like.device)
         held = self._held.pop(key, None)
@@ -48,7 +48,7 @@ memory = Memory()
 
 
 def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjugate: bool = False) -> Tensor:
-    """Spectra of images that are zero on a circular grid but for the pixels of a crop.
+    """Return the spectra of images that are zero on a circular grid but for the pixels of a crop.
 
     Args:
         pixels: shape (B, *counts of the crop, C).
@@ -69,7 +69,7 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjug
 
 
 def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
-    """The pixels of a crop of the real images on a circular grid that have these spectra.
+    """Return the pixels of a crop of the real images on a circular grid that have these spectra.
 
     Args:
         spectra: shape (B, 2, *half grid, C), contiguous, real and imaginary parts.
@@ -102,7 +102,7 @@ def _multiply(matrix: Tensor, each: Tensor, axis: int, out: Tensor | None = None
 def _to_frequencies(
     grid: tuple[int, ...], crop: Crop, conjugate: bool, dtype: torch.dtype, device: torch.device
 ) -> list[Tensor]:
-    """e^(-i angle), as a matrix per axis of (2, frequencies) by (pixels, 2), the last by (pixels): those are real."""
+    """Return e^(-i angle), a matrix per axis: (2, frequencies) by (pixels, 2), the last by real (pixels)."""
     waves = [wave.conj() if conjugate else wave for wave in _waves(grid, crop)]
     *others, last = waves
     complete = torch.cat([last.real, last.imag])
@@ -113,7 +113,7 @@ def _to_frequencies(
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def _to_pixels(grid: tuple[int, ...], crop: Crop, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-    """e^(i angle), as a matrix per axis of (pixels, 2) by (2, frequencies), the last of (pixels): those are real."""
+    """Return e^(i angle), a matrix per axis: (pixels, 2) by (2, frequencies), the last of real (pixels)."""
     *others, last = (wave.conj().T for wave in _waves(grid, crop))
     weights = half_grid_weights(grid, last.real).repeat(last.shape[1] // (grid[-1] // 2 + 1))
     complete = torch.cat([last.real, -last.imag], 1) * weights.repeat(2)
@@ -128,9 +128,13 @@ def _like(dtype: torch.dtype, device: torch.device, matrices: list[Tensor]) -> l
 
 
 def _waves(grid: tuple[int, ...], crop: Crop) -> list[Tensor]:
-    """e^(-2 pi i w m / N), for the frequencies w of an axis by its pixels m, complex128; of the last axis half of them.
+    """Return e^(-2 pi i w m / N), a matrix per axis of its frequencies w by its pixels m.
 
-    Of small grids all axes are one: a matrix of all frequencies by all pixels has more products, in larger pieces.
+    On small grids one matrix of all frequencies by all pixels stands for all axes: it has more products, in larger
+    pieces.
+
+    Returns:
+        Matrices in complex128; that of the last axis has half of the frequencies.
     """
     waves = []
     for axis, (n, (first, count, step)) in enumerate(zip(grid, crop, strict=True)):
@@ -148,7 +152,7 @@ def _waves(grid: tuple[int, ...], crop: Crop) -> list[Tensor]:
 
 
 def _pairs(even: Tensor, odd: Tensor) -> Tensor:
-    """Columns in turns."""
+    """Return the columns of two matrices in turns."""
     return torch.stack([even, odd], -1).flatten(1)
 
 

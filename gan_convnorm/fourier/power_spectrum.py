@@ -12,7 +12,7 @@ __all__ = ["autocorrelation", "direct_power_spectrum", "place", "power_spectrum"
 
 
 def autocorrelation(weight: Tensor) -> Tensor:
-    """Autocorrelation of every output channel's kernels, summed over its input channels.
+    """Return the autocorrelation of every output channel's kernels, summed over its input channels.
 
     R_k[t] = sum_j sum_s a_kj[s + t] a_kj[s], in units of one tap (dilation enters in `power_spectrum`).
 
@@ -21,6 +21,9 @@ def autocorrelation(weight: Tensor) -> Tensor:
 
     Returns:
         Shape (C_out, *(2 k - 1 for every k of kernel_size)), lag zero in the centre, symmetric about it.
+
+    >>> autocorrelation(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[2., 5., 2.]])
     """
     kernel_size = weight.shape[2:]
     lags = [2 * k - 1 for k in kernel_size]
@@ -40,7 +43,7 @@ def autocorrelation(weight: Tensor) -> Tensor:
 def power_spectrum(
     correlation: Tensor, grid: Sequence[int], dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)
 ) -> Tensor:
-    """S_k(w) = sum_j |F a_kj (w)|^2 on the frequencies of a circular grid.
+    """Return S_k(w) = sum_j |F a_kj (w)|^2 on the frequencies of a circular grid.
 
     By the Wiener-Khinchin theorem the power spectrum is the DFT of the autocorrelation: C_out transforms in place of
     the C_out * C_in of the kernels themselves. With a stride it is the spectrum of A A^T for the convolution A that
@@ -55,6 +58,9 @@ def power_spectrum(
     Returns:
         Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`. Zero or above but for
         rounding, which is relative to the largest S_k: take `direct_power_spectrum` where the small ones matter.
+
+    >>> power_spectrum(autocorrelation(torch.tensor([[[1.0, 2.0]]])), [4], [1], [1]).round()
+    tensor([[9., 5., 1.]])
     """
     for axis, (d, s) in enumerate(zip(dilation, stride, strict=True), start=1):
         # Of the lags d * t only multiples of s are read; in units of s those are t = 0, +-step, ... with spacing d'.
@@ -86,6 +92,9 @@ def direct_power_spectrum(
 
     Returns:
         As `power_spectrum`.
+
+    >>> direct_power_spectrum(torch.tensor([[[1.0, 2.0]]]), [4], [1], [1]).round()
+    tensor([[9., 5., 1.]])
     """
     half = [*grid[:-1], grid[-1] // 2 + 1]
     # Angles of every frequency by every tap, and the taps' phases.
@@ -115,6 +124,9 @@ def place(taps: Tensor, grid: Sequence[int], centre: Sequence[int], spacing: Seq
 
     Returns:
         Shape (C, *grid).
+
+    >>> place(torch.tensor([[1.0, 2.0, 3.0]]), [5], [1])
+    tensor([[2., 3., 0., 0., 1.]])
     """
     position = torch.zeros((), dtype=torch.int64, device=taps.device)
     for axis, (n, c) in enumerate(zip(grid, centre, strict=True)):

@@ -1,4 +1,4 @@
-"""What every tap of a kernel adds to the spectrum of a filtered, pooled and subsampled output."""
+"""The share of every tap of a kernel in the spectrum of a filtered, pooled and subsampled output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def tap_responses(
     fold: Sequence[int],
     pool: int = 1,
 ) -> Tensor:
-    """M_k(c, p, t) with which z[s m], z = T_k (*) box (*) a_k (*) x, has the spectrum sum_p,t M_k(c, p, t) a_kt X_p(c).
+    """Return M_k(c, p, t), the share of tap t in the spectrum of z[s m], where z = T_k (*) box (*) a_k (*) x.
+
+    The spectrum of z[s m] is sum_p,t M_k(c, p, t) a_kt X_p(c).
 
     X_p is the spectrum of x[s m + p] on the grid of N / s pixels. At the frequency w, x has the spectrum
     sum_p e^(-2 pi i w p / N) X_p(w mod N / s); tap t of a correlation multiplies it by e^(2 pi i w (d t - offset) / N);
@@ -61,7 +63,7 @@ def _all_pass(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """The responses with T_k = 1, (frequencies, aliases l, interleaved parts, taps)."""
+    """Return the responses with T_k = 1, (frequencies, aliases l, interleaved parts, taps)."""
     responses = torch.ones(1, 1, 1, 1, dtype=torch.complex128, device="cpu")
     for axis, (k, n, d, o, s) in enumerate(zip(kernel_size, grid, dilation, offset, fold, strict=True)):
         numbers = torch.arange(max(k, n, pool), device="cpu")
@@ -78,9 +80,10 @@ def _all_pass(
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
 def _frequencies(grid: tuple[int, ...], fold: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Which values of the half grid, in row-major order, the frequencies and their aliases have, and which mirrored.
+    """Return the places on the half grid of the frequencies and their aliases, and which of them are mirrored.
 
-    Both of shape (frequencies, aliases).
+    Returns:
+        Indices in row-major order and booleans, both of shape (frequencies, aliases).
     """
     wanted = torch.zeros(1, 1, dtype=torch.int64, device="cpu")
     for axis, (n, s) in enumerate(zip(grid, fold, strict=True)):
@@ -98,7 +101,7 @@ def _frequencies(grid: tuple[int, ...], fold: tuple[int, ...], device: torch.dev
 
 
 def _aliases(n: int, fold: int, half: bool) -> Tensor:
-    """Frequencies of an axis of the whole grid that are one on the folded grid: w = c + l N / s, by c and l."""
+    """Return frequencies of an axis of the whole grid that are one on the folded grid: w = c + l N / s, by c and l."""
     coarse = n // fold
     steps = torch.arange(max(coarse, fold), device="cpu")
     return steps[: coarse // 2 + 1 if half else coarse, None] + coarse * steps[:fold]
@@ -110,7 +113,7 @@ def _phase(frequency: Tensor, shift: Tensor, n: int) -> Tensor:
 
 
 def _read(transfer: Tensor, position: Tensor, mirrored: Tensor) -> Tensor:
-    """A half grid's values at frequencies of the whole one, (C, frequencies, aliases)."""
+    """Return a half grid's values at frequencies of the whole one, (C, frequencies, aliases)."""
     if position.shape[1] == 1:
         return transfer.flatten(1)[..., None]
     found = transfer.flatten(1)[:, position]

@@ -1,4 +1,4 @@
-"""How is it normalized? One normalization per file; `registry` names them."""
+"""The normalizations, one per file; `registry` names them."""
 
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.cayley import CayleyConv2d, cayley

@@ -13,6 +13,9 @@ from gan_convnorm.errors import BadInput
 
 __all__ = ["check_choice", "check_convolution", "check_images", "check_number", "check_whole"]
 
+#: an argument as the caller gave it: of any type until it is checked
+Unchecked = Any
+
 PADDING_MODES = ("zeros", "circular", "reflect", "replicate")
 AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 
@@ -20,7 +23,7 @@ AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 def check_number(
     owner: str,
     option: str,
-    value: Any,
+    value: Unchecked,
     *,
     least: float = -math.inf,
     above: float = -math.inf,
@@ -40,6 +43,10 @@ def check_number(
 
     Raises:
         BadInput: another value.
+
+    >>> check_number("ConvNorm", "eps", -1, least=0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ConvNorm: eps is -1, and must be a finite number of at least 0
     """
     number = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     if number and least <= value <= most and above < value < below:
@@ -50,21 +57,29 @@ def check_number(
     raise BadInput(f"{owner}: {option} is {value!r}, and must be a finite number {expected}".rstrip())
 
 
-def check_whole(owner: str, option: str, value: Any, *, least: int = 1) -> None:
-    """Refuse a value that is not a whole number of at least so much.
+def check_whole(owner: str, option: str, value: Unchecked, *, least: int = 1) -> None:
+    """Refuse a value that is not a whole number, or is below the least.
 
     Raises:
         BadInput: another value.
+
+    >>> check_whole("oni", "steps", 0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: oni: steps is 0, and must be a whole number of at least 1
     """
     if not _is_whole(value, least):
         raise BadInput(f"{owner}: {option} is {value!r}, and must be a whole number of at least {least}")
 
 
-def check_choice(owner: str, option: str, value: Any, choices: Sequence[Any]) -> None:
+def check_choice(owner: str, option: str, value: Unchecked, choices: Sequence[object]) -> None:
     """Refuse a value that is not one of the choices.
 
     Raises:
         BadInput: another value.
+
+    >>> check_choice("ConvNorm", "gradient", "half", ("full", "stop"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ConvNorm: gradient is 'half', and must be one of: 'full', 'stop'
     """
     if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
         listed = ", ".join(map(repr, choices))
@@ -75,15 +90,15 @@ def check_convolution(
     owner: str,
     dims: int,
     *,
-    in_channels: Any,
-    out_channels: Any,
-    kernel_size: Any,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: Any = 1,
-    padding_mode: Any = "zeros",
-    output_padding: Any = 0,
+    in_channels: Unchecked,
+    out_channels: Unchecked,
+    kernel_size: Unchecked,
+    stride: Unchecked = 1,
+    padding: Unchecked = 0,
+    dilation: Unchecked = 1,
+    groups: Unchecked = 1,
+    padding_mode: Unchecked = "zeros",
+    output_padding: Unchecked = 0,
     transposed: bool = False,
 ) -> None:
     """Refuse a geometry that no convolution has; torch accepts some of them and fails in the forward, or never.
@@ -104,6 +119,10 @@ def check_convolution(
 
     Raises:
         BadInput: such a geometry.
+
+    >>> check_convolution("Conv", 2, in_channels=3, out_channels=8, kernel_size=3, groups=2)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: Conv: groups is 2, and must divide in_channels, which is 3
     """
     for option, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
         check_whole(owner, option, value)
@@ -143,7 +162,7 @@ def check_images(owner: str, images: Tensor, channels: int, dims: int) -> None:
         )
 
 
-def _check_sizes(owner: str, option: str, value: Any, dims: int, least: int) -> None:
+def _check_sizes(owner: str, option: str, value: Unchecked, dims: int, least: int) -> None:
     listed = list(value) if isinstance(value, (tuple, list)) else [value] * dims
     if len(listed) != dims or not all(_is_whole(size, least) for size in listed):
         raise BadInput(
@@ -151,9 +170,9 @@ def _check_sizes(owner: str, option: str, value: Any, dims: int, least: int) -> 
         )
 
 
-def _each(value: Any, dims: int) -> list[int]:
+def _each(value: Unchecked, dims: int) -> list[int]:
     return list(value) if isinstance(value, (tuple, list)) else [value] * dims
 
 
-def _is_whole(value: Any, least: int) -> bool:
+def _is_whole(value: Unchecked, least: int) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least

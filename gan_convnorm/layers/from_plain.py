@@ -36,6 +36,12 @@ def convnorm(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNorm
 
     Raises:
         BadInput: another module, or an option value that no layer has.
+
+    >>> type(convnorm(nn.Conv2d(3, 8, 3))).__name__
+    'ConvNorm2d'
+    >>> convnorm(nn.ReLU())
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: convnorm: found ReLU, and can take Conv1d, Conv2d, Conv3d or ConvTranspose2d
     """
     # Checked first, whichever layer it takes: a network is converted as a whole or not at all.
     keywords = PAPER | options
@@ -57,12 +63,15 @@ def convnorm_2021(conv: nn.Module, *, eps: float = 1e-4, affine: bool = True, ba
 
     Args:
         conv: `nn.Conv2d`.
-        eps: as in `OriginalConvNorm2d`; 0 there and in the authors' code, which a kernel's spectral zero does not bear.
+        eps: as in `OriginalConvNorm2d`. Its default there is 0, with which spectral near-zeros grow without limit.
         affine: as in `OriginalConvNorm2d`.
         batch_norm: as in `OriginalConvNorm2d`.
 
     Raises:
         BadInput: another module, or an option value or a geometry that the layer does not have.
+
+    >>> type(convnorm_2021(nn.Conv2d(3, 8, 3))).__name__
+    'OriginalConvNorm2d'
     """
     if not isinstance(conv, nn.Conv2d):
         raise BadInput(f"convnorm_2021: found {type(conv).__name__}, and can take Conv2d")
@@ -72,7 +81,7 @@ def convnorm_2021(conv: nn.Module, *, eps: float = 1e-4, affine: bool = True, ba
 def convnorm_linear(
     linear: nn.Linear, *, eps: float = 1e-4, gain: Gain = 1.0, max_gain: float | None = None
 ) -> LinearRowNorm:
-    """Bounds every row, ||w_k|| <= 1, in a network's linear layer: the `LinearRowNorm` with its weights.
+    """Return the `LinearRowNorm` that takes over a linear layer's weights; it bounds every row, ||w_k|| <= 1.
 
     Args:
         linear: `nn.Linear`.
@@ -80,8 +89,14 @@ def convnorm_linear(
         gain: as in `LinearRowNorm`.
         max_gain: as in `LinearRowNorm`.
 
+    Returns:
+        The layer, in the mode of `linear`.
+
     Raises:
         BadInput: another module, or an option value that no layer has.
+
+    >>> type(convnorm_linear(nn.Linear(3, 8))).__name__
+    'LinearRowNorm'
     """
     if not isinstance(linear, nn.Linear):
         raise BadInput(f"convnorm: found {type(linear).__name__}, and can take Linear")

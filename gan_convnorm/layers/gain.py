@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ Gain = float | Literal["lipschitz", "learned"]
 START = 0.9
 
 
-def check_scale(layer: str, eps: Any, gain: Any, max_gain: Any) -> None:
+def check_scale(layer: str, eps: object, gain: object, max_gain: object) -> None:
     """Refuse an eps, a gain or a cap that is not finite or has the wrong sign.
 
     Raises:
@@ -49,10 +49,13 @@ def gain_start(max_gain: float | None, channels: int) -> float:
 
 
 def gain_factor(gain: float | str, max_gain: float | None, channels: int, parameter: Tensor | None) -> float | Tensor:
-    """The factor of a stack of so many channels of norm one, by which it has a certified norm.
+    """Return the factor that gives a stack of channels of norm one its gain.
 
     gain * sqrt(channels) is 1 with "lipschitz", and at most max_gain with "learned", where it is
     max_gain * sigmoid(theta): no value of theta goes beyond.
+
+    >>> gain_factor("lipschitz", None, 4, None)
+    0.5
     """
     if gain == "lipschitz":
         return 1 / math.sqrt(channels)

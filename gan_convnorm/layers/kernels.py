@@ -20,12 +20,12 @@ __all__ = ["Kernels", "convolve", "convolve_transposed", "correlations", "kernel
 
 @dataclass(frozen=True)
 class Kernels:
-    """Of a weight of shape (groups * outputs, inputs, *kernel_size): groups, and a stride and dilation per dimension.
+    """The layout of a weight of shape (groups * outputs, inputs, *kernel_size).
 
     Attributes:
         groups: independent parts of the layer.
-        stride: of the layer, empty for a linear one.
-        dilation: of the layer, empty for a linear one.
+        stride: of the layer, one per dimension; empty for a linear one.
+        dilation: of the layer, one per dimension; empty for a linear one.
     """
 
     groups: int
@@ -33,15 +33,25 @@ class Kernels:
     dilation: tuple[int, ...]
 
     def split(self, weight: Tensor) -> Tensor:
-        """(groups * outputs, inputs, *kernel_size) to (groups, outputs, inputs, *kernel_size)."""
+        """Return the weight with its groups apart, shape (groups, outputs, inputs, *kernel_size)."""
         return weight.unflatten(0, (self.groups, -1))
 
 
 def kernels_of(norm: str, layer: nn.Module) -> Kernels:
-    """The kernels of a linear layer or a (transposed) convolution.
+    """Return the layout of the kernels of a linear layer or a (transposed) convolution.
+
+    Args:
+        norm: name of the norm, for the message.
+        layer: the layer.
+
+    Returns:
+        Its groups, stride and dilation.
 
     Raises:
         BadInput: another module.
+
+    >>> kernels_of("oni", nn.Conv2d(4, 8, 3, groups=2))
+    Kernels(groups=2, stride=(1, 1), dilation=(1, 1))
     """
     if isinstance(layer, nn.Linear):
         return Kernels(1, (), ())
@@ -51,7 +61,7 @@ def kernels_of(norm: str, layer: nn.Module) -> Kernels:
 
 
 def phases(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> tuple[Tensor, Tensor, list[int]]:
-    """The strided convolution as one without a stride, of images whose phases modulo the stride are channels.
+    """Return a strided convolution as one without a stride, of images whose phases modulo the stride are channels.
 
     Args:
         weight: shape (..., *kernel_size).
@@ -80,7 +90,7 @@ def phases(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -
 
 
 def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
-    """sum_b sum_s a_gib[s + t] a_gjb[s] between the kernels of a group, at lags t that are multiples of a step.
+    """Return sum_b sum_s a_gib[s + t] a_gjb[s] between the kernels of a group, at lags t that are multiples of a step.
 
     Args:
         kernels: shape (groups, A, B, *kernel_size).
@@ -99,14 +109,14 @@ def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
     return found.unflatten(1, (groups, count))
 
 
-def convolve(image: Tensor, weight: Tensor, **geometry: Any) -> Tensor:
-    """`torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions."""
+def convolve(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
+    """Return `torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions."""
     function: Any = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[weight.dim() - 3]
     return function(image, weight, **geometry)
 
 
-def convolve_transposed(image: Tensor, weight: Tensor, **geometry: Any) -> Tensor:
-    """Its adjoint, `conv_transpose1d` to `conv_transpose3d`."""
+def convolve_transposed(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
+    """Return the adjoint of `convolve`, `conv_transpose1d` to `conv_transpose3d`."""
     functions = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
     function: Any = functions[weight.dim() - 3]
     return function(image, weight, **geometry)

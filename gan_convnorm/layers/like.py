@@ -13,7 +13,7 @@ GEOMETRY = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def like(conv: nn.modules.conv._ConvNd, kind: type[Layer], **changes: Any) -> Layer:
+def like(conv: nn.modules.conv._ConvNd, kind: type[Layer], **changes: object) -> Layer:
     """Return a new layer of a class with the geometry of a convolution, and with weights that are not drawn.
 
     Args:
@@ -30,13 +30,17 @@ def like(conv: nn.modules.conv._ConvNd, kind: type[Layer], **changes: Any) -> La
     return kind(**arguments | changes)
 
 
-def adopt(conv: nn.modules.conv._ConvNd, kind: type[Layer], **options: Any) -> Layer:
+def adopt(conv: nn.modules.conv._ConvNd, kind: type[Layer], **options: object) -> Layer:
     """Return a layer of a class that takes over a convolution's weight, bias, geometry and mode.
 
     Args:
         conv: the convolution.
         kind: a class with the constructor of torch's convolutions.
         **options: as in `like`.
+
+    >>> conv = nn.Conv2d(3, 8, 3)
+    >>> adopt(conv, nn.Conv2d).weight is conv.weight
+    True
     """
     layer: Any = like(conv, kind, device=conv.weight.device, dtype=conv.weight.dtype, **options)
     layer.weight, layer.bias = conv.weight, conv.bias

@@ -41,12 +41,15 @@ def _no_layer(channels: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class Norm:
-    """What one normalization does to a network.
+    """The three functions by which one normalization changes a network.
 
     Attributes:
         conv: makes a plain `nn.Conv2d` the normalized layer (it may reuse the module or its weights).
         linear: the same for a plain `nn.Linear`.
         activation: builds the layer that normalizes activations of a number of channels, before the nonlinearity.
+
+    >>> Norm().activation(8)
+    Identity()
     """
 
     conv: Callable[..., nn.Module] = _keep
@@ -74,7 +77,7 @@ NORMS: dict[str, Norm] = {
 
 
 def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm:
-    """The row of a name, with options bound to the functions that take them.
+    """Return the row of a name, with options bound to the functions that take them.
 
     Args:
         name: a key of `NORMS`, or package.module:Name of a normalization of one's own: a `Norm`; something with any of
@@ -82,11 +85,18 @@ def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm
             convolution, or class, that gives the normalized layer, and leaves linear layers as they are. Or two of
             them as a+b, such as convnorm+batch: the layers with weights of a, the layers on activations of b.
         options: keyword options of the normalization, such as ``{"gain": "lipschitz"}`` for convnorm: the keyword-only
-            arguments of its functions; of a+b those of a.
+            arguments of its functions; for a+b those of a.
+
+    Returns:
+        The three functions, each with its options.
 
     Raises:
         BadInput: an unknown name, or an option that nothing in the row takes; both list the choices. A module that
             cannot be imported, or has no such norm; a b that normalizes no activations.
+
+    >>> norm = find_normalization("convnorm+batch", {"gain": "lipschitz"})
+    >>> norm.conv(nn.Conv2d(3, 8, 3)).options.gain
+    'lipschitz'
     """
     first, plus, second = name.partition("+")
     if plus and "+" in second:

@@ -1,4 +1,4 @@
-"""Where a layer's response lives: its circular grid, and the pixels of it that are the layer's output."""
+"""The circular grid of a layer's response, and the pixels of it that are the layer's output."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def convolution_geometry(
     fold: bool,
     linear: bool,
 ) -> Geometry:
-    """The grid on which zero padding makes linear and circular convolution agree, P = max(padding, d (k - 1)).
+    """Return the grid on which a convolution's response is filtered, and the crop that is the output.
+
+    With a zero padding of P = max(padding, d (k - 1)), linear and circular convolution agree on it.
 
     Args:
         name: the layer's, for messages.
@@ -55,6 +57,17 @@ def convolution_geometry(
         circular: the image is periodic; its own size is the grid.
         fold: the response is computed at the stride, not at every pixel.
         linear: a grid of twice the size, on which nothing that is read has gone around.
+
+    Returns:
+        The geometry of the response.
+
+    Raises:
+        BadInput: an image below the kernel; or a folded, circular one that the stride does not divide.
+
+    >>> options = {"circular": False, "fold": False, "linear": False}
+    >>> geometry = convolution_geometry("ConvNorm1d", [8], [3], [1], [(1, 1)], [1], **options)
+    >>> geometry.grid, geometry.crop
+    ((10,), ((1, 8, 1),))
     """
     found = []
     for n, k, s, (before, after), d in zip(image, kernel_size, stride, padding, dilation, strict=True):
@@ -90,7 +103,11 @@ def transposed_geometry(
     *,
     linear: bool,
 ) -> Geometry:
-    """The same for a transposed convolution; its unpadded output is the full response."""
+    """Return the geometry of a transposed convolution; its unpadded output is the full response.
+
+    >>> transposed_geometry([4], [3], [2], [1], [1], [1], linear=False).crop
+    ((1, 8, 1),)
+    """
     found = []
     for n, k, s, p, d, extra in zip(image, kernel_size, stride, padding, dilation, output_padding, strict=True):
         size = (n - 1) * s + d * (k - 1) + 1

@@ -34,8 +34,8 @@ class ConvNormLayer(Preconditioned):
         groups: int = 1,
         bias: bool = True,
         padding_mode: Literal["zeros", "circular", "reflect", "replicate"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
         **options: Unpack[ConvNormKeywords],
     ) -> None:
         geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
@@ -49,8 +49,7 @@ class ConvNormLayer(Preconditioned):
     def forward(self, input: Tensor, pool: int = 1) -> Tensor:
         """Return the layer's output; with `pool` its averages over boxes of that side, which cost less.
 
-        Raises:
-            BadInput: an input that is no batch of images and no image of the layer's channels, or one below the kernel.
+        An input of another shape, or one below the kernel, is refused with `BadInput`.
         """
         check_images(type(self).__name__, input, self.in_channels, self.dims)
         if input.dim() == self.dims + 1:
@@ -119,7 +118,7 @@ class ConvNormLayer(Preconditioned):
 
 
 class ConvNorm2d(ConvNormLayer, nn.Conv2d):
-    r"""Bounds each channel's circular operator, ||Q_k|| <= 1, and so the layer's, ||Q|| <= sqrt(C_out / groups).
+    r"""A convolution with bounded channels, ||Q_k|| <= 1, and so a bounded layer, ||Q|| <= sqrt(C_out / groups).
 
     Convolutional Normalization (Liu et al., NeurIPS 2021, arXiv:2103.00673, eq. 5-7) divides output channel k by the
     square root of its kernels' power spectrum. With zero padding made wide enough that linear and circular
@@ -145,18 +144,30 @@ class ConvNorm2d(ConvNormLayer, nn.Conv2d):
 
     Raises:
         BadInput: a geometry or an option value that no layer has (a ValueError).
+
+    >>> layer = ConvNorm2d(3, 8, 3, padding=1)
+    >>> layer(torch.zeros(2, 3, 16, 16)).shape
+    torch.Size([2, 8, 16, 16])
     """
 
     dims = 2
 
 
 class ConvNorm1d(ConvNormLayer, nn.Conv1d):
-    """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for sequences, in place of `nn.Conv1d`."""
+    """A convolution of sequences with bounded channels, ||Q_k|| <= 1: see `ConvNorm2d`; in place of `nn.Conv1d`.
+
+    >>> ConvNorm1d(3, 8, 3, padding=1)(torch.zeros(2, 3, 16)).shape
+    torch.Size([2, 8, 16])
+    """
 
     dims = 1
 
 
 class ConvNorm3d(ConvNormLayer, nn.Conv3d):
-    """Bounds each channel's circular operator, ||Q_k|| <= 1: `ConvNorm2d` for volumes, in place of `nn.Conv3d`."""
+    """A convolution of volumes with bounded channels, ||Q_k|| <= 1: see `ConvNorm2d`; in place of `nn.Conv3d`.
+
+    >>> ConvNorm3d(3, 8, 3, padding=1)(torch.zeros(2, 3, 4, 4, 4)).shape
+    torch.Size([2, 8, 4, 4, 4])
+    """
 
     dims = 3

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.circular_grid import (
@@ -28,7 +29,7 @@ CHANNELS = 16
 
 
 class OriginalConvNorm2d(nn.Conv2d):
-    """Bounds ||Q_k|| <= 1 before an affine and a BatchNorm that undo it: the layer of the authors' code, as a whole.
+    """The whole layer of the authors' code: ||Q_k|| <= 1 holds only before its affine and its BatchNorm.
 
     In this order (github.com/shengliu66/ConvNorm, models/prec_conv.py): full correlation and bias; multiplication by
     V_k = (S_k + eps)^(-1/2) on that grid, without gradient to the weights through V; crop; stride; a depthwise
@@ -49,6 +50,9 @@ class OriginalConvNorm2d(nn.Conv2d):
         BadInput: a geometry or an option value that no layer has, or with which the authors' code fails or is silently
             wrong: kernels that are not square and odd, dilation, padding above k - 1 or other than zeros; in evaluation
             an image of another resolution, or torch.export with a dynamic height or width.
+
+    >>> OriginalConvNorm2d(3, 8, 3, padding=1)(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 8, 8, 8])
     """
 
     running_preconditioner: Tensor
@@ -65,8 +69,8 @@ class OriginalConvNorm2d(nn.Conv2d):
         groups: int = 1,
         bias: bool = True,
         padding_mode: Literal["zeros"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
         *,
         eps: float = 0.0,
         affine: bool = True,
@@ -117,6 +121,7 @@ class OriginalConvNorm2d(nn.Conv2d):
         self.running_preconditioner = self.running_preconditioner.new_zeros(1)
         self.num_batches_tracked.zero_()
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
         check_images("OriginalConvNorm2d", input, self.in_channels, 2)
         if input.dim() == 3:
@@ -172,11 +177,12 @@ class OriginalConvNorm2d(nn.Conv2d):
         self.running_preconditioner = factor * current + (1 - factor) * average
         return current
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: object) -> None:
         saved = state_dict.get(prefix + "running_preconditioner")
         if saved is not None:
             self.running_preconditioner = self.running_preconditioner.new_zeros(saved.shape)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    @override
     def extra_repr(self) -> str:
         return super().extra_repr() + f", eps={self.eps:g}"

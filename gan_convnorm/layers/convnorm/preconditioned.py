@@ -1,4 +1,4 @@
-"""What all ConvNorm layers share: their options, the preconditioner, and the choice of how to apply it."""
+"""The common part of all ConvNorm layers: their options, and the preconditioner by taps or by transforms."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype, memory_format_of, traced
@@ -26,7 +27,7 @@ FEW_INPUTS = 3
 
 
 class Preconditioned(nn.modules.conv._ConvNd):
-    """What the layers share: the options, the preconditioner and the ways to apply it."""
+    """The base class of all ConvNorm layers: the options, the preconditioner and the ways to apply it."""
 
     affine_weight: nn.Parameter | None
     gain_logit: nn.Parameter | None
@@ -63,7 +64,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
             self.affine_weight[centre] = 1
 
     def transfer_function(self, grid: tuple[int, ...]) -> Tensor:
-        """gain * F[r_k] * (S_k + eps)^(-1/2) on a circular grid.
+        """Return gain * F[r_k] * (S_k + eps)^(-1/2) on a circular grid.
 
         Args:
             grid: size of the grid; with strided="fold" of the strided pixels.
@@ -75,14 +76,11 @@ class Preconditioned(nn.modules.conv._ConvNd):
         return self.transfer(self.spectrum(grid), grid)
 
     def truncated_preconditioner(self, grid: tuple[int, ...]) -> Truncated | None:
-        """The taps that stand for (S_k + eps)^(-1/2) within the tolerance, or None where none up to max_radius do.
-
-        Affine and gain are not in it.
-        """
+        """Return taps in place of (S_k + eps)^(-1/2), without affine and gain; None if no radius is certified."""
         return self.truncate(self.spectrum(grid), grid)
 
     def spectrum(self, grid: tuple[int, ...]) -> Tensor:
-        """S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
+        """Return S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
         weight = self._kernels()
         weight = weight.detach() if self.options.gradient == "stop" else weight
         with autocast_off(weight.device):
@@ -122,14 +120,14 @@ class Preconditioned(nn.modules.conv._ConvNd):
         return gain_factor(self.options.gain, self.options.max_gain, self.out_channels // self.groups, self.gain_logit)
 
     def _kernels(self) -> Tensor:
-        """The weight as (C_out, C_in / groups, *kernel_size)."""
+        """Return the weight as (C_out, C_in / groups, *kernel_size)."""
         return self.weight
 
     def _response_stride(self) -> tuple[int, ...]:
         return self.stride if self.options.strided == "fold" else (1,) * len(self.stride)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
-        """The convolution of a batch of images on all of its grid, before anything is normalized."""
+        """Return the convolution of a batch on all of its grid, before the preconditioner, and its geometry."""
         raise NotImplementedError
 
     def precondition(
@@ -146,32 +144,34 @@ class Preconditioned(nn.modules.conv._ConvNd):
             return output.contiguous(memory_format=memory_format_of(response))
 
     def with_affine(self, taps: Tensor) -> tuple[Tensor, list[int]]:
-        """Taps of the preconditioner with gain and affine, and how many stand before the origin."""
+        """Return the taps of the preconditioner with gain and affine, and how many stand before the origin."""
         taps = taps * self._gain()
         if self.affine_weight is None:
             return taps, [n // 2 for n in taps.shape[1:]]
         return compose(taps, exact_dtype(self.affine_weight))
 
     def is_pointwise(self) -> bool:
+        """Return whether the kernel has a single tap."""
         return all(k == 1 for k in self.kernel_size)
 
     def pointwise_weight(self) -> Tensor:
-        """The weight of the plain convolution that a 1x1 layer is: its spectrum is flat, so P_k is a factor."""
+        """Return the plain convolution's weight for a 1x1 layer: its spectrum is flat, so P_k is a factor."""
         ones = (1,) * len(self.kernel_size)
         with autocast_off(self.weight.device):
             kernels = exact_dtype(self._kernels()) * self.transfer_function(ones).real.unsqueeze(1)
         return self._stored(kernels).to(self.weight.dtype)
 
     def _stored(self, kernels: Tensor) -> Tensor:
-        """The inverse of `_kernels`."""
+        """Return kernels in the layout of the weight: the inverse of `_kernels`."""
         return kernels
 
+    @override
     def extra_repr(self) -> str:
         return ", ".join([super().extra_repr(), *(f"{name}={value!r}" for name, value in self.options.shown().items())])
 
 
 def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-    """z_k = F^-1[T_k] (*) y_k on the geometry's grid, cropped, plus the bias, in the response's dtype."""
+    """Return z_k = F^-1[T_k] (*) y_k on the geometry's grid, cropped, plus the bias, in the response's dtype."""
     if geometry.grid != geometry.size:
         padding = [p for n, m in zip(geometry.size, geometry.grid, strict=True) for p in (m - n, 0)]
         response = nn.functional.pad(response, padding[::-1])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Unpack
 
+import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_convolution, check_images
@@ -16,7 +18,7 @@ __all__ = ["ConvNormTranspose2d"]
 
 
 class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
-    """Bounds each output channel's operator, ||Q_k|| <= 1, in place of `torch.nn.ConvTranspose2d`.
+    """A transposed convolution with bounded channels, ||Q_k|| <= 1, in place of `torch.nn.ConvTranspose2d`.
 
     A transposed convolution puts zeros between the pixels and correlates with the flipped kernels, whose power
     spectrum is that of the kernels. So its full response, before padding is cut away, is preconditioned as in
@@ -25,6 +27,9 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
 
     The first eleven arguments are those of `torch.nn.ConvTranspose2d`, the options those of `ConvNorm2d` without
     `strided`.
+
+    >>> ConvNormTranspose2d(8, 3, 4, stride=2, padding=1)(torch.zeros(2, 8, 4, 4)).shape
+    torch.Size([2, 3, 8, 8])
     """
 
     def __init__(
@@ -39,8 +44,8 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         bias: bool = True,
         dilation: int | tuple[int, int] = 1,
         padding_mode: Literal["zeros"] = "zeros",
-        device: Any = None,
-        dtype: Any = None,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
         **options: Unpack[ConvNormKeywords],
     ) -> None:
         geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
@@ -54,6 +59,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
         self._set_options(checked)
 
+    @override
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         check_images(type(self).__name__, input, self.in_channels, 2)
         if input.dim() == 3:
@@ -68,6 +74,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         spectrum = self.spectrum(geometry.grid)
         return self.precondition(response, spectrum, self.truncate(spectrum, geometry.grid), geometry)
 
+    @override
     def respond(self, input: Tensor, output_size: list[int] | None = None) -> tuple[Tensor, Geometry]:
         geometry = transposed_geometry(
             input.shape[2:],
@@ -99,5 +106,5 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         return kernels.flatten(0, 1)
 
     def _stored(self, kernels: Tensor) -> Tensor:
-        """The inverse of `_kernels`."""
+        """Return kernels in the layout of the weight: the inverse of `_kernels`."""
         return kernels.unflatten(0, (self.groups, -1)).transpose(1, 2).flatten(0, 1)

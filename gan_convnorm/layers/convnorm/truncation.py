@@ -31,14 +31,14 @@ class Truncated(NamedTuple):
 
 
 def radius_limit(device: torch.device) -> int:
-    """The largest radius that pays: beyond it the exact transform is the faster (docs/results/convnorm_cost.md)."""
+    """Return the largest radius that pays: beyond it the exact filter is faster (docs/results/convnorm_cost.md)."""
     return 2 if device.type == "cpu" else 7
 
 
 def certified_taps(
     spectrum: Tensor, grid: Sequence[int], tolerance: float, limit: int, filtered_axes: Sequence[bool]
 ) -> Truncated | None:
-    """The fewest taps of F^-1[S^(-1/2)] within a tolerance, scaled so that ||Q_k|| <= 1 still holds.
+    """Return the fewest taps of F^-1[S^(-1/2)] within a tolerance, scaled so that ||Q_k|| <= 1 still holds.
 
     With u the taps kept, the operator's error is max_w |U - V|, at most the l1 norm of what is left out (Young's
     inequality). The largest |U| sqrt(S) on the grid is the norm of Q'_k; where it exceeds 1 the taps are divided by
@@ -52,7 +52,7 @@ def certified_taps(
         filtered_axes: the dimensions in which the spectrum is not flat; others need one tap.
 
     Returns:
-        None where no radius up to the limit is within the tolerance.
+        The taps; None where no radius up to the limit is within the tolerance.
     """
     axes = list(range(-len(grid), 0))
     transfer = spectrum.rsqrt()
@@ -81,7 +81,7 @@ def certified_taps(
 
 
 def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
-    """One filter for a centred one and the affine after it, and its reach before the origin in every dimension."""
+    """Return one filter for a centred one and the affine after it, and its reach before the origin by dimension."""
     reach = [n // 2 + (k - 1) // 2 for n, k in zip(taps.shape[1:], affine.shape[1:], strict=True)]
     return convolve_transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
 
@@ -89,7 +89,7 @@ def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
 def filter_truncated(
     response: Tensor, taps: Tensor, reach: Sequence[int], bias: Tensor | None, geometry: Geometry, *, wrap: bool
 ) -> Tensor:
-    """The output's pixels of a response, filtered by few taps.
+    """Return the output's pixels of a response, filtered by few taps.
 
     Args:
         response: shape (B, C, *geometry.size).
@@ -98,6 +98,9 @@ def filter_truncated(
         bias: shape (C), or None.
         geometry: of the response.
         wrap: the response is periodic; otherwise zero surrounds it.
+
+    Returns:
+        Shape (B, C, *counts of the crop).
     """
     padding: list[int] = []
     for axis, ((first, count, step), n, before) in enumerate(
