@@ -7,13 +7,11 @@ from typing import Any, ClassVar, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.circular_grid import memory_format_of
 from gan_convnorm.layers.arguments import check_convolution, check_images
 from gan_convnorm.layers.convnorm.geometry import Geometry, convolution_geometry
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
-from gan_convnorm.layers.convnorm.strategies import choose
-from gan_convnorm.layers.kernels import convolve
+from gan_convnorm.layers.convnorm.strategies import choose, full_response, pooled
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d"]
 
@@ -55,7 +53,7 @@ class ConvNormLayer(Preconditioned):
         if input.dim() == self.dims + 1:
             return self.forward(input.unsqueeze(0), pool).squeeze(0)
         if self.is_pointwise():
-            return self.pool(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
+            return pooled(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
         input, geometry = self._pad(input)
         strategy = choose(self, input, geometry)
         return strategy(self, input, geometry, self.spectrum(geometry.grid), pool)
@@ -63,7 +61,7 @@ class ConvNormLayer(Preconditioned):
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
         """Return the convolution of a batch on all of its grid, before the preconditioner, and its geometry."""
         input, geometry = self._pad(input)
-        return self.convolve(input, geometry), geometry
+        return full_response(self, input, geometry), geometry
 
     def _pad(self, input: Tensor) -> tuple[Tensor, Geometry]:
         """Return the input, padded where the layer pads by reflection or replication, and its response's geometry."""
@@ -83,29 +81,6 @@ class ConvNormLayer(Preconditioned):
             linear=self.options.boundary == "linear",
         )
         return input, geometry
-
-    def convolve(self, input: Tensor, geometry: Geometry) -> Tensor:
-        """Return sum_j a_kj (*) x_j, shape (B, C_out, *geometry.size), for an input that `_pad` returned."""
-        padding: tuple[int, ...] | int = geometry.padding
-        if self.padding_mode == "circular":
-            memory_format = memory_format_of(input)
-            for axis, (before, n, s, k, d) in enumerate(
-                zip(geometry.padding, geometry.size, geometry.stride, self.kernel_size, self.dilation, strict=True),
-                start=2,
-            ):
-                last = s * (n - 1) + d * (k - 1) - before
-                index = torch.arange(-before, last + 1, device=input.device) % input.shape[axis]
-                input = input.index_select(axis, index)
-            input, padding = input.contiguous(memory_format=memory_format), 0
-        layout: dict[str, Any] = {"stride": geometry.stride, "padding": padding, "dilation": self.dilation}
-        return convolve(input, self.weight, **layout, groups=self.groups)
-
-    def pool(self, output: Tensor, pool: int) -> Tensor:
-        """Return the averages of an output over boxes of a side; the output itself for 1."""
-        if pool == 1:
-            return output
-        average = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)
-        return average[len(self.kernel_size) - 1](output, pool)
 
     def _padding_pairs(self) -> list[tuple[int, int]]:
         """Return the padding before and after, for every dimension."""
