@@ -94,7 +94,12 @@ def _wraps(size: int, pixels: tuple[int, int, int]) -> bool:
 
 
 def add_bias(output: Tensor, bias: Tensor | None) -> Tensor:
-    """Return the output plus the bias, dense in memory as torch's own layers return it."""
+    """Return the output plus the bias, dense in memory as torch's own layers return it.
+
+    >>> add_bias(torch.zeros(1, 2, 1), torch.tensor([1.0, 2.0]))
+    tensor([[[1.],
+             [2.]]])
+    """
     output = output.contiguous(memory_format=memory_format_of(output))
     return output if bias is None else output + bias.view(-1, *[1] * (output.dim() - 2))
 
@@ -153,7 +158,11 @@ def part_elements(tensor: Tensor) -> int:
 
 
 def exact_dtype(tensor: Tensor) -> Tensor:
-    """Return the tensor, half precision as float32: too coarse for a spectrum, and often without transforms."""
+    """Return the tensor, half precision as float32: too coarse for a spectrum, and often without transforms.
+
+    >>> exact_dtype(torch.zeros(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
@@ -169,26 +178,42 @@ def as_real_as(value: Tensor, other: Tensor) -> Tensor:
 
 
 def complex_dtype(tensor: Tensor) -> torch.dtype:
-    """Return the complex dtype of a real tensor's spectrum."""
+    """Return the complex dtype of a real tensor's spectrum.
+
+    >>> complex_dtype(torch.zeros(1, dtype=torch.float64))
+    torch.complex128
+    """
     return torch.complex128 if tensor.dtype == torch.float64 else torch.complex64
 
 
 def to_spectrum(pixels: Tensor, axes: Sequence[int]) -> Tensor:
-    """Return `torch.fft.rfftn`, of an empty batch too, for which MKL has no transform."""
+    """Return `torch.fft.rfftn`, of an empty batch too, for which MKL has no transform.
+
+    >>> to_spectrum(torch.ones(0, 1, 4), [-1]).shape
+    torch.Size([0, 1, 3])
+    """
     if not traced() and pixels.numel() == 0:
         return torch.complex(pixels, pixels).narrow(axes[-1], 0, pixels.shape[axes[-1]] // 2 + 1)
     return torch.fft.rfftn(pixels, dim=axes)
 
 
 def to_pixels(spectrum: Tensor, grid: Sequence[int], axes: Sequence[int]) -> Tensor:
-    """Return `torch.fft.irfftn`, of an empty batch too."""
+    """Return `torch.fft.irfftn`, of an empty batch too.
+
+    >>> to_pixels(torch.ones(0, 1, 3, dtype=torch.complex64), [4], [-1]).shape
+    torch.Size([0, 1, 4])
+    """
     if not traced() and spectrum.numel() == 0:
         return spectrum.real.narrow(axes[-1], 0, 1).expand(*spectrum.shape[: -len(grid)], *grid)
     return torch.fft.irfftn(spectrum, s=tuple(grid), dim=axes)
 
 
 def spatial(count: int) -> list[int]:
-    """Return the numbers of the last `count` axes, counted from the end."""
+    """Return the numbers of the last `count` axes, counted from the end.
+
+    >>> spatial(2)
+    [-2, -1]
+    """
     return list(range(-count, 0))
 
 

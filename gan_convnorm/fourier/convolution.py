@@ -40,8 +40,8 @@ def convolve_in_fourier(
     """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
     A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
-    kernel's spectra are no larger than the images'. Of every `fold` pixels one is computed: the interleaved parts of an
-    image are so many images on the folded grid, and the output's transforms are as much smaller.
+    kernel's spectra are no larger than the images'. One of every `fold` pixels is computed. The interleaved parts of an
+    image are then images on the folded grid, and the output's transforms are smaller by the same factor.
 
     Args:
         image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.

@@ -1,7 +1,7 @@
 """One filter per channel on a circular grid, then a crop: the exact preconditioner, applied to a response.
 
-It is one autograd node that keeps its inputs and nothing else; `filter_reference` says the same in plain operations,
-for compilers and for the second derivative.
+It is one autograd node that keeps its inputs and nothing else. `filter_reference` computes the same by plain
+operations, for compilers and for the second derivative.
 """
 
 from __future__ import annotations

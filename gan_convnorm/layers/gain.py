@@ -43,7 +43,11 @@ def gain_parameter(gain: float | str, max_gain: float | None, channels: int, lik
 
 
 def gain_start(max_gain: float | None, channels: int) -> float:
-    """Return the theta with which a learned gain starts."""
+    """Return the theta with which a learned gain starts.
+
+    >>> round(gain_start(2.0, 1), 3)
+    0.0
+    """
     share = min(START, 1 / _limit(max_gain, channels))
     return math.log(share / (1 - share))
 

@@ -98,6 +98,9 @@ def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
 
     Returns:
         Shape (A, groups, A, *lags), the first axis for i, lag zero in the centre.
+
+    >>> correlations(torch.tensor([[[[1.0, 2.0]]]]), (1,)).flatten()
+    tensor([2., 5., 2.])
     """
     groups, count = kernels.shape[:2]
     if kernels.dim() == 3:
@@ -110,13 +113,21 @@ def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
 
 
 def convolve(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return `torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions."""
+    """Return `torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions.
+
+    >>> convolve(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
+    tensor([[[2., 2.]]])
+    """
     function: Any = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[weight.dim() - 3]
     return function(image, weight, **geometry)
 
 
 def convolve_transposed(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return the adjoint of `convolve`, `conv_transpose1d` to `conv_transpose3d`."""
+    """Return the adjoint of `convolve`, `conv_transpose1d` to `conv_transpose3d`.
+
+    >>> convolve_transposed(torch.ones(1, 1, 2), torch.ones(1, 1, 2))
+    tensor([[[1., 2., 1.]]])
+    """
     functions = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
     function: Any = functions[weight.dim() - 3]
     return function(image, weight, **geometry)

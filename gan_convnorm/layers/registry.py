@@ -80,10 +80,10 @@ def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm
     """Return the row of a name, with options bound to the functions that take them.
 
     Args:
-        name: a key of `NORMS`, or package.module:Name of a normalization of one's own: a `Norm`; something with any of
-            its attributes, such as a class with static methods `conv` and `linear`; or else a function of a
-            convolution, or class, that gives the normalized layer, and leaves linear layers as they are. Or two of
-            them as a+b, such as convnorm+batch: the layers with weights of a, the layers on activations of b.
+        name: a key of `NORMS`, or package.module:Name of your own normalization. It is a `Norm`; or has any of
+            its attributes, like a class with static methods `conv` and `linear`; or a function or class that takes
+            a convolution and gives the normalized layer, which leaves linear layers as they are. Two are joined as
+            a+b, such as convnorm+batch: a normalizes weights, b normalizes activations.
         options: keyword options of the normalization, such as ``{"gain": "lipschitz"}`` for convnorm: the keyword-only
             arguments of its functions; for a+b those of a.
 

@@ -22,8 +22,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
 
     A transposed convolution puts zeros between the pixels and correlates with the flipped kernels, whose power
     spectrum is that of the kernels. So its full response, before padding is cut away, is preconditioned as in
-    `ConvNorm2d`; the zeros between the pixels are an isometry, and the bounds are the same: a tight frame on the fine
-    grid, applied to images on the coarse one.
+    `ConvNorm2d`. The zeros between the pixels change no norm, so the bounds are the same.
 
     The first eleven arguments are those of `torch.nn.ConvTranspose2d`, the options those of `ConvNorm2d` without
     `strided`.

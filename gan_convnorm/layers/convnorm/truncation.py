@@ -21,8 +21,8 @@ class Truncated(NamedTuple):
 
     Attributes:
         taps: shape (C, *(2 radius + 1)), centre at the origin.
-        radius: the same for every channel.
-        bound: of max_k ||P'_k - P_k|| / ||P_k||, P' the truncated preconditioner.
+        radius: taps on each side of the centre, the same for every channel.
+        bound: an upper bound of max_k ||P'_k - P_k|| / ||P_k||, with P' the truncated preconditioner.
     """
 
     taps: Tensor
@@ -31,7 +31,11 @@ class Truncated(NamedTuple):
 
 
 def radius_limit(device: torch.device) -> int:
-    """Return the largest radius that pays: beyond it the exact filter is faster (docs/results/convnorm_cost.md)."""
+    """Return the largest radius that pays: beyond it the exact filter is faster (docs/results/convnorm_cost.md).
+
+    >>> radius_limit(torch.device("cpu"))
+    2
+    """
     return 2 if device.type == "cpu" else 7
 
 
