@@ -13,6 +13,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.envir
 import pytest
 import torch
 
+# --doctest-modules would import each of them again, under one name.
+collect_ignore_glob = ["*conftest.py"]
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by markers
 def pytest_collection_modifyitems(items):

@@ -13,7 +13,7 @@ __all__ = ["__version__", "load"]
 prepare()  # of a program, before anything imports torch
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Any:  # noqa: ANN401
     # `from gan_convnorm.layers import ConvNorm2d` must not import Lightning.
     if name == "load":
         from gan_convnorm.gan.loading import load

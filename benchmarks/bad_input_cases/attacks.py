@@ -28,13 +28,13 @@ TRUTH = torch.tensor([0, 1])
 def attacks() -> list[Case]:
     from gan_convnorm.robustness.attacks import fgsm, pgd, spsa, square
 
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     given = {"images": images(), "labels": TRUTH, "eps": 0.03}
     functions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "fgsm": (fgsm, given),
         "pgd": (pgd, {**given, "step": 0.01, "steps": 2}),
-        "spsa": (spsa, {**given, "steps": 2, "samples": 2, "random": random}),
-        "square": (square, {**given, "queries": 3, "random": random}),
+        "spsa": (spsa, {**given, "steps": 2, "samples": 2, "rng": rng}),
+        "square": (square, {**given, "queries": 3, "rng": rng}),
     }
     rows = [
         ({"images": images(-1.5)}, "normalized images", r"\[0, 1\]|0 to 1"),

@@ -124,7 +124,7 @@ class Command(RunCommand):
         super().instantiate_classes()
         self.datamodule = LabelledData(self.datamodule, self._get(self.config_init, "split"))
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         config = self.config[self.subcommand]
         self.check_checkpoint()
         # The model and the data are there, and the run has no folder yet.
@@ -160,14 +160,14 @@ class Command(RunCommand):
             ClassifierReport(folder, self._config_text(), self._settings()),
         ]
 
-    def fit(self, **kwargs: Any) -> None:
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
         self.trainer.fit(**kwargs)
         self._print_evaluation()
         if self.trainer.is_global_zero:
             for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):
                 print(Path(self.trainer.default_root_dir) / name, flush=True)
 
-    def test(self, **kwargs: Any) -> None:
+    def test(self, **kwargs: Any) -> None:  # noqa: ANN401
         self.trainer.test(**kwargs)
         self._print_evaluation()
 
@@ -176,7 +176,7 @@ class Command(RunCommand):
         if found is not None and self.trainer.is_global_zero:
             found.print_table()
 
-    def validate(self, **kwargs: Any) -> None:
+    def validate(self, **kwargs: Any) -> None:  # noqa: ANN401
         (values,) = self.trainer.validate(**kwargs)
         count = len(self.datamodule.val_set)
         print(

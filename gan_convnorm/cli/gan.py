@@ -167,7 +167,7 @@ class Command(RunCommand):
         shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
         return {"class_path": class_path_of(ImageData), "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         config = self.config[self.subcommand]
         self.check_checkpoint()
         if self.subcommand == "fit":
@@ -218,7 +218,7 @@ class Command(RunCommand):
             RunReport(folder, self._config_text(), self._settings(), scoring.taken),
         ]
 
-    def predict(self, **kwargs: Any) -> None:
+    def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
         batches = self.prediction.batches(self.model.num_classes)
         self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
         if self.trainer.is_global_zero:

@@ -40,7 +40,7 @@ class Parser(LightningArgumentParser):
         **kwargs: as for Lightning's parser.
     """
 
-    def __init__(self, *args: Any, verb: str = "", flags: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, verb: str = "", flags: Mapping[str, str] | None = None, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         self.verb = verb
         self.flags = dict(flags or {})

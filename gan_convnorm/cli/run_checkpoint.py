@@ -34,7 +34,7 @@ class RunCheckpoint:
     settings: RunSettings
 
     @classmethod
-    def read(cls, path: Path, module: Any) -> RunCheckpoint:
+    def read(cls, path: Path, module: Any) -> RunCheckpoint:  # noqa: ANN401
         """Return a checkpoint of a module's program; raise `BadInput` if it is none, or has NaN or infinite weights."""
         content = read_checkpoint(path)
         settings = module.settings_in(content, path)
@@ -46,7 +46,7 @@ class RunCheckpoint:
         self,
         words: Sequence[str],
         files: Iterable[dict[str, Any]],
-        module: Any,
+        module: Any,  # noqa: ANN401
     ) -> None:
         """Check that the person names the code and the data that the checkpoint names.
 

@@ -214,7 +214,7 @@ class RunCommand(LightningCLI):
     def check_data(self) -> None:
         """Raise when the run cannot use its data, which are set up."""
 
-    def fit(self, **kwargs: Any) -> None:
+    def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
         """Train, after a line with the run's folder."""
         if is_first_process():
             source = f", from {kwargs['ckpt_path']}" if kwargs.get("ckpt_path") else ""

@@ -101,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> None:
             part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def _source(word: str, device: str | None, trust: Sequence[str]) -> Any:
+def _source(word: str, device: str | None, trust: Sequence[str]) -> Any:  # noqa: ANN401
     """Return the sampler in a checkpoint or an exported generator's file; a folder or a file of arrays as it is."""
     path = Path(word)
     if not path.is_file() or path.suffix.lower() in (".npz", ".npy"):

@@ -156,12 +156,13 @@ class GAN(Sampler, FromCheckpoint):
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
         images, labels = _images_and_labels(batch, self.num_classes)
+        shares = _shares(len(images), self.batches_per_step)
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
         # Randomness of single images (augmentation, penalties) differs on every process.
         own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for share in _shares(len(images), self.batches_per_step):
+        for share in shares:
             pixels = bytes_to_images(images[share], shared).to(self.dtype, memory_format=torch.channels_last)
             real = Labelled(pixels, None if labels is None else labels[share])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))

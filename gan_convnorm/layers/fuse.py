@@ -131,7 +131,7 @@ def fuse(
     return fused.eval(), report
 
 
-def _recorder(found: set[Geometry | None]) -> Any:
+def _recorder(found: set[Geometry | None]) -> Any:  # noqa: ANN401
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any]) -> None:
         if isinstance(layer, Preconditioned) and not layer.is_pointwise():
             images = [*inputs, *named.values()]
@@ -187,13 +187,13 @@ def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach
     )
 
 
-def _plain(layer: Preconditioned, **changes: Any) -> nn.Module:
+def _plain(layer: Preconditioned, **changes: Any) -> nn.Module:  # noqa: ANN401
     if layer.transposed:
         return like(layer, nn.ConvTranspose2d, **changes)
     return like(layer, {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(layer.kernel_size)], **changes)
 
 
-def _with_weights(module: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:
+def _with_weights(module: Any, weight: Tensor, bias: Tensor | None) -> nn.Module:  # noqa: ANN401
     module.weight = nn.Parameter(weight.detach().clone())
     module.bias = None if bias is None else nn.Parameter(bias.detach().clone())
     return module

@@ -51,7 +51,7 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
 class _Penalized(nn.Module):
     """Base class of layers that the loss keeps near orthogonal."""
 
-    def __init__(self, *arguments: Any, coefficient: float = 0.1, **named: Any) -> None:
+    def __init__(self, *arguments: Any, coefficient: float = 0.1, **named: Any) -> None:  # noqa: ANN401
         name = type(self).__name__
         check_number(name, "coefficient", coefficient, least=0)
         given = inspect.signature(super().__init__).bind(*arguments, **named).arguments

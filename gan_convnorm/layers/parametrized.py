@@ -36,7 +36,7 @@ def reset_with_layer(layer: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _reset_parameters(layer: Any) -> None:
+def _reset_parameters(layer: Any) -> None:  # noqa: ANN401
     """Draw the weights of a parametrized layer as the plain layer does, and start its parametrizations anew."""
     plain: Any = type(layer).__bases__[0]
     parametrizations = layer.parametrizations.weight

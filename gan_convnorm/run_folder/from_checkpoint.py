@@ -110,7 +110,7 @@ class FromCheckpoint(pl.LightningModule):
         check_weights(self, checkpoint["state_dict"])
 
 
-def _value(arguments: Mapping[str, Any], name: str) -> Any:
+def _value(arguments: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
     """Return the value of a dotted name, None where there is none."""
     value: Any = arguments
     for part in name.split("."):
