@@ -157,7 +157,7 @@ class Command(RunCommand):
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
             *best_and_last(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
-            ClassifierReport(folder, self._config_text(), self._settings()),
+            ClassifierReport(folder, self._config_text(), self._settings(), self._get(self.config_init, "evaluation")),
         ]
 
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
@@ -172,7 +172,7 @@ class Command(RunCommand):
         self._print_evaluation()
 
     def _print_evaluation(self) -> None:
-        found = next(c.last for c in self.trainer.callbacks if isinstance(c, RobustnessEvaluation))  # type: ignore[attr-defined]
+        found = self._get(self.config_init, "evaluation").last
         if found is not None and self.trainer.is_global_zero:
             found.print_table()
 

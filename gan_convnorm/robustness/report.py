@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
-from gan_convnorm.run_folder import RunRecord
+from gan_convnorm.run_folder import RunRecord, RunSettings
 
 __all__ = ["ClassifierReport"]
 
@@ -20,9 +20,14 @@ class ClassifierReport(RunRecord):
         folder: the run's folder; it exists.
         config: the complete configuration, YAML.
         settings: the record of it that every checkpoint keeps.
+        evaluation: the callback that measures the classifier; its last result goes into summary.json.
     """
 
     packages = (*RunRecord.packages, "scipy", "pillow")
+
+    def __init__(self, folder: Path, config: str, settings: RunSettings, evaluation: RobustnessEvaluation) -> None:
+        super().__init__(folder, config, settings)
+        self.evaluation = evaluation
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -51,13 +56,12 @@ class ClassifierReport(RunRecord):
         ]
         if not epochs:
             return
-        evaluation = next(c for c in trainer.callbacks if isinstance(c, RobustnessEvaluation))  # type: ignore[attr-defined]
         results = {
             "last": epochs[-1],
             "best": max(epochs, key=lambda row: row["val_accuracy"]),
             "best_of": "val_accuracy",
             # Of the last weights; `test` measures those of best.ckpt.
-            "test": evaluation.last.to_dict() if evaluation.last else None,
+            "test": self.evaluation.last.to_dict() if self.evaluation.last else None,
             "data": trainer.datamodule.describe(),  # type: ignore[attr-defined]
             "epochs": trainer.current_epoch,
             "steps": trainer.global_step,
