@@ -45,7 +45,7 @@ def convnorm(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNorm
     """
     # Checked first, whichever layer it takes: a network is converted as a whole or not at all.
     keywords = PAPER | options
-    checked = ConvNormOptions(**keywords)
+    checked = ConvNormOptions.of("convnorm", **keywords)
     check_whole("convnorm", "min_inputs", min_inputs)
     if isinstance(conv, nn.ConvTranspose2d):
         keywords.pop("strided", None)  # it has no pixels to pass over

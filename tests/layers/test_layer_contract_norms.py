@@ -201,7 +201,7 @@ def test_an_impossible_geometry_is_one_line(kind, arguments, monkeypatch):
     with pytest.raises(BadInput) as error:
         kind(**({"in_channels": 4, "out_channels": 4, "kernel_size": 3} | arguments))
     option = next(iter(arguments))
-    assert str(error.value).startswith(("ConvNorm: ", f"{kind.__name__}: ")) and option in str(error.value)
+    assert str(error.value).startswith(f"{kind.__name__}: ") and option in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -234,7 +234,7 @@ def test_impossible_options_are_one_line(kind, options):
         pytest.skip("not an option of the transposed layer")
     with pytest.raises(BadInput) as error:
         kind(4, 4, 3, **options)
-    assert str(error.value).startswith(("ConvNorm: ", f"{kind.__name__}: ")) and "\n" not in str(error.value)
+    assert str(error.value).startswith(f"{kind.__name__}: ") and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("options", [*SCALE, {"in_features": 0}, {"out_features": -1}, {"in_features": 2.0}], ids=str)

@@ -40,7 +40,7 @@ class ConvNormLayer(Preconditioned):
         geometry |= {"kernel_size": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
         geometry["padding_mode"] = padding_mode
         check_convolution(type(self).__name__, self.dims, **geometry)
-        checked = ConvNormOptions(**options)
+        checked = ConvNormOptions.of(type(self).__name__, **options)
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
         self._set_options(checked)
 

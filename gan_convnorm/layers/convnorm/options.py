@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Self, TypedDict, Unpack
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
 from gan_convnorm.layers.gain import Gain, check_scale
 
@@ -84,6 +85,14 @@ class ConvNormOptions:
         check_number("ConvNorm", "tolerance", self.tolerance, least=0, below=1)
         if self.max_radius is not None:
             check_whole("ConvNorm", "max_radius", self.max_radius)
+
+    @classmethod
+    def of(cls, owner: str, **options: Unpack[ConvNormKeywords]) -> Self:
+        """Return the options of a layer; an error names the layer, `owner`."""
+        try:
+            return cls(**options)
+        except BadInput as error:
+            raise BadInput(str(error).replace("ConvNorm:", f"{owner}:", 1)) from None
 
     @property
     def certified(self) -> bool:

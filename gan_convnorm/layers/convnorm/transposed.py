@@ -54,7 +54,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         check_convolution(type(self).__name__, 2, **geometry, transposed=True)
         if "strided" in options:
             raise BadInput(f"{type(self).__name__}: a transposed convolution has no option strided; omit it")
-        checked = ConvNormOptions(**options)
+        checked = ConvNormOptions.of(type(self).__name__, **options)
         super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
         self._set_options(checked)
 
