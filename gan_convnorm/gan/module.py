@@ -156,7 +156,7 @@ class GAN(Sampler, FromCheckpoint):
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
         images, labels = _images_and_labels(batch, self.num_classes)
-        shares = _shares(len(images), self.batches_per_step)
+        shares = list(_shares(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
         # Randomness of single images (augmentation, penalties) differs on every process.

@@ -70,7 +70,7 @@ def kernel_of(layer: nn.Module) -> Kernel | None:
         return None
     weight = effective_weight(layer)
     weight = weight.reshape(layer.groups, -1, *weight.shape[1:])
-    coarse = getattr(layer, "strided", None) == "fold"
+    coarse = getattr(getattr(layer, "options", None), "strided", None) == "fold"
     return Kernel(weight, layer.stride, layer.dilation, isinstance(layer, _ConvTransposeNd), transfer, coarse)
 
 

@@ -56,7 +56,7 @@ def model_record(program: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the record that a module writes itself.
 
     >>> model_record("gan", {"width": 0.5})
-    {'version': 1, 'program': 'gan', 'model': {'width': 0.5}}
+    {'version': 2, 'program': 'gan', 'model': {'width': 0.5}}
 
     Args:
         program: "gan" or "classifier".
@@ -69,7 +69,7 @@ def model_record(program: str, arguments: dict[str, Any]) -> dict[str, Any]:
 class RunSettings:
     """A run as its checkpoints describe it.
 
-    >>> RunSettings.read({"version": 1, "program": "gan", "model": {}}, "a.ckpt").seed
+    >>> RunSettings.read({"version": 2, "program": "gan", "model": {}}, "a.ckpt").seed
     0
 
     Attributes:

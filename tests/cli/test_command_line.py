@@ -48,7 +48,7 @@ def test_values_of_a_flag():
     ("words", "message"),
     [
         ("--disc-nrom convnorm", "unrecognized arguments: --disc-nrom convnorm; did you mean --disc-norm?"),
-        ("--model.disc-nrom convnorm", "did you mean --model.architecture.disc_norm?"),
+        ("--model.architecture.disc-nrom convnorm", "did you mean --model.architecture.disc_norm?"),
         ("--chekpt_path x", "unrecognized arguments: --chekpt_path x; did you mean --ckpt-path?"),
         ("--steps", "argument --steps (model.optimization.steps): expected one argument"),
         ("--steps --width 0.5", "argument --steps (model.optimization.steps): expected one argument"),
