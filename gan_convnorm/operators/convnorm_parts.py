@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -42,7 +44,9 @@ def convnorm_parts(
         "bn_rq": with the BatchNorm in evaluation, where there is one. None for a layer that is not ConvNorm's.
     """
     if hasattr(layer, "affine_weight") and hasattr(layer, "transfer_function"):
-        frames, whole = variant(layer, affine=None, affine_weight=None, gain=1.0), layer
+        given: Any = layer.options  # its options, without those of gain and affine
+        options = replace(given, affine=None, gain=1.0, max_gain=None)
+        frames, whole = variant(layer, options=options, affine_weight=None, gain_logit=None), layer
     elif isinstance(getattr(layer, "affine", None), nn.Module) and hasattr(layer, "running_preconditioner"):
         whole = variant(layer, batch_norm=nn.Identity())
         frames = variant(whole, affine=nn.Identity())
