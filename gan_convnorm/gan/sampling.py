@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.noise import BLOCK, numbered_noise
+from gan_convnorm.operators.evaluation_mode import evaluating
 
 __all__ = ["Sampler"]
 
@@ -96,17 +97,13 @@ class Sampler:
             raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)
         weight = next(network.parameters())
-        was_training = network.training
-        network.eval()
-        try:
-            batches = []
+        batches = []
+        with evaluating(network):
             for start in range(0, len(noise), batch_size):
                 rows = slice(start, start + batch_size)
                 classes = None if labels is None else labels[rows].to(weight.device)
                 images = network(noise[rows].to(weight.device, weight.dtype), classes)
                 batches.append(images_to_bytes(images).cpu())
-        finally:
-            network.train(was_training)
         return torch.cat(batches)
 
     def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
+from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ascend
 from gan_convnorm.robustness.attacks.gradient import uniform
 from gan_convnorm.robustness.augmentation import crop_and_flip
@@ -172,8 +173,7 @@ class Classifier(FromCheckpoint):
         no statistics and no power iteration.
         """
         h: Any = self.hparams
-        self.network.eval()
-        try:
+        with evaluating(self.network):
             return ascend(
                 self.network,
                 images,
@@ -183,8 +183,6 @@ class Classifier(FromCheckpoint):
                 steps=h.attack_steps,
                 start=uniform(images, rng),
             )
-        finally:
-            self.network.train()
 
     def _perturbed(self, images: Tensor) -> Tensor:
         """Return images for free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).

@@ -17,6 +17,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.text import read_text
+from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings
 from gan_convnorm.robustness.corruptions import CORRUPTIONS
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
@@ -109,14 +110,10 @@ class RobustnessEvaluation(pl.Callback):
             # After training each process has the statistics of its own last batch; the checkpoint has the first's.
             for buffer in network.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        was_training = network.training
-        network.eval()
-        try:
-            # Attacks need gradients, which Lightning's test loop rules out.
-            with torch.inference_mode(False), torch.no_grad(), trainer.precision_plugin.forward_context():
-                self.last = self.measurement(network, images, labels, pl_module.device, trainer)
-        finally:
-            network.train(was_training)
+        # Attacks need gradients, which Lightning's test loop rules out.
+        context = trainer.precision_plugin.forward_context()
+        with evaluating(network), torch.inference_mode(False), torch.no_grad(), context:
+            self.last = self.measurement(network, images, labels, pl_module.device, trainer)
         if self.json is not None and trainer.is_global_zero:
             text = json.dumps(self.last.to_dict(), indent=2) + "\n"
             try:

@@ -1,4 +1,4 @@
-"""What the tests of the command line ask of a run: its refusal, its metrics, its weights, its help."""
+"""Functions that run the program and return its error line, metrics, weights or help text."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from gan_convnorm.cli import main
 
 
 def refused(capsys, *words, program=main):
-    """Run, expect status 2 and one line on standard error, return it."""
+    """Run the program, check that it ends with status 2 and one error line, and return that line."""
     with pytest.raises(SystemExit) as stop:
         program(list(words))
     assert stop.value.code == 2
@@ -21,7 +21,7 @@ def refused(capsys, *words, program=main):
 
 
 def rows(run):
-    """Rows of metrics.csv."""
+    """Return the rows of metrics.csv."""
     with (run / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 

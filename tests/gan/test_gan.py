@@ -230,3 +230,11 @@ def test_a_discriminator_with_batch_norm_sees_real_and_fake_images_apart(norm):
         scores = [module.discriminator(images, None) for images in (real, fake)]
         expected = (1 - scores[0]).relu().mean() + (1 + scores[1]).relu().mean()
         assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_sampling_gives_every_part_its_own_mode_back():
+    gan = small_gan().train()
+    gan.generator.blocks[0].eval()  # as a part that is frozen
+    modes = [module.training for module in gan.modules()]
+    gan.sample(2, ema=False)
+    assert [module.training for module in gan.modules()] == modes

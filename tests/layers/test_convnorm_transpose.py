@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNormTranspose2d
 from gan_convnorm.operators.dense import (
     circular_convolution_matrix,
@@ -108,3 +109,8 @@ def test_derivatives():
     weight = layer.weight.detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(through_the_weight, (weight,))
     assert torch.autograd.gradgradcheck(through_the_weight, (weight,))
+
+
+def test_it_has_no_option_for_a_stride():
+    with pytest.raises(BadInput, match=r"ConvNormTranspose2d: .* has no option strided; omit it"):
+        ConvNormTranspose2d(3, 4, 3, strided="fold")

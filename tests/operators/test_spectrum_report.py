@@ -172,3 +172,15 @@ def test_an_impossible_tolerance_is_one_line(tolerance):
 def test_an_impossible_size_is_one_line(size):
     with pytest.raises(BadInput, match="expected 2 numbers of pixels"):
         operator_norm(nn.Conv2d(3, 4, 3), size)
+
+
+def test_the_frames_of_a_learned_gain_are_measured_without_it():
+    torch.manual_seed(0)
+    layer = ConvNorm2d(3, 4, 3, padding=1, gain="learned", max_gain=2.0)
+    with torch.no_grad():
+        layer.gain_logit.fill_(-3.0)
+    plain = ConvNorm2d(3, 4, 3, padding=1)
+    plain.weight = layer.weight
+    (row,) = lipschitz_report(nn.Sequential(layer), (3, 6, 6)).rows()
+    assert row["q"] == pytest.approx(operator_norm(plain, (6, 6)), rel=1e-4)
+    assert row["rq"] == pytest.approx(operator_norm(layer, (6, 6)), rel=1e-4) and row["rq"] < 0.5 * row["q"]

@@ -69,6 +69,21 @@ def test_free_training_moves_perturbation_and_weights_by_one_gradient():
     assert module.perturbation.abs().max() <= 8 / 255 + 1e-7
 
 
+def test_pgd_training_leaves_a_frozen_part_in_evaluation():
+    module, data = module_and_data(adversarial="pgd", attack_steps=1, crop=0)
+    frozen = next(module.network.children())
+
+    class Freeze(pl.Callback):
+        def on_train_batch_start(self, *arguments):
+            frozen.eval()
+
+        def on_train_batch_end(self, *arguments):
+            assert not frozen.training and module.network.training
+
+    trainer(max_steps=1, limit_val_batches=0, callbacks=[Freeze()]).fit(module, data)
+    assert module.global_step == 1
+
+
 def test_pgd_training_sees_images_of_the_ball_and_the_attack_leaves_no_trace():
     module, data = module_and_data(adversarial="pgd", attack_steps=3, crop=0, norm="spectral+batch")
     inputs = []
