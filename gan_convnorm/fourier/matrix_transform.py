@@ -14,7 +14,8 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.circular_grid import Crop, half_grid_weights
+from gan_convnorm.fourier.grid_filter import Crop
+from gan_convnorm.fourier.real_transform import half_grid, half_grid_weights
 
 __all__ = ["memory", "pixels_to_spectra", "spectra_to_pixels"]
 
@@ -65,7 +66,7 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjug
     for axis, matrix in reversed(list(enumerate(matrices))):
         found = _multiply(matrix, found.reshape(images * math.prod(pixels.shape[1 : axis + 1]), -1, inner), axis)
         inner *= matrix.shape[0] // 2
-    return found.view(images, 2, *_half(grid), channels)
+    return found.view(images, 2, *half_grid(grid), channels)
 
 
 def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
@@ -83,7 +84,7 @@ def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Ten
     images, channels = spectra.shape[0], spectra.shape[-1]
     counts = [count for _, count, _ in crop]
     matrices = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
-    found, inner = spectra, channels * math.prod(_half(grid))
+    found, inner = spectra, channels * math.prod(half_grid(grid))
     for axis, matrix in enumerate(matrices):
         inner //= matrix.shape[1] // 2
         found = found.reshape(images * math.prod(counts[:axis]), -1, inner)
@@ -154,7 +155,3 @@ def _waves(grid: tuple[int, ...], crop: Crop) -> list[Tensor]:
 def _pairs(even: Tensor, odd: Tensor) -> Tensor:
     """Return the columns of two matrices in turns."""
     return torch.stack([even, odd], -1).flatten(1)
-
-
-def _half(grid: Sequence[int]) -> tuple[int, ...]:
-    return (*grid[:-1], grid[-1] // 2 + 1)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.circular_grid import complex_dtype
+from gan_convnorm.fourier.execution import complex_dtype
 
 __all__ = ["tap_responses"]
 

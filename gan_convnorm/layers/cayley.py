@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
-from gan_convnorm.fourier.exact import ExactParametrization
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
 from gan_convnorm.fourier.power_spectrum import place
-from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images
+from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
+from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
 from gan_convnorm.layers.kernels import phases
 from gan_convnorm.layers.like import adopt
-from gan_convnorm.layers.parametrized import parametrize_weight
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 
@@ -76,16 +76,14 @@ class CayleyConv2d(nn.Conv2d):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
-        check_convolution("CayleyConv2d", 2, **geometry, padding_mode=padding_mode)
-        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, device=device, dtype=dtype)
+        name, sizes = "CayleyConv2d", (in_channels, out_channels, kernel_size)
+        geometry = checked_geometry(name, 2, *sizes, stride, padding, dilation, groups, padding_mode)
+        super().__init__(**geometry, bias=bias, device=device, dtype=dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output; shapes are those of `nn.Conv2d`."""
-        check_images("CayleyConv2d", input, self.in_channels, 2)
-        if input.dim() == 3:
-            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if input.dim() != 4 or input.shape[1] != self.in_channels:
+            return self.forward(as_batch("CayleyConv2d", input, self.in_channels, 2)).squeeze(0)
         if self.kernel_size == (1, 1) and self.stride == (1, 1):
             with autocast_off(input.device):
                 matrix = exact_dtype(self.weight)[..., 0, 0].unflatten(0, (self.groups, -1))

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.direct import CONVOLVE
 
-__all__ = ["Kernels", "convolve", "convolve_transposed", "correlations", "kernels_of", "phases"]
+__all__ = ["Kernels", "correlations", "kernels_of", "phases"]
 
 
 @dataclass(frozen=True)
@@ -108,26 +108,6 @@ def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
     images = kernels.transpose(0, 1).flatten(1, 2)
     # The largest multiple of the step, not k - 1: lag zero has to be among those that a strided convolution reads.
     padding = [(k - 1) // s * s for k, s in zip(kernels.shape[3:], step, strict=True)]
+    convolve = CONVOLVE[images.dim() - 2]
     found = convolve(images, kernels.flatten(0, 1), stride=step, padding=padding, groups=groups)
     return found.unflatten(1, (groups, count))
-
-
-def convolve(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return `torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions.
-
-    >>> convolve(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
-    tensor([[[2., 2.]]])
-    """
-    function: Any = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[weight.dim() - 3]
-    return function(image, weight, **geometry)
-
-
-def convolve_transposed(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return the adjoint of `convolve`, `conv_transpose1d` to `conv_transpose3d`.
-
-    >>> convolve_transposed(torch.ones(1, 1, 2), torch.ones(1, 1, 2))
-    tensor([[[1., 2., 1.]]])
-    """
-    functions = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
-    function: Any = functions[weight.dim() - 3]
-    return function(image, weight, **geometry)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.layers.arguments import check_convolution, check_number, check_whole
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
+from gan_convnorm.layers.arguments import check_number, check_whole, checked_geometry
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
 
 __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]
@@ -60,7 +60,7 @@ class _Penalized(nn.Module):
                 check_whole(name, option, given[option])
         else:
             geometry = {key: value for key, value in given.items() if key not in ("bias", "device", "dtype")}
-            check_convolution(name, 2, **geometry, transposed=isinstance(self, nn.ConvTranspose2d))
+            checked_geometry(name, 2, **geometry, transposed=isinstance(self, nn.ConvTranspose2d))
         super().__init__(*arguments, **named)
         self.coefficient = coefficient
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.execution import exact_dtype
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.matrix_norm import matrix_norm
 
@@ -79,7 +80,7 @@ def effective_weight(layer: nn.Module) -> Tensor:
     """Return the weight that the forward uses in evaluation mode, parametrized or not: detached, at least float32."""
     with evaluating(layer):
         weight: Tensor = layer.weight  # type: ignore[assignment]
-    return weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    return exact_dtype(weight.detach())
 
 
 def flattened_norm(layer: nn.Module) -> float:

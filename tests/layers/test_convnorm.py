@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_convnorm.fourier import circular_grid
 from gan_convnorm.fourier import convolution as fourier_convolution
+from gan_convnorm.fourier import execution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.operators.dense import (
@@ -169,7 +169,7 @@ def make(case, **options):
 @pytest.fixture(params=["in fourier", "of the response"])
 def path(request, monkeypatch):
     """Both exact ways to compute it, whichever is the faster; in several parts, which small cases would not need."""
-    monkeypatch.setattr(circular_grid, "part_elements", lambda tensor: 60)
+    monkeypatch.setattr(execution, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(fourier_convolution, "part_elements", lambda tensor: 60)
 
     def choose(layer, images, geometry):

@@ -10,19 +10,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import (
-    autocast_off,
-    exact_dtype,
-    memory_format_of,
-    to_pixels,
-    to_spectrum,
-    transformed,
-)
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, transformed
 from gan_convnorm.fourier.power_spectrum import direct_power_spectrum
-from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images, check_number
+from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
+from gan_convnorm.layers.arguments import as_batch, check_choice, check_number, checked_geometry
+from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import recomputing
 
-__all__ = ["OriginalConvNorm2d"]
+__all__ = ["OriginalConvNorm2d", "convnorm_2021"]
 
 #: input channels whose kernels are transformed at once
 CHANNELS = 16
@@ -77,10 +72,8 @@ class OriginalConvNorm2d(nn.Conv2d):
         batch_norm: bool = True,
         momentum: float | None = None,
     ) -> None:
-        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
-        name = "OriginalConvNorm2d"
-        check_convolution(name, 2, **geometry, padding_mode=padding_mode)
+        name, sizes = "OriginalConvNorm2d", (in_channels, out_channels, kernel_size)
+        geometry = checked_geometry(name, 2, *sizes, stride, padding, dilation, groups, padding_mode)
         size, pads, spacing = (
             tuple(value) if isinstance(value, (tuple, list)) else (value, value)
             for value in (kernel_size, padding, dilation)
@@ -97,7 +90,7 @@ class OriginalConvNorm2d(nn.Conv2d):
         if momentum is not None:
             check_number(name, "momentum", momentum, above=0, most=1)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, **factory)
+        super().__init__(**geometry, bias=bias, **factory)
         k = self.kernel_size[0]
         self.eps = eps
         self.momentum = momentum
@@ -123,9 +116,8 @@ class OriginalConvNorm2d(nn.Conv2d):
 
     @override
     def forward(self, input: Tensor) -> Tensor:
-        check_images("OriginalConvNorm2d", input, self.in_channels, 2)
-        if input.dim() == 3:
-            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if input.dim() != 4 or input.shape[1] != self.in_channels:
+            return self.forward(as_batch("OriginalConvNorm2d", input, self.in_channels, 2)).squeeze(0)
         reach = (self.kernel_size[0] - 1, self.kernel_size[1] - 1)
         response = nn.functional.conv2d(input, self.weight, self.bias, 1, reach, 1, self.groups)
         memory_format, axes = memory_format_of(response), (-2, -1)
@@ -186,3 +178,23 @@ class OriginalConvNorm2d(nn.Conv2d):
     @override
     def extra_repr(self) -> str:
         return super().extra_repr() + f", eps={self.eps:g}"
+
+
+def convnorm_2021(conv: nn.Module, *, eps: float = 1e-4, affine: bool = True, batch_norm: bool = True) -> nn.Module:
+    """Return the layer of the authors' code (`OriginalConvNorm2d`) with a convolution's weights and geometry.
+
+    Args:
+        conv: `nn.Conv2d`.
+        eps: as in `OriginalConvNorm2d`. Its default there is 0, with which spectral near-zeros grow without limit.
+        affine: as in `OriginalConvNorm2d`.
+        batch_norm: as in `OriginalConvNorm2d`.
+
+    Raises:
+        BadInput: another module, or an option value or a geometry that the layer does not have.
+
+    >>> type(convnorm_2021(nn.Conv2d(3, 8, 3))).__name__
+    'OriginalConvNorm2d'
+    """
+    if not isinstance(conv, nn.Conv2d):
+        raise BadInput(f"convnorm_2021: found {type(conv).__name__}, and can take Conv2d")
+    return adopt(conv, OriginalConvNorm2d, eps=eps, affine=affine, batch_norm=batch_norm)

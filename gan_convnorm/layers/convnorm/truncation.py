@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_convnorm.fourier.direct import CONVOLVE, CONVOLVE_TRANSPOSED
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.layers.convnorm.geometry import Geometry
-from gan_convnorm.layers.kernels import convolve, convolve_transposed
 
 __all__ = ["Truncated", "certified_taps", "compose", "filter_truncated", "radius_limit"]
 
@@ -87,7 +87,8 @@ def certified_taps(
 def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
     """Return one filter for a centred one and the affine after it, and its reach before the origin by dimension."""
     reach = [n // 2 + (k - 1) // 2 for n, k in zip(taps.shape[1:], affine.shape[1:], strict=True)]
-    return convolve_transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
+    transposed = CONVOLVE_TRANSPOSED[taps.dim() - 1]
+    return transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
 
 
 def filter_truncated(
@@ -119,7 +120,7 @@ def filter_truncated(
     if any(padding):
         response = F.pad(response, padding)
     stride = [step for _, _, step in geometry.crop]
-    return convolve(response, taps[:, None], bias=bias, stride=stride, groups=taps.shape[0])
+    return CONVOLVE[taps.dim() - 1](response, taps[:, None], bias, stride, groups=taps.shape[0])
 
 
 def _window(centre: Sequence[int], radius: int, filtered_axes: Sequence[bool]) -> tuple[slice, ...]:
