@@ -11,8 +11,8 @@ from gan_convnorm.fourier.execution import memory_format_of, part_elements, part
 from gan_convnorm.fourier.gradients import Context, bias_gradient, differentiable_gradients
 from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
 from gan_convnorm.fourier.interleaved import every, from_frequencies, read_pixels, starts, to_frequencies, write_spectra
-from gan_convnorm.fourier.matrix_transform import memory
-from gan_convnorm.fourier.real_transform import half_grid, half_grid_weights
+from gan_convnorm.fourier.matrix_transform import half_grid, memory
+from gan_convnorm.fourier.real_transform import half_grid_weights
 
 __all__ = ["convolve_in_fourier", "convolve_reference"]
 
@@ -28,15 +28,15 @@ def convolve_in_fourier(
 ) -> Tensor:
     """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
-    A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
-    kernel's spectra are no larger than the images'. One of every `fold` pixels is computed. The interleaved parts of an
-    image are then images on the folded grid, and the output's transforms are smaller by the same factor.
+    At every frequency it is a matrix product of C_in by C_out. That takes fewer operations than the convolution if the
+    kernels' spectra are no larger than the images'. Only one of every `fold` pixels is computed: the interleaved parts
+    of an image are then images on the folded grid, and the output's transforms are smaller by the same factor.
 
     Args:
         image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.
         weight: shape (C_out, C_in, *kernel_size).
-        responses: what each tap adds to the output's spectrum, shape (C_out, frequencies, interleaved parts, taps),
-            from `tap_responses`.
+        responses: the contribution of each tap to the output's spectrum, from `tap_responses`, shape
+            (C_out, frequencies, interleaved parts, taps).
         bias: shape (C_out), or None.
         grid: size of the folded grid.
         fold: pixels of the image to one of the grid, a number per dimension.
@@ -44,6 +44,12 @@ def convolve_in_fourier(
 
     Returns:
         Shape (B, C_out, *counts of the crop), channels last if image or weight are.
+
+    >>> from gan_convnorm.fourier.tap_responses import tap_responses
+    >>> responses = tap_responses(torch.ones(1, 3), [2], [4], [1], [0], [1])  # no filter
+    >>> weight = torch.tensor([[[1.0, 10.0]]])
+    >>> convolve_in_fourier(torch.arange(4.0).view(1, 1, 4), weight, responses, None, [4], [1], [(0, 3, 1)]).round()
+    tensor([[[10., 21., 32.]]])
     """
     return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
 

@@ -42,7 +42,11 @@ def filter_response(response: Tensor, transfer: Tensor, bias: Tensor | None, cro
 def filter_reference(
     response: Tensor, transfer: Tensor, bias: Tensor | None, crop: Crop, *, around: bool = True
 ) -> Tensor:
-    """Return `filter_response` in plain operations; `around` as in `read`."""
+    """Return `filter_response` in plain operations; `around` as in `read`.
+
+    >>> filter_reference(torch.ones(1, 1, 4), torch.full((1, 3), 2.0), None, [(1, 2, 1)]).round()
+    tensor([[[2., 2.]]])
+    """
     grid = response.shape[2:]
     axes = tuple(range(2, response.dim()))
     return add_bias(read(to_pixels(to_spectrum(response, axes) * transfer, grid, axes), crop, around=around), bias)

@@ -14,14 +14,17 @@ from torch import Tensor
 
 from gan_convnorm.fourier.execution import complex_dtype, parts
 from gan_convnorm.fourier.grid_filter import Crop
-from gan_convnorm.fourier.matrix_transform import memory, pixels_to_spectra, spectra_to_pixels
-from gan_convnorm.fourier.real_transform import half_grid
+from gan_convnorm.fourier.matrix_transform import half_grid, memory, pixels_to_spectra, spectra_to_pixels
 
 __all__ = ["every", "from_frequencies", "read_pixels", "starts", "to_frequencies", "write_spectra"]
 
 
 def to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
-    """Return the spectra of an image's interleaved parts, (frequencies, B, parts * C)."""
+    """Return the spectra of an image's interleaved parts, (frequencies, B, parts * C).
+
+    >>> to_frequencies(torch.ones(1, 1, 4), [4], [1]).abs().round().flatten()
+    tensor([4., 0., 0.])
+    """
     count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
     shape = (count, image.shape[0], math.prod(fold), image.shape[1])
     spectra = memory.take("spectra", image, shape, complex_dtype(image))
@@ -65,7 +68,11 @@ def write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Cr
 
 
 def read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
-    """Return the pixels, (B * parts, *counts, C), of spectra (frequencies, B, parts, C); `out` may have any strides."""
+    """Return the pixels, (B * parts, *counts, C), of spectra (frequencies, B, parts, C); `out` may have any strides.
+
+    >>> read_pixels(torch.tensor([4.0, 0.0, 0.0]).to(torch.complex64).view(3, 1, 1, 1), [4], [(0, 2, 1)]).flatten()
+    tensor([1., 1.])
+    """
     _, images, interleaved, channels = spectra.shape
     parts_first = torch.view_as_real(spectra).permute(1, 2, 4, 0, 3)
     split = memory.take("split", parts_first, parts_first.shape).copy_(parts_first)

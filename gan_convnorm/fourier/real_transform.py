@@ -10,16 +10,7 @@ from torch import Tensor
 
 from gan_convnorm.fourier.execution import traced
 
-__all__ = ["half_grid", "half_grid_weights", "to_pixels", "to_spectrum"]
-
-
-def half_grid(grid: Sequence[int]) -> tuple[int, ...]:
-    """Return the size of the half of a grid's frequencies that `torch.fft.rfftn` computes.
-
-    >>> half_grid((6, 6))
-    (6, 4)
-    """
-    return (*grid[:-1], grid[-1] // 2 + 1)
+__all__ = ["half_grid_weights", "to_pixels", "to_spectrum"]
 
 
 def half_grid_weights(grid: Sequence[int], like: Tensor) -> Tensor:

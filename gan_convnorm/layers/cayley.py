@@ -22,8 +22,12 @@ __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 def cayley_transform(matrix: Tensor) -> Tensor:
     """Return a semi-orthogonal matrix: Q^H Q = I, or Q Q^H = I for fewer rows than columns.
 
-    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A: with U the square upper part and V the rest,
-    A = U - U^H + V^H V, Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]. I + A is always invertible.
+    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A. Let U be the square upper part and V the rest:
+
+        A = U - U^H + V^H V
+        Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]
+
+    I + A is always invertible.
 
     Args:
         matrix: shape (..., rows, columns), real or complex.
@@ -48,18 +52,25 @@ class CayleyConv2d(nn.Conv2d):
     """Convolution whose circular operator has singular values 1, so that the zero-padded one has ||A|| <= 1.
 
     Orthogonalizing Convolutional Layers with the Cayley Transform (Trockman & Kolter, ICLR 2021, arXiv:2104.07167,
-    algorithm 1): the matrix of every frequency is replaced by its `cayley_transform`. The published layer is that of
-    padding_mode="circular", where the image is the grid; A A^T = I, or A^T A = I with more output channels than
-    s^2 C_in. With zero padding the image stands in a grid that is wider by the padding, of which the output is read;
-    that only lowers a norm. With a stride s, which has to divide a circular image, the s^2 phases of an input channel
-    are channels (the paper's invertible downsampling). With "reflect" and "replicate" the padded image is the input.
+    algorithm 1) replaces the matrix of every frequency by its `cayley_transform`.
 
-    Nothing but the weight is kept; the arguments are those of `torch.nn.Conv2d`. The filters of the result are as large
-    as the image. Transforms and inverses are float32 (or float64) under autocast.
+    With padding_mode="circular" it is the published layer, and the image is the grid. Then A A^T = I, or A^T A = I with
+    more output channels than s^2 C_in. With zero padding the grid is wider than the image by the padding, and the
+    output is a part of it; that can only lower a norm. With "reflect" and "replicate" the padded image is the input.
+    With a stride s, the s^2 phases of an input channel are channels (the paper's invertible downsampling). The stride
+    has to divide a circular image.
+
+    The layer stores its weights and nothing else. The filters of the result are as large as the image. Transforms and
+    inverses are float32 (or float64) under autocast. The arguments are those of `torch.nn.Conv2d`.
 
     Raises:
         BadInput: a geometry that no convolution has; in the forward another shape or number of channels, an image below
             the kernel, or a circular one that the stride does not divide.
+
+    >>> layer = CayleyConv2d(2, 2, 3, padding=1, padding_mode="circular", bias=False)
+    >>> image = torch.randn(1, 2, 8, 8)
+    >>> bool((layer(image).norm() / image.norm() - 1).abs() < 1e-5)
+    True
     """
 
     def __init__(
@@ -168,6 +179,9 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
 
     Raises:
         BadInput: another module, or a `circular` that is neither true nor false.
+
+    >>> cayley(nn.Conv2d(3, 8, 3, padding=1), circular=True).padding_mode
+    'circular'
     """
     check_choice("cayley", "circular", circular, (True, False))
     if type(conv) is not nn.Conv2d:
@@ -178,7 +192,7 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
 def cayley_linear(linear: nn.Module) -> nn.Module:
     """Make a linear layer's weight orthogonal, W^T W = I or W W^T = I, by `cayley_transform`.
 
-    torch's own (`torch.nn.utils.parametrizations.orthogonal`) inverts a matrix of the longer side's size.
+    torch's `torch.nn.utils.parametrizations.orthogonal` inverts a larger matrix, of the longer side's size.
 
     Args:
         linear: `nn.Linear`, parametrized in place.
@@ -188,6 +202,10 @@ def cayley_linear(linear: nn.Module) -> nn.Module:
 
     Raises:
         BadInput: another module.
+
+    >>> rows = cayley_linear(nn.Linear(4, 2)).weight
+    >>> torch.allclose(rows @ rows.T, torch.eye(2), atol=1e-6)
+    True
     """
     if not isinstance(linear, nn.Linear):
         raise BadInput(f"cayley: found {type(linear).__name__}, and can take Linear")

@@ -26,6 +26,9 @@ class Kernels:
         groups: independent parts of the layer.
         stride: of the layer, one per dimension; empty for a linear one.
         dilation: of the layer, one per dimension; empty for a linear one.
+
+    >>> Kernels(2, (1,), (1,)).split(torch.zeros(4, 3, 5)).shape
+    torch.Size([2, 2, 3, 5])
     """
 
     groups: int
@@ -72,6 +75,11 @@ def phases(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -
         The kernels of every phase, dilation written out as zeros, shape (..., phases, *coarse kernel); the phase of
         every tap, shape (taps); and per dimension the index of the coarse tap that stands at the output's own place.
         Tap t is at pixel p = d (t - (k - 1) // 2) from there, in phase p mod s.
+
+    >>> kernels, phase, centres = phases(torch.tensor([[1.0, 2.0, 3.0]]), (2,), (1,))
+    >>> kernels, phase, centres
+    (tensor([[[0., 2.],
+             [1., 3.]]]), tensor([1, 0, 1]), [1])
     """
     kernel_size = weight.shape[-len(stride) :] if stride else ()
     phase = torch.zeros(1, dtype=torch.int64, device=weight.device)

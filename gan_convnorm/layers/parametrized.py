@@ -33,7 +33,11 @@ class ExactParametrization(nn.Module):
 
 
 def parametrize_weight(layer: nn.Module, parametrization: nn.Module) -> nn.Module:
-    """Register a parametrization of a layer's weight, in place, which the layer's `reset_parameters` then reaches."""
+    """Return the layer, with a parametrization of its weight that its `reset_parameters` reaches.
+
+    >>> parametrize_weight(nn.Linear(3, 2), nn.Tanh()).weight.abs().max().item() <= 1
+    True
+    """
     parametrize.register_parametrization(layer, "weight", parametrization)
     return reset_with_layer(layer)
 
@@ -76,5 +80,9 @@ def _reset_parameters(layer: Any) -> None:  # noqa: ANN401
 
 
 def recomputing() -> bool:
-    """Return True during a backward: a forward is then gradient checkpointing's second one, and no state advances."""
+    """Return True during a backward: a forward is then gradient checkpointing's second one, and no state advances.
+
+    >>> recomputing()
+    False
+    """
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -63,14 +63,23 @@ def layer_operator(
 
 @torch.no_grad()
 def linear_matrix(layer: nn.Linear) -> Tensor:
-    """Return the matrix of a linear layer, whatever it does to its weight: (outputs, inputs), at least float32."""
+    """Return the matrix of a linear layer, whatever it does to its weight: (outputs, inputs), at least float32.
+
+    >>> linear_matrix(nn.Linear(3, 2)).shape
+    torch.Size([2, 3])
+    """
     if type(layer).forward is nn.Linear.forward:
         return effective_weight(layer)
     return exact_dtype(LayerOperator(layer, (layer.in_features,)).matrix())
 
 
 def variant(layer: nn.Module, **attributes: object) -> nn.Module:
-    """Return the layer with other attributes: a copy that shares every tensor; the layer stays as it is."""
+    """Return the layer with other attributes: a copy that shares every tensor; the layer stays as it is.
+
+    >>> layer = nn.Conv2d(3, 8, 3)
+    >>> variant(layer, padding_mode="circular").weight is layer.weight
+    True
+    """
     clone: nn.Module = object.__new__(type(layer))
     clone.__dict__.update(layer.__dict__)
     for registry in ("_parameters", "_buffers", "_modules"):

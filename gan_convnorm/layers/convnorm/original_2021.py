@@ -1,4 +1,4 @@
-"""ConvNorm with the arithmetic of the code of 2021, to compare with it."""
+"""ConvNorm with the arithmetic of the authors' code of 2021, for comparisons."""
 
 from __future__ import annotations
 
@@ -26,25 +26,32 @@ CHANNELS = 16
 class OriginalConvNorm2d(nn.Conv2d):
     """The whole layer of the authors' code: ||Q_k|| <= 1 holds only before its affine and its BatchNorm.
 
-    In this order (github.com/shengliu66/ConvNorm, models/prec_conv.py): full correlation and bias; multiplication by
-    V_k = (S_k + eps)^(-1/2) on that grid, without gradient to the weights through V; crop; stride; a depthwise
-    convolution of the kernel's size with torch's default initialization and a bias; BatchNorm. In evaluation V is a
-    running average with the factor f_t = max((1 + cos(pi t / 40000)) / 2, 0.01), t from 1, started at zero. The buffer
-    has the grid's shape, so a checkpoint evaluates at the resolution it was trained at and no other.
+    The layer has these steps, in this order (github.com/shengliu66/ConvNorm, models/prec_conv.py):
 
-    The first eleven arguments are those of `torch.nn.Conv2d`. S_k is summed over the kernels' own transforms, as the
-    authors do: with eps = 0 nothing else keeps it above zero. Where it is exactly zero, V_k is zero, not infinite.
+    1. the full correlation, plus the bias;
+    2. the product with V_k = (S_k + eps)^(-1/2) on its grid, without a gradient to the weights through V;
+    3. the crop, then the stride;
+    4. a depthwise convolution of the kernel's size, with torch's default initialization and a bias;
+    5. BatchNorm.
+
+    In evaluation V is a running average, V <- f_t V_t + (1 - f_t) V with f_t = max((1 + cos(pi t / 40000)) / 2, 0.01)
+    and t from 1. It starts at zero. The buffer has the grid's shape, so a checkpoint evaluates at the resolution of its
+    training and at no other.
+
+    S_k is the sum over the kernels' own transforms, as in the authors' code: with eps = 0 nothing else keeps it above
+    zero. At frequencies with S_k = 0 this layer takes V_k = 0; the authors' V_k is infinite there. The first eleven
+    arguments are those of `torch.nn.Conv2d`.
 
     Args:
         eps: 0 in the authors' code.
-        affine: with the depthwise convolution, and learned scale and shift in the BatchNorm.
-        batch_norm: with the BatchNorm.
-        momentum: a constant factor in place of f_t.
+        affine: True for step 4, and for a learned scale and shift in the BatchNorm.
+        batch_norm: True for step 5.
+        momentum: a constant factor in place of f_t, above 0 and at most 1.
 
     Raises:
-        BadInput: a geometry or an option value that no layer has, or with which the authors' code fails or is silently
-            wrong: kernels that are not square and odd, dilation, padding above k - 1 or other than zeros; in evaluation
-            an image of another resolution, or torch.export with a dynamic height or width.
+        BadInput: an option value or a geometry that no layer has; a geometry with which the authors' code fails or is
+            silently wrong (kernels that are not square and odd, dilation, padding above k - 1 or other than zeros). In
+            evaluation: an image of another resolution, or torch.export with a dynamic height or width.
 
     >>> OriginalConvNorm2d(3, 8, 3, padding=1)(torch.zeros(2, 3, 8, 8)).shape
     torch.Size([2, 8, 8, 8])
@@ -185,7 +192,7 @@ def convnorm_2021(conv: nn.Module, *, eps: float = 1e-4, affine: bool = True, ba
 
     Args:
         conv: `nn.Conv2d`.
-        eps: as in `OriginalConvNorm2d`. Its default there is 0, with which spectral near-zeros grow without limit.
+        eps: as in `OriginalConvNorm2d`. Its default there is 0, which amplifies near-zeros of S_k without limit.
         affine: as in `OriginalConvNorm2d`.
         batch_norm: as in `OriginalConvNorm2d`.
 
