@@ -18,8 +18,8 @@ from gan_convnorm.run_folder import read_checkpoint
 
 __all__ = ["take_weights"]
 
-#: reasons that a line gives in full; the rest are a number
-MOST_REASONS = 4
+#: parts of the networks that a line names; the rest are a number
+MOST_PARTS = 4
 
 
 @torch.no_grad()
@@ -46,15 +46,15 @@ def take_weights(gan: GAN, source: Path) -> str:
     """
     saved = _by_layer(_read(source))
     layers = _by_layer(gan.state_dict())
-    taken, total, reasons = Counter[str](), Counter[str](), Counter[str]()
+    taken, total = Counter[str](), Counter[str]()
+    reasons: dict[str, str] = {}
     there = {layer.partition(".")[0] for layer in saved}
     for layer, tensors in layers.items():
         network, _, inner = layer.partition(".")
         total[network] += 1
         if reason := _misfit(tensors, saved.get(layer, {})):
             if network != "generator_ema":  # the same layers as the generator's
-                name = f"{network}.{_block(inner)}" if network in there else network
-                reasons[f"{name} {reason}"] += 1
+                reasons.setdefault(f"{network}.{_part(inner)}" if network in there else network, reason)
             continue
         taken[network] += 1
         for name, value in tensors.items():
@@ -115,17 +115,17 @@ def _misfit(own: dict[str, Tensor], found: dict[str, Tensor]) -> str:
     return ""
 
 
-def _block(layer: str) -> str:
-    """Return the block that a layer is in, else the layer.
+def _part(layer: str) -> str:
+    """Return the part of a network that a layer is in: a block, or the layer itself.
 
-    >>> _block("blocks.2.conv1"), _block("embedding")
-    ('blocks.2', 'embedding')
+    >>> _part("blocks.2.conv1"), _part("attention.query")
+    ('blocks.2', 'attention')
     """
     parts = layer.split(".")
-    return ".".join(parts[:2]) if parts[0] == "blocks" else layer
+    return ".".join(parts[:2]) if parts[0] == "blocks" else parts[0]
 
 
-def _listed(reasons: Counter[str]) -> str:
-    shown = list(reasons)[:MOST_REASONS]
-    more = sum(reasons.values()) - sum(reasons[name] for name in shown)
+def _listed(reasons: dict[str, str]) -> str:
+    shown = [f"{name} {reason}" for name, reason in list(reasons.items())[:MOST_PARTS]]
+    more = len(reasons) - len(shown)
     return ", ".join(shown) + (f", and {more} more" if more else "")
