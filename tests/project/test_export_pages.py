@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from gan_convnorm.cli import main
+from gan_convnorm.data import Arrays
 
 ROOT = Path(__file__).parents[2]
 PARTS = re.compile(r"^```python\n(.*?)^```|^ {4}python train_gan\.py ([^\n]*)$", re.MULTILINE | re.DOTALL)
@@ -92,3 +93,11 @@ def test_the_example_samples_the_zoo(folder, monkeypatch, capsys):
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\((?!https)([^)#]+)\)", (ROOT / "docs" / page).read_text()):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def test_the_images_of_the_page_about_fine_tuning_are_data(working_folder):
+    page = (ROOT / "docs/results/fine_tuning.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec(compile(code, "fine_tuning.md", "exec"), {})
+    data = Arrays("slanted.npz")
+    assert (data.resolution, data.channels, data.num_classes) == (16, 1, 10)
