@@ -33,8 +33,8 @@ SHOWN, COLUMNS = 40, 10
 class Pretrained(Sampler, FromCheckpoint):
     """A module that is saved to a folder or to the Hugging Face Hub, and loaded from there.
 
-    The methods have the names and arguments of huggingface_hub's `ModelHubMixin`. A folder of your own needs no
-    huggingface_hub.
+    The methods have the names of huggingface_hub's `ModelHubMixin`. That is no base class here: a local folder needs no
+    huggingface_hub, and the mixin builds a model from settings that nothing has checked.
     """
 
     g_step: int
