@@ -35,6 +35,7 @@ from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import EXTRACTORS
 from gan_convnorm.gan import GAN
+from gan_convnorm.gan.initial_weights import take_weights
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.score_table import SCORES
@@ -60,6 +61,7 @@ FLAGS = {
     "--data": "data",
     "--batch-size": "data.init_args.batch_size",
     "--resolution": "data.init_args.resolution",
+    "--init-from": "init_from",
     "--extractor": "scores.extractor",
     "--extractor-weights": "scores.extractor_weights",
     "--metrics": "scores.metrics",
@@ -119,6 +121,12 @@ class Command(RunCommand):
             default=0,
             help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
         )
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Checkpoint or export whose weights a new run starts from, where they fit; a resumed run has its own.",
+        )
         if isinstance(parser, Parser) and parser.verb == "predict":
             parser.add_class_arguments(Prediction, help="Images and pictures")
 
@@ -171,6 +179,10 @@ class Command(RunCommand):
         config = self.config[self.subcommand]
         self.check_checkpoint()
         if self.subcommand == "fit":
+            if config.init_from and not config.ckpt_path:
+                line = take_weights(self.model, Path(config.init_from))
+                if is_first_process():
+                    print(line, flush=True)
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)
             curves = [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []

@@ -19,6 +19,7 @@ from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.text import read_text
 from gan_convnorm.files.trust import check_trusted, code_names
 from gan_convnorm.files.weights import check_weights
+from gan_convnorm.files.weights_file import read_weights, write_weights
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.networks import Generator, find_networks
 
@@ -76,16 +77,8 @@ def write_generator(network: nn.Module, description: dict[str, Any], folder: Pat
     Returns:
         The two files.
     """
-    from safetensors.torch import save_file
-
     path = folder / WEIGHTS
-    # Copies: safetensors refuses tensors that share memory or are not contiguous.
-    tensors = {
-        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in network.state_dict().items()
-    }
-    with atomic_write(path) as part:
-        save_file(tensors, part, {"format": "pt"})
+    write_weights(network.state_dict(), path)
     with atomic_write(path.with_suffix(".json")) as part:
         part.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return [path, path.with_suffix(".json")]
@@ -101,9 +94,6 @@ def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
     Raises:
         BadInput: a missing, damaged or foreign file; code that is not trusted; NaN weights.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = path / WEIGHTS if path.is_dir() else path
     beside = path.with_suffix(".json")
     for file in (path, beside):
@@ -119,10 +109,7 @@ def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
         raise
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
         raise BadInput(f"{beside} does not describe a generator of this version ({str(error)[:200]})") from error
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path} is damaged or no safetensors file ({error})") from error
+    tensors = read_weights(path)
     check_weights(module.generator, tensors)
     module.generator.load_state_dict(tensors)
     return module.eval()

@@ -10,6 +10,7 @@ import torch
 
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.generator_file import TrainedGenerator, read_generator
+from gan_convnorm.gan.pretrained import CONFIG
 
 __all__ = ["load", "load_gan"]
 
@@ -36,18 +37,21 @@ def load(
     A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
 
     Args:
-        path: a .ckpt file that a run has written; or an exported generator, a folder or its .safetensors file.
+        path: a .ckpt file that a run has written; a folder of `GAN.save_pretrained`; or an exported generator, a folder
+            or its .safetensors file.
         device: where it runs.
         trust: modules of your own that the file may name, such as ("my_norms",).
 
     Returns:
-        The whole GAN of a checkpoint, the generator alone of an export; both have `sample`, `decode`, `latent_dim`,
-        `num_classes`.
+        The whole GAN of a checkpoint or of `save_pretrained`, the generator alone of an export; both have `sample`,
+        `decode`, `latent_dim`, `num_classes`.
 
     >>> load("checkpoints/digits_convnorm").sample(2).shape
     torch.Size([2, 1, 16, 16])
     """
     path = Path(path)
+    if (path / CONFIG).is_file():
+        return GAN.from_pretrained(path, device=device, trust=trust)
     if path.is_dir() or path.suffix == ".safetensors":
         return read_generator(path, trust).to(device)
     return load_gan(path, device, trust=trust)

@@ -15,13 +15,13 @@ from typing_extensions import override
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.optimization import Optimization
+from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.gan.ranges import Range, check_ranges
-from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.pixels import bytes_to_images
 from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objectives.objective import mixes_images
-from gan_convnorm.run_folder import FromCheckpoint, RunSettings
+from gan_convnorm.run_folder import RunSettings
 
 __all__ = ["GAN"]
 
@@ -43,7 +43,7 @@ class Labelled(NamedTuple):
     labels: Tensor | None
 
 
-class GAN(Sampler, FromCheckpoint):
+class GAN(Pretrained):
     """A GAN with an exchangeable discriminator normalization.
 
     A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step

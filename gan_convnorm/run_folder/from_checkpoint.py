@@ -51,7 +51,23 @@ class FromCheckpoint(pl.LightningModule):
             BadInput: no file; a damaged or foreign one; code that is not trusted; weights of another network, or NaN.
         """
         path = Path(checkpoint_path)
-        checkpoint = read_checkpoint(path)
+        return cls.from_content(read_checkpoint(path), path, map_location, trust=trust)
+
+    @classmethod
+    def from_content(
+        cls, checkpoint: dict[str, Any], path: Path, map_location: torch.device | str, *, trust: Sequence[str] = ()
+    ) -> Self:
+        """Return the module of a checkpoint's content, in evaluation mode.
+
+        Args:
+            checkpoint: the weights "state_dict", the record `RUN`, and what a subclass keeps beside them.
+            path: of the file, for messages.
+            map_location: device that the module is put on.
+            trust: modules that the settings may name.
+
+        Raises:
+            BadInput: as `load_from_checkpoint`, for what is not about the file itself.
+        """
         settings = cls.settings_in(checkpoint, path)
         check_trusted(cls.code_in(settings), trust, path)
         try:

@@ -4,16 +4,18 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from short_training import small_gan
 
 import gan_convnorm
+from gan_convnorm.cli import main as train
 from gan_convnorm.cli.export import main
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan.export import export_program
 from gan_convnorm.gan.generator_file import TrainedGenerator
+from gan_convnorm.gan.programs import export_onnx, export_program
 from gan_convnorm.run_folder import RunSettings
 
 CASES = {
@@ -97,6 +99,80 @@ def test_the_program_runs_without_this_package(tmp_path):
     with torch.no_grad():
         expected = gan.generator_ema(torch.ones(3, 128))
     assert torch.allclose(torch.load(tmp_path / "made.pt"), expected, rtol=0, atol=1e-5)
+
+
+#: of every kind of generator, and one whose layers need Fourier transforms
+IN_ONNX = ("plain", "classes", "dcgan-convnorm")
+
+
+@pytest.mark.parametrize("case", IN_ONNX)
+def test_onnxruntime_gives_the_checkpoints_images(case, tmp_path, capsys):
+    for package in ("onnx", "onnxscript"):
+        pytest.importorskip(package, reason="the extra onnx is not installed")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    gan = saved(tmp_path, **CASES[case])
+    main([str(tmp_path / "last.ckpt"), str(tmp_path / "made"), "--no-program", "--onnx"])
+    assert capsys.readouterr().out.splitlines()[-1].split()[0] == str(tmp_path / "made" / "generator.onnx")
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {
+        "generator.safetensors",
+        "generator.json",
+        "generator.onnx",
+    }
+    session = onnxruntime.InferenceSession(tmp_path / "made" / "generator.onnx", providers=["CPUExecutionProvider"])
+    names = [each.name for each in session.get_inputs()]
+    assert names == (["latents"] if gan.num_classes is None else ["latents", "labels"])
+    for count in (1, 3, 17):
+        noise = torch.randn(count, gan.latent_dim)
+        labels = () if gan.num_classes is None else (torch.arange(count) % 10,)
+        inputs = {name: value.numpy() for name, value in zip(names, (noise, *labels), strict=True)}
+        (images,) = session.run(["images"], inputs)
+        assert images.dtype == "float32" and abs(images).max() <= 1 + 1e-6
+        with torch.no_grad():
+            expected = gan.generator_ema(noise, *labels)
+        assert torch.allclose(torch.from_numpy(images), expected, rtol=0, atol=1e-4)
+    assert "in [-1, 1]" in session.get_modelmeta().custom_metadata_map["images"]
+
+
+def test_onnx_without_its_packages_is_one_line(tmp_path, monkeypatch, capsys):
+    saved(tmp_path)
+    monkeypatch.setattr("gan_convnorm.gan.programs.ONNX_PACKAGES", ("onnx_of_no_one",))
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path / "last.ckpt"), str(tmp_path / "made"), "--no-program", "--onnx"])
+    assert stop.value.code == 2
+    assert "--onnx needs onnx_of_no_one: pip install 'gan_convnorm[onnx]'" in capsys.readouterr().err
+
+
+def test_an_onnx_file_that_differs_is_refused(tmp_path, monkeypatch):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the extra onnx is not installed")
+    gan = saved(tmp_path)
+    real = torch.export.export
+    monkeypatch.setattr(
+        torch.export, "export", lambda _, *args, **kwargs: real(small_gan().generator.eval(), *args, **kwargs)
+    )
+    with pytest.raises(BadInput, match=r"differs from the generator by .* leave out --onnx"):
+        export_onnx(gan.generator_ema, 128, None, tmp_path / "generator.onnx")
+    assert not (tmp_path / "generator.onnx").exists()
+
+
+@pytest.mark.filterwarnings("ignore:FID of")
+def test_a_runs_checkpoint_becomes_a_pretrained_folder_with_its_scores(working_folder, monkeypatch, capsys):
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    small = ["--steps", "2", "--width", "0.05", "--batch-size", "4", "--eval-every", "1"]
+    train([*small, "--num-fake", "20", "--metrics", "fid", "--out", "run"])
+    capsys.readouterr()
+    main(["run/last.ckpt", "saved", "--pretrained", "--license", "mit"])
+    assert "saved/model.safetensors" in capsys.readouterr().out
+    card = Path("saved/README.md").read_text()
+    fid = json.loads(Path("run/summary.json").read_text())["final"]["values"]["fid"]
+    assert f"| FID | {fid:.2f} |" in card and "| data | digits train images (1437 images) |" in card
+    assert "license: mit" in card and 'GAN.from_pretrained("saved")' in card
+    found = gan_convnorm.GAN.from_pretrained("saved")
+    assert torch.equal(found.sample(4), gan_convnorm.load("run/last.ckpt").sample(4))
+    for words in (["--pretrained", "--onnx"], ["--license", "mit"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["run/last.ckpt", "other", *words])
+        assert stop.value.code == 2 and not Path("other").exists()
 
 
 def test_a_program_that_differs_is_refused(tmp_path, monkeypatch):

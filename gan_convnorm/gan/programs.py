@@ -1,0 +1,147 @@
+"""A generator as a program that runs without this package: of `torch.export`, and in ONNX."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
+
+__all__ = ["export_onnx", "export_program"]
+
+#: largest difference of a program to the network, of images in [-1, 1]
+TOLERANCE, ONNX_TOLERANCE = 1e-5, 1e-4
+ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+#: latents, and labels of a conditional generator, to images
+Program = Callable[..., Tensor]
+
+
+def export_program(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
+    """Write a generator as a program of `torch.export`, for any batch size.
+
+    The program maps latents (B, latent_dim), float32, to images (B, C, H, W), float32 in [-1, 1]:
+    `torch.export.load(path).module()(latents)`. A conditional generator's also takes labels (B,), int64.
+
+    Args:
+        network: the generator, in evaluation mode, on the CPU.
+        latent_dim: length of the latents.
+        num_classes: number of classes; None for an unconditional generator.
+        path: file to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
+    """
+    program = _traced(network, latent_dim, num_classes)
+    with atomic_write(path) as part:
+        # By handle: torch wants a name that ends in .pt2.
+        with part.open("wb") as file, warnings.catch_warnings():
+            # torch warns of weights that are views of one another; the comparison below shows that all is well.
+            warnings.filterwarnings("ignore", "No complete tensor found")
+            torch.export.save(program, file)
+        with part.open("rb") as file:
+            loaded = torch.export.load(file).module()
+        _compare(loaded, network, latent_dim, num_classes, TOLERANCE, "leave it out with --no-program")
+    return path
+
+
+def export_onnx(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
+    """Write a generator as one ONNX file, for any batch size.
+
+    Its input "latents" is float32 (batch, latent_dim), its output "images" float32 (batch, C, H, W) in [-1, 1]. A
+    conditional generator's second input "labels" is int64 (batch,). The file's metadata say so too.
+
+    Args:
+        network: the generator, in evaluation mode, on the CPU.
+        latent_dim: length of the latents.
+        num_classes: number of classes; None for an unconditional generator.
+        path: file to write.
+
+    Returns:
+        The file.
+
+    Raises:
+        BadInput: packages of the extra `onnx` are missing; torch cannot write the network in ONNX; or onnxruntime's
+            images differ from the network's by more than 1e-4.
+    """
+    if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
+        raise BadInput(f"--onnx needs {', '.join(missing)}: pip install 'gan_convnorm[onnx]'")
+    program = _traced(network, latent_dim, num_classes)
+    names = ["latents", "labels"][: 1 if num_classes is None else 2]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that torch gives to the batch's axis
+            made = torch.onnx.export(program, input_names=names, output_names=["images"], dynamo=True, verbose=False)
+        assert made is not None
+    except Exception as error:  # the converter raises errors of any type
+        raise BadInput(f"torch cannot write this generator in ONNX ({_reason(error)}); leave out --onnx") from error
+    made.model.metadata_props.update(
+        latents=f"float32 (batch, {latent_dim}), standard normal",
+        images="float32 (batch, channels, height, width) in [-1, 1]",
+        **({} if num_classes is None else {"labels": f"int64 (batch,) from 0 to {num_classes - 1}"}),
+    )
+    with atomic_write(path) as part:
+        made.save(part, external_data=False)
+        _compare(_onnx_program(part), network, latent_dim, num_classes, ONNX_TOLERANCE, "leave out --onnx")
+    return path
+
+
+def _traced(network: nn.Module, latent_dim: int, num_classes: int | None) -> torch.export.ExportedProgram:
+    batch = torch.export.Dim("batch", min=1)
+    example = _inputs(2, latent_dim, num_classes)
+    try:
+        with torch.no_grad():
+            return torch.export.export(network, example, dynamic_shapes=tuple({0: batch} for _ in example))
+    except Exception as error:  # the tracer raises errors of any type
+        raise BadInput(
+            f"torch.export cannot take this generator ({_reason(error)}); leave it out with --no-program"
+        ) from error
+
+
+def _onnx_program(path: Path) -> Program:
+    """Return an ONNX file as a function of tensors, through onnxruntime on the CPU."""
+    import onnxruntime  # an extra
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+    def run(*inputs: Tensor) -> Tensor:
+        names = [each.name for each in session.get_inputs()]
+        arrays = {name: value.numpy() for name, value in zip(names, inputs, strict=True)}
+        return torch.from_numpy(session.run(None, arrays)[0])
+
+    return run
+
+
+def _compare(
+    program: Program, network: nn.Module, latent_dim: int, num_classes: int | None, tolerance: float, advice: str
+) -> None:
+    """Raise unless a program gives the network's images, for two batch sizes other than the traced one."""
+    for count in (1, 5):
+        inputs = _inputs(count, latent_dim, num_classes)
+        with torch.no_grad():
+            difference = float((program(*inputs) - network(*inputs)).abs().max())
+        if not difference <= tolerance:
+            raise BadInput(f"the exported program differs from the generator by {difference:.1e} in [-1, 1]; {advice}")
+
+
+def _inputs(count: int, latent_dim: int, num_classes: int | None) -> tuple[Tensor, ...]:
+    latents = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(count))
+    return (latents,) if num_classes is None else (latents, torch.arange(count) % num_classes)
+
+
+def _reason(error: Exception) -> str:
+    """Return the root cause of a converter's error on one line, without colours."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    return " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(cause)).split())[:200]
