@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.classifier import ClassifierFeatures
+from gan_convnorm.fidelity.classifier_features import ClassifierFeatures
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.processes import Processes
 
