@@ -30,6 +30,13 @@ TRUSTED = 0.9
 class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-ignore]
     """`SmallNetwork` in torch-fidelity's interface, with the layers "features" (64) and "logits".
 
+    >>> from gan_convnorm.fidelity.classifier import trained_weights
+    >>> images = torch.randint(0, 256, (9, 1, 4, 4), dtype=torch.uint8)
+    >>> weights = trained_weights(images, torch.arange(9) % 2)
+    >>> extractor = ClassifierFeatures(NAME, ["features", "logits"], str(weights))
+    >>> [layer.shape for layer in extractor(images)]
+    [torch.Size([9, 64]), torch.Size([9, 2])]
+
     Args:
         name: the registered name.
         features_list: the layers to return.

@@ -29,6 +29,12 @@ def extract(
 ) -> dict[str, Tensor] | None:
     """Return features of images, in their order.
 
+    >>> from gan_convnorm.fidelity import TensorImages, create_extractor
+    >>> images = torch.randint(0, 256, (40, 1, 4, 4), dtype=torch.uint8)
+    >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, torch.arange(40) % 2))
+    >>> extract(extractor, TensorImages(images))["features"].shape
+    torch.Size([40, 64])
+
     Args:
         extractor: of `create_extractor`.
         images: grey ones are repeated to the three channels an extractor of colour needs.

@@ -2,6 +2,8 @@
 
 import copy
 import multiprocessing
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -108,6 +110,17 @@ def test_names_that_are_not_known_are_refused(extractor):
         FidelityMetric(extractor, value="fdi")
     with pytest.raises(BadInput, match="the value of black, then that of white"):
         FidelityMetric(extractor, value_range=(1, 0))
+
+
+@pytest.mark.slow
+def test_the_loop_in_the_documentation_runs(own_cache, monkeypatch):
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    page = (Path(__file__).parents[2] / "docs/scores.md").read_text()
+    (snippet,) = (part for part in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "FidelityMetric" in part)
+    names = {}
+    exec(snippet, names)
+    assert set(names["scores"]) == {"fid", "kid", "kid_std"}
+    assert names["scores"]["fid"] > 0 and all(score.isfinite() for score in names["scores"].values())
 
 
 def share_process(rank, rendezvous, weights, batches, results):
