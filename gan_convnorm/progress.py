@@ -55,8 +55,6 @@ class Progress:
             self.task = self.bar.add_task(label, total=total)
 
     def __enter__(self) -> Progress:
-        if self.bar is not None:
-            self.bar.start()
         return self
 
     def __exit__(
@@ -70,6 +68,7 @@ class Progress:
         self.done = done
         self.total = self.total if total is None else total
         if self.bar is not None:
+            self.bar.start()  # now, so that another task may show its own bar before; again, it does nothing
             self.bar.update(self.task, completed=done, total=self.total)
         elif self.first and self.stream is not None and time.monotonic() - self.told >= EVERY:
             self.told = time.monotonic()

@@ -86,8 +86,9 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """Return on one line how scores were taken.
 
     Args:
-        protocol: "n_fake" images "fake"; "n_real" images "reference" where there is one; "extractor"; "isc_splits";
-            "kid_subsets" and "kid_subset_size".
+        protocol: "n_fake" images "fake"; "n_real" images "reference" where there is one; "extractor"; for a classifier
+            "extractor_accuracy", from 0 to 1, on "extractor_held_out" images; "isc_splits"; "kid_subsets"
+            and "kid_subset_size".
 
     >>> protocol_in_words({"n_fake": 50, "fake": "samples", "extractor": "inception", "isc_splits": 10})
     '50 samples; inception features; IS over 10 splits'
@@ -96,6 +97,8 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     parts = [f"{p['n_fake']} {p['fake']}"]
     parts[0] += f" against {p['n_real']} {p['reference']}" if "reference" in p else ""
     parts.append(f"{p['extractor']} features")
+    if "extractor_accuracy" in p:
+        parts[-1] += f" ({p['extractor_accuracy']:.0%} right on {p['extractor_held_out']} held-out images)"
     if "isc_splits" in p:
         parts.append(f"IS over {p['isc_splits']} splits")
     if "kid_subsets" in p:

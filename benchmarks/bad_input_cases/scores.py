@@ -98,7 +98,6 @@ CASES = [
         for words, what, says in NOT_THERE
     ),
     command("score", "flat flat --extractor vgg", "unknown extractor", "vgg.*choose one of"),
-    command("score", "flat flat --extractor classifier", "classifier without labels", "labelled|--extractor-weights"),
     command("score", "flat flat --extractor inception --extractor-weights none.pt", "no weights file", "none.pt"),
     command(
         "score",

@@ -17,12 +17,10 @@ from gan_convnorm.callbacks.sampled_module import SampledModule, SplitData
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
-    EXTRACTORS,
     Evaluator,
     GeneratedImages,
     Scores,
     check_classes,
-    check_labelled,
     check_num_fake,
     check_numbers,
     check_weights_file,
@@ -50,8 +48,8 @@ class FidelityScores(pl.Callback):
     is followed by the whole protocol, logged as "final_fid" and so on.
 
     Args:
-        extractor: feature extractor: classifier (trained on the data's labelled train split), inception, dinov2, clip,
-            vgg16, or any name in torch-fidelity's registry.
+        extractor: feature extractor: classifier (trained on the data's train split, without labels too), inception,
+            dinov2, clip, vgg16, or any name in torch-fidelity's registry.
         extractor_weights: the extractor's weights file; by default it is downloaded, or trained for classifier.
         metrics: of isc, fid, kid and prc (precision and recall), separated by commas.
         protocol: quick (2,000 fakes against the train split), train-50k, test-5k (as in the SNGAN paper).
@@ -160,9 +158,6 @@ class FidelityScores(pl.Callback):
             check_classes(self._labels(module), data.split(split).tensors[1])
         if self.extractor_weights is not None:
             check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
-        elif registered_name(self.extractor) == EXTRACTORS["classifier"]:
-            train: Any = data.train_set.tensors
-            check_labelled(train if len(train) > 1 else None)
 
     def _prepare(self, trainer: pl.Trainer, split: str) -> None:
         if self.split == split:
@@ -177,7 +172,7 @@ class FidelityScores(pl.Callback):
         extractor = create_extractor(
             self.extractor,
             metrics=self.metrics,
-            labelled=data.train_set.tensors if len(data.train_set.tensors) > 1 else None,
+            labelled=data.train_set.tensors,
             weights=self.extractor_weights,
             device=trainer.strategy.root_device,
         )

@@ -14,6 +14,7 @@ from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers
 from gan_convnorm.fidelity.image_files import FolderImages
 from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
+from gan_convnorm.fidelity.metric import FidelityMetric
 from gan_convnorm.fidelity.metrics import METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
@@ -24,6 +25,7 @@ __all__ = [
     "METRICS",
     "PROTOCOLS",
     "Evaluator",
+    "FidelityMetric",
     "FolderImages",
     "GeneratedImages",
     "Processes",

@@ -23,7 +23,11 @@ SEAL = "seal"
 
 
 def cache_path(kind: str, *parts: object) -> Path:
-    """Return the file for something that depends on the parts alone."""
+    """Return the file for something that depends on the parts alone.
+
+    >>> cache_path("features", "inception", 3).name
+    'features-5481bbd5938988553830.pt'
+    """
     digest = hashlib.sha256("\n".join(map(str, (VERSION, *parts))).encode()).hexdigest()
     return cache_folder() / f"{kind}-{digest[:20]}.pt"
 

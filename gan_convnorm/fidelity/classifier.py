@@ -1,164 +1,144 @@
-"""A small classifier, trained on a data set's own labels, as a torch-fidelity feature extractor."""
+"""Training of the small network whose features are compared, from labels or from the images alone."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch_fidelity import register_feature_extractor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
+from gan_convnorm.fidelity.small_network import SmallNetwork
 from gan_convnorm.files.cache_folder import temporary_folder
-from gan_convnorm.files.tensors import load_tensors
+from gan_convnorm.progress import Progress
 
-__all__ = ["NAME", "ClassifierFeatures", "SmallClassifier", "train_classifier", "trained_weights"]
+__all__ = ["FROM_LABELS", "FROM_ROTATIONS", "train_classifier", "trained_weights"]
 
-NAME = "labelled-classifier"
-VERSION = 1  # of the network and its training; a change makes new features, and so new scores
+#: names of the features in protocols; a change of the network or of its training gives other scores, so a new number
+FROM_LABELS = "labelled-classifier-2"
+FROM_ROTATIONS = "rotation-classifier-2"
 EPOCHS = 12
+#: images in all epochs together, beyond which training stops
+MOST_IMAGES = 200_000
 BATCH_SIZE = 64
 SEED = 0
-#: pixels a side, channels and classes that a weights file may ask for
-MOST = 65536
+#: one image in ten is held out, for the accuracy, up to this number
+MOST_HELD_OUT = 2_000
+#: images on which the features get mean 0 and variance 1
+MOST_FITTED = 20_000
+TURNS = 4
 
 
-class SmallClassifier(nn.Module):
-    """Convolutions and poolings down to 4x4, 64 averaged features, logits.
+def train_classifier(
+    images: Tensor, labels: Tensor | None = None, device: torch.device | str = "cpu"
+) -> tuple[SmallNetwork, dict[str, Any]]:
+    """Train a classifier; the same images give the same network on a CPU, and the global random state stays.
 
-    Args:
-        resolution: side of the images in pixels.
-        channels: channels of the images.
-        num_classes: number of classes.
-    """
+    Without labels it learns by how many quarter turns an image is rotated (Gidaris et al., 2018, arXiv:1803.07728).
 
-    def __init__(self, resolution: int, channels: int, num_classes: int) -> None:
-        super().__init__()
-        self.shape = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
-        self.layers = nn.Sequential()
-        incoming, side = channels, resolution
-        while True:
-            self.layers.append(nn.Conv2d(incoming, 64, 3, padding=1, bias=False))
-            self.layers.append(nn.BatchNorm2d(64))
-            self.layers.append(nn.ReLU())
-            if side <= 4:
-                break
-            self.layers.append(nn.MaxPool2d(2))
-            incoming, side = 64, side // 2
-        self.linear = nn.Linear(64, num_classes)
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return features (B, 64) and logits (B, num_classes) of uint8 images (B, C, H, W)."""
-        features = self.layers(images.float() / 127.5 - 1).mean(dim=(2, 3))
-        return features, self.linear(features)
-
-
-def train_classifier(images: Tensor, labels: Tensor) -> SmallClassifier:
-    """Train a classifier; the same images give the same network, and the global random state stays.
+    >>> images = torch.zeros(20, 1, 4, 4, dtype=torch.uint8)
+    >>> train_classifier(images, torch.zeros(20, dtype=torch.int64))[1]
+    {'accuracy': 1.0, 'held_out': 2}
 
     Args:
         images: uint8, shape (N, C, H, W), square.
         labels: int64, shape (N,), classes from 0.
+        device: where it is trained.
 
     Returns:
-        The network, in evaluation mode.
+        The network, in evaluation mode. And "accuracy", the share of the "held_out" images, which it was not trained
+        on, that it classifies right; None if there are too few images to hold one out.
     """
+    device = torch.device(device)
     # Lightning validates in inference mode, which has no gradients.
     with torch.random.fork_rng(), torch.inference_mode(False), torch.enable_grad():
         torch.manual_seed(SEED)
-        network = SmallClassifier(images.shape[-1], images.shape[1], int(labels.max()) + 1)
-        steps = EPOCHS * -(-len(images) // BATCH_SIZE)
-        optimizer = torch.optim.AdamW(network.parameters())
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=steps)
-        for _ in range(EPOCHS):
-            for rows in torch.split(torch.randperm(len(images)), BATCH_SIZE):
-                loss = F.cross_entropy(network(images[rows])[1], labels[rows])
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-                schedule.step()
-    return network.eval()
+        order = torch.randperm(len(images))
+        number = min(len(images) // 10, MOST_HELD_OUT)
+        classes = TURNS if labels is None else int(labels.max()) + 1
+        network = SmallNetwork(images.shape[-1], images.shape[1], classes)
+        network.to(device).to(memory_format=torch.channels_last)
+        _fit(network, images, labels, order[number:])
+        network.eval()
+        network.fit_features(images[order[:MOST_FITTED]])
+        return network, {"accuracy": _accuracy(network, images, labels, order[:number]), "held_out": number}
 
 
-def trained_weights(images: Tensor, labels: Tensor) -> Path:
-    """Return the file with the classifier of these images, trained on the first call and cached by content.
+def _fit(network: SmallNetwork, images: Tensor, labels: Tensor | None, kept: Tensor) -> None:
+    device = network.mean.device
+    epochs = [rows for _ in range(EPOCHS) for rows in kept[torch.randperm(len(kept))].split(BATCH_SIZE)]
+    batches = epochs[: max(1, MOST_IMAGES // BATCH_SIZE)]
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=4e-3, total_steps=len(batches))
+    with Progress("training the classifier whose features are compared", "steps", len(batches)) as progress:
+        for step, rows in enumerate(batches, 1):
+            shown, targets = _with_targets(images[rows], None if labels is None else labels[rows])
+            loss = F.cross_entropy(network.logits(shown.to(device)), targets.to(device))
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+            progress.update(step)
+
+
+def _with_targets(images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return images and their classes; without labels, randomly rotated images and their quarter turns."""
+    if labels is not None:
+        return images, labels
+    turns = torch.randint(TURNS, (len(images),))
+    rotated = images.clone()
+    for turn in range(1, TURNS):
+        rotated[turns == turn] = images[turns == turn].rot90(turn, (2, 3))
+    return rotated, turns
+
+
+@torch.no_grad()
+def _accuracy(network: SmallNetwork, images: Tensor, labels: Tensor | None, rows: Tensor) -> float | None:
+    if not len(rows):
+        return None
+    right = 0
+    for part in rows.split(256):
+        shown, targets = _with_targets(images[part], None if labels is None else labels[part])
+        right += int((network.logits(shown.to(network.mean.device)).argmax(dim=1).cpu() == targets).sum())
+    return right / len(rows)
+
+
+def trained_weights(images: Tensor, labels: Tensor | None = None, device: torch.device | str = "cpu") -> Path:
+    """Return the file with the network of these images, trained on the first call and cached by content.
 
     Args:
         images: uint8, shape (N, C, H, W), square.
-        labels: int64, shape (N,), classes from 0.
+        labels: int64, shape (N,), classes from 0; without them the network learns to recognize rotations.
+        device: where it is trained.
 
     Returns:
         A file for torch-fidelity's `feature_extractor_weights_path`, in the cache folder, or with a warning in a
         temporary one if that cannot be written.
+
+    Raises:
+        BadInput: images that are not square.
     """
+    height, width = images.shape[2:]
+    if height != width:
+        raise BadInput(
+            f"the images are {width}x{height} pixels, and the extractor 'classifier' is for square ones; resize=N "
+            "(--resize N) brings files to N x N"
+        )
     digest = hashlib.sha256(images.contiguous().numpy().data)
-    digest.update(labels.contiguous().numpy().data)
-    path = cache_path("classifier", VERSION, tuple(images.shape), EPOCHS, BATCH_SIZE, SEED, digest.hexdigest())
+    if labels is not None:
+        digest.update(labels.contiguous().numpy().data)
+    learned = FROM_ROTATIONS if labels is None else FROM_LABELS
+    training = (tuple(images.shape), EPOCHS, MOST_IMAGES, BATCH_SIZE, SEED, MOST_HELD_OUT, MOST_FITTED)
+    path = cache_path(f"{learned}-{width}px-{len(images)}-images", *training, digest.hexdigest())
     found = read_cached(path)
     if found is None or not {"shape", "state_dict"} <= set(found):
-        network = train_classifier(images, labels)
-        content = {"shape": network.shape, "state_dict": network.state_dict()}
+        network, accuracy = train_classifier(images, labels, device)
+        content = {"learned": learned, "shape": network.shape, "state_dict": network.cpu().state_dict(), **accuracy}
         if not write_cached(path, content):
             path = temporary_folder() / path.name
             torch.save(content, path)
     return path
-
-
-class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-ignore]
-    """`SmallClassifier` in torch-fidelity's interface, with the layers "features" (64) and "logits".
-
-    Args:
-        name: the registered name.
-        features_list: the layers to return.
-        feature_extractor_weights_path: a file of `trained_weights`.
-    """
-
-    def __init__(
-        self, name: str, features_list: list[str], feature_extractor_weights_path: str | None = None, **kwargs: object
-    ) -> None:
-        super().__init__(name, features_list)
-        if feature_extractor_weights_path is None:
-            raise ValueError(f"feature extractor {name!r} needs feature_extractor_weights_path")
-        saved = load_tensors(Path(feature_extractor_weights_path))
-        names = ("resolution", "channels", "num_classes")
-        shape = saved.get("shape") if isinstance(saved, dict) else None
-        if not isinstance(shape, dict) or not all(
-            type(shape.get(name)) is int and 0 < shape[name] <= MOST for name in names
-        ):
-            raise BadInput(f"{feature_extractor_weights_path} does not hold a trained classifier: it has no shape")
-        self.network = SmallClassifier(**{name: shape[name] for name in names})
-        self.network.load_state_dict(saved["state_dict"])
-        self.eval()
-
-    @override
-    def forward(self, input: Tensor) -> tuple[Tensor, ...]:
-        layers = dict(zip(self.get_provided_features_list(), self.network(input), strict=True))
-        return tuple(layers[name] for name in self.features_list)
-
-    @staticmethod
-    @override
-    def get_provided_features_list() -> tuple[str, ...]:
-        return ("features", "logits")
-
-    @staticmethod
-    @override
-    def get_default_feature_layer_for_metric(metric: str) -> str:
-        return "logits" if metric == "isc" else "features"
-
-    @staticmethod
-    @override
-    def can_be_compiled() -> bool:
-        return False
-
-    @staticmethod
-    @override
-    def get_dummy_input_for_compile() -> Tensor:
-        raise NotImplementedError("this extractor is not compiled")
-
-
-register_feature_extractor(NAME, ClassifierFeatures)

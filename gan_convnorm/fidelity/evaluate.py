@@ -11,9 +11,10 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.fidelity.devices import usable_device
 from gan_convnorm.fidelity.evaluator import Evaluator
-from gan_convnorm.fidelity.extractors import create_extractor
+from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
 from gan_convnorm.fidelity.features import Progress
 from gan_convnorm.fidelity.image_counts import check_num_fake, check_sizes
+from gan_convnorm.fidelity.image_files import FolderImages
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import parse_metrics
@@ -30,7 +31,7 @@ def evaluate(
     metrics: str | list[str] | tuple[str, ...] = ("isc", "fid"),
     extractor: str | FeatureExtractorBase = "inception",
     extractor_weights: str | Path | None = None,
-    labelled: tuple[Tensor, Tensor] | None = None,
+    labelled: tuple[Tensor, ...] | None = None,
     num_fake: int = 50_000,
     batch_size: int = 64,
     isc_splits: int = 10,
@@ -47,6 +48,10 @@ def evaluate(
 
     FID alone may differ: below 0 by no more than its arithmetic's error, it is 0 here.
 
+    >>> images = torch.randint(0, 256, (40, 1, 4, 4), dtype=torch.uint8)
+    >>> sorted(evaluate(images, images.flip(3), metrics="kid", extractor="classifier", device="cpu").values)
+    ['kid', 'kid_std']
+
     Args:
         source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a checkpoint file
             of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal latents
@@ -56,7 +61,8 @@ def evaluate(
         extractor: the network whose features are compared:
             a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
         extractor_weights: its weights file; downloaded by default, and trained for "classifier".
-        labelled: images and labels that "classifier" is trained on.
+        labelled: images, and labels where there are some, that "classifier" is trained on; by default the reference,
+            a folder's with its folders as classes.
         num_fake: number of samples, if the source generates them.
         batch_size: images in one forward of the extractor.
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
@@ -88,6 +94,8 @@ def evaluate(
     # Before the extractor, which may be a long download away.
     images, real = Processes.current().together(sources)
     if isinstance(extractor, str):
+        if labelled is None and extractor_weights is None and registered_name(extractor) == EXTRACTORS["classifier"]:
+            labelled = None if real is None else Processes.current().together(lambda: _images_and_labels(real))
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )
@@ -101,3 +109,11 @@ def evaluate(
         progress=progress,
     )
     return evaluator(images)
+
+
+def _images_and_labels(reference: Images) -> tuple[Tensor, ...]:
+    """Return the images to train the classifier on, and their labels where the reference is a folder of classes."""
+    images = torch.cat(list(reference.batches(0, len(reference), 256)))
+    labels = reference.labels() if isinstance(reference, FolderImages) else None
+    # Unreadable files that are left out have no image.
+    return (images,) if labels is None or len(labels) != len(images) else (images, labels)

@@ -12,6 +12,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
+from gan_convnorm.fidelity.classifier_features import held_out_accuracy
 from gan_convnorm.fidelity.extractors import weights_digest
 from gan_convnorm.fidelity.features import Progress, extract
 from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers, check_sizes
@@ -167,6 +168,7 @@ class Evaluator:
         values: dict[str, float] = {}
         ranks: dict[str, float] = {}
         protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name, "n_fake": count}
+        protocol |= held_out_accuracy(self.extractor)
         if self.reference is not None:
             protocol |= {"reference": self.reference_name, "n_real": self.num_reference}
         if "isc" in self.metrics:

@@ -16,7 +16,8 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from torch_fidelity.utils import create_feature_extractor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import classifier
+from gan_convnorm.fidelity import classifier_features
+from gan_convnorm.fidelity.classifier import trained_weights
 from gan_convnorm.fidelity.metrics import METRICS
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.files.tensors import load_tensors
@@ -33,7 +34,7 @@ __all__ = [
 
 #: short name on the command line -> name in torch-fidelity's registry, whose own names are taken as well
 EXTRACTORS = {
-    "classifier": classifier.NAME,
+    "classifier": classifier_features.NAME,
     "inception": "inception-v3-compat",
     "dinov2": "dinov2-vit-b-14",
     "clip": "clip-vit-b-32",
@@ -74,46 +75,57 @@ def create_extractor(
     *,
     metrics: Iterable[str] = METRICS,
     device: torch.device | str = "cpu",
-    labelled: tuple[Tensor, Tensor] | None = None,
+    labelled: tuple[Tensor, ...] | None = None,
     weights: str | Path | None = None,
 ) -> FeatureExtractorBase:
     """Return a feature extractor in evaluation mode.
 
+    Training of "classifier" takes up to a few minutes on a CPU, shows how far it is, and is cached by content.
     With `torch.distributed` initialized every process must call this: a classifier is trained on the first.
+
+    >>> create_extractor("incpetion")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: extractor 'incpetion' is not known; choose one of: classifier, inception, ...
 
     Args:
         name: a key of `EXTRACTORS`, or a name in torch-fidelity's registry.
         metrics: what its features are for; it computes the layers they need.
         device: where it runs.
-        labelled: uint8 images (N, C, H, W) and int64 labels (N,) that "classifier" is trained on.
+        labelled: uint8 images (N, C, H, W) that "classifier" is trained on, and int64 labels (N,) where there are some.
+            Without labels it is trained to recognize rotated images.
         weights: a weights file in torch-fidelity's format; by default downloaded, or trained for "classifier".
 
     Returns:
         torch-fidelity's extractor.
 
-    An unknown name, a classifier without labels, and weights that cannot be read or downloaded raise `BadInput`.
+    An unknown name, a classifier without images, and weights that cannot be read or downloaded raise `BadInput`.
     """
     registered = registered_name(name)
     layers = list(dict.fromkeys(layer_for(name, metric) for metric in metrics))
     processes = Processes.current()
-    if registered == classifier.NAME and weights is None:
+    if registered == classifier_features.NAME and weights is None:
         check_labelled(labelled)
         assert labelled is not None
-        trained: Path = processes.from_first(partial(classifier.trained_weights, *labelled))
-        weights = trained if trained.exists() else classifier.trained_weights(*labelled)  # on another machine
+        images, labels = (*labelled, None)[:2]
+        assert images is not None
+        train = partial(trained_weights, images, labels, device)
+        trained: Path = processes.from_first(train)
+        weights = trained if trained.exists() else train()  # on another machine
     return processes.together(lambda: _create(name, layers, weights)).to(device)
 
 
-def check_labelled(labelled: tuple[Tensor, Tensor] | None) -> None:
-    """Raise when there are no images and labels to train the classifier on.
+def check_labelled(labelled: tuple[Tensor, ...] | None) -> None:
+    """Raise when there are no images to train the classifier on.
+
+    >>> check_labelled((torch.zeros(5, 1, 4, 4, dtype=torch.uint8),))
 
     Raises:
         BadInput: says what to choose in its place.
     """
     if labelled is None:
         raise BadInput(
-            "extractor 'classifier' needs labelled images, and there are none (images in one folder have no labels); "
-            "choose inception, or give the weights of a trained one with --extractor-weights"
+            "extractor 'classifier' is trained on real images, and there are none; give a reference, or the weights of "
+            "a trained one with --extractor-weights"
         )
 
 
@@ -186,8 +198,8 @@ def _origin(registered: str) -> str:
     from torch_fidelity import feature_extractor_clip, feature_extractor_inceptionv3
     from torchvision.models import VGG16_Weights
 
-    if registered == classifier.NAME:
-        return "an earlier run has trained (in the cache folder, classifier-*.pt)"
+    if registered == classifier_features.NAME:
+        return f"an earlier run has trained (in the cache folder, {classifier_features.NAME}-*.pt)"
     if registered == "inception-v3-compat":
         return f"torch-fidelity fetches from {feature_extractor_inceptionv3.URL_INCEPTION_V3}"
     if registered == "vgg16":

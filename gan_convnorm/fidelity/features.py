@@ -9,7 +9,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.classifier import ClassifierFeatures
+from gan_convnorm.fidelity.classifier_features import ClassifierFeatures
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.processes import Processes
 
@@ -28,6 +28,12 @@ def extract(
     progress: Progress | None = None,
 ) -> dict[str, Tensor] | None:
     """Return features of images, in their order.
+
+    >>> from gan_convnorm.fidelity import TensorImages, create_extractor
+    >>> images = torch.randint(0, 256, (40, 1, 4, 4), dtype=torch.uint8)
+    >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, torch.arange(40) % 2))
+    >>> extract(extractor, TensorImages(images))["features"].shape
+    torch.Size([40, 64])
 
     Args:
         extractor: of `create_extractor`.

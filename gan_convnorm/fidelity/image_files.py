@@ -51,7 +51,7 @@ class FolderImages:
         self.folder = folder
         self.resize = resize
         self.skip_bad = skip_bad
-        self.files = _image_files(folder)
+        self.files, self.classes = _image_files(folder)
         self.name = f"images of {shown(folder)}"
         self.bad: list[str] = []
 
@@ -101,6 +101,16 @@ class FolderImages:
             message = f"{len(self.bad)} of {count} files of {shown(self.folder)} left out: {listed(self.bad)}"
             warnings.warn(message, stacklevel=2)
 
+    def labels(self) -> Tensor | None:
+        """Return the files' classes, int64 (N,), numbered in the order of the folders' names.
+
+        None for one folder, and for folders of fewer than ten images on average, which are hardly classes.
+        """
+        number_of = {name: number for number, name in enumerate(sorted(set(self.classes)))}
+        if len(number_of) < 2 or 10 * len(number_of) > len(self.files):
+            return None
+        return torch.tensor([number_of[name] for name in self.classes])
+
     def digest(self) -> str:
         """Return a hash of paths, sizes and times of the files, and of how they are read."""
         content = hashlib.sha256(f"{READING} {PIL.__version__} {self.resize} {self.skip_bad}".encode())
@@ -130,7 +140,8 @@ class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
         return path, np.asarray(image), notes
 
 
-def _image_files(folder: Path) -> list[str]:
+def _image_files(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the files' real paths, sorted, and for each the folder in `folder` that holds it."""
     if not os.path.lexists(folder):
         raise BadInput(f"there is no folder or checkpoint {shown(folder)}")
     found = list_images(folder, "files such as *.png and *.jpg")
@@ -141,10 +152,11 @@ def _image_files(folder: Path) -> list[str]:
             f"{shown(folder)} holds the splits {' and '.join(map(shown, splits.values()))}; give one, such as {one}"
         )
     chosen = found.group(*splits.values()) if splits else found
-    files = sorted(real for _, real in chosen.files())
+    chosen.files()
+    files = sorted((real, name) for name, group in chosen.groups.items() for _, real in group)
     if message := found.passed_over():
         warnings.warn(message, stacklevel=4)
-    return files
+    return [real for real, _ in files], [name for _, name in files]
 
 
 def array_images(path: Path, resize: int | None) -> TensorImages:

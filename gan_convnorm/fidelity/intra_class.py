@@ -31,6 +31,12 @@ def intra_class_fid(
     Miyato and Koyama, ICLR 2018, arXiv:1802.05637, section 4.
     A class has few images, which makes FID larger: compare only scores of the same numbers.
 
+    >>> from gan_convnorm.fidelity import create_extractor
+    >>> images, labels = torch.randint(0, 256, (40, 1, 4, 4), dtype=torch.uint8), torch.arange(40) % 2
+    >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, labels))
+    >>> intra_class_fid(extractor, images, labels, images, labels)
+    {0: 0.0, 1: 0.0}
+
     Args:
         extractor: of `create_extractor`, for fid.
         fakes: images, as `evaluate` takes them.

@@ -181,8 +181,7 @@ class Prediction:
     def _neighbours(self, fakes: Tensor, data: TrainImages, name: str, weights: str | None) -> Neighbours:
         train, test = data.train_set.tensors, data.test_set
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        labelled = (train[0], train[1]) if len(train) > 1 else None
-        extractor = create_extractor(name, metrics=("prc",), labelled=labelled, weights=weights, device=device)
+        extractor = create_extractor(name, metrics=("prc",), labelled=train, weights=weights, device=device)
         layer = layer_for(name, "prc")
         print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
         # It keeps the train images' features in the cache.

@@ -52,7 +52,7 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
     extractor = create_extractor(
         names["extractor"],
         metrics=metrics,
-        labelled=train if len(train) > 1 else None,
+        labelled=train,
         weights=names["extractor_weights"],
     )
     real = data.split(reference).tensors[0]

@@ -54,8 +54,11 @@ def test_a_run_leaves_everything_it_promises(trained):
     assert summary["last"]["g_step"] == summary["g_steps"] == 6
     assert (summary["best"]["g_step"], summary["best"]["fid"]) == min(scores, key=lambda s: s[1])
     assert summary["last"]["fid"] == scores[-1][1]
+    accuracy = summary["protocol"].pop("extractor_accuracy")
+    assert 0.9 < accuracy <= 1
     assert summary["protocol"] == {
-        "extractor": "labelled-classifier",
+        "extractor_held_out": 143,
+        "extractor": "labelled-classifier-2",
         "reference": "digits train images",
         "n_real": 1437,
         "fake": "EMA samples",

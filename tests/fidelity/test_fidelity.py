@@ -17,7 +17,7 @@ from gan_convnorm.fidelity.metrics import effective_rank, statistics
 def classifier_expected(digits):
     train, test = digits.train_set.tensors[0], digits.test_set.tensors[0]
     weights = trained_weights(*digits.train_set.tensors)
-    return torch_fidelity_scores(test, train, "labelled-classifier", weights, kid_subset_size=300)
+    return torch_fidelity_scores(test, train, "labelled-classifier-2", weights, kid_subset_size=300)
 
 
 @pytest.mark.slow
@@ -33,7 +33,9 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
     )(digits.test_set.tensors[0])
     assert_same(scores.values, classifier_expected)
     assert scores.protocol == {
-        "extractor": "labelled-classifier",
+        "extractor": "labelled-classifier-2",
+        "extractor_accuracy": extractor.accuracy,
+        "extractor_held_out": 143,
         "reference": "digits train images",
         "n_real": 1437,
         "fake": "images",
@@ -44,7 +46,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
     }
     for word in ("FID", "IS", "KID", "precision", "recall"):
         assert word in scores.line()
-    for word in ("labelled-classifier", "360 images", "1437 digits train images", "10 splits", "100 subsets of 300"):
+    for word in ("labelled-classifier-2", "360 images", "1437 digits train images", "10 splits", "100 subsets of 300"):
         assert word in scores.meaning()
 
 
@@ -164,11 +166,12 @@ def test_classifier_knows_the_digits(digits):
 def test_classifier_training_is_deterministic_and_leaves_the_random_state(digits):
     images, labels = (t[:200] for t in digits.train_set.tensors)
     state = torch.get_rng_state()
-    one = train_classifier(images, labels)
+    one, found = train_classifier(images, labels)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(99)
-    two = train_classifier(images, labels)
-    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    two, again = train_classifier(images, labels)
+    assert found == again and found["held_out"] == 20
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
 
 
 @pytest.mark.slow
@@ -202,7 +205,7 @@ def test_bad_input_is_named(digits, extractor, monkeypatch):
     evaluator = Evaluator(extractor, train)
     with pytest.raises(BadInput, match="classifier, inception, dinov2"):
         create_extractor("incpetion")
-    with pytest.raises(BadInput, match="needs labelled images"):
+    with pytest.raises(BadInput, match="is trained on real images, and there are none"):
         create_extractor("classifier")
     with pytest.raises(BadInput, match="there are 1"):
         Evaluator(extractor, train[:1])
@@ -284,11 +287,11 @@ def test_features_that_are_no_numbers_are_refused(digits, bad):
     damaged = create_extractor("classifier", labelled=digits.train_set.tensors)
     with torch.no_grad():
         damaged.network.linear.weight[3, 5] = bad
-        damaged.network.layers[0].weight[0, 0, 1, 1] = bad
+        damaged.network.stages[0][1].weight[0, 0, 1, 1] = bad
     for score in (
         lambda: Evaluator(damaged, train),
         lambda: Evaluator(damaged, metrics="isc")(train),
         lambda: evaluate(train, train, metrics="prc", extractor=damaged),
     ):
-        with pytest.raises(BadInput, match="labelled-classifier gives features of images that are NaN or infinite"):
+        with pytest.raises(BadInput, match="labelled-classifier-2 gives features of images that are NaN or infinite"):
             score()

@@ -182,6 +182,13 @@ def test_weights_of_no_classifier_are_refused(tmp_path, shape):
         create_extractor("classifier", weights=tmp_path / "weights.pt")
 
 
+def test_weights_of_another_version_are_refused(tmp_path):
+    shape = {"resolution": 16, "channels": 1, "num_classes": 10}
+    torch.save({"shape": shape, "state_dict": {}}, tmp_path / "weights.pt")
+    with pytest.raises(BadInput, match="another version; expected labelled-classifier-2 or rotation-classifier-2"):
+        create_extractor("classifier", weights=tmp_path / "weights.pt")
+
+
 def test_weights_that_would_run_code_are_refused_in_our_words(tmp_path):
     torch.save({"shape": slice}, tmp_path / "weights.pt")
     for name in ("classifier", "inception", "vgg16"):

@@ -161,10 +161,13 @@ def test_weights_that_the_cache_cannot_keep_lie_in_the_temporary_folder(temporar
     class Trained:
         shape = (1, 16, 16)
 
+        def cpu(self):
+            return self
+
         def state_dict(self):
             return {}
 
-    monkeypatch.setattr(classifier, "train_classifier", lambda images, labels: Trained())
+    monkeypatch.setattr(classifier, "train_classifier", lambda images, labels, device: (Trained(), {}))
     images, labels = digits.train_set.tensors
     assert classifier.trained_weights(images, labels).parent == temporary_folder()
 

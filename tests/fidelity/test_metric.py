@@ -1,0 +1,163 @@
+"""The torchmetrics face of the scores against torch-fidelity's own calculation."""
+
+import copy
+import multiprocessing
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch_fidelity_scores import assert_same, torch_fidelity_scores
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import FidelityMetric, create_extractor
+from gan_convnorm.fidelity.classifier import trained_weights
+
+METRICS = "isc,fid,kid,prc"
+OPTIONS = {"metrics": METRICS, "kid_subset_size": 100, "isc_splits": 5}
+
+
+@pytest.fixture(scope="module")
+def weights(digits):
+    return trained_weights(*digits.train_set.tensors)
+
+
+@pytest.fixture(scope="module")
+def expected(digits, weights):
+    real, fakes = digits.train_set.tensors[0][:500], digits.test_set.tensors[0]
+    options = {"kid_subset_size": 100, "isc_splits": 5}
+    return torch_fidelity_scores(fakes, real, "labelled-classifier-2", weights, **options)
+
+
+def fill(metric, digits, shares=((0, 1),)):
+    for images, real in ((digits.train_set.tensors[0][:500], True), (digits.test_set.tensors[0], False)):
+        for first, last in shares:
+            for batch in images[int(first * len(images)) : int(last * len(images))].split(70):
+                metric.update(batch, real=real)
+
+
+def as_floats(values):
+    return {name: value.item() for name, value in values.items()}
+
+
+@pytest.mark.slow
+def test_values_equal_torch_fidelity(digits, extractor, expected):
+    metric = FidelityMetric(extractor, **OPTIONS)
+    fill(metric, digits)
+    assert_same(as_floats(metric.compute()), expected)
+
+
+@pytest.mark.slow
+def test_one_value_by_name(digits, extractor, expected):
+    metric = FidelityMetric(extractor, value="fid", **OPTIONS)
+    fill(metric, digits)
+    assert metric.compute().item() == pytest.approx(expected["fid"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_floats_in_a_stated_range_are_the_bytes(digits, extractor):
+    images = digits.test_set.tensors[0][:100]
+    found = []
+    for scaled, value_range in ((images, None), (images / 255, (0, 1)), (images / 127.5 - 1, (-1, 1))):
+        metric = FidelityMetric(extractor, "fid", value_range=value_range)
+        metric.update(images.flip(3), real=True)
+        metric.update(scaled, real=False)
+        found.append(metric.compute()["fid"].item())
+    assert found[0] == found[1] == found[2] > 0
+    for bad, value_range, message in (
+        (images / 255, None, "say which values are black and white"),
+        (images / 127.5 - 1, (0, 1), r"go from -1 to 1, beyond value_range \(0, 1\)"),
+        (torch.full((3, 1, 16, 16), float("nan")), (0, 1), "beyond value_range"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            FidelityMetric(extractor, "fid", value_range=value_range).update(bad, real=False)
+
+
+@pytest.mark.slow
+def test_reset_keeps_the_real_images_if_asked(digits, extractor, expected):
+    metric = FidelityMetric(extractor, reset_real_features=False, **OPTIONS)
+    fill(metric, digits)
+    metric.reset()
+    with pytest.raises(BadInput, match="there are 0 fakes"):
+        metric.compute()
+    metric.update(digits.test_set.tensors[0], real=False)
+    assert_same(as_floats(metric.compute()), expected)
+    forgetful = FidelityMetric(extractor, **OPTIONS)
+    fill(forgetful, digits)
+    forgetful.reset()
+    forgetful.update(digits.test_set.tensors[0], real=False)
+    with pytest.raises(BadInput, match="need 2 or more real images, and there are 0"):
+        forgetful.compute()
+
+
+@pytest.mark.slow
+def test_nothing_of_it_is_in_a_checkpoint(digits, extractor):
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fid = FidelityMetric(extractor, "fid")
+
+    module = Module()
+    fill(module.fid, digits)
+    assert module.state_dict() == {} and list(module.parameters()) == []
+    assert copy.deepcopy(module).fid.compute() == module.fid.compute()
+
+
+def test_names_that_are_not_known_are_refused(extractor):
+    with pytest.raises(BadInput, match="value is 'fdi'; expected one of: isc, isc_std, fid"):
+        FidelityMetric(extractor, value="fdi")
+    with pytest.raises(BadInput, match="the value of black, then that of white"):
+        FidelityMetric(extractor, value_range=(1, 0))
+
+
+@pytest.mark.slow
+def test_the_loop_in_the_documentation_runs(own_cache, monkeypatch):
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    page = (Path(__file__).parents[2] / "docs/scores.md").read_text()
+    (snippet,) = (part for part in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if "FidelityMetric" in part)
+    names = {}
+    exec(snippet, names)
+    assert set(names["scores"]) == {"fid", "kid", "kid_std"}
+    assert names["scores"]["fid"] > 0 and all(score.isfinite() for score in names["scores"].values())
+
+
+def share_process(rank, rendezvous, weights, batches, results):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    try:
+        metric = FidelityMetric(create_extractor("classifier", weights=weights), **OPTIONS)
+        for images, real in batches[rank]:
+            metric.update(images, real=real)
+        values = {name: value.item() for name, value in metric.compute().items()}
+        metric.reset()
+        try:
+            metric.compute()
+        except BadInput as error:
+            results.put((rank, values, str(error)))
+    finally:
+        dist.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_of_unequal_shares_have_the_values_of_one(digits, weights, expected, tmp_path):
+    real, fakes = digits.train_set.tensors[0][:500].clone(), digits.test_set.tensors[0].clone()
+    # The second process has all real images but 30, and no fakes.
+    batches = [[(real[:30], True), (fakes[:200], False), (fakes[200:], False)], [(real[30:], True)]]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["gan_convnorm.fidelity"])
+    results = context.Queue()
+    arguments = (tmp_path / "rendezvous", weights, batches, results)
+    workers = [context.Process(target=share_process, args=(rank, *arguments)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    try:
+        found = [results.get(timeout=120) for _ in workers]
+    finally:
+        for worker in workers:
+            worker.join(10)
+            worker.kill()
+    for _, values, message in found:
+        assert_same(values, expected)
+        assert "there are 0 fakes" in message
