@@ -53,5 +53,7 @@ class Parser(LightningArgumentParser):
         if not is_first_process():
             raise SystemExit(2)
         known = {} if self.table is None else self.table.keys(self.verb)
-        flags = [*known, *(f"--{key}" for key in self.get_defaults())]
-        fail(in_plain_words(message, {key: flag for flag, key in known.items()}) + suggestion(message, flags))
+        settings = [*self.get_defaults().keys()]
+        flags = [*known, *(f"--{key}" for key in settings)]
+        near = suggestion(message, flags) if message.startswith("unrecognized") else ""
+        fail(in_plain_words(message, {key: flag for flag, key in known.items()}) + near)

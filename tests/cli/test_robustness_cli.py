@@ -318,4 +318,4 @@ def test_help_names_the_program(monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec, raising=False)
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
-    assert capsys.readouterr().out.startswith("usage: python -m gan_convnorm classify [")
+    assert capsys.readouterr().out.startswith("usage: python -m gan_convnorm classify fit [")
