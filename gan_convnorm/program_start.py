@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import PurePath
 
-__all__ = ["check_ranks", "is_program", "prepare", "spin_briefly"]
+__all__ = ["check_ranks", "is_first", "is_program", "prepare", "spin_briefly"]
 
 #: rounds of a waiting thread's loop before it sleeps; libgomp's own default is 300,000
 SPIN_COUNT = "10000"
@@ -73,6 +73,15 @@ def check_ranks(environment: MutableMapping[str, str]) -> None:
                 file=sys.stderr,
             )
             raise SystemExit(2)
+
+
+def is_first(environment: Mapping[str, str]) -> bool:
+    """Return True in the first of the processes that a launcher started, and in one alone, as Lightning counts them.
+
+    >>> is_first({}), is_first({"SLURM_PROCID": "3"})
+    (True, False)
+    """
+    return next((environment[name] for name in RANKS if name in environment), "0").strip() == "0"
 
 
 def prepare() -> None:

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import sys
 
+from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
+from gan_convnorm.cli.flag_help import program_name
+from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.process_state import unchanged_process
+from gan_convnorm.cli.short_flags import hyphenated
+from gan_convnorm.cli.typed_words import nested_words, refuse_verb
 
 __all__ = ["main"]
+
+#: the verbs with a file of their own; the others train a GAN or use its checkpoint
+VERBS = {
+    "score": "Score images or a checkpoint against real images.",
+    "compare": "Write one page with several runs side by side.",
+    "study": "Run many norms, seeds and rates, and write a report.",
+    "export": "Write a checkpoint's generator for other programs.",
+    "classify": "Train classifiers and measure their robustness.",
+}
 
 
 def main(args: list[str] | None = None) -> None:
@@ -14,7 +28,8 @@ def main(args: list[str] | None = None) -> None:
 
     It changes nothing that lasts in the process: see `unchanged_process`.
 
-    A verb is imported when it is run: most need no Lightning, or no torch.
+    A verb is imported when it is run: most need no Lightning, or no torch. Help and most slips of the finger are
+    answered before that.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
     1, or 128 and a signal's number, and one line.
@@ -28,27 +43,52 @@ def main(args: list[str] | None = None) -> None:
 
 def _run(words: list[str]) -> None:
     verb, rest = (words[0], words[1:]) if words else ("", [])
+    if verb in ("-h", "--help"):
+        print(_help(), end="")
+        raise SystemExit(0)
     if verb == "score":
         from gan_convnorm.cli.score import main as score
 
-        score(rest)
+        score(hyphenated(rest))
     elif verb == "compare":
         from gan_convnorm.cli.compare import main as compare
 
-        compare(rest)
+        compare(hyphenated(rest))
     elif verb == "study":
         from gan_convnorm.cli.study import main as study
 
-        study(rest)
+        study(hyphenated(rest))
     elif verb == "export":
         from gan_convnorm.cli.export import main as export
 
-        export(rest)
+        export(hyphenated(rest))
     elif verb == "classify":
+        rest = nested_words(rest, CLASSIFY_FLAGS)
         from gan_convnorm.cli.classify import main as classify
 
         classify(rest)
-    else:
+    elif verb in GAN_FLAGS.verbs or verb.startswith("-") or not verb:
+        words = nested_words(words, GAN_FLAGS)
         from gan_convnorm.cli.gan import main as train
 
         train(words)
+    else:
+        refuse_verb(verb, [*GAN_FLAGS.verbs, *VERBS])
+
+
+def _help() -> str:
+    """Return the help of the program: its verbs."""
+    name = program_name()
+    verbs = GAN_FLAGS.verbs | VERBS
+    lines = [
+        f"usage: {name} [VERB] [flags]",
+        "",
+        "Train SNGAN-family GANs, with the discriminator's normalization as one flag.",
+        "",
+        *(f"  {verb:10}{about}" for verb, about in verbs.items()),
+        "",
+        f"{name} VERB --help lists the flags of a verb.",
+        "Hyphens and underscores in a flag mean the same.",
+        "",
+    ]
+    return "\n".join(lines)

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from typing_extensions import override
 
+from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
 from gan_convnorm.cli.run_outputs import best_and_last, loggers
@@ -24,32 +25,6 @@ from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
 from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
 
 __all__ = ["main"]
-
-#: short flag -> the nested argument that it is another name of
-FLAGS = {
-    "--norm": "model.norm",
-    "--arch": "model.arch",
-    "--width": "model.width",
-    "--lr": "model.lr",
-    "--adversarial": "model.adversarial",
-    "--epochs": "trainer.max_epochs",
-    "--fraction": "split.fraction",
-    "--label-noise": "split.label_noise",
-    "--label-noise-kind": "split.label_noise_kind",
-    "--corruptions": "evaluation.corruptions",
-    "--corruption-folder": "evaluation.corruption_folder",
-    "--attacks": "evaluation.attacks",
-    "--eps": "evaluation.attack_eps",
-    "--num-images": "evaluation.num_images",
-    "--json": "evaluation.json",
-    "--overwrite": "evaluation.overwrite",
-    "--seed": "seed_everything",
-    "--out": "trainer.default_root_dir",
-    "--data": "data",
-    "--batch-size": "data.init_args.batch_size",
-    "--resolution": "data.init_args.resolution",
-    "--threads": "threads",
-}
 
 TRAINER_DEFAULTS = {
     "max_epochs": 12,
@@ -64,14 +39,11 @@ TRAINER_DEFAULTS = {
 class Command(RunCommand):
     """LightningCLI with the classifiers' flags, folders and callbacks."""
 
-    flags = FLAGS
-    switches = ("--overwrite",)
+    table = CLASSIFY_FLAGS
     linked = ("channels", "num_classes", "seed")
     sections = ("split", "evaluation")
     needed = ("ClassifierReport", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
-    verb = "classify"
-    description = "Train classifiers and measure their robustness."
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
 
     @staticmethod
@@ -126,7 +98,7 @@ class Command(RunCommand):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         config = self.config[self.subcommand]
-        self.check_checkpoint()
+        self.take_checkpoint()
         # The model and the data are there, and the run has no folder yet.
         self.model.check_data(self.datamodule)
         self._get(self.config_init, "evaluation").check_data(self.datamodule)

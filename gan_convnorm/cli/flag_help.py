@@ -1,53 +1,64 @@
-"""Help texts of short flags, from those of the nested arguments that they name."""
+"""Help pages of the training verbs, written from their table of flags."""
 
 from __future__ import annotations
 
-import re
 import shutil
+import sys
 import textwrap
-from collections.abc import Mapping
+from pathlib import Path
 
-__all__ = ["with_short_flags"]
+from gan_convnorm.cli.flag import Flag, FlagTable
 
-TITLE = "short flags, with the keys that config.yaml has for them:"
-#: where argparse begins the help texts
-COLUMN = 24
-#: colours, which argparse has on a terminal since Python 3.14
-COLOUR = re.compile(r"\x1b\[[\d;]*m")
+__all__ = ["flag_help", "key_help", "program_name"]
+
+#: where the help texts begin
+COLUMN = 28
 
 
-def with_short_flags(text: str, flags: Mapping[str, str], own: Mapping[str, str]) -> str:
-    """Return a parser's help with a section of short flags before all others.
+def flag_help(table: FlagTable, verb: str) -> str:
+    """Return the help of a verb: its flags by group, with their defaults.
 
     Args:
-        text: the parser's help, in argparse's layout.
-        flags: short flag -> key of its nested argument, whose entry in `text` it takes the help and default from.
-        own: short flag -> help, where the parser has no entry.
+        table: of the program.
+        verb: one of its verbs.
     """
-    text = COLOUR.sub("", text)
-    lines = [TITLE]
-    for flag, key in flags.items():
-        found = own.get(flag) or _entry(text, key)
-        if found is not None:
-            lines.append(_laid_out(flag, f"{found} [{key}]"))
-    before, options, after = text.partition("\noptions:\n")
-    return before + "\n" + "\n".join(lines) + "\n" + options + after if len(lines) > 1 else text
+    words = f"{table.word} {verb}".strip()
+    chosen = table.shown.get(verb)
+    lines = [f"usage: {program_name(words)} [flags]", "", table.verbs[verb]]
+    taken = list(table.of_verb(verb))
+    for title, flags in table.groups.items():
+        shown = [flag for flag in flags if flag in taken and (chosen is None or flag.name in chosen)]
+        if shown:
+            lines += ["", f"{title}:", *(_laid_out(_left(flag), flag.help(of_run=verb != "fit")) for flag in shown)]
+    return "\n".join([*lines, "", f"{words} --help-all lists every setting, with its key of config.yaml.", ""])
 
 
-def _entry(text: str, key: str) -> str | None:
-    """Return the help of one nested argument on one line, or None."""
-    entry = re.search(rf"^  (?:-\w \S+, )?--{re.escape(key)}(?= |$)(.*(?:\n {{8}}.*)*)", text, re.MULTILINE)
-    if entry is None:
-        return None
-    first, *more = entry[1].split("\n")
-    # The value's name stands before the help, or on a line of its own.
-    return " ".join([*first.strip().split("  ")[1:], *(line.strip() for line in more)]).strip()
+def key_help(table: FlagTable, verb: str) -> str:
+    """Return the help of every flag that a verb takes, with its key of config.yaml."""
+    lines = ["short flags, with the keys that config.yaml has for them:"]
+    flags = table.of_verb(verb)
+    return "\n".join([*lines, *(_laid_out(_left(flag), f"{flag.help()} [{flag.key}]") for flag in flags), ""])
 
 
-def _laid_out(flag: str, text: str) -> str:
+def program_name(word: str = "") -> str:
+    """Return how the program was started: by its name, or as a module.
+
+    Args:
+        word: the program's first word, such as "classify".
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name == f"{spec.parent}.__main__":
+        return f"python -m {spec.parent} {word}".strip()
+    return f"{Path(sys.argv[0]).name} {word}".strip()
+
+
+def _left(flag: Flag) -> str:
+    return f"{flag.name} {flag.value}".strip()
+
+
+def _laid_out(left: str, right: str) -> str:
     width = max(shutil.get_terminal_size().columns - 2, COLUMN + 20)
-    filled = textwrap.fill(
-        text, width, initial_indent=" " * COLUMN, subsequent_indent=" " * COLUMN, break_on_hyphens=False
-    )
-    name = f"  {flag}"
-    return name.ljust(COLUMN) + filled[COLUMN:] if len(name) < COLUMN - 1 else f"{name}\n{filled}"
+    indent = " " * COLUMN
+    filled = textwrap.fill(right, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    left = f"  {left}"
+    return left.ljust(COLUMN) + filled[COLUMN:] if len(left) < COLUMN - 1 else f"{left}\n{filled}"

@@ -1,4 +1,4 @@
-"""The command line: a LightningCLI with short flags, whose first word may be left out."""
+"""The verbs fit, validate, test and predict of GANs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from gan_convnorm.callbacks import (
     TensorBoardCurves,
 )
 from gan_convnorm.cli.data_names import class_path_of
+from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.parser import Parser
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
@@ -43,42 +44,6 @@ from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
 
-#: short flag -> the nested argument that it is another name of
-FLAGS = {
-    "--disc-norm": "model.architecture.disc_norm",
-    "--gen-norm": "model.architecture.gen_norm",
-    "--steps": "model.optimization.steps",
-    "--n-dis": "model.optimization.n_dis",
-    "--width": "model.architecture.width",
-    "--network": "model.architecture.network",
-    "--attention": "model.architecture.attention",
-    "--conditional": "model.architecture.conditional",
-    "--loss": "model.optimization.loss",
-    "--penalty": "model.optimization.penalty",
-    "--augmentation": "model.optimization.augmentation",
-    "--seed": "seed_everything",
-    "--out": "trainer.default_root_dir",
-    "--data": "data",
-    "--batch-size": "data.init_args.batch_size",
-    "--resolution": "data.init_args.resolution",
-    "--init-from": "init_from",
-    "--extractor": "scores.extractor",
-    "--extractor-weights": "scores.extractor_weights",
-    "--metrics": "scores.metrics",
-    "--protocol": "scores.protocol",
-    "--eval-every": "trainer.val_check_interval",
-    "--spectrum-every": "spectrum_every",
-    "--num-fake": "scores.num_fake",
-    "--accelerator": "trainer.accelerator",
-    "--devices": "trainer.devices",
-    "--num-nodes": "trainer.num_nodes",
-    "--threads": "threads",
-    "--precision": "trainer.precision",
-    "--compile": "model.compile_networks",
-    "--detect-anomaly": "trainer.detect_anomaly",
-}
-#: flags that need no value
-SWITCHES = ("--compile", "--conditional", "--detect-anomaly")
 TRAINER_DEFAULTS = {
     # The GAN counts generator steps and stops the trainer itself.
     "max_epochs": -1,
@@ -95,15 +60,13 @@ TRAINER_DEFAULTS = {
 class Command(RunCommand):
     """LightningCLI with this project's flags, folders and callbacks."""
 
-    flags = FLAGS
-    switches = SWITCHES
+    table = GAN_FLAGS
     linked = ("resolution", "channels", "num_classes", "seed")
     groups = ("architecture", "optimization")
     sections = ("scores",)
     options = ("spectrum_every",)
     needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
-    description = "Train and score GANs."
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -177,7 +140,7 @@ class Command(RunCommand):
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
         config = self.config[self.subcommand]
-        self.check_checkpoint()
+        self.take_checkpoint()
         if self.subcommand == "fit":
             if config.init_from and not config.ckpt_path:
                 line = take_weights(self.model, Path(config.init_from))
@@ -232,7 +195,7 @@ class Command(RunCommand):
 
     def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
         batches = self.prediction.batches(self.model.num_classes)
-        self.trainer.predict(self.model, batches, return_predictions=False, ckpt_path=kwargs["ckpt_path"])
+        self.trainer.predict(self.model, batches, return_predictions=False)
         if self.trainer.is_global_zero:
             scores = self._get(self.config, "scores")
             for path in self.prediction.write_pictures(

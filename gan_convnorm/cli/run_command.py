@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import yaml
 from jsonargparse import Namespace
@@ -18,11 +18,13 @@ from gan_convnorm.cli.checkpoint_choice import chosen_checkpoint
 from gan_convnorm.cli.configuration_errors import foreign_errors, restoring_errors
 from gan_convnorm.cli.configuration_files import read_configurations
 from gan_convnorm.cli.data_names import class_path_of, with_class_paths
+from gan_convnorm.cli.flag import FlagTable
+from gan_convnorm.cli.flag_help import program_name
 from gan_convnorm.cli.parser import Parser
 from gan_convnorm.cli.run_checkpoint import RunCheckpoint, say_changes
 from gan_convnorm.cli.run_errors import is_first_process, requeue, run_errors, tell
-from gan_convnorm.cli.short_flags import rewrite
 from gan_convnorm.cli.threads import set_threads
+from gan_convnorm.cli.typed_words import asks_for_all, nested_words
 from gan_convnorm.data import Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.trust import TRUST_HELP
@@ -35,8 +37,7 @@ class RunCommand(LightningCLI):
     """A LightningCLI with short flags, whose checkpoints bring their configuration with them.
 
     Attributes:
-        flags: short flag -> key of the nested argument that it is another name of.
-        switches: flags that need no value.
+        table: the verbs and flags.
         linked: the module's arguments that follow from the data and the seed.
         groups: the module's arguments that are settings by name.
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
@@ -44,15 +45,12 @@ class RunCommand(LightningCLI):
         needed: callbacks without whose state a run cannot go on.
         default_data: the data module when none is chosen.
         default_trainer: the Trainer's settings where they are not Lightning's.
-        verb: the word that chooses this command; "" for the default.
-        description: of the program, for its help.
         runs: folder in which run folders are made.
         settings: the configuration of the run whose checkpoint is read.
-        saved: the content of that checkpoint, until the module is checked against it.
+        checkpoint: that checkpoint, until the module has its weights or is checked against it.
     """
 
-    flags: ClassVar[dict[str, str]]
-    switches: ClassVar[tuple[str, ...]] = ()
+    table: ClassVar[FlagTable]
     linked: ClassVar[tuple[str, ...]] = ()
     groups: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[str, ...]] = ()
@@ -60,21 +58,15 @@ class RunCommand(LightningCLI):
     needed: ClassVar[tuple[str, ...]] = ()
     default_data: ClassVar[type] = Digits
     default_trainer: ClassVar[dict[str, Any]]
-    verb: ClassVar[str] = ""
-    description: ClassVar[str]
     runs: ClassVar[Path] = RUNS
     settings: RunSettings
-    saved: dict[str, Any] | None = None
+    checkpoint: RunCheckpoint | None = None
 
     @classmethod
     def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
         """Run the command line for a module; bad input and a run that has to stop end the program in one line."""
-        names = " ".join([*cls.flags, "--resume"])
-        usage = f"%(prog)s [--config FILE] [flags]\nshort flags: {names}"
-        description = (
-            f"{cls.description} The first word may be left out, fit is meant then; short flags: {names}; "
-            "see fit --help."
-        )
+        words = nested_words(sys.argv[1:] if args is None else args, cls.table)
+        parsers = {verb: {"usage": "%(prog)s [flags]", "verb": verb, "table": cls.table} for verb in cls.subcommands()}
         with run_errors(), folder_locks(), stop_signals(tell, requeue):
             cls(
                 module,
@@ -86,19 +78,9 @@ class RunCommand(LightningCLI):
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
                 parser_class=Parser,
-                parser_kwargs={
-                    "prog": f"{_program()} {cls.verb}".strip(),
-                    "description": description,
-                    **{
-                        name: {"usage": usage, "verb": name, "flags": cls._flags_of(name)} for name in cls.subcommands()
-                    },
-                },
-                args=args,
+                parser_kwargs={"prog": program_name(cls.table.word), **parsers},
+                args=words,
             )
-
-    @classmethod
-    def _flags_of(cls, verb: str) -> dict[str, str]:
-        return cls.flags | ({"--resume": "ckpt_path"} if verb == "fit" else {})
 
     def run_name(self, config: Namespace) -> str:
         """Return the name of a new run's folder, without the seed."""
@@ -116,43 +98,32 @@ class RunCommand(LightningCLI):
 
     @override
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        words = self._nested_words(list(sys.argv[1:] if args is None else args))
+        words = with_class_paths(cast("list[str]", args))
         verb, *rest = words
-        if verb not in self.subcommands() or {"-h", "--help"} & set(rest):
-            parser.parse_args(words)  # prints the help, or refuses the verb
+        if asks_for_all(rest):
+            parser.parse_args([verb, "--help"])
         files = read_configurations(rest)
         self.run_folder, path = chosen_checkpoint(words, files, self.runs)
-        checkpoint = None
         if path is None:
             # Not a parser's default: its arguments would stay when --data or a file names another class.
             given = ["--data", class_path_of(self.default_data)]
         else:
             # The command line is read on top of the settings that the checkpoint was trained with.
-            checkpoint = RunCheckpoint.read(path, self._model_class)
-            self.saved, self.settings = checkpoint.content, checkpoint.settings
+            self.checkpoint = checkpoint = RunCheckpoint.read(path, self._model_class)
+            self.settings = checkpoint.settings
             checkpoint.check_code(words, files, self._model_class)
             given = ["--config", yaml.safe_dump(self.trained_config(verb))]
         with foreign_errors("the settings cannot be used"):
             self.config = parser.parse_args([verb, *given, *rest])
-        if checkpoint is not None:
-            self.config[verb]["ckpt_path"] = str(checkpoint.path)
+        if path is not None:
+            self.config[verb]["ckpt_path"] = str(path)
             if verb == "fit":
                 module: Any = self._model_class
-                check_resumable(checkpoint.content, checkpoint.path, module.optimizer_count, self.needed)
+                check_resumable(checkpoint.content, path, module.optimizer_count, self.needed)
                 self.check_resumed(checkpoint.content)
         seed = self.config[verb].seed_everything
         if isinstance(seed, bool) or not 0 <= seed < 2**32:
             raise BadInput(f"--seed is {seed}; expected a whole number from 0 to {2**32 - 1}")
-
-    def _nested_words(self, words: list[str]) -> list[str]:
-        """Return the verb, fit where none is given, and the flags by the keys that config.yaml has."""
-        if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
-            words.insert(0, "fit")
-        if words[0] not in self.subcommands():
-            return words
-        parser = self._parser(words[0])
-        known = parser.all_flags() if isinstance(parser, Parser) else self.flags
-        return with_class_paths([words[0], *rewrite(words[1:], known, self.switches)])
 
     def trained_config(self, command: str) -> dict[str, Any]:
         """Return the configuration that a command takes from its checkpoint."""
@@ -171,11 +142,22 @@ class RunCommand(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Nothing: `parse_arguments` has done it, and lets the command line win."""
 
-    def check_checkpoint(self) -> None:
-        """Raise when the checkpoint is of another network than the one that is asked for, before there is a folder."""
-        if self.saved is not None:
-            self.model.on_load_checkpoint(self.saved)
-            self.saved = None  # Lightning reads it again, and it may be large
+    def take_checkpoint(self) -> None:
+        """Give the module its checkpoint's weights; a resumed run is checked, before there is a folder.
+
+        Lightning restores a resumed run, which is more than a module's weights, when it trains.
+
+        Raises:
+            BadInput: the checkpoint is of another network than the one that is asked for.
+        """
+        if self.checkpoint is None:
+            return
+        if self.subcommand == "fit":
+            self.model.on_load_checkpoint(self.checkpoint.content)
+        else:
+            self.model.restore(self.checkpoint.content)
+            self.config_init[self.subcommand].ckpt_path = None  # Lightning would read and restore it again
+        self.checkpoint = None  # it may be large
 
     @override
     def instantiate_classes(self) -> None:
@@ -221,11 +203,3 @@ class RunCommand(LightningCLI):
             print(f"run {self.trainer.default_root_dir}{source}", flush=True)
         with restoring_errors(kwargs.get("ckpt_path")):
             self.trainer.fit(**kwargs)
-
-
-def _program() -> str:
-    """Return how the program was started: by its name, or as a module."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is not None and spec.name == f"{spec.parent}.__main__":
-        return f"python -m {spec.parent}"
-    return Path(sys.argv[0]).name

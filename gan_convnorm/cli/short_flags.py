@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-__all__ = ["rewrite"]
+__all__ = ["hyphenated", "is_flag", "rewrite", "with_hyphens"]
 
 FLAG = re.compile(r"--[A-Za-z][\w.+-]*")
 NUMBER = re.compile(r"-[\d.]\S*")
@@ -24,7 +24,7 @@ def rewrite(words: Sequence[str], flags: Mapping[str, str], switches: Collection
         flags: short flag -> key of the nested argument in config.yaml.
         switches: flags that mean true where no value follows.
     """
-    keys = {_with_hyphens(flag): key for flag, key in flags.items()}
+    keys = {with_hyphens(flag): key for flag, key in flags.items()}
     end = words.index("--") if "--" in words else len(words)
     following = [*words[1:end], None][:end]
     return [
@@ -37,21 +37,38 @@ def _rewritten(word: str, after: str | None, keys: Mapping[str, str], switches: 
     if word.startswith("-c"):  # -c FILE and -cFILE
         value = word[2:].removeprefix("=")
         return f"--config={value}" if value else "--config"
-    flag, equals, value = word.partition("=")
-    if FLAG.fullmatch(flag) is None:
+    if not is_flag(word):
         return word
-    short = _with_hyphens(flag)
+    flag, equals, value = word.partition("=")
+    short = with_hyphens(flag)
     if short not in keys:  # the constructors' arguments, after the first dot, have underscores
         section, dot, argument = flag.partition(".")
         return section + dot + argument.replace("-", "_") + equals + value
-    if short in switches and not equals and (after is None or _is_flag(after)):
+    if short in switches and not equals and (after is None or _begins_flag(after)):
         equals, value = "=", "true"
     return f"--{keys[short]}{equals}{value}"
 
 
-def _with_hyphens(flag: str) -> str:
+def hyphenated(words: Sequence[str]) -> list[str]:
+    """Return a command line whose flags have hyphens for underscores; values and the words after "--" stay.
+
+    >>> hyphenated(["--num_fake=5", "a_b", "--", "--n_dis"])
+    ['--num-fake=5', 'a_b', '--', '--n_dis']
+    """
+    end = words.index("--") if "--" in words else len(words)
+    split = [word.partition("=") if is_flag(word) else ("", word, "") for word in words[:end]]
+    return ["".join((with_hyphens(flag), *rest)) for flag, *rest in split] + list(words[end:])
+
+
+def with_hyphens(flag: str) -> str:
+    """Return a flag with hyphens for underscores."""
     return flag.replace("_", "-")
 
 
-def _is_flag(word: str) -> bool:
+def is_flag(word: str) -> bool:
+    """Return True if a word is a long flag, with or without a value after an equals sign."""
+    return FLAG.fullmatch(word.partition("=")[0]) is not None
+
+
+def _begins_flag(word: str) -> bool:
     return word.startswith("-") and NUMBER.fullmatch(word) is None

@@ -9,16 +9,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
-from gan_convnorm.progress import Progress
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, write_report
-from gan_convnorm.study.results import Result
 
 if TYPE_CHECKING:
     from gan_convnorm.study.plan import Plan
@@ -87,7 +85,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from gan_convnorm.study.storage import storage_errors
 
     points = plan.points()
-    display = _Display(len(points))
+    display = Display(len(points))
     try:
         queue = Queue(
             plan.name,
@@ -108,7 +106,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
 
 
-def _run(plan: Plan, queue: Queue, display: _Display, out: Path, *, report: bool, overwrite: bool) -> int:
+def _run(plan: Plan, queue: Queue, display: Display, out: Path, *, report: bool, overwrite: bool) -> int:
     """Run what is left, write the report of what is there, and return the exit status."""
     display.start(done=len(queue.results()))
     status = 0
@@ -179,40 +177,3 @@ def _floor(queue: Queue) -> dict[str, Any] | None:
 
 def _has_data(config: dict[str, Any]) -> bool:
     return isinstance(config.get("data"), dict)
-
-
-class _Display:
-    """One bar for all runs, and a line for each that ends; on standard output, as other programs may read the lines."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
-        self.bar: Progress | None = None
-        self.lock = threading.Lock()
-
-    def start(self, done: int) -> None:
-        self.done = done
-        self.bar = Progress("study", "runs", self.total, sys.stdout).__enter__()
-        self.bar.update(done)
-        self.tell(f"{done} of {self.total} runs are done")
-
-    def finished(self, result: Result) -> None:
-        fid = f"FID {result.final['fid']:.2f}" if "fid" in result.final else f"stopped, {result.reason}"
-        seconds = f", {result.seconds:.0f} s" if result.seconds is not None else ""
-        rate = f"n_dis {result.n_dis}, learning rate {result.learning_rate:g}"
-        with self.lock:
-            self.done += 1
-            if self.bar is not None:
-                self.bar.update(self.done)
-            self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {fid}{seconds}")
-
-    def tell(self, line: str) -> None:
-        if self.bar is None:
-            print(line, flush=True)
-        else:
-            self.bar.print(line)
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.__exit__(None, None, None)
-            self.bar = None

@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 
+from gan_convnorm.cli import main as train
+
 __all__ = ["main"]
 
 LOOK_EVERY = 1.0  # seconds
@@ -21,8 +23,6 @@ def main(words: list[str] | None = None) -> None:
     """Train, as `gan_convnorm.cli.main` does, for as long as the parent lives."""
     parent, *rest = sys.argv[1:] if words is None else words
     threading.Thread(target=_watch, args=(int(parent),), daemon=True).start()
-    from gan_convnorm.cli.gan import main as train
-
     train(rest)
 
 

@@ -77,9 +77,23 @@ class FromCheckpoint(pl.LightningModule):
         except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
             reason = " ".join(str(error).split())[:200]
             raise BadInput(f"{path} describes a {cls.program} that cannot be built ({reason})") from error
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
-        return module.to(map_location).eval()
+        return module.restore(checkpoint).to(map_location)
+
+    def restore(self, checkpoint: dict[str, Any]) -> Self:
+        """Take the weights of a checkpoint, in evaluation mode.
+
+        Args:
+            checkpoint: from `read_checkpoint`.
+
+        Returns:
+            This module.
+
+        Raises:
+            BadInput: it is another network's, or has NaN or infinite weights.
+        """
+        self.on_load_checkpoint(checkpoint)
+        self.load_state_dict(checkpoint["state_dict"])
+        return self.eval()
 
     @classmethod
     def from_plain(cls, arguments: dict[str, Any]) -> Self:

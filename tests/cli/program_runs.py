@@ -1,7 +1,6 @@
-"""Functions that run the program and return its error line, metrics, weights or help text."""
+"""Functions that run the program and return its error line, metrics or weights."""
 
 import csv
-import re
 
 import pytest
 import torch
@@ -32,10 +31,3 @@ def weights(path):
 
 def same(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
-
-
-def short_flag_help(text):
-    """Flag -> help of the short flags' section, which is the first."""
-    first = text[text.index("short flags, with the keys") : text.index("\noptions:")]
-    found = re.findall(r"^  (--[\w-]+)(?= |$)(.*(?:\n {8}.*)*)", first, re.MULTILINE)
-    return {flag: " ".join(entry.split()) for flag, entry in found}

@@ -1,7 +1,6 @@
 """The command line as a user meets it: what runs, what it writes, what it refuses."""
 
 import json
-import re
 import runpy
 import shlex
 import sys
@@ -14,11 +13,10 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from PIL import Image
-from program_runs import refused, rows, same, short_flag_help, weights
+from program_runs import refused, rows, same, weights
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import main
-from gan_convnorm.cli.gan import FLAGS
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 from gan_convnorm.layers import NORMS
@@ -103,23 +101,6 @@ def test_a_flag_wins_over_a_config_and_a_config_over_the_default(capsys):
         "class_path": "gan_convnorm.data.digits.Digits",
         "init_args": {"resolution": 32, "batch_size": 32},
     }
-
-
-def test_help_names_every_flag(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["fit", "--help"])
-    assert stop.value.code == 0
-    text = capsys.readouterr().out
-    said = short_flag_help(text)
-    assert set(said) == {*FLAGS, "--resume"}
-    for flag, nested in {**FLAGS, "--resume": "ckpt_path"}.items():
-        assert said[flag].endswith(f"[{nested}]") and len(said[flag]) > len(nested) + 10, flag
-    assert said["--disc-norm"].startswith("normalization of the discriminator")
-    assert "default: spectral)" in said["--disc-norm"]
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    text = capsys.readouterr().out
-    assert all(flag in text for flag in [*FLAGS, "--resume"])
 
 
 def test_config_reproduces_the_run(trained):
@@ -300,10 +281,3 @@ def test_programs_are_the_same_command(start, monkeypatch, capsys):
     assert said.err.startswith("error: norm 'foo' is not known; choose one of: none, batch, ")
     assert said.err.count("\n") == 1
     assert said.out == ""
-
-
-def test_help_lists_the_short_flags(capsys):
-    with pytest.raises(SystemExit, match="0"):
-        main(["--help"])
-    (listed,) = re.findall(r"short flags: (.*?);", " ".join(capsys.readouterr().out.split()))
-    assert set(listed.split()) == {*FLAGS, "--resume"}
