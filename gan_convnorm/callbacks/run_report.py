@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import datetime
+import json
+import shlex
+import sys
+import textwrap
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
+import yaml
+from torch import Tensor
 from typing_extensions import override
 
 from gan_convnorm.callbacks.taken_scores import TakenScores
-from gan_convnorm.report.run_page import score_cells, write_run_page
+from gan_convnorm.images.grid import picture_grid, save_image
+from gan_convnorm.report.plain_table import plain_table
+from gan_convnorm.report.run_about import ABOUT, changed_flags
+from gan_convnorm.report.run_page import score_cells, score_words, write_run_page
+from gan_convnorm.report.run_samples import CLASSES, REAL
 from gan_convnorm.run_folder import RunRecord, RunSettings
-from gan_convnorm.score_table import best_row, protocol_in_words, score_rows, titles
+from gan_convnorm.score_table import best_row, score_rows, titles
 
 __all__ = ["RunReport"]
 
 PAGE_EVERY = 300  # seconds
+WIDTH = 80  # characters of a line on the terminal
+#: images in a row of a grid, and in a grid; rows of the picture of classes
+COLUMNS, IMAGES, MOST_CLASSES = 10, 100, 20
 
 
 class RunReport(RunRecord):
-    """Writes config.yaml at the start; summary.json, curves.png, report.html and a table on the terminal at the end.
+    """Writes config.yaml, about.json and a grid of real images at the start, and the results at the end.
+
+    The results are summary.json, curves.png, report.html and a table on the terminal.
 
     In a long run report.html is also written after an evaluation, at most every five minutes.
 
@@ -29,13 +47,17 @@ class RunReport(RunRecord):
         config: the complete configuration, YAML.
         settings: the record of it that every checkpoint keeps.
         taken: the scores of the run, which another callback fills.
+        defaults: the configuration of a command without flags, YAML, for the page's list of flags that differ.
     """
 
     packages = (*RunRecord.packages, "torchmetrics", "torch-fidelity")
 
-    def __init__(self, folder: Path, config: str, settings: RunSettings, taken: TakenScores) -> None:
+    def __init__(
+        self, folder: Path, config: str, settings: RunSettings, taken: TakenScores, defaults: str = ""
+    ) -> None:
         super().__init__(folder, config, settings)
         self.taken = taken
+        self.defaults = defaults
         self.times: list[dict[str, float]] = []
         self.page_written = time.monotonic()
         self.summary: dict[str, Any] | None = None
@@ -54,6 +76,36 @@ class RunReport(RunRecord):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self.times = state_dict["times"]
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        if trainer.is_global_zero:
+            self._write(ABOUT, json.dumps(self._about(trainer), indent=2) + "\n")
+            if (images := _real_images(trainer, pl_module)) is not None:
+                self._picture(images, REAL)
+
+    def _about(self, trainer: pl.Trainer) -> dict[str, Any]:
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        architecture = yaml.safe_load(self.config)["model"]["architecture"]
+        program = Path(sys.argv[0]).name
+        return {
+            "command": shlex.join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]]),
+            "started": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+            "data": data.name,
+            "norm": str(architecture["disc_norm"]),
+            "resolution": data.resolution,
+            "changed": changed_flags(self.config, self.defaults),
+        }
+
+    def _picture(self, images: Tensor, name: str) -> None:
+        samples = self.folder / "samples"
+        try:
+            samples.mkdir(exist_ok=True)
+            save_image(picture_grid(images), samples / name)
+        except OSError as error:
+            # Not worth a run.
+            warnings.warn(f"{samples / name} is not written: {error}", stacklevel=2)
 
     @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -86,6 +138,10 @@ class RunReport(RunRecord):
             "times": self.times,
         }
         self.summary = self.write_summary(pl_module, results)
+        module: Any = pl_module
+        if module.num_classes is not None:
+            classes = range(min(module.num_classes, MOST_CLASSES))
+            self._picture(torch.cat([module.sample(COLUMNS, labels=label) for label in classes]), CLASSES)
         write_run_page(self.folder)
 
     @override
@@ -95,17 +151,23 @@ class RunReport(RunRecord):
             self._print_table(self.summary)
 
     def _print_table(self, summary: dict[str, Any]) -> None:
-        from rich.console import Console
-        from rich.table import Table
-
         shown = titles(summary["last"])
-        title = f"{summary['g_steps']} G steps, {summary['seconds']:.0f} s"
-        table = Table("", "G step", *shown.values(), title=title, title_justify="left")
-        for cells in score_cells(summary, list(shown)):
-            table.add_row(*cells)
-        Console().print(table)
-        print(f"last, best: {protocol_in_words(summary['protocol'])}")
-        if final := summary["final"]:
-            print(f"final ({final['protocol']['name']}): {protocol_in_words(final['protocol'])}")
-        for name in ("best.ckpt", "last.ckpt", "samples", "curves.png", "report.html", "summary.json"):
-            print(self.folder / name, flush=True)
+        print(f"{summary['g_steps']} G steps in {summary['seconds']:.1f} s on the clock")
+        print(plain_table([["", "G step", *shown.values()], *score_cells(summary, list(shown))]))
+        for line in score_words(summary)[:1]:
+            print(textwrap.fill(line, WIDTH, break_long_words=False))
+        print(f"all of the run is in {self.folder}:", flush=True)
+        names = ("report.html", "curves.png", "samples", "summary.json", "best.ckpt", "last.ckpt")
+        print(", ".join(names), flush=True)
+
+
+def _real_images(trainer: pl.Trainer, module: Any) -> Tensor | None:  # noqa: ANN401
+    """Return training images for a grid; for a conditional GAN each place has the class of the sample there."""
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    images, *labels = data.train_set.tensors
+    if module.num_classes is None or not labels:
+        return images[:IMAGES]
+    rows = [(labels[0] == label).nonzero()[:, 0] for label in range(module.num_classes)]
+    places = [(rows[i % len(rows)], i // len(rows)) for i in range(IMAGES)]
+    chosen = [row[turn % len(row)] for row, turn in places if len(row)]
+    return images[torch.stack(chosen)]

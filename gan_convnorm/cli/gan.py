@@ -190,7 +190,7 @@ class Command(RunCommand):
             *best_and_last(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
             interruption,
             *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
-            RunReport(folder, self._config_text(), self._settings(), scoring.taken),
+            RunReport(folder, self._config_text(), self._settings(), scoring.taken, self.defaults_text()),
         ]
 
     def predict(self, **kwargs: Any) -> None:  # noqa: ANN401

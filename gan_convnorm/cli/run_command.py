@@ -172,6 +172,12 @@ class RunCommand(LightningCLI):
         text: str = self._parser(self.subcommand).dump(config, skip_unset=False)
         return text
 
+    def defaults_text(self) -> str:
+        """Return the configuration of a command without flags, YAML; the data's own settings are not in it."""
+        parser = self._parser(self.subcommand)
+        text: str = parser.dump(parser.get_defaults(), skip_unset=False, skip_validation=True)
+        return text
+
     def _settings(self) -> RunSettings:
         """Return the record of the configuration that every checkpoint keeps."""
         config = yaml.safe_load(self._config_text())

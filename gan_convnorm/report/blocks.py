@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-__all__ = ["Block", "Cell", "Code", "Heading", "Paragraph", "Picture", "Sample", "Samples", "Table"]
+__all__ = ["Block", "Cell", "Code", "Heading", "Keys", "Paragraph", "Picture", "Sample", "Samples", "Table"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """A figure's legend: names after keys of their colours."""
+
+    kind: ClassVar[str] = "keys"
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True)
 class Table:
     """A table.
 
@@ -60,10 +68,11 @@ class Picture:
     """A figure as wide as the page.
 
     Attributes:
-        data: PNG.
+        data: PNG, or GIF where it moves.
         title: said by those who cannot see it.
         caption: text above it.
         file: its name beside a page that is not HTML.
+        narrow: the same figure for a phone, PNG, with one panel below the other.
     """
 
     kind: ClassVar[str] = "picture"
@@ -71,6 +80,7 @@ class Picture:
     title: str
     caption: str = ""
     file: str = ""
+    narrow: bytes = field(default=b"", repr=False)
 
     @property
     def address(self) -> str:
@@ -79,7 +89,17 @@ class Picture:
         >>> Picture(b"...", "nothing").address
         'data:image/png;base64,Li4u'
         """
-        return f"data:image/png;base64,{base64.b64encode(self.data).decode()}"
+        return _address(self.data)
+
+    @property
+    def narrow_address(self) -> str:
+        """The figure for a phone as an address; empty where there is none."""
+        return _address(self.narrow) if self.narrow else ""
+
+
+def _address(data: bytes) -> str:
+    kind = "gif" if data.startswith(b"GIF8") else "png"
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 @dataclass(frozen=True)
@@ -99,11 +119,12 @@ class Samples:
 
 @dataclass(frozen=True)
 class Code:
-    """Text in a fixed width, with `name` as its id."""
+    """Text in a fixed width, with `name` as its id; folded below `summary` where there is one."""
 
     kind: ClassVar[str] = "code"
     text: str
     name: str = ""
+    summary: str = ""
 
 
-Block = Heading | Paragraph | Table | Picture | Samples | Code
+Block = Heading | Keys | Paragraph | Table | Picture | Samples | Code

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import check_replaceable
-from gan_convnorm.report.blocks import Block, Cell, Heading, Paragraph, Picture, Sample, Samples, Table
+from gan_convnorm.report.blocks import Block, Cell, Heading, Keys, Paragraph, Picture, Sample, Samples, Table
 from gan_convnorm.report.comparison_figures import (
     LAYER_COLUMNS,
     draw_by_layer,
@@ -19,6 +20,7 @@ from gan_convnorm.report.comparison_figures import (
     mean_and_deviation,
 )
 from gan_convnorm.report.drawing import hex_colours
+from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.page import generator_tag, write_page
 from gan_convnorm.report.run_files import read_samples
 from gan_convnorm.report.runs import Group, Run, group_runs, show
@@ -83,7 +85,7 @@ def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False
         Heading("Scores"),
         *_scores(groups),
         Heading("Losses"),
-        Picture(draw_curves(groups, {"d_loss": "D loss", "g_loss": "G loss"}), "losses over steps"),
+        *_losses(groups),
         Heading("Spectra of the discriminator"),
         *_spectra(groups),
         Heading("Samples"),
@@ -99,13 +101,14 @@ def _overview(groups: Sequence[Group]) -> list[Block]:
     """Return one row a group: seeds, scores of the last step, time; it is also the colours' key."""
     shown = titles(*(run.curves for group in groups for run in group.runs))
     head = ["", "seeds", "G steps", *(f"{title} (last)" for title in shown.values())]
-    head += [*(["FID (best)"] if "fid" in shown else []), "ms per G step"]
+    head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "seconds per G step"]
     rows: list[list[str | Cell]] = []
     for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
         last = [_spread([run.curves[name][-1][1] for run in group.runs if run.curves.get(name)]) for name in shown]
         best = [min(value for _, value in run.curves["fid"]) for run in group.runs if run.curves.get("fid")]
         steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
-        times = [1e3 * t for run in group.runs if (t := run.seconds_per_step) is not None]
+        seconds = [float(run.summary["seconds"]) for run in group.runs if run.summary.get("seconds") is not None]
+        times = [t for run in group.runs if (t := run.seconds_per_step) is not None]
         rows.append(
             [
                 Cell(group.label, colour),
@@ -113,10 +116,15 @@ def _overview(groups: Sequence[Group]) -> list[Block]:
                 " to ".join(str(step) for step in dict.fromkeys([steps[0], steps[-1]])),
                 *last,
                 *([_spread(best)] if "fid" in shown else []),
-                _spread(times),
+                _time(seconds, ".1f"),
+                _time(times, ".3g"),
             ]
         )
-    notes = ["Mean ± standard deviation over the seeds. Time is of the whole run, evaluations included."]
+    notes = [
+        "Mean ± standard deviation over the seeds. Each row is named by the flags that set it apart, and its colour is "
+        "the same in every figure. Last: the last evaluation; best: the one with the lowest FID. Times are on the "
+        "clock, of the whole run with its evaluations."
+    ]
     protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
     notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]
     if len(protocols) > 1:
@@ -139,8 +147,23 @@ def _differences(groups: Sequence[Group], differing: Sequence[str]) -> list[Bloc
     colours = hex_colours(len(groups))
     names = [" ".join(run.name for run in group.runs) for group in groups]
     head: list[str | Cell] = ["", *(Cell(name, colour) for name, colour in zip(names, colours, strict=True))]
-    rows = [[key, *(show(group.runs[0].config.get(key, "-")) for group in groups)] for key in differing]
-    return [Table(head, rows), _note("The lines of config.yaml in which the runs differ, seeds and folders apart.")]
+    rows = [[flag_name(key), *(show(group.runs[0].config.get(key, "-")) for group in groups)] for key in differing]
+    return [Table(head, rows), _note("The flags in which the runs differ, seeds and folders apart.")]
+
+
+def _losses(groups: Sequence[Group]) -> list[Block]:
+    shown = {"d_loss": "D loss", "g_loss": "G loss"}
+    return [_key(groups), _both_widths(lambda columns: draw_curves(groups, shown, **columns), "losses over steps")]
+
+
+def _both_widths(draw: Callable[[dict[str, int]], bytes], title: str) -> Picture:
+    """Return a figure for a wide page, and with one panel below the other for a phone."""
+    return Picture(draw({}), title, narrow=draw({"columns": 1}))
+
+
+def _key(groups: Sequence[Group]) -> Keys:
+    colours = hex_colours(len(groups))
+    return Keys([Cell(group.label, colour) for group, colour in zip(groups, colours, strict=True)])
 
 
 def _scores(groups: Sequence[Group]) -> list[Block]:
@@ -148,19 +171,20 @@ def _scores(groups: Sequence[Group]) -> list[Block]:
     if not shown:
         return [_note("No run has been scored.")]
     note = "Bold: the mean over seeds, shaded one standard deviation to either side; thin: each run."
-    picture = Picture(draw_curves(groups, shown), "scores over steps")
-    return [picture, *([_note(note)] if any(len(group.runs) > 1 for group in groups) else [])]
+    picture = _both_widths(lambda columns: draw_curves(groups, shown, **columns), "scores over steps")
+    return [_key(groups), picture, *([_note(note)] if any(len(group.runs) > 1 for group in groups) else [])]
 
 
 def _spectra(groups: Sequence[Group]) -> list[Block]:
     blocks: list[Block] = []
     for kind, title in LAYER_COLUMNS.items():
         if layers := layers_with(groups, kind):
-            picture = Picture(draw_by_layer(groups, kind, layers[:MOST_LAYERS]), title)
-            blocks += [Heading(title.capitalize(), 3), picture, *_left_out(layers)]
+            draw = partial(draw_by_layer, groups, kind, layers[:MOST_LAYERS])
+            picture = _both_widths(lambda columns, draw=draw: draw(**columns), title)  # type: ignore[misc]
+            blocks += [Heading(title.capitalize(), 3), _key(groups), picture, *_left_out(layers)]
     if layers := layers_with_spectra(groups):
-        picture = Picture(draw_spectra(groups, layers[:MOST_LAYERS]), "spectra")
-        blocks += [Heading("Singular values against their rank", 3), picture, *_left_out(layers)]
+        picture = _both_widths(lambda columns: draw_spectra(groups, layers[:MOST_LAYERS], **columns), "spectra")
+        blocks += [Heading("Singular values against their rank", 3), _key(groups), picture, *_left_out(layers)]
         blocks.append(_note("Of the circular convolution on at most 8x8 pixels; one line a run."))
     return blocks or [_note("No run has measured them (--spectrum-every).")]
 
@@ -198,3 +222,10 @@ def _spread(values: Sequence[float]) -> str:
         return "-"
     mean, deviation = mean_and_deviation(values)
     return f"{mean:.4g}" + (f" ± {deviation:.3g}" if len(values) > 1 else "")
+
+
+def _time(values: Sequence[float], form: str) -> str:
+    if not values:
+        return "-"
+    mean, deviation = mean_and_deviation(values)
+    return f"{mean:{form}} s" + (f" ± {deviation:{form}} s" if len(values) > 1 else "")

@@ -52,12 +52,24 @@ def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return mean, statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def draw_curves(groups: Sequence[Group], columns: dict[str, str]) -> bytes:
-    """Draw a panel for each column: each group's mean over its seeds, shaded one deviation, and each run, thin."""
-    axes_of = _Panels(len(columns), groups)
-    for axes, (column, title) in zip(axes_of.panels, columns.items(), strict=True):
+def draw_curves(groups: Sequence[Group], shown: dict[str, str], *, columns: int = COLUMNS) -> bytes:
+    """Draw a panel for each column: each group's mean over its seeds, shaded one deviation, and each run, thin.
+
+    Args:
+        groups: of runs; a group has one colour.
+        shown: titles by column of metrics.csv.
+        columns: panels beside each other.
+
+    Returns:
+        PNG.
+
+    >>> draw_curves([], {"fid": "FID"})[1:4]
+    b'PNG'
+    """
+    axes_of = _Panels(len(shown), groups, columns=columns)
+    for axes, (column, title) in zip(axes_of.panels, shown.items(), strict=True):
         _curves(axes, groups, column)
-        axes.set(title=title, xlabel="G step")
+        axes.set(title=title, xlabel="G step", ylabel=title)
     return axes_of.encode()
 
 
@@ -80,11 +92,12 @@ def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
 
 
-def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> bytes:
+def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, columns: int = COLUMNS) -> bytes:
     """Draw a panel a layer: a column of the spectrum log against the step."""
-    axes_of = _Panels(len(layers), groups, height=1.9)
+    axes_of = _Panels(len(layers), groups, height=1.9, columns=columns)
     for axes, name in zip(axes_of.panels, layers, strict=True):
         _curves(axes, groups, f"spectrum/{name}/{kind}")
+        axes.set(xlabel="G step", ylabel=kind.replace("_", " "))
         _title(axes, name)
         runs = [run for group in groups for run in group.runs]
         values = [y for run in runs for _, y in run.curves.get(f"spectrum/{name}/{kind}", []) if 0 < y < math.inf]
@@ -96,9 +109,9 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str]) -> 
     return axes_of.encode()
 
 
-def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> bytes:
+def draw_spectra(groups: Sequence[Group], layers: Sequence[str], *, columns: int = 4) -> bytes:
     """Draw two panels a layer with common axes: singular values against their rank, before and after the training."""
-    axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=4)
+    axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=columns)
     for number, name in enumerate(layers):
         pair = axes_of.panels[2 * number : 2 * number + 2]
         for axes, side in zip(pair, ("before", "after"), strict=True):
@@ -107,6 +120,8 @@ def draw_spectra(groups: Sequence[Group], layers: Sequence[str]) -> bytes:
                     values = run.spectra.get(name, {}).get(side) or []
                     ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
                     axes.plot(ranks, values, color=colour, linewidth=1.3, alpha=0.8)
+            axes.set(xlabel="rank, from the largest (0) to the smallest (1)", ylabel="singular value")
+            axes.xaxis.label.set_fontsize(8)
             _title(axes, f"{name}, {side}")
         top = max(axes.get_ylim()[1] for axes in pair)
         for axes in pair:
@@ -142,16 +157,17 @@ class _Panels:
         from matplotlib.figure import Figure
 
         self.colours = colours(len(groups))
+        narrow = columns == 1
         columns = min(columns, max(1, count))
         rows = max(1, math.ceil(count / columns))
         total = rows * (height + 0.7) + 0.1
-        self.figure = Figure(figsize=(13, total))
+        self.figure = Figure(figsize=(4.2 if narrow else 13, total))
         grid = self.figure.add_gridspec(
             rows,
             columns,
-            left=0.05,
-            right=0.99,
-            wspace=0.2,
+            left=0.17 if narrow else 0.05,
+            right=0.97 if narrow else 0.99,
+            wspace=0.25,
             bottom=0.45 / total,
             top=1 - 0.35 / total,
             hspace=0.7 / height,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.run_files import (
     Curves,
     Spectra,
@@ -119,13 +120,13 @@ def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
         runs: the groups have their order.
 
     Returns:
-        The groups, each labelled by its values of these keys, or by its first run's name if there are none; the keys.
+        The groups, each labelled by the flags that set these keys, or by its first run's name; the keys.
 
-    >>> runs = [Run(f"run{seed}", {"model.disc_norm": norm}, seed, {}, {}, {}, None)
+    >>> runs = [Run(f"run{seed}", {"model.architecture.disc_norm": norm}, seed, {}, {}, {}, None)
     ...     for seed in (0, 1) for norm in ("none", "spectral")]
     >>> groups, keys = group_runs(runs)
     >>> [(group.label, len(group.runs)) for group in groups], keys
-    ([('disc_norm none', 2), ('disc_norm spectral', 2)], ['model.disc_norm'])
+    ([('--disc-norm none', 2), ('--disc-norm spectral', 2)], ['model.architecture.disc_norm'])
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
@@ -140,7 +141,7 @@ def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
     ]
     groups = []
     for group in members:
-        values = [f"{key.rpartition('.')[2]} {show(group[0].config.get(key))}" for key in differing]
+        values = [f"{flag_name(key)} {show(group[0].config.get(key))}" for key in differing]
         groups.append(Group(", ".join(values) or group[0].name, tuple(group)))
     return groups, differing
 

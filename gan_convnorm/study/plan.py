@@ -119,7 +119,10 @@ class Plan:
         return found
 
     def for_smoke(self) -> Plan:
-        """Return the study with the first and the last level of each factor and the configuration of a smoke run."""
+        """Return the study with the first and the last level of each factor, and the configuration of a smoke run.
+
+        The baseline is always among its norms, so that the report has something to compare with.
+        """
 
         def ends(values: list[Any]) -> list[Any]:
             return list(dict.fromkeys([values[0], values[-1]]))
@@ -128,7 +131,7 @@ class Plan:
             name: replace(
                 grid,
                 seed=ends(grid.seed),
-                norm=ends(grid.norm or list(self.norms)),
+                norm=list(dict.fromkeys([*ends(grid.norm or list(self.norms)), self.baseline])),
                 n_dis=grid.n_dis and ends(grid.n_dis),
                 learning_rate=grid.learning_rate and ends(grid.learning_rate),
             )

@@ -49,8 +49,13 @@ def test_a_stream_that_is_none_or_another_object(monkeypatch):
 
 def test_a_training_whose_output_is_ascii(monkeypatch):
     """Lightning's progress bar prints a bullet."""
+
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
     output = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(output, "ascii"))
+    monkeypatch.setattr(sys, "stdout", Terminal(output, "ascii"))
     with run_errors():
         quiet = {"logger": False, "enable_checkpointing": False, "enable_model_summary": False}
         trainer = pl.Trainer(

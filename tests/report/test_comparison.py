@@ -74,7 +74,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.addresses += [value for name, value in attributes if name in ("src", "href")]
-        if tag not in ("img", "meta"):
+        if tag not in ("img", "meta", "source"):
             self.open.append(tag)
         if tag == "tr":
             self.rows.append([])
@@ -120,18 +120,31 @@ def test_the_last_samples_are_shown(page):
 
 def test_the_table_of_groups(page):
     head, spectral, convnorm = page.rows[:3]
-    assert head == ["", "seeds", "G steps", "FID (last)", "IS (last)", "FID (best)", "ms per G step"]
+    assert head == [
+        "",
+        "seeds",
+        "G steps",
+        "FID (last)",
+        "IS (last)",
+        "FID (best)",
+        "seconds of the run",
+        "seconds per G step",
+    ]
     deviation = statistics.stdev([20, 26])
-    assert spectral[:4] == ["disc_norm spectral", "0, 1", "20", f"23 ± {deviation:.3g}"]
-    assert spectral[5:] == [f"22 ± {statistics.stdev([20, 24]):.3g}", f"2000 ± {statistics.stdev([1500, 2500]):.3g}"]
-    assert convnorm == ["disc_norm convnorm", "0", "20", "35.5", "2", "35.5", "-"]
+    assert spectral[:4] == ["--disc-norm spectral", "0, 1", "20", f"23 ± {deviation:.3g}"]
+    assert spectral[5:] == [
+        f"22 ± {statistics.stdev([20, 24]):.3g}",
+        f"40.0 s ± {statistics.stdev([30, 50]):.1f} s",
+        "2 s ± 0.707 s",
+    ]
+    assert convnorm == ["--disc-norm convnorm", "0", "20", "35.5", "2", "35.5", "-", "-"]
     assert "100 EMA samples against 1437 digits, inception features" in page.text
 
 
 def test_the_lines_that_differ_and_no_others(page):
     head, *lines = page.rows[3:]
     assert head == ["", "spectral-0 spectral-1", "<b>convnorm"]
-    assert lines == [["model.architecture.disc_norm", "spectral", "convnorm"]]
+    assert lines == [["--disc-norm", "spectral", "convnorm"]]
 
 
 def test_mean_curve_is_over_the_steps_that_all_have():

@@ -12,7 +12,8 @@ import torch
 
 from gan_convnorm.cli import main
 from gan_convnorm.images.grid import save_grid
-from gan_convnorm.report.run_page import SAMPLES, write_run_page
+from gan_convnorm.report.run_page import write_run_page
+from gan_convnorm.report.run_samples import SAMPLES
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LAYERS = ("blocks.0.conv1", "blocks.0.conv2", "linear")
@@ -81,28 +82,35 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     page = seen(run / "report.html", tmp_path / "a")
     assert page["cells"][0] == ["", "G step", "FID", "IS", "KID"]
     by_label = {row[0]: row[1:] for row in page["cells"][1:]}
-    assert list(by_label) == ["last", "best FID", "final"]
-    for label, values in (("last", summary["last"]), ("best FID", summary["best"])):
+    by_label = {one: row for label, row in by_label.items() for one in label.split(" = ")}
+    assert set(by_label) == {"last", "best", "final"}
+    for label, values in (("last", summary["last"]), ("best", summary["best"])):
         assert by_label[label][:2] == [str(values["g_step"]), f"{values['fid']:.2f}"]
         assert by_label[label][2] == f"{values['isc']:.2f} +- {values['isc_std']:.2f}"
     assert by_label["final"][1] == f"{summary['final']['values']['fid']:.2f}"
-    assert "my & run" in page["text"] and "disc_norm: convnorm" in page["text"]
+    assert "my & run" in page["text"] and "--disc-norm\tconvnorm" in page["text"]
     assert "20 EMA samples against 1437 digits train images" in page["text"]
     assert [p[0] for p in page["pictures"]] == [
-        "scores and losses over steps",
+        "real images",
+        "samples at G step 6",
+        "the training as an animation",
         "samples at G step 4",
         "samples at G step 6",
+        "scores and losses over steps",
     ]
     assert all(shown > 200 for *_, shown in page["pictures"])
-    assert page["pictures"][0][3] > 100, "a drawn figure, not an empty one"
-    assert [p[1:3] for p in page["pictures"][1:]] == [[662, 662]] * 2 and page["pictures"][2][3] > 10
+    assert page["pictures"][-1][3] > 100, "a drawn figure, not an empty one"
+    assert [p[1:3] for p in page["pictures"][:2]] == [[662, 662]] * 2 and page["pictures"][1][3] > 10
+    assert page["pictures"][2][1:3] == [480, 480]
     assert page["links"] == [] and not page["wide"]
 
     page = seen(long_run / "report.html", tmp_path / "b")
     titles = [p[0] for p in page["pictures"]]
-    assert titles[:2] == ["scores and losses over steps", "spectra over steps"]
-    assert len(titles) == 2 + SAMPLES and titles[2] == "samples at G step 4" and titles[-1] == "samples at G step 39"
-    assert page["pictures"][1][3] > 100
+    assert titles[-2:] == ["scores and losses over steps", "spectra over steps"]
+    assert titles[:2] == ["real images", "samples at G step 39"]
+    over = [title for title in titles[2:-2] if title.startswith("samples")]
+    assert len(over) == SAMPLES and over[0] == "samples at G step 4" and over[-1] == "samples at G step 39"
+    assert page["pictures"][-1][3] > 100
     assert not page["wide"]
 
 
@@ -110,7 +118,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
 def test_the_page_needs_no_other_file_and_follows_what_is_there(run, tmp_path):
     text = (run / "report.html").read_text()
     assert not re.search(r'(?:src|href)="(?!data:)', text)
-    assert "<title>my &amp; run</title>" in text and "Spectra" not in text
+    assert "<title>digits, convnorm, 16 x 16 (my &amp; run)</title>" in text and "Operator norms" not in text
     # A run that has only begun.
     (tmp_path / "begun").mkdir()
     write_run_page(tmp_path / "begun")
