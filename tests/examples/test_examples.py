@@ -53,6 +53,25 @@ def test_the_critic_is_1_lipschitz_whatever_its_weights(example):
     assert (gaps <= (first - second).flatten(1).norm(dim=1) * (1 + 1e-5)).all()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_norm", ["keep", "replace"])
+def test_the_resnet_recipe_trains(batch_norm, example, capsys):
+    share = example("resnet_recipe").main(["--epochs", "1", "--images", "64", "--batch-norm", batch_norm])
+    assert 0 <= share <= 1
+    words = capsys.readouterr().out
+    assert "layers changed" in words
+    assert f"test accuracy {100 * share:.1f}%" in words
+
+
+@pytest.mark.slow
+def test_the_timm_classifier_trains(example, capsys):
+    pytest.importorskip("timm", reason="timm is not installed: pip install 'gan_convnorm[examples]'")
+    share = example("timm_classifier_convnorm").main(["--epochs", "1", "--images", "64"])
+    words = capsys.readouterr().out
+    assert "layers changed, 0 left" in words
+    assert f"test accuracy {100 * share:.1f}%" in words
+
+
 def test_every_example_is_in_the_table():
     table = (FOLDER / "README.md").read_text()
     for path in FOLDER.glob("*.py"):
