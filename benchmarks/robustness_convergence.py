@@ -23,8 +23,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from torch.nn import functional as F
 
 from gan_convnorm.data import Digits
+from gan_convnorm.robustness.epoch_batches import EpochBatches
 from gan_convnorm.robustness.networks import build_network
-from gan_convnorm.robustness.training_data import EpochBatches
 
 ARCHES = ("resnet8", "plain20", "plain56")
 NORMS = ("none", "batch", "spectral+batch", "convnorm", "convnorm+batch")

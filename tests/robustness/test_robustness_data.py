@@ -10,8 +10,9 @@ import torch
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.augmentation import crop_and_flip
+from gan_convnorm.robustness.epoch_batches import EpochBatches
 from gan_convnorm.robustness.labels import CONFUSIONS, noisy_labels
-from gan_convnorm.robustness.training_data import EpochBatches, LabelledData, TrainingSplit, class_balanced
+from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit, class_balanced
 
 LABELS = torch.arange(2000) % 10
 

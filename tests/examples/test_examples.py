@@ -1,0 +1,78 @@
+"""The examples: each runs to its end at a tiny scale, and what it claims holds."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples"
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Return a function that imports an example by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["plain_pytorch_gan", "wgan_gp_loop"])
+def test_a_loop_writes_a_grid_of_100_samples(name, example, tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    small = ["--width", "0.05"] if name == "plain_pytorch_gan" else []
+    example(name).main(["--steps", "2", *small, "--out", str(out)])
+    assert f"100 samples: {out}" in capsys.readouterr().out
+    assert Image.open(out).size == (662, 662)
+
+
+@pytest.mark.slow
+def test_the_critic_finds_the_distance_and_never_more(example, capsys):
+    found, true = example("optimal_transport_critic").main(["--steps", "60", "--distance", "3"])
+    # 20,000 images a side: the mean of a 1-Lipschitz function of unit Gaussian noise is known to 0.01.
+    assert 0.8 * true < found <= true + 0.05
+    assert "true value 3.000" in capsys.readouterr().out
+
+
+def test_the_critic_is_1_lipschitz_whatever_its_weights(example):
+    critic = example("optimal_transport_critic").build_critic()
+    for parameter in critic.parameters():
+        torch.nn.init.normal_(parameter, std=3.0)
+    first, second = torch.randn(2, 64, 1, 8, 8)
+    gaps = (critic(first) - critic(second)).abs().flatten()
+    assert (gaps <= (first - second).flatten(1).norm(dim=1) * (1 + 1e-5)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batch_norm", ["keep", "replace"])
+def test_the_resnet_recipe_trains(batch_norm, example, capsys):
+    share = example("resnet_recipe").main(["--epochs", "1", "--images", "64", "--batch-norm", batch_norm])
+    assert 0 <= share <= 1
+    words = capsys.readouterr().out
+    assert "layers changed" in words
+    assert f"test accuracy {100 * share:.1f}%" in words
+
+
+@pytest.mark.slow
+def test_the_timm_classifier_trains(example, capsys):
+    pytest.importorskip("timm", reason="timm is not installed: pip install 'gan_convnorm[examples]'")
+    share = example("timm_classifier_convnorm").main(["--epochs", "1", "--images", "64"])
+    words = capsys.readouterr().out
+    assert "layers changed, 0 left" in words
+    assert f"test accuracy {100 * share:.1f}%" in words
+
+
+def test_every_example_is_in_the_table():
+    table = (FOLDER / "README.md").read_text()
+    for path in FOLDER.glob("*.py"):
+        assert f"`{path.name}`" in table
