@@ -135,11 +135,10 @@ def command_line():
 def configuration():
     """Return the keys of a training run's configuration, from the classes that take them."""
     from gan_convnorm.callbacks import FidelityScores
-    from gan_convnorm.cli.gan import FLAGS
     from gan_convnorm.data import DATA
     from gan_convnorm.gan import Architecture, Optimization
 
-    short = {key: flag for flag, key in FLAGS.items()}
+    short = short_flags()
     parts = [
         "# Keys of a configuration",
         "A configuration is a YAML file for `--config`. Each section below has the key that its own keys stand under. "
@@ -160,6 +159,13 @@ def configuration():
     for name, kind in DATA.items():
         parts += [f"### `{name}`", key_table("data.init_args", kind, short)]
     return "\n\n".join(parts) + "\n"
+
+
+def short_flags():
+    """Return the short flags of training, by their keys."""
+    from gan_convnorm.cli.gan import FLAGS
+
+    return {key: flag for flag, key in FLAGS.items()}
 
 
 def key_table(prefix, kind, short):
