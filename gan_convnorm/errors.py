@@ -63,14 +63,31 @@ FILE_SYSTEM_ERRORS = (
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
-    """Print one line on standard error and exit with the status."""
+    """Print one line on standard error and exit with the status.
+
+    >>> fail("width is 0")
+    Traceback (most recent call last):
+    SystemExit: 2
+
+    Args:
+        message: the line; line breaks in it become spaces.
+        status: the exit status.
+
+    Raises:
+        SystemExit: always, with the status.
+    """
     with contextlib.suppress(OSError):  # standard error is closed
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     raise SystemExit(status)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """argparse's parser with errors of one line, without the usage."""
+    """argparse's parser with errors of one line, without the usage.
+
+    >>> OneLineParser(prog="score").parse_args(["--no-such-flag"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
 
     def error(self, message: str) -> NoReturn:
         """End the program with the message and a pointer to --help."""
@@ -106,7 +123,16 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program by `fail` on errors that the user can fix and on Ctrl-C; a defect keeps its traceback."""
+    """End the program by `fail` on errors that the user can fix and on Ctrl-C; a defect keeps its traceback.
+
+    >>> with one_line_errors():
+    ...     raise BadInput("width is 0")
+    Traceback (most recent call last):
+    SystemExit: 2
+
+    Raises:
+        SystemExit: with the error's status.
+    """
     print_any_text()
     try:
         yield

@@ -15,7 +15,7 @@ from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import shown
 from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.images.decoding import to_square
+from gan_convnorm.images.square import to_square
 
 __all__ = ["Arrays"]
 
@@ -33,6 +33,16 @@ class Arrays(ImageData):
     if there is one, test_images or x_test, test_labels or y_test. Images are uint8 of shape (N, H, W), (N, H, W, C) or
     (N, C, H, W) with C 1 or 3. Labels are whole numbers from 0, and every class up to the largest has images: a
     generator would otherwise be asked for a class that it has never seen. Files that would run code are refused.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = f"{folder}/shapes.npz"
+    ...     np.savez(path, x=np.zeros((4, 16, 16, 3), np.uint8), y=[0, 1, 0, 1])
+    ...     data = Arrays(path)
+    ...     data.setup()
+    >>> data.name, data.num_classes, data.train_set.tensors[0].shape
+    ('shapes', 2, torch.Size([4, 3, 16, 16]))
 
     Args:
         path: the file.

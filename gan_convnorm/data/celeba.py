@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch.utils.data import TensorDataset
 from typing_extensions import override
 
-from gan_convnorm.data.picture_cache import Decoded, decode_once
+from gan_convnorm.data.decoded import Decoded
+from gan_convnorm.data.picture_cache import decode_once
 from gan_convnorm.data.pictures import Files, Form
 from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 
@@ -16,6 +17,10 @@ class CelebA(TorchvisionData):
     """162,770 train and 19,962 test faces, aligned, 178x218 pixels: the centre of 178x178, resized; no labels.
 
     Crop and resizing (bilinear, antialiased) are torch-mimicry's; decoded once into the cache folder.
+
+    >>> data = CelebA()  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (64, 3, None)
 
     Args:
         root: folder that has, or gets, celeba/.

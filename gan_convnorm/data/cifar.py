@@ -14,6 +14,10 @@ __all__ = ["CIFAR10", "CIFAR100"]
 class CIFAR10(TorchvisionData):
     """50,000 train and 10,000 test images of 32x32 pixels in 10 classes.
 
+    >>> data = CIFAR10()  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (32, 3, 10)
+
     Args:
         root: folder that has, or gets, cifar-10-batches-py/.
         resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).
@@ -56,6 +60,10 @@ class CIFAR10(TorchvisionData):
 
 class CIFAR100(CIFAR10):
     """50,000 train and 10,000 test images of 32x32 pixels in 100 classes.
+
+    >>> data = CIFAR100()  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (32, 3, 100)
 
     Args:
         root: folder that has, or gets, cifar-100-python/.

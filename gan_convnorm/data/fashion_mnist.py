@@ -16,6 +16,10 @@ __all__ = ["FashionMNIST"]
 class FashionMNIST(TorchvisionData):
     """60,000 train and 10,000 test grey images of clothes in 10 classes; 28x28 pixels on black, padded to 32x32.
 
+    >>> data = FashionMNIST()  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (32, 1, 10)
+
     Args:
         root: folder that has, or gets, FashionMNIST/raw/.
         resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).

@@ -11,9 +11,10 @@ import torch
 from torch.utils.data import TensorDataset
 from typing_extensions import override
 
+from gan_convnorm.data.decoded import Decoded
 from gan_convnorm.data.folder_layout import LAYOUTS, Listing, find_splits, hold_out
 from gan_convnorm.data.image_data import ImageData
-from gan_convnorm.data.picture_cache import Decoded, decode_once
+from gan_convnorm.data.picture_cache import decode_once
 from gan_convnorm.data.pictures import Files, Form
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import shown
@@ -28,6 +29,17 @@ class Folder(ImageData):
     (EXIF), an alpha channel is dropped, and the shorter side resized and the centre cropped, once: the bytes are kept
     memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for every seed
     of a run. A warning says which files were passed over.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         Image.new("RGB", (40, 30)).save(Path(folder, name))
+    ...     data = Folder(folder, resolution=16, test_fraction=0.25)
+    ...     data.setup()
+    >>> data.num_classes, data.train_set.tensors[0].shape
+    (2, torch.Size([3, 3, 16, 16]))
 
     Args:
         path: the folder.

@@ -22,6 +22,9 @@ LAYOUTS = (
 class Listing:
     """Image files of a split.
 
+    >>> Listing(("cat/1.png", "dog/2.png"), (0, 1), ("cat", "dog")).take([1]).paths
+    ('dog/2.png',)
+
     Attributes:
         paths: below the data set's folder, sorted.
         labels: the class of each, by the names' order; empty without classes.
@@ -44,6 +47,15 @@ def find_splits(folder: Path) -> tuple[Listing, Listing | None, str]:
     With a folder train/ or training/, in any case, that is the train split, and test/ or testing/, else val/, valid/
     or validation/, the test split; else all is the train split. Folders with images are classes, labelled by the order
     of their names; a single one is no class. `gan_convnorm.images.folder` says which files are images.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "val/dog/4.png"):
+    ...         Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+    ...         Path(folder, name).touch()
+    ...     train, test, _ = find_splits(Path(folder))
+    >>> train.classes, test.paths
+    (('cat', 'dog'), ('val/cat/3.png', 'val/dog/4.png'))
 
     Raises:
         BadInput: no folder, no images, images beside class folders, classes of test that train does not have, folders
@@ -73,6 +85,10 @@ def hold_out(listing: Listing, fraction: float, seed: int) -> tuple[Listing, Lis
 
     The order of SHA-256(seed, path) depends on no file's content and not on the other files, so that a new file moves
     at most one other to another split.
+
+    >>> train, test = hold_out(Listing(tuple("abcdefghij")), fraction=0.2, seed=0)
+    >>> len(train.paths), len(test.paths)
+    (8, 2)
 
     Args:
         listing: the files.

@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.images.decoding import MOST_PIXELS
+from gan_convnorm.images.square import MOST_PIXELS
 
 __all__ = ["EndlessBatches", "ImageData"]
 
@@ -29,6 +29,17 @@ class ImageData(pl.LightningDataModule):
     Subclasses set `train_set` and `test_set` in `setup`, datasets of uint8 images (N, C, H, W) and, where there are
     labels, int64 labels (N,), and the shapes in their constructor, since networks are built from them before any image
     is read.
+
+    >>> class Noise(ImageData):
+    ...     name = "noise"
+    ...     def setup(self, stage=None):
+    ...         self.train_set = TensorDataset(torch.randint(256, (8, 3, 16, 16), dtype=torch.uint8))
+    ...         self.test_set = None
+    >>> data = Noise(resolution=16, channels=3, num_classes=None, batch_size=4, seed=0)
+    >>> data.setup()
+    >>> data.split("test")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the data noise have no test split; choose a protocol that scores against train
 
     Args:
         resolution: side of the images in pixels.

@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import TensorDataset
 from typing_extensions import override
 
-from gan_convnorm.data.picture_cache import Decoded, decode_once
+from gan_convnorm.data.decoded import Decoded
+from gan_convnorm.data.picture_cache import decode_once
 from gan_convnorm.data.pictures import Form
 from gan_convnorm.data.torchvision_data import Foreign, TorchvisionData
 from gan_convnorm.errors import BadInput
@@ -25,6 +26,10 @@ class LSUN(TorchvisionData):
 
     Resizing is bilinear and antialiased; decoded once into the cache folder, 49 kB an image at 128 pixels (bedroom has
     3,033,042 images, church_outdoor 126,227). Several categories are classes. Needs the package lmdb.
+
+    >>> data = LSUN(categories=["bedroom", "kitchen"])  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (128, 3, 2)
 
     Args:
         root: folder that has CATEGORY_train_lmdb/ and CATEGORY_val_lmdb/.

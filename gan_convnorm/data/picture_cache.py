@@ -5,71 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tokenize
 import warnings
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import PIL
 import torch
-from torch import Tensor
 
+from gan_convnorm.data.decoded import Decoded
+from gan_convnorm.data.picture_decoding import decode_to_file, list_hash
 from gan_convnorm.data.pictures import Form, Pictures
 from gan_convnorm.errors import BadInput
-from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.cache_folder import cache_folder
-from gan_convnorm.files.names import listed
-from gan_convnorm.images.decoding import BadImage
-from gan_convnorm.progress import Progress
 
-__all__ = ["Decoded", "decode_once"]
+__all__ = ["decode_once"]
 
 VERSION = 3  # of the files and of how pixels are made; a change makes new files
-BLOCK = 64  # pictures a thread decodes at a time
-THREADS = min(16, os.cpu_count() or 1)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Decoded pictures as one tensor, with the list of those that could not be decoded.
-
-    Attributes:
-        images: uint8 (N, C, H, W), memory-mapped and read-only.
-        kept: int64 (N,), their numbers among the pictures.
-        bad: the pictures that cannot be decoded, each as "name (reason)".
-        notes: kind of conversion -> number of pictures that needed it.
-    """
-
-    images: Tensor
-    kept: Tensor
-    bad: list[str]
-    notes: dict[str, int]
-
-    def check(self, name: str, *, skip_bad: bool = False, advice: str = "remove them") -> None:
-        """Raise or warn because of bad files; warn of conversions.
-
-        Args:
-            name: the data set, for messages.
-            skip_bad: warn of bad files and go on without them.
-            advice: the last words of the error.
-
-        Raises:
-            BadInput: bad files without `skip_bad`, or no good one.
-        """
-        for note, number in self.notes.items():
-            warnings.warn(f"{number} images of {name} {note}", stacklevel=3)
-        if not self.bad:
-            return
-        message = f"{len(self.bad)} of {len(self.bad) + len(self.images)} files of {name} cannot be read"
-        if not skip_bad or not len(self.images):
-            raise BadInput(f"{message}: {listed(self.bad)}; {advice}")
-        warnings.warn(f"{message} and are left out: {listed(self.bad)}", stacklevel=3)
 
 
 def decode_once(pictures: Pictures, form: Form) -> Decoded:
@@ -77,6 +29,14 @@ def decode_once(pictures: Pictures, form: Form) -> Decoded:
 
     The file lies in the cache folder under a hash of the pictures' names, sizes and times, of `form` and of Pillow's
     version. It appears whole or not at all; two processes that write it at once write the same.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from gan_convnorm.data.pictures import Files
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("RGB", (9, 8)).save(Path(folder, "a.png"))
+    ...     decode_once(Files(Path(folder), ["a.png"], "photos"), Form(resolution=8)).images.shape
+    torch.Size([1, 3, 8, 8])
 
     Args:
         pictures: the image files.
@@ -96,7 +56,7 @@ def decode_once(pictures: Pictures, form: Form) -> Decoded:
         for file in (path, path.with_suffix(".json")):
             if file.is_dir():
                 raise BadInput(f"{file} is a folder, in the place of a file of the cache; remove it")
-        _write(path, pictures, form)
+        decode_to_file(path, pictures, form)
         found = _read(path, pictures, form)
         if found is None:
             raise BadInput(f"{path} was changed while it was written; start again, or set XDG_CACHE_HOME elsewhere")
@@ -131,7 +91,7 @@ def _checked(path: Path, pictures: Pictures, form: Form) -> Decoded:
         raise ValueError("no regular file")
     content = json.loads(about.read_text(encoding="utf-8"))
     kept, bad, notes = content["kept"], content["bad"], content["notes"]
-    if content["of"] != path.name or content["list"] != _list_hash(kept, bad, notes):
+    if content["of"] != path.name or content["list"] != list_hash(kept, bad, notes):
         raise ValueError("the list is another one")
     if len(kept) + len(bad) != len(pictures):
         raise ValueError(f"{len(kept)} good and {len(bad)} bad pictures, expected {len(pictures)}")
@@ -144,10 +104,6 @@ def _checked(path: Path, pictures: Pictures, form: Form) -> Decoded:
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         images = torch.from_numpy(pixels)
     return Decoded(images, torch.tensor(kept, dtype=torch.int64), bad, notes)
-
-
-def _list_hash(kept: list[int], bad: list[str], notes: dict[str, int]) -> str:
-    return hashlib.sha256(json.dumps([kept, bad, notes]).encode()).hexdigest()
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -165,66 +121,3 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     if path.stat().st_size != pixels.offset + pixels.nbytes:
         raise ValueError(f"{path.stat().st_size} bytes, expected {pixels.offset + pixels.nbytes}")
     return pixels
-
-
-def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> None:
-    """Write the start of a .npy file; NumPy pads it, so that another count of images takes as many bytes."""
-    file.seek(0)
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-
-def _write(path: Path, pictures: Pictures, form: Form) -> None:
-    one = (form.channels, form.resolution, form.resolution)
-    needed = len(pictures) * prod(one)
-    room = (
-        f"{len(pictures)} images of {pictures.name} at {form.resolution} pixels take {needed / 1e9:.3g} GB in "
-        f"{path.parent}; make room, choose a smaller resolution, or set XDG_CACHE_HOME to another disk"
-    )
-    if needed > (free := shutil.disk_usage(path.parent).free):
-        raise BadInput(f"{room}: {free / 1e9:.3g} GB are free")
-    kept: list[int] = []
-    bad: list[str] = []
-    notes: Counter[str] = Counter()
-    content = hashlib.sha256()
-
-    def block(start: int) -> list[tuple[np.ndarray, list[str]] | str]:
-        return [_one(pictures, index, form) for index in range(start, min(start + BLOCK, len(pictures)))]
-
-    # Threads: decoders and resizing run beside each other, and a file already open needs no copy to a process.
-    executor = ThreadPoolExecutor(THREADS)
-    try:
-        with (
-            atomic_write(path) as part,
-            part.open("wb") as file,
-            Progress(f"decoding {pictures.name}", "images", len(pictures)) as progress,
-        ):
-            # Written as a stream and not through the map, where a full disk would end the process by a signal.
-            _write_header(file, (len(pictures), *one))
-            starts = range(0, len(pictures), BLOCK)
-            for start, results in zip(starts, executor.map(block, starts), strict=True):
-                for index, result in enumerate(results, start):
-                    if isinstance(result, str):
-                        bad.append(f"{pictures.label(index)} ({result})")
-                        continue
-                    pixels = result[0].tobytes()
-                    file.write(pixels)
-                    content.update(pixels)
-                    kept.append(index)
-                    notes.update(result[1])
-                progress.update(start + len(results))
-            _write_header(file, (len(kept), *one))
-        about = {"of": path.name, "time": path.stat().st_mtime_ns, "sha256": content.hexdigest()}
-        about |= {"list": _list_hash(kept, bad, notes), "kept": kept, "bad": bad, "notes": notes}
-        with atomic_write(path.with_suffix(".json")) as part:
-            part.write_text(json.dumps(about), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"{room}: {error.strerror}") from error
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _one(pictures: Pictures, index: int, form: Form) -> tuple[np.ndarray, list[str]] | str:
-    try:
-        return form(pictures.open(index))
-    except BadImage as error:
-        return str(error)

@@ -12,13 +12,19 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from gan_convnorm.files.names import shown
-from gan_convnorm.images.decoding import decode, file_stamp, to_square
+from gan_convnorm.images.decoding import decode
+from gan_convnorm.images.regular_files import file_stamp
+from gan_convnorm.images.square import to_square
 
 __all__ = ["Files", "Form", "Pictures"]
 
 
 class Pictures(Protocol):
-    """Numbered image files.
+    """Numbered image files, of any origin.
+
+    >>> pictures: Pictures = Files(Path("photos"), ["a.png"], "photos")
+    >>> len(pictures), pictures.label(0)
+    (1, 'photos/a.png')
 
     Attributes:
         name: the name of the set, for messages.
@@ -41,6 +47,13 @@ class Pictures(Protocol):
 @dataclass(frozen=True)
 class Form:
     """Size, channels and cropping of decoded pictures.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGB", (40, 30)).save(file, "PNG")
+    >>> Form(resolution=16, channels=1)(file)[0].shape
+    (1, 16, 16)
 
     Attributes:
         resolution: side in pixels.
@@ -70,6 +83,9 @@ class Form:
 
 class Files:
     """Image files on disk.
+
+    >>> Files(Path("photos"), ["a.png", "b.png"], "photos").open(1).as_posix()
+    'photos/b.png'
 
     Args:
         root: the folder they lie in.

@@ -19,6 +19,10 @@ class STL10(TorchvisionData):
 
     48 pixels and the unlabeled images are the SNGAN paper's (Miyato et al., 2018). Resizing is bilinear, antialiased.
 
+    >>> data = STL10(part="train")  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (48, 3, 10)
+
     Args:
         root: folder that has, or gets, stl10_binary/.
         part: unlabeled, or train: the 5,000 images with labels, in 10 classes.

@@ -14,6 +14,10 @@ __all__ = ["SVHN"]
 class SVHN(TorchvisionData):
     """73,257 train and 26,032 test images of 32x32 pixels, cropped digits in 10 classes; "extra" is not used.
 
+    >>> data = SVHN()  # no file is read yet
+    >>> data.resolution, data.channels, data.num_classes
+    (32, 3, 10)
+
     Args:
         root: folder that has, or gets, train_32x32.mat and test_32x32.mat.
         resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).

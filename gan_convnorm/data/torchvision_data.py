@@ -15,7 +15,7 @@ from typing_extensions import override
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed
-from gan_convnorm.images.decoding import to_square
+from gan_convnorm.images.square import to_square
 
 __all__ = ["Foreign", "TorchvisionData"]
 
@@ -25,6 +25,11 @@ Foreign: TypeAlias = Any
 
 class TorchvisionData(ImageData):
     """A data set in torchvision's layout; subclasses say how it is opened and what it holds.
+
+    >>> from gan_convnorm.data import SVHN
+    >>> SVHN(root="no/such/folder").setup()  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no folder no/such/folder to read svhn from; looked for train_32x32.mat, ...
 
     Args:
         root: folder that has or gets the data set's files.

@@ -20,8 +20,10 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.files.names import listed, shown
 from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.images.decoding import MOST_PIXELS, BadImage, decode, file_stamp, to_square
+from gan_convnorm.images.decoding import BadImage, decode
 from gan_convnorm.images.folder import list_images
+from gan_convnorm.images.regular_files import file_stamp
+from gan_convnorm.images.square import MOST_PIXELS, to_square
 
 __all__ = ["FolderImages", "array_images"]
 

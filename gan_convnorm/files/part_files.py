@@ -34,6 +34,14 @@ def remove_dead_parts(folder: Path) -> None:
 
     A part stays while its process lives. A process of another machine or container cannot be looked up, and a number
     may be another process's by now: such a part goes when nobody has written to it for a day.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     part = part_path(Path(folder, "a.json"))
+    ...     part.touch()
+    ...     remove_dead_parts(Path(folder))
+    ...     part.exists()  # this process lives
+    True
     """
     for where, _, names in os.walk(folder):  # which follows no links
         for name in names:
@@ -57,7 +65,11 @@ def is_dead(process: str) -> bool:
 
 
 def process_name() -> str:
-    """Return a name for this process: where it runs, and its number there."""
+    """Return a name for this process: where it runs, and its number there.
+
+    >>> process_name().endswith(f"-{os.getpid()}")
+    True
+    """
     return f"{_home()}-{os.getpid()}"
 
 

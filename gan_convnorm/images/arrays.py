@@ -27,6 +27,9 @@ ENDINGS = (".npz", ".npy", ".pt", ".pth")
 class Array:
     """One array of a file.
 
+    >>> Array((2,), "uint8", lambda: torch.ones(2, dtype=torch.uint8)).read()
+    tensor([1, 1], dtype=torch.uint8)
+
     Attributes:
         shape: its shape.
         kind: the type of its values, such as uint8.
@@ -42,6 +45,13 @@ class ArrayFile:
     """Arrays by name.
 
     A .npy file, and a .pt file of one tensor, hold "images"; a .pt file of a pair holds "images" and "labels".
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/a.npz", x=np.zeros((4, 16, 16, 3), np.uint8))
+    ...     content = ArrayFile(Path(folder, "a.npz"))
+    ...     content.find(IMAGE_NAMES), content.images("x").shape
+    ('x', torch.Size([4, 3, 16, 16]))
 
     Args:
         path: the file.

@@ -6,56 +6,31 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
-
-from PIL import features
+from typing import TYPE_CHECKING, BinaryIO
 
 from gan_convnorm.files.kinds import HEAD, looks_like
+from gan_convnorm.images.formats import FORMATS
 from gan_convnorm.images.headers import bits_per_channel
+from gan_convnorm.images.regular_files import kind_of_file
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from torch import Tensor
 
-__all__ = [
-    "ENDINGS",
-    "FORMATS",
-    "MOST_PIXELS",
-    "BadImage",
-    "decode",
-    "file_stamp",
-    "kind_of_file",
-    "to_square",
-]
+__all__ = ["BadImage", "decode"]
 
-#: Pillow's formats that are read -> endings of their files' names. Formats that start other programs (EPS), that hold
-#: no pixels (PDF, HDF5) or that any bytes may pass for (TGA) are not read
-FORMATS = {
-    "PNG": ("png", "apng"),
-    "JPEG": ("jpg", "jpeg", "jpe", "jfif"),
-    "WEBP": ("webp",),
-    "BMP": ("bmp",),
-    "DIB": ("dib",),
-    "GIF": ("gif",),
-    "TIFF": ("tif", "tiff"),
-    "PPM": ("ppm", "pgm", "pbm", "pnm"),
-    "QOI": ("qoi",),
-    **({"AVIF": ("avif",)} if "avif" in features.modules and features.check("avif") else {}),
-    **({"JPEG2000": ("jp2", "j2k", "jpx", "jpf")} if features.check("jpg_2000") else {}),
-}
-ENDINGS = tuple(ending for endings in FORMATS.values() for ending in endings)
 #: EXIF's values for images that are not upright
 TURNED = range(2, 9)
 ORIENTATION = 0x0112
-#: longest side of square images; a million pixels a side take 3 TB
-MOST_PIXELS = 8192
-
-
-Picture = TypeVar("Picture", "Image", "Tensor")
 
 
 class BadImage(Exception):  # noqa: N818 - the file is at fault
-    """An image file that cannot be used; the message is the reason, without the file's name."""
+    """An image file that cannot be used; the message is the reason, without the file's name.
+
+    >>> import io
+    >>> decode(io.BytesIO(b"<html>"))
+    Traceback (most recent call last):
+    gan_convnorm.images.decoding.BadImage: looks like an HTML page
+    """
 
 
 def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[Image, list[str]]:
@@ -137,18 +112,6 @@ def _opened(file: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
         yield stream
 
 
-def kind_of_file(mode: int) -> str:
-    """Return the kind of a file that is not regular, by its mode."""
-    kinds = (
-        (stat.S_ISDIR, "a folder"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    )
-    return next((name for test, name in kinds if test(mode)), "a special file")
-
-
 def _notes(image: Image, mode: str) -> list[str]:
     notes = []
     if getattr(image, "is_animated", False):
@@ -173,42 +136,3 @@ def _orientation(image: Image) -> int:
     except Exception:  # damaged EXIF data is no reason to lose the picture
         return 1
     return found if isinstance(found, int) else 1
-
-
-def file_stamp(path: str) -> str:
-    """Return a file's size and time as text, "missing" for no file.
-
-    >>> file_stamp("no/such/file.png")
-    'missing'
-
-    Args:
-        path: the file.
-
-    Returns:
-        Text that changes when the file does.
-    """
-    try:
-        status = os.stat(path)  # noqa: PTH116
-        return f"{status.st_size} {status.st_mtime_ns}"
-    except OSError:
-        return "missing"  # decoding names it
-
-
-def to_square(image: Picture, side: int) -> Picture:
-    """Resize the shorter side to `side` pixels (bilinear, antialiased) and crop the centre.
-
-    >>> import torch
-    >>> to_square(torch.zeros(3, 8, 12), 4).shape
-    torch.Size([3, 4, 4])
-
-    Args:
-        image: a PIL image, or a tensor (..., H, W).
-        side: in pixels.
-
-    Returns:
-        An image of the same kind.
-    """
-    from torchvision.transforms import functional as tv
-
-    cropped: Picture = tv.center_crop(tv.resize(image, side), side)
-    return cropped

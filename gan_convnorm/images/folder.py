@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed, shown
-from gan_convnorm.images.decoding import ENDINGS, kind_of_file
+from gan_convnorm.images.folder_walk import FolderWalk
 
 __all__ = ["HELD_OUT", "TRAIN", "ImageFolder", "list_images"]
 
 #: names of split folders, in lower case; names in one tuple mean the same split
 TRAIN = ("train", "training")
 HELD_OUT = (("test", "testing"), ("val", "valid", "validation"))
-#: a folder that macOS puts into archives
-NOT_LOOKED_AT = ("__MACOSX",)
 
 
 @dataclass
@@ -29,6 +25,10 @@ class ImageFolder:
     Files are regular files, or links to them, whose names end as `ENDINGS` says, in any case. A link to nothing counts,
     and reading it fails. Names that begin with a dot, and __MACOSX, are not looked at. Links to folders are followed,
     but every folder is read once: a link to one that is read already, or to one above, is passed over.
+
+    >>> found = ImageFolder(Path("photos"), {"test": [("test/1.png", "/p/test/1.png")], "train": []})
+    >>> found.splits()
+    {'train': 'train', 'test': 'test'}
 
     Attributes:
         path: the folder.
@@ -115,6 +115,15 @@ class ImageFolder:
 def list_images(folder: Path, expected: str) -> ImageFolder:
     """Return the image files below a folder.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat/1.png", "dog/2.JPG", "dog/notes.txt"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         Path(folder, name).touch()
+    ...     found = list_images(Path(folder), "photos")
+    >>> [path for path, _ in found.files()], dict(found.endings)
+    (['cat/1.png', 'dog/2.JPG'], {'.txt': 1})
+
     Args:
         folder: the folder.
         expected: what a message says is expected.
@@ -126,12 +135,13 @@ def list_images(folder: Path, expected: str) -> ImageFolder:
         what = "is no folder" if os.path.lexists(folder) else "does not exist"
         raise BadInput(f"{shown(folder)} {what}; expected a folder of images: {expected}")
     found = ImageFolder(folder)
-    walk = _Walk(found)
+    walk = FolderWalk(folder)
     filled = set()
     for path, real in sorted(walk.files()):
         *folders, _ = path.split("/")
         found.groups.setdefault(folders[0] if folders else "", []).append((path, real))
         filled |= {"/".join(folders[:depth]) for depth in (1, 2)}
+    found.endings, found.remarks = walk.endings, walk.remarks
     # Folders in the order of their names: in that of their paths, a-b/1 comes before a/1.
     found.groups = {name: found.groups[name] for name in sorted(found.groups)}
     found.empty = [name for name in sorted(walk.folders - filled) if "/" not in name or _names_a_split(name)]
@@ -139,85 +149,6 @@ def list_images(folder: Path, expected: str) -> ImageFolder:
         message = f"there are no images in {shown(folder)} or in a folder below it; expected {expected}"
         raise BadInput(f"{message}; {found.passed_over()}" if found.endings or found.remarks else message)
     return found
-
-
-class _Walk:
-    """A walk over every folder below one, each once, whatever links there are.
-
-    Args:
-        found: gets what is passed over.
-
-    Attributes:
-        folders: paths of the folders in the first one, and of those in them.
-    """
-
-    def __init__(self, found: ImageFolder) -> None:
-        self.found = found
-        self.root = os.path.realpath(found.path)
-        self.above = {str(parent) for parent in Path(self.root).parents}
-        self.seen: dict[str, str] = {}
-        self.links: list[tuple[str, str]] = []
-        self.folders: set[str] = set()
-
-    def files(self) -> Iterator[tuple[str, str]]:
-        """Yield the path below the root and the real path of every image file."""
-        yield from self._below("", self.root)
-        # Links last, so that a folder is found by its own path rather than by one of the links to it.
-        while self.links:
-            self.links.sort()
-            path, real = self.links.pop(0)
-            if real in self.above:
-                self._remark(path, "is a link to a folder above it")
-            elif real in self.seen:
-                self._remark(path, f"is a link to {shown(self.seen[real] or self.found.path)}, which is read already")
-            else:
-                yield from self._below(path, real)
-
-    def _below(self, path: str, real: str) -> Iterator[tuple[str, str]]:
-        """Yield the files below one folder, without those behind links to folders."""
-        waiting = [(path, real)]
-        while waiting:
-            path, real = waiting.pop()
-            if real in self.seen:
-                self._remark(path, f"is {shown(self.seen[real])}, which is read already")
-                continue
-            self.seen[real] = path
-            if path and path.count("/") < 2:
-                self.folders.add(path)
-            try:
-                with os.scandir(real) as entries:
-                    for entry in entries:
-                        if entry.name.startswith(".") or entry.name in NOT_LOOKED_AT:
-                            continue
-                        below = f"{path}/{entry.name}" if path else entry.name
-                        if entry.is_dir(follow_symlinks=False):
-                            waiting.append((below, entry.path))
-                        else:
-                            yield from self._file(below, entry)
-            except OSError as error:
-                raise BadInput(f"{shown(self.found.path / path)} cannot be read ({error.strerror})") from error
-
-    def _file(self, path: str, entry: os.DirEntry[str]) -> Iterator[tuple[str, str]]:
-        real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
-        if not entry.is_file(follow_symlinks=False):
-            try:
-                mode = entry.stat().st_mode
-            except OSError:
-                mode = stat.S_IFREG  # a link to nothing
-            if stat.S_ISDIR(mode):
-                self.links.append((path, real))
-                return
-            if not stat.S_ISREG(mode):
-                self._remark(path, f"is {kind_of_file(mode)}")
-                return
-        ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a million of them
-        if ending[1:] in ENDINGS:
-            yield path, real
-        else:
-            self.found.endings[shown(ending) or "no ending"] += 1
-
-    def _remark(self, path: str, words: str) -> None:
-        self.found.remarks.append(f"{shown(path)} {words}")
 
 
 def _names_a_split(path: str) -> bool:

@@ -35,13 +35,27 @@ def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
 
 
 def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
-    """Write uint8 images (N, C, H, W) as one picture, see `picture_grid`."""
+    """Write uint8 images (N, C, H, W) as one picture, see `picture_grid`.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_grid(torch.zeros(20, 1, 16, 16, dtype=torch.uint8), Path(folder, "a.png"))
+    ...     Path(folder, "a.png").is_file()
+    True
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     save_image(picture_grid(images, columns), path)
 
 
 def save_blocks(blocks: Sequence[Tensor], path: Path) -> None:
-    """Write blocks of uint8 images, each (rows, columns, C, H, W) with as many rows, beside each other."""
+    """Write blocks of uint8 images, each (rows, columns, C, H, W) with as many rows, beside each other.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_blocks([torch.zeros(2, 1, 3, 8, 8, dtype=torch.uint8)] * 2, Path(folder, "a.png"))
+    ...     Path(folder, "a.png").is_file()
+    True
+    """
     pictures = [picture_grid(block.flatten(0, 1), block.shape[1]) for block in blocks]
     gap = torch.full((3, pictures[0].shape[1], 12), GREY, dtype=torch.uint8)
     parts = [part for picture in pictures for part in (gap, picture)][1:]
@@ -49,7 +63,14 @@ def save_blocks(blocks: Sequence[Tensor], path: Path) -> None:
 
 
 def save_image(image: Tensor, path: Path) -> None:
-    """Write one uint8 image (C, H, W), grey or RGB."""
+    """Write one uint8 image (C, H, W), grey or RGB.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_image(torch.zeros(3, 8, 8, dtype=torch.uint8), Path(folder, "a.png"))
+    ...     Path(folder, "a.png").is_file()
+    True
+    """
     from torchvision.transforms.functional import to_pil_image
 
     to_pil_image(image).save(path)

@@ -15,6 +15,10 @@ def bits_per_channel(file: BinaryIO) -> int:
     """Return the bit depth that the file's own header states, at most 8 for formats without greater depths.
 
     Pillow opens many files of 10, 12 or 16 bits in an 8-bit mode, so its mode does not tell.
+
+    >>> import io
+    >>> bits_per_channel(io.BytesIO(b"P5 64 64 65535 "))
+    16
     """
     file.seek(0)
     head = file.read(64)

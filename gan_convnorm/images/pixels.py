@@ -14,6 +14,11 @@ __all__ = ["bytes_to_images", "images_to_bytes"]
 def bytes_to_images(images: Tensor, random: SharedRandom) -> Tensor:
     """Dequantize bytes as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
 
+    >>> from gan_convnorm.noise import random_for
+    >>> images = bytes_to_images(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), SharedRandom(random_for("data", 0)))
+    >>> images.shape, bool((images >= -1).all() and (images < 1).all())
+    (torch.Size([1, 1, 1, 2]), True)
+
     Args:
         images: uint8, shape (B, C, H, W).
         random: source of the uniform noise.

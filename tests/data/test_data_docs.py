@@ -13,7 +13,8 @@ from gan_convnorm.cli import main
 from gan_convnorm.data import DATA
 
 DOCS = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
-COMMANDS = [line.strip() for line in DOCS.splitlines() if line.startswith("    python ")]
+COMMANDS = re.findall(r"^    (?:PYTHONPATH=\. )?(python .*)$", DOCS, re.MULTILINE)
+MODULE = re.search(r"```python\n# my_data\.py\n(.*?)```", DOCS, re.DOTALL)[1]
 SMALL = ["--width", "0.05", "--steps", "2", "--eval-every", "2", "--num-fake", "20", "--batch-size", "8"]
 
 
@@ -21,6 +22,8 @@ SMALL = ["--width", "0.05", "--steps", "2", "--eval-every", "2", "--num-fake", "
 @pytest.mark.filterwarnings("ignore:FID of")
 def test_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))  # PYTHONPATH=.
+    (tmp_path / "my_data.py").write_text(MODULE)
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     pixels = np.random.RandomState(0).randint(0, 256, (24, 32, 40, 3), dtype=np.uint8)
     for number, image in enumerate(pixels):
@@ -35,7 +38,7 @@ def test_commands_run(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert "22 photos train images" in out and "24 images train images" in out
     runs = {path.parent.name for path in Path("checkpoints/runs").glob("*/summary.json")}
-    assert runs == {"photos-spectral-seed0", "images-spectral-seed0"}
+    assert runs == {"photos-spectral-seed0", "images-spectral-seed0", "stripes-spectral-seed0"}
 
 
 def test_table_is_the_registry():

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_convnorm.data import Folder, picture_cache
+from gan_convnorm.data import Folder, picture_cache, picture_decoding
 from gan_convnorm.errors import BadInput
 
 
@@ -200,7 +200,7 @@ def test_bad_files_are_named_and_counted_or_left_out(tmp_path, monkeypatch):
         loaded(tmp_path / "images", test_fraction=0)
     assert "\n" not in str(e.value)
     # What was decoded has been kept.
-    monkeypatch.setattr(picture_cache, "_write", None)
+    monkeypatch.setattr(picture_cache, "decode_to_file", None)
     with pytest.warns(UserWarning, match="3 of 70 files .* are left out"):
         data = loaded(tmp_path / "images", test_fraction=0, skip_bad=True)
     good = [number for number in [*range(0, 70, 2), *range(1, 70, 2)] if number not in (0, 2, 69)]
@@ -218,13 +218,13 @@ def test_a_folder_of_bad_files_alone_is_refused(tmp_path):
 def counted(monkeypatch):
     """How many pictures have been decoded."""
     count = [0]
-    one = picture_cache._one
+    one = picture_decoding._one
 
     def counting(*args):
         count[0] += 1
         return one(*args)
 
-    monkeypatch.setattr(picture_cache, "_one", counting)
+    monkeypatch.setattr(picture_decoding, "_one", counting)
     return count
 
 
@@ -349,14 +349,14 @@ def test_a_cache_that_was_copied_is_used(tmp_path, cache, counted):
 
 def test_an_interrupted_decoding_leaves_nothing(tmp_path, cache, monkeypatch):
     damaged_folder(tmp_path / "images")
-    one = picture_cache._one
+    one = picture_decoding._one
 
     def interrupted(pictures, index, form):
         if index == 68:
             raise KeyboardInterrupt
         return one(pictures, index, form)
 
-    monkeypatch.setattr(picture_cache, "_one", interrupted)
+    monkeypatch.setattr(picture_decoding, "_one", interrupted)
     with pytest.raises(KeyboardInterrupt):
         loaded(tmp_path / "images", test_fraction=0)
     assert list(cache.iterdir()) == []
@@ -364,7 +364,7 @@ def test_an_interrupted_decoding_leaves_nothing(tmp_path, cache, monkeypatch):
 
 def test_no_space_is_said_in_one_line(tmp_path, monkeypatch):
     write(tmp_path / "images/1.png")
-    monkeypatch.setattr(picture_cache.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 100))
+    monkeypatch.setattr(picture_decoding.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 100))
     with pytest.raises(BadInput, match=r"take 1.92e-07 GB in .*XDG_CACHE_HOME.*: 1e-07 GB are free"):
         loaded(tmp_path / "images", test_fraction=0)
 
