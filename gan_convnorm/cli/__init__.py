@@ -1,4 +1,4 @@
-"""The program: gan-convnorm fit|validate|test|predict|score|compare|study|export|classify; one file a verb."""
+"""The program: gan-convnorm fit|validate|test|predict|score|compare|study|export|demo|classify; one file a verb."""
 
 from __future__ import annotations
 
@@ -44,6 +44,10 @@ def _run(words: list[str]) -> None:
         from gan_convnorm.cli.export import main as export
 
         export(rest)
+    elif verb == "demo":
+        from gan_convnorm.cli.demo import main as demo
+
+        demo(rest)
     elif verb == "classify":
         from gan_convnorm.cli.classify import main as classify
 
