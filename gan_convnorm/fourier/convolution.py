@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from itertools import product
 
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.circular_grid import (
-    Context,
-    Crop,
-    add_bias,
-    bias_gradient,
-    complex_dtype,
-    differentiable_gradients,
-    half_grid_weights,
-    memory_format_of,
-    part_elements,
-    parts,
-    read,
-    spatial,
-)
-from gan_convnorm.fourier.matrix_transform import memory, pixels_to_spectra, spectra_to_pixels
+from gan_convnorm.fourier.execution import memory_format_of, part_elements, parts
+from gan_convnorm.fourier.gradients import Context, bias_gradient, differentiable_gradients
+from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
+from gan_convnorm.fourier.interleaved import every, from_frequencies, read_pixels, starts, to_frequencies, write_spectra
+from gan_convnorm.fourier.matrix_transform import half_grid, memory
+from gan_convnorm.fourier.real_transform import half_grid_weights
 
 __all__ = ["convolve_in_fourier", "convolve_reference"]
 
@@ -39,15 +28,15 @@ def convolve_in_fourier(
 ) -> Tensor:
     """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
-    A matrix product of C_in by C_out at every frequency: fewer operations than the convolution's own where the
-    kernel's spectra are no larger than the images'. One of every `fold` pixels is computed. The interleaved parts of an
-    image are then images on the folded grid, and the output's transforms are smaller by the same factor.
+    At every frequency it is a matrix product of C_in by C_out. That takes fewer operations than the convolution if the
+    kernels' spectra are no larger than the images'. Only one of every `fold` pixels is computed: the interleaved parts
+    of an image are then images on the folded grid, and the output's transforms are smaller by the same factor.
 
     Args:
         image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.
         weight: shape (C_out, C_in, *kernel_size).
-        responses: what each tap adds to the output's spectrum, shape (C_out, frequencies, interleaved parts, taps),
-            from `tap_responses`.
+        responses: the contribution of each tap to the output's spectrum, from `tap_responses`, shape
+            (C_out, frequencies, interleaved parts, taps).
         bias: shape (C_out), or None.
         grid: size of the folded grid.
         fold: pixels of the image to one of the grid, a number per dimension.
@@ -55,6 +44,12 @@ def convolve_in_fourier(
 
     Returns:
         Shape (B, C_out, *counts of the crop), channels last if image or weight are.
+
+    >>> from gan_convnorm.fourier.tap_responses import tap_responses
+    >>> responses = tap_responses(torch.ones(1, 3), [2], [4], [1], [0], [1])  # no filter
+    >>> weight = torch.tensor([[[1.0, 10.0]]])
+    >>> convolve_in_fourier(torch.arange(4.0).view(1, 1, 4), weight, responses, None, [4], [1], [(0, 3, 1)]).round()
+    tensor([[[10., 21., 32.]]])
     """
     return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
 
@@ -69,14 +64,13 @@ def convolve_reference(
     crop: Crop,
 ) -> Tensor:
     """Return `convolve_in_fourier` in plain operations."""
-    axes = spatial(len(grid))
+    axes = tuple(range(-len(grid), 0))
     padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
     padded = torch.nn.functional.pad(image, padding[::-1])
-    interleaved = torch.stack([padded[:, *_every(start, fold)] for start in _starts(fold)], dim=1)
+    interleaved = torch.stack([padded[:, *every(start, fold)] for start in starts(fold)], dim=1)
     spectra = torch.fft.rfftn(interleaved, dim=axes).flatten(3)
     kernels = torch.einsum("kfpt,kjt->kfpj", responses, weight.flatten(2).to(responses.dtype))
-    half = (*grid[:-1], grid[-1] // 2 + 1)
-    filtered = torch.einsum("bpjf,kfpj->bkf", spectra, kernels).unflatten(2, half)
+    filtered = torch.einsum("bpjf,kfpj->bkf", spectra, kernels).unflatten(2, half_grid(grid))
     return add_bias(read(torch.fft.irfftn(filtered, s=tuple(grid), dim=axes), crop), bias)
 
 
@@ -94,7 +88,7 @@ class _ConvolveInFourier(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(image, weight, responses, bias)
         ctx.grid, ctx.fold, ctx.crop = grid, fold, crop
-        spectra = _to_frequencies(image, grid, fold)
+        spectra = to_frequencies(image, grid, fold)
         filtered = memory.take("filtered", spectra, (*spectra.shape[:2], weight.shape[0]))
         for part, kernels in _kernel_spectra(weight, responses):
             torch.bmm(spectra[part], kernels.mT, out=filtered[part])
@@ -102,7 +96,7 @@ class _ConvolveInFourier(torch.autograd.Function):
         memory_format = memory_format_of(image, weight)
         output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
         for rows in parts(filtered, dim=1):
-            _read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
+            read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
         if bias is not None:
             output += bias.view(-1, *[1] * len(crop))
         return output
@@ -118,8 +112,8 @@ class _ConvolveInFourier(torch.autograd.Function):
         needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
         incoming = memory.take("filtered", responses, (responses.shape[1], *gradient.shape[:2]))
         for rows in parts(gradient):
-            _write_spectra(incoming[:, rows].unsqueeze(2), gradient[rows].movedim(1, -1), grid, crop)
-        spectra = _to_frequencies(image, grid, fold, conjugate=True)
+            write_spectra(incoming[:, rows].unsqueeze(2), gradient[rows].movedim(1, -1), grid, crop)
+        spectra = to_frequencies(image, grid, fold, conjugate=True)
         weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
         conjugate = responses.conj().resolve_conj()
         taps = weight.flatten(2).to(responses.dtype)
@@ -137,7 +131,7 @@ class _ConvolveInFourier(torch.autograd.Function):
             if needs_image:
                 # The image's spectrum has served: its gradient takes its place.
                 torch.bmm(incoming[part], kernels, out=spectra[part])
-        to_image = _to_images(image, spectra, grid, fold) if needs_image else None
+        to_image = from_frequencies(image, spectra, grid, fold) if needs_image else None
         to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
         return to_image, to_weight, to_responses, to_bias, None, None, None
@@ -158,73 +152,3 @@ def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, 
         kernels = memory.take("kernels", own, (*own.shape[:2], taps.shape[2]))
         torch.bmm(own, taps, out=kernels)
         yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
-
-
-def _to_frequencies(image: Tensor, grid: Sequence[int], fold: Sequence[int], *, conjugate: bool = False) -> Tensor:
-    """Return the spectra of an image's interleaved parts, (frequencies, B, parts * C)."""
-    count = math.prod(grid[:-1]) * (grid[-1] // 2 + 1)
-    shape = (count, image.shape[0], math.prod(fold), image.shape[1])
-    spectra = memory.take("spectra", image, shape, complex_dtype(image))
-    counts = _largest_part(image, fold)
-    for rows in parts(image):
-        pixels = image[rows].movedim(1, -1)
-        if math.prod(fold) > 1:
-            interleaved = memory.take("interleaved", pixels, (len(pixels), math.prod(fold), *counts, image.shape[1]))
-            for index, start in enumerate(_starts(fold)):
-                own = pixels[_every(start, fold)]
-                if own.shape[1:-1] != counts:
-                    interleaved[:, index] = 0
-                interleaved[:, index][tuple(map(slice, own.shape))] = own
-            pixels = interleaved.flatten(0, 1)
-        _write_spectra(spectra[:, rows], pixels, grid, [(0, n, 1) for n in counts], conjugate)
-    return spectra.flatten(2)
-
-
-def _to_images(image: Tensor, spectra: Tensor, grid: Sequence[int], fold: Sequence[int]) -> Tensor:
-    """Return images of the shape of `image`: the transpose of `_to_frequencies`, up to the half grid's weights."""
-    found = torch.empty_like(image)
-    inside = [(0, n, 1) for n in _largest_part(image, fold)]
-    for rows in parts(image):
-        pixels = found[rows].movedim(1, -1)
-        own = spectra[:, rows].unflatten(2, (-1, image.shape[1]))
-        if math.prod(fold) == 1:
-            _read_pixels(own, grid, inside, pixels)
-            continue
-        interleaved = _read_pixels(own, grid, inside).unflatten(0, (len(pixels), -1))
-        for index, start in enumerate(_starts(fold)):
-            part = pixels[_every(start, fold)]
-            part.copy_(interleaved[:, index][tuple(map(slice, part.shape))])
-    return found
-
-
-def _largest_part(image: Tensor, fold: Sequence[int]) -> torch.Size:
-    """Return the size of the first of the interleaved parts; another may be a pixel smaller."""
-    return torch.Size(-(-n // s) for n, s in zip(image.shape[2:], fold, strict=True))
-
-
-def _write_spectra(spectra: Tensor, pixels: Tensor, grid: Sequence[int], crop: Crop, conjugate: bool = False) -> None:
-    """Write the spectra of pixels, (B * parts, *counts, C), into (frequencies, B, parts, C)."""
-    found = pixels_to_spectra(pixels, grid, crop, conjugate=conjugate).flatten(2, -2)
-    real, imaginary = found.unflatten(0, spectra.shape[1:3]).permute(2, 3, 0, 1, 4)
-    torch.complex(real, imaginary, out=spectra)
-
-
-def _read_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
-    """Return the pixels, (B * parts, *counts, C), of spectra (frequencies, B, parts, C); `out` may have any strides."""
-    _, images, interleaved, channels = spectra.shape
-    parts_first = torch.view_as_real(spectra).permute(1, 2, 4, 0, 3)
-    split = memory.take("split", parts_first, parts_first.shape).copy_(parts_first)
-    half = (*grid[:-1], grid[-1] // 2 + 1)
-    split = split.view(images * interleaved, 2, *half, channels)
-    if out is None or not out.is_contiguous():
-        found = spectra_to_pixels(split, grid, crop)
-        return found if out is None else out.copy_(found)
-    return spectra_to_pixels(split, grid, crop, out)
-
-
-def _starts(fold: Sequence[int]) -> list[tuple[int, ...]]:
-    return list(product(*map(range, fold)))
-
-
-def _every(start: Sequence[int], fold: Sequence[int]) -> tuple[slice, ...]:
-    return (slice(None), *(slice(first, None, step) for first, step in zip(start, fold, strict=True)))

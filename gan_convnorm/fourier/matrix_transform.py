@@ -1,7 +1,8 @@
-"""Real Fourier transforms by matrix products, an axis at a time, of images whose channels are innermost in memory.
+"""Real Fourier transforms by matrix products, one axis after the other, of images with channels innermost in memory.
 
-On grids of a few dozen pixels a side a product of matrices is faster than the fast transform (whose factor of 17 on 34
-pixels is one too), it takes images as they lie in memory, and it reads or writes the wanted pixels alone.
+On grids of a few dozen pixels a side, matrix products are faster than the fast Fourier transform. (For 34 = 2 * 17
+pixels, the fast transform has a dense product of size 17 itself.) They also take images as these lie in memory, and
+read or write only the pixels of the crop.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.circular_grid import Crop, half_grid_weights
+from gan_convnorm.fourier.grid_filter import Crop
+from gan_convnorm.fourier.real_transform import half_grid_weights
 
-__all__ = ["memory", "pixels_to_spectra", "spectra_to_pixels"]
+__all__ = ["half_grid", "memory", "pixels_to_spectra", "spectra_to_pixels"]
 
 #: bytes of memory under one name that a thread keeps for its next call
 LARGEST_KEPT = 2**28
@@ -25,7 +27,11 @@ WORTH = 2
 
 
 class Memory(threading.local):
-    """A thread's memory by name, for what one call needs and no other: fresh pages cost as much as a product."""
+    """Thread-local scratch buffers by name, reused because allocating one costs as much as a product.
+
+    >>> Memory().take("images", torch.zeros(1), (2, 3)).shape
+    torch.Size([2, 3])
+    """
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
@@ -48,7 +54,7 @@ memory = Memory()
 
 
 def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjugate: bool = False) -> Tensor:
-    """Return the spectra of images that are zero on a circular grid but for the pixels of a crop.
+    """Return the spectra of images on a circular grid that are zero outside a crop.
 
     Args:
         pixels: shape (B, *counts of the crop, C).
@@ -58,6 +64,9 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjug
 
     Returns:
         Shape (B, 2, *half grid, C): real and imaginary parts, in `memory` until the next call.
+
+    >>> pixels_to_spectra(torch.ones(1, 4, 1), [4], ((0, 4, 1),)).round().abs().flatten()
+    tensor([4., 0., 0., 0., 0., 0.])
     """
     images, channels = pixels.shape[0], pixels.shape[-1]
     matrices = _to_frequencies(tuple(grid), tuple(crop), conjugate, pixels.dtype, pixels.device)
@@ -65,7 +74,7 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjug
     for axis, matrix in reversed(list(enumerate(matrices))):
         found = _multiply(matrix, found.reshape(images * math.prod(pixels.shape[1 : axis + 1]), -1, inner), axis)
         inner *= matrix.shape[0] // 2
-    return found.view(images, 2, *_half(grid), channels)
+    return found.view(images, 2, *half_grid(grid), channels)
 
 
 def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
@@ -79,11 +88,15 @@ def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Ten
 
     Returns:
         Shape (B, *counts of the crop, C), in `out` or, until the next call, in `memory`.
+
+    >>> spectra = torch.tensor([4.0, 0, 0, 0, 0, 0]).view(1, 2, 3, 1)
+    >>> spectra_to_pixels(spectra, [4], ((0, 2, 1),)).flatten()
+    tensor([1., 1.])
     """
     images, channels = spectra.shape[0], spectra.shape[-1]
     counts = [count for _, count, _ in crop]
     matrices = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
-    found, inner = spectra, channels * math.prod(_half(grid))
+    found, inner = spectra, channels * math.prod(half_grid(grid))
     for axis, matrix in enumerate(matrices):
         inner //= matrix.shape[1] // 2
         found = found.reshape(images * math.prod(counts[:axis]), -1, inner)
@@ -130,8 +143,8 @@ def _like(dtype: torch.dtype, device: torch.device, matrices: list[Tensor]) -> l
 def _waves(grid: tuple[int, ...], crop: Crop) -> list[Tensor]:
     """Return e^(-2 pi i w m / N), a matrix per axis of its frequencies w by its pixels m.
 
-    On small grids one matrix of all frequencies by all pixels stands for all axes: it has more products, in larger
-    pieces.
+    On small grids a single matrix replaces those of all axes, of all frequencies by all pixels. It has more products,
+    but in larger pieces.
 
     Returns:
         Matrices in complex128; that of the last axis has half of the frequencies.
@@ -152,9 +165,14 @@ def _waves(grid: tuple[int, ...], crop: Crop) -> list[Tensor]:
 
 
 def _pairs(even: Tensor, odd: Tensor) -> Tensor:
-    """Return the columns of two matrices in turns."""
+    """Return a matrix with the columns of two matrices in alternation."""
     return torch.stack([even, odd], -1).flatten(1)
 
 
-def _half(grid: Sequence[int]) -> tuple[int, ...]:
+def half_grid(grid: Sequence[int]) -> tuple[int, ...]:
+    """Return the size of the half of a grid's frequencies that `torch.fft.rfftn` computes.
+
+    >>> half_grid((6, 6))
+    (6, 4)
+    """
     return (*grid[:-1], grid[-1] // 2 + 1)

@@ -72,7 +72,7 @@ def power_spectrum(
             correlation = correlation.index_select(axis, index)
     spacing = [d // math.gcd(d, s) for d, s in zip(dilation, stride, strict=True)]
     centres = [n // 2 for n in correlation.shape[1:]]
-    return torch.fft.rfftn(place(correlation, grid, centres, spacing), dim=_spatial(grid)).real
+    return torch.fft.rfftn(place(correlation, grid, centres, spacing), dim=list(range(1, correlation.dim()))).real
 
 
 def direct_power_spectrum(
@@ -134,7 +134,3 @@ def place(taps: Tensor, grid: Sequence[int], centre: Sequence[int], spacing: Seq
         position = position[..., None] * n + index
     placed = taps.new_zeros(taps.shape[0], math.prod(grid)).index_add(1, position.flatten(), taps.flatten(1))
     return placed.unflatten(1, tuple(grid))
-
-
-def _spatial(grid: Sequence[int]) -> list[int]:
-    return list(range(-len(grid), 0))

@@ -1,4 +1,4 @@
-"""The share of every tap of a kernel in the spectrum of a filtered, pooled and subsampled output."""
+"""The contribution of every tap of a kernel to the spectrum of a filtered, pooled and subsampled output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.circular_grid import complex_dtype
+from gan_convnorm.fourier.execution import complex_dtype
 
 __all__ = ["tap_responses"]
 
@@ -23,14 +23,17 @@ def tap_responses(
     fold: Sequence[int],
     pool: int = 1,
 ) -> Tensor:
-    """Return M_k(c, p, t), the share of tap t in the spectrum of z[s m], where z = T_k (*) box (*) a_k (*) x.
+    """Return M_k(c, p, t), the contribution of tap t to the spectrum Z of z[s m], for z = T_k (*) box (*) a_k (*) x.
 
-    The spectrum of z[s m] is sum_p,t M_k(c, p, t) a_kt X_p(c).
+        Z(c) = sum_p,t M_k(c, p, t) a_kt X_p(c)
 
-    X_p is the spectrum of x[s m + p] on the grid of N / s pixels. At the frequency w, x has the spectrum
-    sum_p e^(-2 pi i w p / N) X_p(w mod N / s); tap t of a correlation multiplies it by e^(2 pi i w (d t - offset) / N);
-    taking every s-th pixel averages over the frequencies w = c + l N / s, l < s. The box is the mean over the pool's
-    pixels from m on.
+    X_p is the spectrum of the interleaved part x[s m + p], on the grid of N / s pixels. Three facts give M_k:
+
+    - x has the spectrum sum_p e^(-2 pi i w p / N) X_p(w mod N / s) at the frequency w;
+    - tap t of a correlation multiplies it by e^(2 pi i w (d t - offset) / N);
+    - taking every s-th pixel averages over the frequencies w = c + l N / s with 0 <= l < s.
+
+    The box is the mean over the pool's pixels from m on.
 
     Args:
         transfer: T_k, shape (C_out, *half grid) in the layout of `torch.fft.rfftn`, real or complex.
@@ -43,6 +46,11 @@ def tap_responses(
 
     Returns:
         Complex, shape (C_out, frequencies of the folded half grid, product of fold, taps), each in row-major order.
+
+    >>> tap_responses(torch.ones(1, 3), [2], [4], [1], [0], [1])[0, :, 0].real.round()  # taps 0 and 1 at w = 0, 1, 2
+    tensor([[ 1.,  1.],
+            [ 1.,  0.],
+            [ 1., -1.]])
     """
     position, mirrored = _frequencies(tuple(grid), tuple(fold), transfer.device)
     at_frequencies = _read(transfer, position, mirrored).to(complex_dtype(transfer.real))
@@ -101,7 +109,7 @@ def _frequencies(grid: tuple[int, ...], fold: tuple[int, ...], device: torch.dev
 
 
 def _aliases(n: int, fold: int, half: bool) -> Tensor:
-    """Return frequencies of an axis of the whole grid that are one on the folded grid: w = c + l N / s, by c and l."""
+    """Return the frequencies w = c + l N / s of an axis, by c and l; those of equal c are one on the folded grid."""
     coarse = n // fold
     steps = torch.arange(max(coarse, fold), device="cpu")
     return steps[: coarse // 2 + 1 if half else coarse, None] + coarse * steps[:fold]

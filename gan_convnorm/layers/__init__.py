@@ -3,10 +3,9 @@
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.cayley import CayleyConv2d, cayley
 from gan_convnorm.layers.convert import Conversion, convert
-from gan_convnorm.layers.convnorm.layer import ConvNorm1d, ConvNorm2d, ConvNorm3d
-from gan_convnorm.layers.convnorm.original_2021 import OriginalConvNorm2d
+from gan_convnorm.layers.convnorm.layer import ConvNorm1d, ConvNorm2d, ConvNorm3d, convnorm
+from gan_convnorm.layers.convnorm.original_2021 import OriginalConvNorm2d, convnorm_2021
 from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
-from gan_convnorm.layers.from_plain import convnorm, convnorm_2021
 from gan_convnorm.layers.fuse import Fusion, fuse
 from gan_convnorm.layers.ocnn import OCNNConv2d, norm_penalty, ocnn
 from gan_convnorm.layers.oni import oni

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.exact import ExactParametrization, inverse_root
+from gan_convnorm.fourier.roots import inverse_root
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of, phases
-from gan_convnorm.layers.parametrized import parametrize_weight
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["aol"]
 

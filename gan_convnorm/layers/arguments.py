@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["check_choice", "check_convolution", "check_images", "check_number", "check_whole"]
+__all__ = ["as_batch", "check_choice", "check_images", "check_number", "check_whole", "checked_geometry"]
 
 #: an argument as the caller gave it: of any type until it is checked
 Unchecked = Any
@@ -86,10 +86,9 @@ def check_choice(owner: str, option: str, value: Unchecked, choices: Sequence[ob
         raise BadInput(f"{owner}: {option} is {value!r}, and must be one of: {listed}")
 
 
-def check_convolution(
+def checked_geometry(
     owner: str,
     dims: int,
-    *,
     in_channels: Unchecked,
     out_channels: Unchecked,
     kernel_size: Unchecked,
@@ -99,13 +98,16 @@ def check_convolution(
     groups: Unchecked = 1,
     padding_mode: Unchecked = "zeros",
     output_padding: Unchecked = 0,
+    *,
     transposed: bool = False,
-) -> None:
-    """Refuse a geometry that no convolution has; torch accepts some of them and fails in the forward, or never.
+) -> dict[str, Any]:
+    """Return the geometry of a convolution as keyword arguments of torch's layer, after checking it.
+
+    torch accepts some impossible geometries, and fails in the forward or never.
 
     Args:
         owner: name of the layer, for the message.
-        dims: spatial dimensions.
+        dims: number of spatial dimensions.
         in_channels: as in `torch.nn.Conv2d`.
         out_channels: as in `torch.nn.Conv2d`.
         kernel_size: as in `torch.nn.Conv2d`.
@@ -115,12 +117,12 @@ def check_convolution(
         groups: as in `torch.nn.Conv2d`.
         padding_mode: as in `torch.nn.Conv2d`.
         output_padding: as in `torch.nn.ConvTranspose2d`.
-        transposed: the layer pads by zeros, a number of them.
+        transposed: the layer is transposed, and pads by zeros, a number of them.
 
     Raises:
-        BadInput: such a geometry.
+        BadInput: a geometry that no convolution has.
 
-    >>> check_convolution("Conv", 2, in_channels=3, out_channels=8, kernel_size=3, groups=2)
+    >>> checked_geometry("Conv", 2, in_channels=3, out_channels=8, kernel_size=3, groups=2)
     Traceback (most recent call last):
     gan_convnorm.errors.BadInput: Conv: groups is 2, and must divide in_channels, which is 3
     """
@@ -147,6 +149,23 @@ def check_convolution(
             f"{owner}: output_padding is {output_padding!r}, and must be below the stride {stride!r} or the dilation "
             f"{dilation!r}"
         )
+    geometry = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size, "stride": stride}
+    geometry |= {"padding": padding, "dilation": dilation, "groups": groups, "padding_mode": padding_mode}
+    return geometry | ({"output_padding": output_padding} if transposed else {})
+
+
+def as_batch(owner: str, image: Tensor, channels: int, dims: int) -> Tensor:
+    """Return one image as a batch.
+
+    Raises:
+        BadInput: an input that is neither one image nor a batch of images.
+
+    >>> import torch
+    >>> as_batch("Conv", torch.zeros(3, 8, 8), 3, 2).shape
+    torch.Size([1, 3, 8, 8])
+    """
+    check_images(owner, image, channels, dims)
+    return image.unsqueeze(0)
 
 
 def check_images(owner: str, images: Tensor, channels: int, dims: int) -> None:
@@ -154,6 +173,12 @@ def check_images(owner: str, images: Tensor, channels: int, dims: int) -> None:
 
     Raises:
         BadInput: another number of dimensions or of channels.
+
+    >>> import torch
+    >>> check_images("Conv", torch.zeros(2, 8, 8), 3, 2)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: Conv: found an input of shape (2, 8, 8), expected (batch, 3, height, width) or
+        (3, height, width)
     """
     if images.dim() - dims not in (1, 2) or images.shape[-dims - 1] != channels:
         raise BadInput(

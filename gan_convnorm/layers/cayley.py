@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype, memory_format_of, to_pixels, to_spectrum
-from gan_convnorm.fourier.exact import ExactParametrization
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
 from gan_convnorm.fourier.power_spectrum import place
-from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images
+from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
+from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
 from gan_convnorm.layers.kernels import phases
 from gan_convnorm.layers.like import adopt
-from gan_convnorm.layers.parametrized import parametrize_weight
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 
@@ -22,8 +22,12 @@ __all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
 def cayley_transform(matrix: Tensor) -> Tensor:
     """Return a semi-orthogonal matrix: Q^H Q = I, or Q Q^H = I for fewer rows than columns.
 
-    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A: with U the square upper part and V the rest,
-    A = U - U^H + V^H V, Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]. I + A is always invertible.
+    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A. Let U be the square upper part and V the rest:
+
+        A = U - U^H + V^H V
+        Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]
+
+    I + A is always invertible.
 
     Args:
         matrix: shape (..., rows, columns), real or complex.
@@ -48,18 +52,25 @@ class CayleyConv2d(nn.Conv2d):
     """Convolution whose circular operator has singular values 1, so that the zero-padded one has ||A|| <= 1.
 
     Orthogonalizing Convolutional Layers with the Cayley Transform (Trockman & Kolter, ICLR 2021, arXiv:2104.07167,
-    algorithm 1): the matrix of every frequency is replaced by its `cayley_transform`. The published layer is that of
-    padding_mode="circular", where the image is the grid; A A^T = I, or A^T A = I with more output channels than
-    s^2 C_in. With zero padding the image stands in a grid that is wider by the padding, of which the output is read;
-    that only lowers a norm. With a stride s, which has to divide a circular image, the s^2 phases of an input channel
-    are channels (the paper's invertible downsampling). With "reflect" and "replicate" the padded image is the input.
+    algorithm 1) replaces the matrix of every frequency by its `cayley_transform`.
 
-    Nothing but the weight is kept; the arguments are those of `torch.nn.Conv2d`. The filters of the result are as large
-    as the image. Transforms and inverses are float32 (or float64) under autocast.
+    With padding_mode="circular" it is the published layer, and the image is the grid. Then A A^T = I, or A^T A = I with
+    more output channels than s^2 C_in. With zero padding the grid is wider than the image by the padding, and the
+    output is a part of it; that can only lower a norm. With "reflect" and "replicate" the padded image is the input.
+    With a stride s, the s^2 phases of an input channel are channels (the paper's invertible downsampling). The stride
+    has to divide a circular image.
+
+    The layer stores its weights and nothing else. The filters of the result are as large as the image. Transforms and
+    inverses are float32 (or float64) under autocast. The arguments are those of `torch.nn.Conv2d`.
 
     Raises:
         BadInput: a geometry that no convolution has; in the forward another shape or number of channels, an image below
             the kernel, or a circular one that the stride does not divide.
+
+    >>> layer = CayleyConv2d(2, 2, 3, padding=1, padding_mode="circular", bias=False)
+    >>> image = torch.randn(1, 2, 8, 8)
+    >>> bool((layer(image).norm() / image.norm() - 1).abs() < 1e-5)
+    True
     """
 
     def __init__(
@@ -76,16 +87,14 @@ class CayleyConv2d(nn.Conv2d):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
-        check_convolution("CayleyConv2d", 2, **geometry, padding_mode=padding_mode)
-        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, device=device, dtype=dtype)
+        name, sizes = "CayleyConv2d", (in_channels, out_channels, kernel_size)
+        geometry = checked_geometry(name, 2, *sizes, stride, padding, dilation, groups, padding_mode)
+        super().__init__(**geometry, bias=bias, device=device, dtype=dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output; shapes are those of `nn.Conv2d`."""
-        check_images("CayleyConv2d", input, self.in_channels, 2)
-        if input.dim() == 3:
-            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if input.dim() != 4 or input.shape[1] != self.in_channels:
+            return self.forward(as_batch("CayleyConv2d", input, self.in_channels, 2)).squeeze(0)
         if self.kernel_size == (1, 1) and self.stride == (1, 1):
             with autocast_off(input.device):
                 matrix = exact_dtype(self.weight)[..., 0, 0].unflatten(0, (self.groups, -1))
@@ -170,6 +179,9 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
 
     Raises:
         BadInput: another module, or a `circular` that is neither true nor false.
+
+    >>> cayley(nn.Conv2d(3, 8, 3, padding=1), circular=True).padding_mode
+    'circular'
     """
     check_choice("cayley", "circular", circular, (True, False))
     if type(conv) is not nn.Conv2d:
@@ -180,7 +192,7 @@ def cayley(conv: nn.Module, *, circular: bool = False) -> CayleyConv2d:
 def cayley_linear(linear: nn.Module) -> nn.Module:
     """Make a linear layer's weight orthogonal, W^T W = I or W W^T = I, by `cayley_transform`.
 
-    torch's own (`torch.nn.utils.parametrizations.orthogonal`) inverts a matrix of the longer side's size.
+    torch's `torch.nn.utils.parametrizations.orthogonal` inverts a larger matrix, of the longer side's size.
 
     Args:
         linear: `nn.Linear`, parametrized in place.
@@ -190,6 +202,10 @@ def cayley_linear(linear: nn.Module) -> nn.Module:
 
     Raises:
         BadInput: another module.
+
+    >>> rows = cayley_linear(nn.Linear(4, 2)).weight
+    >>> torch.allclose(rows @ rows.T, torch.eye(2), atol=1e-6)
+    True
     """
     if not isinstance(linear, nn.Linear):
         raise BadInput(f"cayley: found {type(linear).__name__}, and can take Linear")

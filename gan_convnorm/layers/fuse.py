@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_images, check_number, check_whole
 from gan_convnorm.layers.convert import exchange
 from gan_convnorm.layers.convnorm.geometry import Geometry
 from gan_convnorm.layers.convnorm.layer import ConvNorm2d
-from gan_convnorm.layers.convnorm.preconditioned import Preconditioned, filter_exactly
+from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
+from gan_convnorm.layers.convnorm.strategies import filter_exactly
 from gan_convnorm.layers.convnorm.truncation import certified_taps
 from gan_convnorm.layers.like import like
 from gan_convnorm.layers.reasons import hook_of

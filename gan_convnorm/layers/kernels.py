@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.direct import CONVOLVE
 
-__all__ = ["Kernels", "convolve", "convolve_transposed", "correlations", "kernels_of", "phases"]
+__all__ = ["Kernels", "correlations", "kernels_of", "phases"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Kernels:
         groups: independent parts of the layer.
         stride: of the layer, one per dimension; empty for a linear one.
         dilation: of the layer, one per dimension; empty for a linear one.
+
+    >>> Kernels(2, (1,), (1,)).split(torch.zeros(4, 3, 5)).shape
+    torch.Size([2, 2, 3, 5])
     """
 
     groups: int
@@ -72,6 +75,11 @@ def phases(weight: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -
         The kernels of every phase, dilation written out as zeros, shape (..., phases, *coarse kernel); the phase of
         every tap, shape (taps); and per dimension the index of the coarse tap that stands at the output's own place.
         Tap t is at pixel p = d (t - (k - 1) // 2) from there, in phase p mod s.
+
+    >>> kernels, phase, centres = phases(torch.tensor([[1.0, 2.0, 3.0]]), (2,), (1,))
+    >>> kernels, phase, centres
+    (tensor([[[0., 2.],
+             [1., 3.]]]), tensor([1, 0, 1]), [1])
     """
     kernel_size = weight.shape[-len(stride) :] if stride else ()
     phase = torch.zeros(1, dtype=torch.int64, device=weight.device)
@@ -108,26 +116,6 @@ def correlations(kernels: Tensor, step: tuple[int, ...]) -> Tensor:
     images = kernels.transpose(0, 1).flatten(1, 2)
     # The largest multiple of the step, not k - 1: lag zero has to be among those that a strided convolution reads.
     padding = [(k - 1) // s * s for k, s in zip(kernels.shape[3:], step, strict=True)]
+    convolve = CONVOLVE[images.dim() - 2]
     found = convolve(images, kernels.flatten(0, 1), stride=step, padding=padding, groups=groups)
     return found.unflatten(1, (groups, count))
-
-
-def convolve(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return `torch.nn.functional.conv1d` to `conv3d`, by the weight's dimensions.
-
-    >>> convolve(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
-    tensor([[[2., 2.]]])
-    """
-    function: Any = (nn.functional.conv1d, nn.functional.conv2d, nn.functional.conv3d)[weight.dim() - 3]
-    return function(image, weight, **geometry)
-
-
-def convolve_transposed(image: Tensor, weight: Tensor, **geometry: object) -> Tensor:
-    """Return the adjoint of `convolve`, `conv_transpose1d` to `conv_transpose3d`.
-
-    >>> convolve_transposed(torch.ones(1, 1, 2), torch.ones(1, 1, 2))
-    tensor([[[1., 2., 1.]]])
-    """
-    functions = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
-    function: Any = functions[weight.dim() - 3]
-    return function(image, weight, **geometry)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.layers.arguments import check_convolution, check_number, check_whole
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
+from gan_convnorm.layers.arguments import check_number, check_whole, checked_geometry
 from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
 
 __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]
@@ -21,12 +21,12 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
     """Return ||A A^T - I||_F^2 per output pixel, or ||A^T A - I||_F^2 for more rows than columns: 0 iff orthogonal.
 
     Orthogonal Convolutional Neural Networks (Wang et al., CVPR 2020, arXiv:1911.12207, eq. 10 and lemma 1):
-    ||Conv(K, K, padding = P, stride = S) - I||_F^2 with P = floor((k-1) / S) S, so that lag zero is among the lags,
-    and I in their centre. (With another padding the identity would stand at a lag that is not zero; with stride 2,
-    kernel 3 and padding 1 at a shift of one pixel.) The two norms differ by rows minus columns, which is subtracted.
+    ||Conv(K, K, padding = P, stride = S) - I||_F^2 with P = floor((k-1) / S) S. Then lag zero is among the lags, and I
+    stands at it. (With another padding I would stand at another lag: a shift of one pixel for stride 2, kernel 3 and
+    padding 1.) The two norms differ by rows minus columns, which is subtracted.
 
-    A is the convolution on a circular grid that no two lags share, without the pixels that a stride leaves unread; a
-    transposed convolution is taken by its adjoint.
+    A is the convolution on a circular grid that no two lags share, without the pixels that the stride does not read.
+    For a transposed convolution, A is its adjoint.
 
     Args:
         weight: of the layer.
@@ -34,6 +34,9 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
 
     Returns:
         A scalar, float32 or float64, zero or above but for rounding.
+
+    >>> self_convolution_penalty(torch.tensor([[2.0]]), kernels_of("ocnn", nn.Linear(1, 1)))  # (2 * 2 - 1)^2
+    tensor(9.)
     """
     with autocast_off(weight.device):
         split = kernels.split(exact_dtype(weight))
@@ -60,7 +63,7 @@ class _Penalized(nn.Module):
                 check_whole(name, option, given[option])
         else:
             geometry = {key: value for key, value in given.items() if key not in ("bias", "device", "dtype")}
-            check_convolution(name, 2, **geometry, transposed=isinstance(self, nn.ConvTranspose2d))
+            checked_geometry(name, 2, **geometry, transposed=isinstance(self, nn.ConvTranspose2d))
         super().__init__(*arguments, **named)
         self.coefficient = coefficient
 
@@ -73,13 +76,15 @@ class _Penalized(nn.Module):
 
 
 class OCNNConv2d(_Penalized, nn.Conv2d):
-    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: nothing where p is not in the loss.
+    """A plain `nn.Conv2d` with a method `penalty()`, whose value p alone bounds the norm: ||A||^2 <= 1 + sqrt(L p).
 
-    A plain `nn.Conv2d` with a method `penalty()`; p is the penalty over `coefficient`, plus the rows minus
-    the columns of A per output pixel, C_out - s^2 C_in, where there are more, and L the number of lags,
-    (2 floor((k-1) / s) + 1)^2. A A^T - I is the
-    sum of its blocks by lag, whose norms are at most their Frobenius norms. The bound holds for zero and circular
-    padding and every image size.
+    L is the number of lags, (2 floor((k-1) / s) + 1)^2. p is the penalty over `coefficient`. If A has more rows than
+    columns, p includes their difference per output pixel, C_out - s^2 C_in. The reason: A A^T - I is the sum of its
+    blocks by lag, and the norm of each is at most its Frobenius norm. The bound holds for zero and circular padding and
+    every image size. Nothing is bounded if p is not in the loss.
+
+    >>> OCNNConv2d(3, 8, 3).penalty().shape
+    torch.Size([])
     """
 
 
@@ -108,6 +113,9 @@ def ocnn(layer: nn.Module, *, coefficient: float = 0.1) -> nn.Module:
 
     Raises:
         BadInput: another module, or a negative coefficient.
+
+    >>> ocnn(nn.Linear(3, 2), coefficient=0.5)
+    OCNNLinear(in_features=3, out_features=2, bias=True, coefficient=0.5)
     """
     if type(layer) not in KINDS:
         raise BadInput(f"ocnn: found {type(layer).__name__}, and can take Linear, Conv2d or ConvTranspose2d")

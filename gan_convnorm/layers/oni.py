@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.exact import ExactParametrization, inverse_root
+from gan_convnorm.fourier.roots import inverse_root
 from gan_convnorm.layers.arguments import check_choice, check_whole
 from gan_convnorm.layers.kernels import Kernels, kernels_of
-from gan_convnorm.layers.parametrized import parametrize_weight
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["oni"]
 

@@ -1,18 +1,43 @@
-"""Parametrized weights: registered, and reset with the layer that has them."""
+"""Parametrized weights: computed in at least float32, registered, and reset with the layer that has them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from typing_extensions import override
 
-__all__ = ["parametrize_weight", "recomputing", "reset_with_layer"]
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
+
+__all__ = ["ExactParametrization", "parametrize_weight", "recomputing", "reset_with_layer"]
+
+
+class ExactParametrization(nn.Module):
+    """The weight that a layer computes with, from the one that it stores: `normalize` in float32 or float64."""
+
+    @override
+    def forward(self, weight: Tensor) -> Tensor:
+        with autocast_off(weight.device):
+            found = self.normalize(exact_dtype(weight)).to(weight.dtype)
+        return found.contiguous(memory_format=memory_format_of(weight))
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Return the weight to store for one that is assigned: the same."""
+        return weight
+
+    def normalize(self, weight: Tensor) -> Tensor:
+        """Return the weight to compute with, from a stored one in float32 or float64."""
+        raise NotImplementedError
 
 
 def parametrize_weight(layer: nn.Module, parametrization: nn.Module) -> nn.Module:
-    """Register a parametrization of a layer's weight, in place, which the layer's `reset_parameters` then reaches."""
+    """Return the layer, with a parametrization of its weight that its `reset_parameters` reaches.
+
+    >>> parametrize_weight(nn.Linear(3, 2), nn.Tanh()).weight.abs().max().item() <= 1
+    True
+    """
     parametrize.register_parametrization(layer, "weight", parametrization)
     return reset_with_layer(layer)
 
@@ -55,5 +80,9 @@ def _reset_parameters(layer: Any) -> None:  # noqa: ANN401
 
 
 def recomputing() -> bool:
-    """Return True during a backward: a forward is then gradient checkpointing's second one, and no state advances."""
+    """Return True during a backward: a forward is then gradient checkpointing's second one, and no state advances.
+
+    >>> recomputing()
+    False
+    """
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -13,7 +13,11 @@ HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backwa
 
 
 def why_no_plain_convolution(module: nn.Module) -> str | None:
-    """Return why a module is not a plain `nn.Conv2d`; None if it is one, or no convolution at all."""
+    """Return why a module is not a plain `nn.Conv2d`; None if it is one, or no convolution at all.
+
+    >>> why_no_plain_convolution(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3)))
+    'parametrized already'
+    """
     if isinstance(module, LazyModuleMixin) and isinstance(module, nn.Conv2d):
         return f"is a {type(module).__name__}, whose weights do not exist yet; run the network once first"
     if not isinstance(module, nn.Conv2d):
@@ -28,7 +32,11 @@ def why_no_plain_convolution(module: nn.Module) -> str | None:
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Return True for a normalization of images by batch statistics; torchvision's FrozenBatchNorm2d is one too."""
+    """Return True for a normalization of images by batch statistics; torchvision's FrozenBatchNorm2d is one too.
+
+    >>> is_batch_norm(nn.BatchNorm2d(8)), is_batch_norm(nn.InstanceNorm2d(8))
+    (True, False)
+    """
     if isinstance(module, _NormBase):
         return isinstance(module, _BatchNorm) and not isinstance(module, (nn.BatchNorm1d, nn.BatchNorm3d))
     # Not by getattr, which would compute a parametrized weight, and advance its state.
@@ -36,7 +44,11 @@ def is_batch_norm(module: nn.Module) -> bool:
 
 
 def why_no_plain_batch_norm(module: nn.Module) -> str | None:
-    """Return why a batch normalization differs from `nn.BatchNorm2d`; None if it does not."""
+    """Return why a batch normalization differs from `nn.BatchNorm2d`; None if it does not.
+
+    >>> why_no_plain_batch_norm(nn.SyncBatchNorm(8))
+    'is a SyncBatchNorm'
+    """
     if not isinstance(module, nn.BatchNorm2d):
         return f"is a {_kind(module)}"
     if type(module).forward is not nn.BatchNorm2d.forward:
@@ -46,7 +58,11 @@ def why_no_plain_batch_norm(module: nn.Module) -> str | None:
 
 
 def hook_of(module: nn.Module) -> str | None:
-    """Return the hook or forward on a module that a replacement would lose; None if it has none."""
+    """Return the hook or forward on a module that a replacement would lose; None if it has none.
+
+    >>> hook_of(nn.Conv2d(3, 8, 3)) is None
+    True
+    """
     hooks = [hook for name in HOOKS for hook in getattr(module, name).values()]
     names = ", ".join(dict.fromkeys(getattr(hook, "__name__", type(hook).__name__) for hook in hooks))
     if isinstance(getattr(module, "weight", None), Tensor) and not {"weight"} & {*module._parameters, *module._buffers}:

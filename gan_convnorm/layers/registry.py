@@ -15,12 +15,14 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.batch_norm import batch
 from gan_convnorm.layers.cayley import cayley, cayley_linear
-from gan_convnorm.layers.from_plain import convnorm, convnorm_2021, convnorm_linear
+from gan_convnorm.layers.convnorm.layer import convnorm
+from gan_convnorm.layers.convnorm.original_2021 import convnorm_2021
 from gan_convnorm.layers.group_norm import group
 from gan_convnorm.layers.instance_norm import instance
 from gan_convnorm.layers.layer_norm import layer
 from gan_convnorm.layers.ocnn import ocnn
 from gan_convnorm.layers.oni import oni
+from gan_convnorm.layers.row_norm import convnorm_linear
 from gan_convnorm.layers.spectral import spectral
 from gan_convnorm.layers.spectral_conv import spectral_conv
 from gan_convnorm.layers.sync_batch_norm import sync_batch

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.fourier.exact import least_power
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
+from gan_convnorm.fourier.roots import least_power
 from gan_convnorm.layers.arguments import check_whole
-from gan_convnorm.layers.gain import Gain, check_scale, gain_factor, gain_parameter, gain_start
+from gan_convnorm.layers.convnorm.options import Gain, check_scale
+from gan_convnorm.layers.convnorm.preconditioned import gain_factor, gain_parameter, gain_start
 
-__all__ = ["LinearRowNorm"]
+__all__ = ["LinearRowNorm", "convnorm_linear"]
 
 
 class LinearRowNorm(nn.Linear):
@@ -85,3 +89,33 @@ class LinearRowNorm(nn.Linear):
             + f", eps={self.eps:g}, gain={self.gain!r}"
             + ("" if self.max_gain is None else f", max_gain={self.max_gain:g}")
         )
+
+
+def convnorm_linear(
+    linear: nn.Linear, *, eps: float = 1e-4, gain: Gain = 1.0, max_gain: float | None = None
+) -> LinearRowNorm:
+    """Return the `LinearRowNorm` that takes over a linear layer's weights; it bounds every row, ||w_k|| <= 1.
+
+    Args:
+        linear: `nn.Linear`.
+        eps: as in `LinearRowNorm`.
+        gain: as in `LinearRowNorm`.
+        max_gain: as in `LinearRowNorm`.
+
+    Returns:
+        The layer, in the mode of `linear`.
+
+    Raises:
+        BadInput: another module, or an option value that no layer has.
+
+    >>> type(convnorm_linear(nn.Linear(3, 8))).__name__
+    'LinearRowNorm'
+    """
+    if not isinstance(linear, nn.Linear):
+        raise BadInput(f"convnorm: found {type(linear).__name__}, and can take Linear")
+    has_bias = linear.bias is not None
+    options: dict[str, Any] = {"eps": eps, "gain": gain, "max_gain": max_gain}
+    like = linear.weight
+    layer = LinearRowNorm(linear.in_features, linear.out_features, has_bias, like.device, like.dtype, **options)
+    layer.weight, layer.bias = linear.weight, linear.bias
+    return layer.train(linear.training)

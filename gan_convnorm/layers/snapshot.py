@@ -18,6 +18,15 @@ class Snapshot:
 
     Args:
         network: to be changed.
+
+    >>> network = nn.Sequential(nn.ReLU())
+    >>> before = Snapshot(network)
+    >>> network[0] = nn.Tanh()
+    >>> before.restore()
+    >>> network
+    Sequential(
+      (0): ReLU()
+    )
     """
 
     def __init__(self, network: nn.Module) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off
+from gan_convnorm.fourier.execution import autocast_off
 from gan_convnorm.layers.arguments import check_number, check_whole
 from gan_convnorm.layers.parametrized import parametrize_weight, recomputing
 

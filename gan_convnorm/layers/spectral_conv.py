@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import autocast_off, exact_dtype
-from gan_convnorm.fourier.exact import ExactParametrization
+from gan_convnorm.fourier.direct import CONVOLVE, CONVOLVE_TRANSPOSED
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_number, check_whole
-from gan_convnorm.layers.kernels import convolve, convolve_transposed, kernels_of
-from gan_convnorm.layers.parametrized import parametrize_weight, recomputing
+from gan_convnorm.layers.kernels import kernels_of
+from gan_convnorm.layers.operator_grid import GridConvolution, every_size, one_size
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight, recomputing
 from gan_convnorm.layers.spectral import spectral
 
 __all__ = ["spectral_conv"]
 
-#: points of the circular grid for every degree of the operator's symbol
-OVERSAMPLING = 8
 #: power iterations on the layer's first weight
 FIRST_ITERATIONS = 30
 
@@ -29,33 +27,37 @@ def spectral_conv(
 ) -> nn.Module:
     """Divide by the convolution's operator norm: ||A|| <= 1 for every image size once the power iteration converged.
 
-    Without a `size` the norm is that of the circular convolution on a grid of N = 8 (k-1) pixels, divided by
-    sqrt(cos(pi (k-1) / N)) per dimension (1.08 for two). That bounds the convolution on the infinite grid, and so every
-    zero-padded or circular one: ||A(w) x||^2 is a trigonometric polynomial of degree k-1, whose maximum is at most
-    1 / cos(pi (k-1) / N) times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride s the same holds on
-    the coarse grid, with degree floor((k-1) / s), and a dilation changes nothing. Padding by reflection or replication
-    enlarges norms; there the bound is of what follows it.
+    Without a `size`, the norm is that of the circular convolution on a grid of N = 8 (k-1) pixels, divided by
+    sqrt(cos(pi (k-1) / N)) per dimension (1.08 for two dimensions). It bounds the convolution on the infinite grid, and
+    so every zero-padded or circular one. The reason: ||A(w) x||^2 is a trigonometric polynomial of degree k-1, and its
+    maximum is at most 1 / cos(pi (k-1) / N) times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride
+    s the same holds on the coarse grid, with degree floor((k-1) / s). A dilation changes nothing. Padding by reflection
+    or replication enlarges norms; the bound is then of the map that follows the padding.
 
-    With a `size` the norm is the layer's own on images of that many pixels, its padding included: 1 there, and with
-    zero padding at most 1 for smaller images and slightly above 1 for larger ones (Ryu et al., ICML 2019,
-    arXiv:1905.05406; Farnia et al., ICLR 2019, arXiv:1811.07457).
+    With a `size`, the norm is the layer's own on images of that many pixels, with its padding. The layer's norm is then
+    1 at that size. With zero padding it is at most 1 for smaller images and slightly above 1 for larger ones
+    (Ryu et al., ICML 2019, arXiv:1905.05406; Farnia et al., ICLR 2019, arXiv:1811.07457).
 
-    The state is one input, `vector`, whose shape follows from the layer and `size` alone. It advances by
-    `n_power_iterations` in every forward in training mode, before the norm is computed; evaluation only reads it. Power
-    iteration approaches the norm from below: while weights move, the norm can be above 1 by what they moved. Zero,
-    infinite and NaN weights leave the vector as it is, and so does the second forward of gradient checkpointing.
+    The state is one input, `vector`, whose shape follows from the layer and `size` alone. Every forward in training
+    advances it by `n_power_iterations` before the norm is computed; evaluation only reads it. Power iteration
+    approaches the norm from below: while weights move, the norm can exceed 1 by as much as they moved. Zero, infinite
+    and NaN weights leave the vector as it is, and so does the second forward of gradient checkpointing.
 
     Args:
-        layer: a (transposed) convolution, parametrized in place; a linear layer gets `spectral`, which is the same.
+        layer: a (transposed) convolution, parametrized in place. A linear layer gets `spectral`, which is the same.
         size: side of the images; by default the bound for all sizes.
         n_power_iterations: iterations per forward in training.
-        eps: the squared norm up to which weights count as zero, and leave the vector as it is.
+        eps: squared norm up to which weights count as zero, and leave the vector as it is.
 
     Returns:
         The layer, whose `weight` is now the normalized one.
 
     Raises:
         BadInput: another module, no iteration, an eps that is not above zero, or a size below the kernel.
+
+    >>> layer = spectral_conv(nn.Conv2d(1, 1, 1))
+    >>> round(abs(layer.weight.item()), 5)
+    1.0
     """
     kernels_of("spectral_conv", layer)
     check_whole("spectral_conv", "n_power_iterations", n_power_iterations)
@@ -65,96 +67,23 @@ def spectral_conv(
     if isinstance(layer, nn.Linear):
         return spectral(layer, n_power_iterations=n_power_iterations, eps=eps)
     assert isinstance(layer, nn.modules.conv._ConvNd)
-    operator = _every_size(layer) if size is None else _one_size(layer, size)
+    operator = every_size(layer) if size is None else one_size(layer, size)
     return parametrize_weight(layer, _OperatorNorm(layer, operator, n_power_iterations, eps))
-
-
-@dataclass(frozen=True)
-class _Reads:
-    """The pixels that a padded row reads, as a rule: no buffer, so that nothing is lost on the meta device.
-
-    Attributes:
-        first: position of the first pixel, counted from the row's own first.
-        end: position after the last.
-        size: pixels of the row.
-        mode: how the row goes on beyond its ends.
-    """
-
-    first: int
-    end: int
-    size: int
-    mode: str
-
-    def index(self, device: torch.device) -> Tensor:
-        """Return the index of every pixel that is read; `size` stands for zero."""
-        index, n = torch.arange(self.first, self.end, device=device), self.size
-        if self.mode == "circular":
-            return index % n
-        if self.mode == "replicate":
-            return index.clamp(0, n - 1)
-        if self.mode == "reflect":
-            return (n - 1) - ((n - 1) - index.abs()).abs()
-        return index.where((index >= 0) & (index < n), n)
-
-
-@dataclass(frozen=True)
-class _Operator:
-    """A convolution on a grid.
-
-    Attributes:
-        stride: of the convolution.
-        dilation: of the convolution.
-        grid: size of its images.
-        reads: per dimension which pixels the padded image consists of.
-        factor: by which the norm on this grid is multiplied.
-    """
-
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    grid: tuple[int, ...]
-    reads: tuple[_Reads, ...]
-    factor: float
-
-
-def _every_size(layer: nn.modules.conv._ConvNd) -> _Operator:
-    # A A^T holds the lags d t that s divides, so it is that of the dense kernel with the stride s / gcd(s, d), spread.
-    stride = tuple(s // math.gcd(s, d) for s, d in zip(layer.stride, layer.dilation, strict=True))
-    reads, grid, factor = [], [], 1.0
-    for k, s in zip(layer.kernel_size, stride, strict=True):
-        degree = (k - 1) // s
-        points = max(1, OVERSAMPLING * degree)
-        factor /= math.sqrt(math.cos(math.pi * degree / points))
-        grid.append(points * s)
-        reads.append(_Reads(0, points * s + k - 1, points * s, "circular"))
-    return _Operator(stride, (1,) * len(stride), tuple(grid), tuple(reads), factor)
-
-
-def _one_size(layer: nn.modules.conv._ConvNd, size: int) -> _Operator:
-    pairs = [int(p) for p in layer._reversed_padding_repeated_twice][::-1]
-    extras = layer.output_padding if layer.transposed else (0,) * len(layer.stride)
-    reads, grid = [], []
-    for axis, (k, s, d, extra) in enumerate(zip(layer.kernel_size, layer.stride, layer.dilation, extras, strict=True)):
-        after, before = pairs[2 * axis : 2 * axis + 2]
-        # The adjoint of a transposed convolution maps its outputs to its inputs.
-        n = (size - 1) * s - before - after + d * (k - 1) + extra + 1 if layer.transposed else size
-        if n < 1 or n + before + after <= d * (k - 1):
-            raise BadInput(
-                f"spectral_conv: size {size} with padding {before} is below the kernel; choose a larger size"
-            )
-        reads.append(_Reads(-before, n + after, n, layer.padding_mode))
-        grid.append(n)
-    return _Operator(layer.stride, layer.dilation, tuple(grid), tuple(reads), 1.0)
 
 
 class _OperatorNorm(ExactParametrization):
     vector: Tensor
 
     def __init__(
-        self, layer: nn.modules.conv._ConvNd, operator: _Operator, n_power_iterations: int, eps: float
+        self, layer: nn.modules.conv._ConvNd, operator: GridConvolution, n_power_iterations: int, eps: float
     ) -> None:
         super().__init__()
         self.grid, self.reads, self.factor = operator.grid, operator.reads, operator.factor
-        self.geometry = {"stride": operator.stride, "dilation": operator.dilation, "groups": layer.groups}
+        self.geometry: dict[str, Any] = {
+            "stride": operator.stride,
+            "dilation": operator.dilation,
+            "groups": layer.groups,
+        }
         self.n_power_iterations, self.eps = n_power_iterations, eps
         weight = exact_dtype(layer.weight.detach())
         self.register_buffer("vector", weight.new_empty(layer.groups * weight.shape[1], *self.grid))
@@ -198,11 +127,11 @@ class _OperatorNorm(ExactParametrization):
         image = nn.functional.pad(image, (0, 1) * len(self.grid))
         for axis, index in enumerate(indices, start=1):
             image = image.index_select(axis, index)
-        return convolve(image, weight, **self.geometry)
+        return CONVOLVE[len(self.grid)](image, weight, **self.geometry)
 
     def _adjoint(self, output: Tensor, weight: Tensor, indices: list[Tensor]) -> Tensor:
         """Return A^T y."""
-        image = convolve_transposed(output, weight, **self.geometry)
+        image = CONVOLVE_TRANSPOSED[len(self.grid)](output, weight, **self.geometry)
         for axis, (index, n) in enumerate(zip(indices, self.grid, strict=True), start=1):
             # The last pixels may be read by no stride.
             index = index[: image.shape[axis]]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import memory_format_of
+from gan_convnorm.fourier.execution import memory_format_of
 from gan_convnorm.layers.parametrized import reset_with_layer
 
 __all__ = ["weight"]

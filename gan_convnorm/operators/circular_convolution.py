@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from gan_convnorm.fourier.execution import complex_dtype
 from gan_convnorm.operators.kernel import Kernel
 from gan_convnorm.operators.linear_operator import LinearOperator
 
@@ -115,15 +116,14 @@ class CircularConvolution(LinearOperator):
         aliases = _indices(self.stride, weight.device) * torch.tensor(self.coarse, device=weight.device)
         taps = _indices(weight.shape[3:], weight.device) * torch.tensor(kernel.dilation, device=weight.device)
         kernels = weight.flatten(3).flatten(0, 2).T
-        complex_dtype = torch.promote_types(weight.dtype, torch.complex64)
         fine_filter, coarse_filter = self._filters()
         sizes = torch.tensor(grid, dtype=torch.float64, device=weight.device)
         length = max(1, ENTRIES // (kernels.shape[1] * len(aliases)))
         for block in torch.split(frequencies, length):
             fine = block[:, None] + aliases
             angle = (2 * math.pi * fine.double() / sizes) @ taps.double().T
-            phases = torch.polar(torch.ones_like(angle), angle).to(complex_dtype)
-            matrices = (phases @ kernels.to(complex_dtype)).view(*fine.shape[:2], *weight.shape[:3])
+            phases = torch.polar(torch.ones_like(angle), angle).to(complex_dtype(weight))
+            matrices = (phases @ kernels.to(complex_dtype(weight))).view(*fine.shape[:2], *weight.shape[:3])
             if fine_filter is not None:
                 factor = self._by_group(fine_filter[:, _flat(fine, grid)])
                 matrices = matrices * (factor.conj().unsqueeze(-2) if kernel.transposed else factor.unsqueeze(-1))

@@ -20,6 +20,9 @@ def batch_norm_scale(batch_norm: _BatchNorm) -> Tensor | None:
 
     Returns:
         Shape (C,); None where the BatchNorm has no running statistics.
+
+    >>> batch_norm_scale(nn.BatchNorm2d(2, eps=0.0)).tolist()
+    [1.0, 1.0]
     """
     if batch_norm.running_var is None:
         return None

@@ -1,4 +1,7 @@
-"""Operators as dense float64 matrices, entry by entry from their definitions: the oracle of tests, for small grids."""
+"""Parts of operators as dense float64 matrices, entry by entry from their definitions.
+
+They are the oracle of the tests, for small grids; `dense_layers` has those of whole layers.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,10 @@ from torch import Tensor
 
 __all__ = [
     "circular_convolution_matrix",
-    "convolution_matrix",
     "embedding_matrix",
+    "flat_index",
     "inverse_square_root",
     "selection_matrix",
-    "transposed_convolution_matrix",
 ]
 
 
@@ -43,7 +45,7 @@ def circular_convolution_matrix(
     for row, pixel in enumerate(product(*map(range, grid))):
         for tap in product(*map(range, kernel.shape)):
             source = [(m + d * t - o) % n for m, d, t, o, n in zip(pixel, dilation, tap, offset, grid, strict=True)]
-            matrix[row, _flat_index(source, grid)] += kernel[tap].double()
+            matrix[row, flat_index(source, grid)] += kernel[tap].double()
     return matrix
 
 
@@ -82,7 +84,7 @@ def selection_matrix(grid: Sequence[int], start: Sequence[int], count: Sequence[
     matrix = torch.zeros(math.prod(count), math.prod(grid), dtype=torch.float64)
     for row, pixel in enumerate(product(*map(range, count))):
         source = [(a + m * s) % n for a, m, s, n in zip(start, pixel, step, grid, strict=True)]
-        matrix[row, _flat_index(source, grid)] = 1
+        matrix[row, flat_index(source, grid)] = 1
     return matrix
 
 
@@ -97,112 +99,12 @@ def inverse_square_root(matrix: Tensor, eps: float = 0.0) -> Tensor:
     return root
 
 
-def convolution_matrix(
-    weight: Tensor,
-    size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[tuple[int, int]],
-    dilation: Sequence[int],
-    groups: int = 1,
-    mode: str = "zeros",
-) -> Tensor:
-    """Return the matrix of the layer y_k[m] = sum_jt a_kj[t] x_j[s m + d t - p], with x padded as `mode` says.
+def flat_index(pixel: Sequence[int], grid: Sequence[int]) -> int:
+    """Return the place of a pixel in row-major order.
 
-    >>> weight = torch.tensor([[[1.0, 10.0]]])
-    >>> convolution_matrix(weight, (2,), (1,), [(1, 0)], (1,))
-    tensor([[10.,  0.],
-            [ 1., 10.]], dtype=torch.float64)
-
-    Args:
-        weight: shape (C_out, C_in / groups, *kernel_size).
-        size: pixels of the image.
-        stride: s.
-        padding: pixels before (p) and after the image, per dimension.
-        dilation: d.
-        groups: an output channel sees the input channels of its own group only.
-        mode: zeros, circular, reflect or replicate.
-
-    Returns:
-        Shape (C_out * output pixels, C_in * pixels), float64, channel by channel, pixels in row-major order.
+    >>> flat_index([1, 2], [4, 3])
+    5
     """
-    taps, kernels = weight.shape[2:], weight.flatten(2).double()
-    axes = list(zip(size, taps, stride, padding, dilation, strict=True))
-    counts = [(n + before + after - d * (k - 1) - 1) // s + 1 for n, k, s, (before, after), d in axes]
-    rows, columns = weight.shape[0] // groups, weight.shape[1]
-    matrix = torch.zeros(weight.shape[0], math.prod(counts), columns * groups, math.prod(size), dtype=torch.float64)
-    for output, pixel in enumerate(product(*map(range, counts))):
-        for number, tap in enumerate(product(*map(range, taps))):
-            source = [
-                _continued(s * m + d * t - before, n, mode)
-                for m, t, (n, _, s, (before, _), d) in zip(pixel, tap, axes, strict=True)
-            ]
-            if None in source:
-                continue
-            index = _flat_index([n for n in source if n is not None], size)
-            for g in range(groups):
-                k, j = slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns)
-                matrix[k, output, j, index] += kernels[k, :, number]
-    return matrix.flatten(2).flatten(0, 1)
-
-
-def transposed_convolution_matrix(
-    weight: Tensor,
-    size: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    output_padding: Sequence[int],
-    dilation: Sequence[int],
-    groups: int = 1,
-) -> Tensor:
-    """Return the matrix in which input pixel m adds a_jk[t] x_j[m] to output pixel s m + d t - p of channel k.
-
-    >>> weight = torch.tensor([[[1.0, 10.0]]])
-    >>> transposed_convolution_matrix(weight, (2,), (1,), (0,), (0,), (1,))
-    tensor([[ 1.,  0.],
-            [10.,  1.],
-            [ 0., 10.]], dtype=torch.float64)
-
-    Args:
-        weight: shape (C_in, C_out / groups, *kernel_size).
-        size: pixels of the image.
-        stride: s.
-        padding: p, cut away on both sides.
-        output_padding: additional pixels at the end.
-        dilation: d.
-        groups: an input channel adds to the output channels of its own group only.
-
-    Returns:
-        Shape (C_out * output pixels, C_in * pixels), float64, ordered as in `convolution_matrix`.
-    """
-    taps, kernels = weight.shape[2:], weight.flatten(2).double()
-    axes = list(zip(size, taps, stride, padding, output_padding, dilation, strict=True))
-    counts = [(n - 1) * s - 2 * p + d * (k - 1) + extra + 1 for n, k, s, p, extra, d in axes]
-    rows, columns = weight.shape[0] // groups, weight.shape[1]
-    matrix = torch.zeros(columns * groups, math.prod(counts), weight.shape[0], math.prod(size), dtype=torch.float64)
-    for index, pixel in enumerate(product(*map(range, size))):
-        for number, tap in enumerate(product(*map(range, taps))):
-            target = [s * m + d * t - p for m, t, (_, _, s, p, _, d) in zip(pixel, tap, axes, strict=True)]
-            if any(not 0 <= q < count for q, count in zip(target, counts, strict=True)):
-                continue
-            output = _flat_index(target, counts)
-            for g in range(groups):
-                j, k = slice(g * rows, (g + 1) * rows), slice(g * columns, (g + 1) * columns)
-                matrix[k, output, j, index] += kernels[j, :, number].T
-    return matrix.flatten(2).flatten(0, 1)
-
-
-def _continued(position: int, size: int, mode: str) -> int | None:
-    """Return the index of the pixel that a padded position repeats; None for a zero."""
-    if mode == "circular":
-        return position % size
-    if mode == "replicate":
-        return min(max(position, 0), size - 1)
-    if mode == "reflect":
-        return size - 1 - abs(size - 1 - abs(position))
-    return position if 0 <= position < size else None
-
-
-def _flat_index(pixel: Sequence[int], grid: Sequence[int]) -> int:
     index = 0
     for m, n in zip(pixel, grid, strict=True):
         index = index * n + m

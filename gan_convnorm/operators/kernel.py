@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.execution import exact_dtype
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.matrix_norm import matrix_norm
 
@@ -49,7 +50,11 @@ class Kernel:
 
 
 def is_plain(layer: nn.Module) -> bool:
-    """Return True if the layer runs torch's own convolution with its `weight`, which may be parametrized."""
+    """Return True if the layer runs torch's own convolution with its `weight`, which may be parametrized.
+
+    >>> is_plain(nn.Conv2d(3, 8, 3)), is_plain(nn.Linear(3, 8))
+    (True, False)
+    """
     return isinstance(layer, _ConvNd) and type(layer).forward in PLAIN
 
 
@@ -76,10 +81,14 @@ def kernel_of(layer: nn.Module) -> Kernel | None:
 
 @torch.no_grad()
 def effective_weight(layer: nn.Module) -> Tensor:
-    """Return the weight that the forward uses in evaluation mode, parametrized or not: detached, at least float32."""
+    """Return the weight that the forward uses in evaluation mode, parametrized or not: detached, at least float32.
+
+    >>> effective_weight(nn.Linear(3, 8, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
     with evaluating(layer):
         weight: Tensor = layer.weight  # type: ignore[assignment]
-    return weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    return exact_dtype(weight.detach())
 
 
 def flattened_norm(layer: nn.Module) -> float:
@@ -112,6 +121,9 @@ def check_size(layer: nn.Module, input_size: Sequence[int]) -> tuple[int, ...]:
 
     Raises:
         BadInput: a size that is not one whole number of pixels above 0 for each dimension of the layer.
+
+    >>> check_size(nn.Conv2d(3, 8, 3), [32, 32])
+    (32, 32)
     """
     dims = len(layer.kernel_size) if isinstance(layer, _ConvNd) else len(input_size)
     if len(input_size) != dims or not all(isinstance(n, Integral) and n >= 1 for n in input_size):
@@ -127,6 +139,10 @@ def check_tolerance(tolerance: float) -> None:
 
     Raises:
         BadInput: a tolerance that is not above 0 and below 1.
+
+    >>> check_tolerance(2.0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: tolerance is 2.0, and must be a number above 0 and below 1
     """
     if not isinstance(tolerance, Real) or not 0 < tolerance < 1:
         raise BadInput(f"tolerance is {tolerance!r}, and must be a number above 0 and below 1")

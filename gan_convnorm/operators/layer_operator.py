@@ -13,6 +13,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.direct import CONVOLVE_TRANSPOSED
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.kernel import check_size, effective_weight, is_plain
 from gan_convnorm.operators.linear_operator import LinearOperator, MatrixOperator
@@ -61,15 +63,23 @@ def layer_operator(
 
 @torch.no_grad()
 def linear_matrix(layer: nn.Linear) -> Tensor:
-    """Return the matrix of a linear layer, whatever it does to its weight: (outputs, inputs), at least float32."""
+    """Return the matrix of a linear layer, whatever it does to its weight: (outputs, inputs), at least float32.
+
+    >>> linear_matrix(nn.Linear(3, 2)).shape
+    torch.Size([2, 3])
+    """
     if type(layer).forward is nn.Linear.forward:
         return effective_weight(layer)
-    matrix = LayerOperator(layer, (layer.in_features,)).matrix()
-    return matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+    return exact_dtype(LayerOperator(layer, (layer.in_features,)).matrix())
 
 
 def variant(layer: nn.Module, **attributes: object) -> nn.Module:
-    """Return the layer with other attributes: a copy that shares every tensor; the layer stays as it is."""
+    """Return the layer with other attributes: a copy that shares every tensor; the layer stays as it is.
+
+    >>> layer = nn.Conv2d(3, 8, 3)
+    >>> variant(layer, padding_mode="circular").weight is layer.weight
+    True
+    """
     clone: nn.Module = object.__new__(type(layer))
     clone.__dict__.update(layer.__dict__)
     for registry in ("_parameters", "_buffers", "_modules"):
@@ -98,7 +108,7 @@ class LayerOperator(LinearOperator):
         # An inference tensor cannot be saved for autograd.
         with torch.inference_mode(False):
             if is_plain(layer):
-                self.dtype = torch.promote_types(parameter.dtype, torch.float32)
+                self.dtype = exact_dtype(parameter.detach()[:0]).dtype
                 self._run = _plain(layer)
             else:
                 self._run = _general(layer)
@@ -134,8 +144,8 @@ class LayerOperator(LinearOperator):
 
     @contextlib.contextmanager
     def _measuring(self) -> Iterator[None]:
-        autocast = torch.autocast(self.device.type, enabled=False)
-        with torch.inference_mode(False), torch.enable_grad(), evaluating(self._layer), autocast:
+        exactly = autocast_off(self.device)
+        with torch.inference_mode(False), torch.enable_grad(), evaluating(self._layer), exactly:
             yield
 
 
@@ -145,10 +155,9 @@ def _plain(module: nn.Module) -> Callable[[Tensor], Tensor]:
     weight = effective_weight(layer)
     if not isinstance(layer, _ConvTransposeNd):
         return lambda image: layer._conv_forward(image, weight, None)
-    transpose = (nn.functional.conv_transpose1d, nn.functional.conv_transpose2d, nn.functional.conv_transpose3d)
-    convolve: Callable[..., Tensor] = transpose[weight.dim() - 3]
+    convolve_transposed = CONVOLVE_TRANSPOSED[weight.dim() - 2]
     geometry = (layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
-    return lambda image: convolve(image, weight, None, *geometry)
+    return lambda image: convolve_transposed(image, weight, None, *geometry)
 
 
 def _general(layer: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -39,7 +39,11 @@ class Layer:
 
 
 def layers_of(network: nn.Module) -> dict[str, nn.Module]:
-    """Return convolutions and linear layers by name, without those that are parts of another."""
+    """Return convolutions and linear layers by name, without those that are parts of another.
+
+    >>> list(layers_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(8, 1))))
+    ['0', '2']
+    """
     found: dict[str, nn.Module] = {}
     for name, module in network.named_modules():
         part = any(name.startswith(f"{outer}.") or outer == "" for outer in found)

@@ -15,7 +15,7 @@ from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators import circular_size, singular_values
-from gan_convnorm.operators.dense import convolution_matrix
+from gan_convnorm.operators.dense_layers import convolution_matrix
 from gan_convnorm.run_folder import MetricsFile
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan_convnorm.fourier import circular_grid
 from gan_convnorm.fourier import convolution as fourier_convolution
+from gan_convnorm.fourier import execution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.networks import SNGANDiscriminator
@@ -96,7 +96,7 @@ def make(case, **changes):
 @pytest.fixture(params=["in fourier", "of the response"])
 def path(request, monkeypatch):
     """Both exact ways to compute it, in several parts, which small cases would not need."""
-    monkeypatch.setattr(circular_grid, "part_elements", lambda tensor: 60)
+    monkeypatch.setattr(execution, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(fourier_convolution, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(strategies, "products_pay", lambda *_: request.param == "in fourier")
 

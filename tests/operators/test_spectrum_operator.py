@@ -20,7 +20,7 @@ from gan_convnorm.operators import (
     singular_values,
     sum_bound,
 )
-from gan_convnorm.operators.dense import convolution_matrix, transposed_convolution_matrix
+from gan_convnorm.operators.dense_layers import convolution_matrix, transposed_convolution_matrix
 
 # kind, C_in, C_out, kernel, image, options: every option alone and in company, sizes that do not fit.
 LAYERS = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["Geometry", "convolution_geometry", "transposed_geometry"]
+__all__ = ["Geometry", "convolution_geometry", "padding_pairs", "transposed_geometry"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,27 @@ class Geometry:
     grid: tuple[int, ...]
     crop: tuple[tuple[int, int, int], ...]
     circular: bool
+
+
+def padding_pairs(
+    padding: str | Sequence[int | str], kernel_size: Sequence[int], dilation: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Return a layer's padding before and after the image, for every dimension.
+
+    Args:
+        padding: pixels per dimension, or "valid" or "same", as torch's layers keep it.
+        kernel_size: of the layer.
+        dilation: of the layer.
+
+    >>> padding_pairs("same", [4], [1])
+    [(1, 2)]
+    """
+    if padding == "valid":
+        return [(0, 0)] * len(kernel_size)
+    if padding == "same":
+        totals = [d * (k - 1) for d, k in zip(dilation, kernel_size, strict=True)]
+        return [(total // 2, total - total // 2) for total in totals]
+    return [(int(p), int(p)) for p in padding]
 
 
 def convolution_geometry(

@@ -7,9 +7,10 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
-from gan_convnorm.layers.gain import Gain, check_scale
 
-__all__ = ["DISCRIMINATOR", "PAPER", "ConvNormKeywords", "ConvNormOptions"]
+__all__ = ["DISCRIMINATOR", "PAPER", "ConvNormKeywords", "ConvNormOptions", "Gain", "check_scale"]
+
+Gain = float | Literal["lipschitz", "learned"]
 
 CHOICES: dict[str, tuple[str | None, ...]] = {
     "affine": (None, "channel", "depthwise"),
@@ -107,6 +108,27 @@ class ConvNormOptions:
             for place, field in enumerate(fields(self))
             if place < 3 or values[field.name] != field.default
         }
+
+
+def check_scale(layer: str, eps: object, gain: object, max_gain: object) -> None:
+    """Refuse an eps, a gain or a cap that is not finite or has the wrong sign.
+
+    Raises:
+        BadInput: such a value.
+
+    >>> check_scale("ConvNorm", 1e-4, "large", None)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ConvNorm: gain is 'large', and must be a number or 'lipschitz' or 'learned'
+    """
+    check_number(layer, "eps", eps, least=0)
+    if isinstance(gain, str) and gain not in ("lipschitz", "learned"):
+        raise BadInput(f"{layer}: gain is {gain!r}, and must be a number or 'lipschitz' or 'learned'")
+    if not isinstance(gain, str):
+        check_number(layer, "gain", gain, above=0)
+    if max_gain is not None and gain != "learned":
+        raise BadInput(f"{layer}: max_gain is the cap of gain='learned', and gain is {gain!r}; omit max_gain")
+    if max_gain is not None:
+        check_number(layer, "max_gain", max_gain, above=0)
 
 
 #: defaults of `convnorm`, and so of `convert` and classifiers: the paper's learned filter follows the preconditioner

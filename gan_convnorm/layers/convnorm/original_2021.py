@@ -1,4 +1,4 @@
-"""ConvNorm with the arithmetic of the code of 2021, to compare with it."""
+"""ConvNorm with the arithmetic of the authors' code of 2021, for comparisons."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.circular_grid import (
-    autocast_off,
-    exact_dtype,
-    memory_format_of,
-    to_pixels,
-    to_spectrum,
-    transformed,
-)
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, transformed
 from gan_convnorm.fourier.power_spectrum import direct_power_spectrum
-from gan_convnorm.layers.arguments import check_choice, check_convolution, check_images, check_number
+from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
+from gan_convnorm.layers.arguments import as_batch, check_choice, check_number, checked_geometry
+from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import recomputing
 
-__all__ = ["OriginalConvNorm2d"]
+__all__ = ["OriginalConvNorm2d", "convnorm_2021"]
 
 #: input channels whose kernels are transformed at once
 CHANNELS = 16
@@ -31,25 +26,32 @@ CHANNELS = 16
 class OriginalConvNorm2d(nn.Conv2d):
     """The whole layer of the authors' code: ||Q_k|| <= 1 holds only before its affine and its BatchNorm.
 
-    In this order (github.com/shengliu66/ConvNorm, models/prec_conv.py): full correlation and bias; multiplication by
-    V_k = (S_k + eps)^(-1/2) on that grid, without gradient to the weights through V; crop; stride; a depthwise
-    convolution of the kernel's size with torch's default initialization and a bias; BatchNorm. In evaluation V is a
-    running average with the factor f_t = max((1 + cos(pi t / 40000)) / 2, 0.01), t from 1, started at zero. The buffer
-    has the grid's shape, so a checkpoint evaluates at the resolution it was trained at and no other.
+    The layer has these steps, in this order (github.com/shengliu66/ConvNorm, models/prec_conv.py):
 
-    The first eleven arguments are those of `torch.nn.Conv2d`. S_k is summed over the kernels' own transforms, as the
-    authors do: with eps = 0 nothing else keeps it above zero. Where it is exactly zero, V_k is zero, not infinite.
+    1. the full correlation, plus the bias;
+    2. the product with V_k = (S_k + eps)^(-1/2) on its grid, without a gradient to the weights through V;
+    3. the crop, then the stride;
+    4. a depthwise convolution of the kernel's size, with torch's default initialization and a bias;
+    5. BatchNorm.
+
+    In evaluation V is a running average, V <- f_t V_t + (1 - f_t) V with f_t = max((1 + cos(pi t / 40000)) / 2, 0.01)
+    and t from 1. It starts at zero. The buffer has the grid's shape, so a checkpoint evaluates at the resolution of its
+    training and at no other.
+
+    S_k is the sum over the kernels' own transforms, as in the authors' code: with eps = 0 nothing else keeps it above
+    zero. At frequencies with S_k = 0 this layer takes V_k = 0; the authors' V_k is infinite there. The first eleven
+    arguments are those of `torch.nn.Conv2d`.
 
     Args:
         eps: 0 in the authors' code.
-        affine: with the depthwise convolution, and learned scale and shift in the BatchNorm.
-        batch_norm: with the BatchNorm.
-        momentum: a constant factor in place of f_t.
+        affine: True for step 4, and for a learned scale and shift in the BatchNorm.
+        batch_norm: True for step 5.
+        momentum: a constant factor in place of f_t, above 0 and at most 1.
 
     Raises:
-        BadInput: a geometry or an option value that no layer has, or with which the authors' code fails or is silently
-            wrong: kernels that are not square and odd, dilation, padding above k - 1 or other than zeros; in evaluation
-            an image of another resolution, or torch.export with a dynamic height or width.
+        BadInput: an option value or a geometry that no layer has; a geometry with which the authors' code fails or is
+            silently wrong (kernels that are not square and odd, dilation, padding above k - 1 or other than zeros). In
+            evaluation: an image of another resolution, or torch.export with a dynamic height or width.
 
     >>> OriginalConvNorm2d(3, 8, 3, padding=1)(torch.zeros(2, 3, 8, 8)).shape
     torch.Size([2, 8, 8, 8])
@@ -77,10 +79,8 @@ class OriginalConvNorm2d(nn.Conv2d):
         batch_norm: bool = True,
         momentum: float | None = None,
     ) -> None:
-        geometry: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "padding": padding}
-        geometry |= {"in_channels": in_channels, "out_channels": out_channels, "dilation": dilation, "groups": groups}
-        name = "OriginalConvNorm2d"
-        check_convolution(name, 2, **geometry, padding_mode=padding_mode)
+        name, sizes = "OriginalConvNorm2d", (in_channels, out_channels, kernel_size)
+        geometry = checked_geometry(name, 2, *sizes, stride, padding, dilation, groups, padding_mode)
         size, pads, spacing = (
             tuple(value) if isinstance(value, (tuple, list)) else (value, value)
             for value in (kernel_size, padding, dilation)
@@ -97,7 +97,7 @@ class OriginalConvNorm2d(nn.Conv2d):
         if momentum is not None:
             check_number(name, "momentum", momentum, above=0, most=1)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(**geometry, bias=bias, padding_mode=padding_mode, **factory)
+        super().__init__(**geometry, bias=bias, **factory)
         k = self.kernel_size[0]
         self.eps = eps
         self.momentum = momentum
@@ -123,9 +123,8 @@ class OriginalConvNorm2d(nn.Conv2d):
 
     @override
     def forward(self, input: Tensor) -> Tensor:
-        check_images("OriginalConvNorm2d", input, self.in_channels, 2)
-        if input.dim() == 3:
-            return self.forward(input.unsqueeze(0)).squeeze(0)
+        if input.dim() != 4 or input.shape[1] != self.in_channels:
+            return self.forward(as_batch("OriginalConvNorm2d", input, self.in_channels, 2)).squeeze(0)
         reach = (self.kernel_size[0] - 1, self.kernel_size[1] - 1)
         response = nn.functional.conv2d(input, self.weight, self.bias, 1, reach, 1, self.groups)
         memory_format, axes = memory_format_of(response), (-2, -1)
@@ -186,3 +185,23 @@ class OriginalConvNorm2d(nn.Conv2d):
     @override
     def extra_repr(self) -> str:
         return super().extra_repr() + f", eps={self.eps:g}"
+
+
+def convnorm_2021(conv: nn.Module, *, eps: float = 1e-4, affine: bool = True, batch_norm: bool = True) -> nn.Module:
+    """Return the layer of the authors' code (`OriginalConvNorm2d`) with a convolution's weights and geometry.
+
+    Args:
+        conv: `nn.Conv2d`.
+        eps: as in `OriginalConvNorm2d`. Its default there is 0, which amplifies near-zeros of S_k without limit.
+        affine: as in `OriginalConvNorm2d`.
+        batch_norm: as in `OriginalConvNorm2d`.
+
+    Raises:
+        BadInput: another module, or an option value or a geometry that the layer does not have.
+
+    >>> type(convnorm_2021(nn.Conv2d(3, 8, 3))).__name__
+    'OriginalConvNorm2d'
+    """
+    if not isinstance(conv, nn.Conv2d):
+        raise BadInput(f"convnorm_2021: found {type(conv).__name__}, and can take Conv2d")
+    return adopt(conv, OriginalConvNorm2d, eps=eps, affine=affine, batch_norm=batch_norm)

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.fourier.circular_grid import memory_format_of, traced
 from gan_convnorm.fourier.convolution import convolve_in_fourier
+from gan_convnorm.fourier.direct import CONVOLVE
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, traced
+from gan_convnorm.fourier.grid_filter import filter_reference, filter_response
 from gan_convnorm.fourier.tap_responses import tap_responses
 from gan_convnorm.layers.convnorm.geometry import Geometry
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
-from gan_convnorm.layers.kernels import convolve
+from gan_convnorm.layers.convnorm.truncation import Truncated, filter_truncated
 
-__all__ = ["Strategy", "choose", "full_response", "pooled"]
+__all__ = ["Strategy", "choose", "filter_exactly", "full_response", "pooled", "precondition"]
 
 #: takes the layer, the padded images, their geometry, S_k + eps and the side of the pooling; returns the output
 Strategy = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
@@ -29,7 +31,7 @@ def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strateg
 
     Args:
         layer: the layer.
-        images: shape (B, C_in, *size), padded where the layer pads by reflection or replication.
+        images: shape (B, C_in, *size), padded already if the layer pads by reflection or replication.
         geometry: of the layer's response to them.
     """
     if layer.options.tolerance and not traced():
@@ -38,10 +40,10 @@ def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strateg
 
 
 def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> bool:
-    """Return whether the kernels' transforms are few beside the images' (docs/results/convnorm_cost.md).
+    """Return True if the kernels' transforms are few beside the images' (docs/results/convnorm_cost.md).
 
-    On a GPU a convolution is so much faster than a complex matrix product that nothing is gained. The products there
-    would also be only as exact as float32_matmul_precision lets them be.
+    A GPU's convolution is so fast beside its complex matrix products that nothing is gained there. The products would
+    also be only as exact as float32_matmul_precision lets them be.
     """
     if layer.groups > 1 or any(s > 1 for s in geometry.stride):
         return False
@@ -57,17 +59,17 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
 def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
     """Return the output by a convolution, then the exact filter through the Fourier domain."""
     response = full_response(layer, images, geometry)
-    return pooled(layer.precondition(response, spectrum, None, geometry), pool)
+    return pooled(precondition(layer, response, spectrum, None, geometry), pool)
 
 
 def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
-    """Return the output by a convolution, then the filter cut to few taps; exactly where no cut is certified."""
+    """Return the output by a convolution, then the filter cut to few taps; exactly if no cut is certified."""
     taps = layer.truncate(spectrum, geometry.grid)
     if taps is None:
         exact = by_products if products_pay(layer, images, geometry) else by_transforms
         return exact(layer, images, geometry, spectrum, pool)
     response = full_response(layer, images, geometry)
-    return pooled(layer.precondition(response, spectrum, taps, geometry), pool)
+    return pooled(precondition(layer, response, spectrum, taps, geometry), pool)
 
 
 def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
@@ -88,7 +90,7 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
-    """Return sum_j a_kj (*) x_j on all of the grid, shape (B, C_out, *geometry.size), for images that are padded."""
+    """Return sum_j a_kj (*) x_j on the whole grid, shape (B, C_out, *geometry.size), for padded images."""
     padding: tuple[int, ...] | int = geometry.padding
     if layer.padding_mode == "circular":
         memory_format = memory_format_of(images)
@@ -101,11 +103,45 @@ def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> 
             images = images.index_select(axis, index)
         images, padding = images.contiguous(memory_format=memory_format), 0
     layout: dict[str, Any] = {"stride": geometry.stride, "padding": padding, "dilation": layer.dilation}
-    return convolve(images, layer.weight, **layout, groups=layer.groups)
+    return CONVOLVE[images.dim() - 2](images, layer.weight, **layout, groups=layer.groups)
+
+
+def precondition(
+    layer: Preconditioned, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry
+) -> Tensor:
+    """Return the output from the response: by few taps if given, else by transforms."""
+    with autocast_off(response.device):
+        if truncated is None:
+            return filter_exactly(response, layer.transfer(spectrum, geometry.grid), layer.bias, geometry)
+        taps, reach = layer.with_affine(truncated.taps)
+        bias = None if layer.bias is None else layer.bias.to(response.dtype)
+        wrap = layer.options.boundary == "circular"
+        output = filter_truncated(response, taps.to(response.dtype), reach, bias, geometry, wrap=wrap)
+        return output.contiguous(memory_format=memory_format_of(response))
+
+
+def filter_exactly(response: Tensor, transfer: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """Return z_k = F^-1[T_k] (*) y_k on the geometry's grid, cropped, plus the bias, in the response's dtype.
+
+    >>> geometry = Geometry(padding=(1,), stride=(1,), size=(4,), grid=(4,), crop=((1, 2, 1),), circular=False)
+    >>> filter_exactly(torch.ones(1, 1, 4), torch.full((1, 3), 2.0), None, geometry).round()
+    tensor([[[2., 2.]]])
+    """
+    if geometry.grid != geometry.size:
+        padding = [p for n, m in zip(geometry.size, geometry.grid, strict=True) for p in (m - n, 0)]
+        response = nn.functional.pad(response, padding[::-1])
+    exact, bias = exact_dtype(response), None if bias is None else exact_dtype(bias)
+    if traced():
+        return filter_reference(exact, transfer, bias, geometry.crop, around=geometry.circular).to(response.dtype)
+    return filter_response(exact, transfer, bias, geometry.crop).to(response.dtype)
 
 
 def pooled(output: Tensor, side: int) -> Tensor:
-    """Return the averages of an output over boxes of a side; the output itself for 1."""
+    """Return the averages of an output over boxes of a side; the output itself for 1.
+
+    >>> pooled(torch.arange(4.0).view(1, 1, 4), 2)
+    tensor([[[0.5000, 2.5000]]])
+    """
     if side == 1:
         return output
     average = (nn.functional.avg_pool1d, nn.functional.avg_pool2d, nn.functional.avg_pool3d)

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers.arguments import check_convolution, check_images
+from gan_convnorm.layers.arguments import as_batch, checked_geometry
 from gan_convnorm.layers.convnorm.geometry import Geometry, transposed_geometry
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
+from gan_convnorm.layers.convnorm.strategies import precondition
 
 __all__ = ["ConvNormTranspose2d"]
 
@@ -20,12 +21,16 @@ __all__ = ["ConvNormTranspose2d"]
 class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
     """A transposed convolution with bounded channels, ||Q_k|| <= 1, in place of `torch.nn.ConvTranspose2d`.
 
-    A transposed convolution puts zeros between the pixels and correlates with the flipped kernels, whose power
-    spectrum is that of the kernels. So its full response, before padding is cut away, is preconditioned as in
-    `ConvNorm2d`. The zeros between the pixels change no norm, so the bounds are the same.
+    A transposed convolution puts stride - 1 zeros between the pixels, and correlates with the flipped kernels. These
+    have the same power spectrum S_k as the kernels. So the full response, before the padding is cut away, is
+    preconditioned by the equation of `ConvNorm2d`. Zeros between the pixels change no norm, so the bounds hold too:
+    ||Q_k|| <= 1 and ||Q|| <= sqrt(C_out / groups), without gain and r_k.
 
-    The first eleven arguments are those of `torch.nn.ConvTranspose2d`, the options those of `ConvNorm2d` without
-    `strided`.
+    The first eleven arguments are those of `torch.nn.ConvTranspose2d`. The options are those of `ConvNorm2d`, except
+    `strided`, which this layer refuses.
+
+    Raises:
+        BadInput: a geometry or an option value that no such layer has.
 
     >>> ConvNormTranspose2d(8, 3, 4, stride=2, padding=1)(torch.zeros(2, 8, 4, 4)).shape
     torch.Size([2, 3, 8, 8])
@@ -47,22 +52,19 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
         dtype: torch.dtype | None = None,
         **options: Unpack[ConvNormKeywords],
     ) -> None:
-        geometry: dict[str, Any] = {"in_channels": in_channels, "out_channels": out_channels}
-        geometry["kernel_size"] = kernel_size
-        geometry |= {"stride": stride, "padding": padding, "output_padding": output_padding, "groups": groups}
-        geometry |= {"dilation": dilation, "padding_mode": padding_mode}
-        check_convolution(type(self).__name__, 2, **geometry, transposed=True)
+        name, sizes = type(self).__name__, (in_channels, out_channels, kernel_size)
+        given = (*sizes, stride, padding, dilation, groups, padding_mode, output_padding)
+        geometry = checked_geometry(name, 2, *given, transposed=True)
         if "strided" in options:
-            raise BadInput(f"{type(self).__name__}: a transposed convolution has no option strided; omit it")
-        checked = ConvNormOptions.of(type(self).__name__, **options)
-        super().__init__(bias=bias, device=device, dtype=dtype, **geometry)
+            raise BadInput(f"{name}: a transposed convolution has no option strided; omit it")
+        checked = ConvNormOptions.of(name, **options)
+        super().__init__(**geometry, bias=bias, device=device, dtype=dtype)
         self._set_options(checked)
 
     @override
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        check_images(type(self).__name__, input, self.in_channels, 2)
-        if input.dim() == 3:
-            return self.forward(input.unsqueeze(0), output_size).squeeze(0)
+        if input.dim() != 4 or input.shape[1] != self.in_channels:
+            return self.forward(as_batch(type(self).__name__, input, self.in_channels, 2), output_size).squeeze(0)
         if self.is_pointwise():
             extra = self._extra(input, output_size)
             weight, padding = self.pointwise_weight(), self._plain_padding()
@@ -71,7 +73,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
             )
         response, geometry = self.respond(input, output_size)
         spectrum = self.spectrum(geometry.grid)
-        return self.precondition(response, spectrum, self.truncate(spectrum, geometry.grid), geometry)
+        return precondition(self, response, spectrum, self.truncate(spectrum, geometry.grid), geometry)
 
     @override
     def respond(self, input: Tensor, output_size: list[int] | None = None) -> tuple[Tensor, Geometry]:

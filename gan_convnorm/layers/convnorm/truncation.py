@@ -1,4 +1,4 @@
-"""A preconditioner of few taps, with its error certified: a small filter in place of a transform."""
+"""The preconditioner cut to few taps, with a certified error: a small filter in place of a transform."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gan_convnorm.fourier.direct import CONVOLVE, CONVOLVE_TRANSPOSED
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.layers.convnorm.geometry import Geometry
-from gan_convnorm.layers.kernels import convolve, convolve_transposed
 
 __all__ = ["Truncated", "certified_taps", "compose", "filter_truncated", "radius_limit"]
 
 
 class Truncated(NamedTuple):
-    """Taps of a preconditioner and what they leave out.
+    """Taps of a preconditioner, with a bound of the error.
 
     Attributes:
         taps: shape (C, *(2 radius + 1)), centre at the origin.
         radius: taps on each side of the centre, the same for every channel.
-        bound: an upper bound of max_k ||P'_k - P_k|| / ||P_k||, with P' the truncated preconditioner.
+        bound: upper bound of max_k ||P'_k - P_k|| / ||P_k||, with P' the truncated preconditioner.
     """
 
     taps: Tensor
@@ -44,19 +44,22 @@ def certified_taps(
 ) -> Truncated | None:
     """Return the fewest taps of F^-1[S^(-1/2)] within a tolerance, scaled so that ||Q_k|| <= 1 still holds.
 
-    With u the taps kept, the operator's error is max_w |U - V|, at most the l1 norm of what is left out (Young's
-    inequality). The largest |U| sqrt(S) on the grid is the norm of Q'_k; where it exceeds 1 the taps are divided by
-    it, and what that changes is counted.
+    Let v be the preconditioner's taps and u those that are kept. The operator's error is max_w |U - V|. It is at most
+    the l1 norm of v - u (Young's inequality). The norm of Q'_k is the largest |U| sqrt(S_k) on the grid. If it exceeds
+    1, the taps are divided by it, and the bound includes the change.
 
     Args:
         spectrum: S_k + eps, shape (C, *half grid).
         grid: size of the circular grid.
         tolerance: largest permitted bound, relative to max V per channel.
         limit: largest permitted radius.
-        filtered_axes: the dimensions in which the spectrum is not flat; others need one tap.
+        filtered_axes: True for the dimensions in which the power spectrum varies; the others need one tap.
 
     Returns:
-        The taps; None where no radius up to the limit is within the tolerance.
+        The taps; None if no radius up to the limit is within the tolerance.
+
+    >>> certified_taps(torch.full((1, 5), 4.0), [8], 0.1, 2, [True]).taps.round(decimals=3)
+    tensor([[0.0000, 0.5000, 0.0000]])
     """
     axes = list(range(-len(grid), 0))
     transfer = spectrum.rsqrt()
@@ -85,9 +88,14 @@ def certified_taps(
 
 
 def compose(taps: Tensor, affine: Tensor) -> tuple[Tensor, list[int]]:
-    """Return one filter for a centred one and the affine after it, and its reach before the origin by dimension."""
+    """Return one filter for centred taps and the affine after them, and its taps before the origin per dimension.
+
+    >>> compose(torch.tensor([[0.0, 2.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]]))
+    (tensor([[0., 0., 2., 0., 0.]]), [2])
+    """
     reach = [n // 2 + (k - 1) // 2 for n, k in zip(taps.shape[1:], affine.shape[1:], strict=True)]
-    return convolve_transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
+    transposed = CONVOLVE_TRANSPOSED[taps.dim() - 1]
+    return transposed(taps[None], affine[:, None], groups=taps.shape[0])[0], reach
 
 
 def filter_truncated(
@@ -105,6 +113,10 @@ def filter_truncated(
 
     Returns:
         Shape (B, C, *counts of the crop).
+
+    >>> geometry = Geometry(padding=(1,), stride=(1,), size=(4,), grid=(4,), crop=((1, 2, 1),), circular=False)
+    >>> filter_truncated(torch.ones(1, 1, 4), torch.tensor([[1.0, 2.0, 1.0]]), [1], None, geometry, wrap=False)
+    tensor([[[4., 4.]]])
     """
     padding: list[int] = []
     for axis, ((first, count, step), n, before) in enumerate(
@@ -119,7 +131,7 @@ def filter_truncated(
     if any(padding):
         response = F.pad(response, padding)
     stride = [step for _, _, step in geometry.crop]
-    return convolve(response, taps[:, None], bias=bias, stride=stride, groups=taps.shape[0])
+    return CONVOLVE[taps.dim() - 1](response, taps[:, None], bias, stride, groups=taps.shape[0])
 
 
 def _window(centre: Sequence[int], radius: int, filtered_axes: Sequence[bool]) -> tuple[slice, ...]:

@@ -1,0 +1,103 @@
+"""How torch runs a computation: its precision, tracers, memory format and the parts of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "autocast_off",
+    "complex_dtype",
+    "exact_dtype",
+    "memory_format_of",
+    "part_elements",
+    "parts",
+    "traced",
+    "transformed",
+]
+
+
+def exact_dtype(tensor: Tensor) -> Tensor:
+    """Return the tensor in at least float32. Half precision is too coarse for a spectrum, and often has no transform.
+
+    >>> exact_dtype(torch.zeros(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def autocast_off(device: torch.device) -> torch.autocast:
+    """Return the context in which autocast rounds nothing on a device.
+
+    >>> with torch.autocast("cpu", dtype=torch.bfloat16), autocast_off(torch.device("cpu")):
+    ...     (torch.ones(1, 1) @ torch.ones(1, 1)).dtype
+    torch.float32
+    """
+    # Nothing is computed on the meta device, and autocast does not know it.
+    return torch.autocast("cpu" if device.type == "meta" else device.type, enabled=False)
+
+
+def complex_dtype(tensor: Tensor) -> torch.dtype:
+    """Return the complex dtype of a real tensor's spectrum.
+
+    >>> complex_dtype(torch.zeros(1, dtype=torch.float64))
+    torch.complex128
+    """
+    return torch.complex128 if tensor.dtype == torch.float64 else torch.complex64
+
+
+def traced() -> bool:
+    """Return True while a compiler, a tracer or a function transform runs: they have to see plain operations.
+
+    >>> traced(), bool(torch.vmap(lambda x: x + traced())(torch.zeros(1)))
+    (False, True)
+    """
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed()
+
+
+def transformed() -> bool:
+    """Return True while a function transform such as vmap runs, outside of compilers.
+
+    >>> transformed()
+    False
+    """
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+
+
+def memory_format_of(*tensors: Tensor) -> torch.memory_format:
+    """Return channels last if a batch of images, or a weight, is stored so. torch's own layers follow the same rule.
+
+    >>> memory_format_of(torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last))
+    torch.channels_last
+    """
+    if transformed():
+        return torch.contiguous_format  # vmap hides an axis, and cannot tell
+    for tensor in tensors:
+        for dims, candidate in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+            if tensor.dim() == dims and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=candidate):
+                return candidate
+    return torch.contiguous_format
+
+
+def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
+    """Return slices of a batch. Small transforms stay in the cache, and the whole batch's spectrum is never stored.
+
+    Args:
+        tensor: a batch.
+        dim: axis of its images.
+
+    >>> parts(torch.zeros(2, 8, 16, 16))
+    [slice(0, 512, None)]
+    """
+    images = tensor.shape[dim]
+    size = max(1, part_elements(tensor) * images // max(1, tensor.numel()))
+    return [slice(first, first + size) for first in range(0, images, size)]
+
+
+def part_elements(tensor: Tensor) -> int:
+    """Return how many numbers one part of a batch has: on a CPU as many as the cache holds, more on a GPU.
+
+    >>> part_elements(torch.zeros(1))
+    1048576
+    """
+    return 2**20 if tensor.device.type == "cpu" else 2**25

@@ -1,0 +1,31 @@
+"""Inverse square roots of squared weights, also where these are zero."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["inverse_root", "least_power"]
+
+#: squared weights below are not enlarged to 1
+TINY = 1e-12
+
+
+def inverse_root(square: Tensor) -> Tensor:
+    """Return the (-1/2)th power of squared weights, 1 where they are zero: their gradient is not made huge.
+
+    >>> inverse_root(torch.tensor([4.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
+    return torch.where(square == 0, 1, square.clamp_min(TINY)).rsqrt()
+
+
+def least_power(dtype: torch.dtype) -> float:
+    """Return the power below which a channel is taken for zero: its (-1/2)th power has two finite derivatives above.
+
+    It is 7e-16 in float32. A transform of weights that are not tiny has larger rounding errors there.
+
+    >>> f"{least_power(torch.float32):.0e}"
+    '7e-16'
+    """
+    return torch.finfo(dtype).tiny ** 0.4

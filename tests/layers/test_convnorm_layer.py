@@ -1,0 +1,112 @@
+"""ConvNorm2d as a layer: reload, modes, shapes, text, refused options, precision at spectral zeros."""
+
+import math
+
+import pytest
+import torch
+from convnorm_oracle import make
+from torch import nn
+
+from gan_convnorm.layers import ConvNorm2d
+
+
+def test_scale_of_the_weights_does_not_matter_without_eps():
+    layer = make("3x3", eps=0.0)
+    image = torch.randn(2, 2, 6, 5, dtype=torch.float64)
+    before = layer(image)
+    with torch.no_grad():
+        layer.weight *= 7
+    assert torch.allclose(layer(image), before, rtol=1e-10)
+
+
+@pytest.mark.parametrize("affine", [None, "channel", "depthwise"])
+def test_reload_into_a_fresh_layer_at_another_size(affine):
+    layer = ConvNorm2d(2, 3, 3, padding=1, affine=affine)
+    layer(torch.randn(4, 2, 6, 5)).square().mean().backward()
+    torch.optim.SGD(layer.parameters(), lr=0.1).step()
+    fresh = ConvNorm2d(2, 3, 3, padding=1, affine=affine)
+    fresh(torch.randn(1, 2, 9, 9))
+    fresh.load_state_dict(layer.state_dict())
+    image = torch.randn(2, 2, 11, 8)
+    assert torch.equal(fresh.eval()(image), layer.eval()(image))
+
+
+@pytest.mark.parametrize("affine", [None, "channel", "depthwise"])
+def test_train_and_eval_agree(affine):
+    layer = ConvNorm2d(2, 3, 3, padding=1, affine=affine)
+    image = torch.randn(4, 2, 6, 5)
+    assert torch.equal(layer.train()(image), layer.eval()(image))
+
+
+@pytest.mark.parametrize("size", [(3, 9), (9, 2)])
+def test_an_image_below_the_kernel_is_refused_as_in_conv2d(size):
+    image = torch.randn(1, 2, *size)
+    with pytest.raises(RuntimeError, match="size"):
+        nn.Conv2d(2, 3, 4)(image)
+    with pytest.raises(ValueError, match="below the kernel"):
+        ConvNorm2d(2, 3, 4)(image)
+    ConvNorm2d(2, 3, 4)(torch.randn(1, 2, 4, 4))
+
+
+def test_unbatched_input_has_conv2d_shape():
+    layer = ConvNorm2d(2, 3, 3, padding=1)
+    image = torch.randn(2, 6, 5)
+    assert torch.allclose(layer(image), layer(image[None])[0])
+    for options in (dict(tolerance=0.5, max_radius=1), dict(stride=2, strided="fold"), dict(kernel_size=1, padding=0)):
+        other = ConvNorm2d(**{"in_channels": 2, "out_channels": 3, "kernel_size": 3, "padding": 1, **options})
+        assert torch.allclose(other(image), other(image[None])[0])
+
+
+def test_repr_tells_the_options_that_are_not_the_default():
+    text = repr(ConvNorm2d(2, 3, 3, gain="lipschitz", affine="channel", tolerance=1e-3))
+    assert "eps=0.0001, gain='lipschitz', affine='channel', tolerance=0.001)" in text
+
+
+def test_circular_padding_folds_only_whole_strides():
+    layer = ConvNorm2d(2, 3, 3, stride=2, padding=1, padding_mode="circular", strided="fold")
+    with pytest.raises(ValueError, match="the stride 2 divides, not 5"):
+        layer(torch.randn(1, 2, 6, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(padding_mode="mirror"), "padding_mode is 'mirror', and must be one of: 'zeros'"),
+        (dict(gradient="none"), "one of: 'full', 'stop'"),
+        (dict(strided="first"), "one of: 'subsample', 'fold'"),
+        (dict(boundary="zero"), "one of: 'circular', 'linear'"),
+        (dict(boundary="linear", padding_mode="circular"), "contradicts"),
+        (dict(tolerance=1.0), "at least 0 and below 1"),
+        (dict(max_radius=0), "whole number of at least 1"),
+        (dict(eps=-1.0), "number of at least 0"),
+        (dict(gain="spectral"), "number or 'lipschitz'"),
+        (dict(affine="batch"), "one of: None, 'channel', 'depthwise'"),
+    ],
+)
+def test_unknown_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ConvNorm2d(2, 3, 3, **options)
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+@pytest.mark.parametrize(("eps", "scale"), [(0.0, 1.0), (1e-9, 1.0), (1e-4, 1.0), (1e-4, 100.0)])
+def test_float32_is_right_at_spectral_zeros(inputs, eps, scale):
+    """||Q_k|| <= 1 holds there, with weights large beside eps too: equal colours, kernels that sum up to 0."""
+    torch.manual_seed(0)
+    layer = ConvNorm2d(inputs, 32, 3, padding=1, eps=eps)
+    with torch.no_grad():
+        kernel = torch.randn(32, 1, 3, 3)
+        layer.weight.copy_(scale * (kernel - kernel.mean((2, 3), keepdim=True) * (1 - 1e-5)).expand_as(layer.weight))
+    grid = (10, 9)
+    weight = layer.weight.detach().double()
+    wave = [
+        torch.exp(-2j * math.pi / n * torch.outer(torch.arange(n).double(), torch.arange(3).double())) for n in grid
+    ]
+    power = torch.einsum("hy,wx,kjyx->kjhw", *wave, weight.to(torch.complex128)).abs().square().sum(1)[..., :5]
+    found = layer.transfer_function(grid).detach().double()
+    assert (found * (power + eps).sqrt() - 1).abs().max() <= 1e-6
+    image = torch.randn(2, inputs, 8, 7, requires_grad=True)
+    output = layer(image)
+    (gradient,) = torch.autograd.grad(output.sum(), image, create_graph=True)
+    (output.square().sum() + gradient.square().sum()).backward()
+    assert output.isfinite().all() and layer.weight.grad.isfinite().all()
