@@ -1,4 +1,4 @@
-"""The program: gan-convnorm fit|validate|test|predict|score|compare|study|export|classify; one file a verb."""
+"""The program: gan-convnorm fit|validate|test|predict|score|compare|study|export|demo|classify; one file a verb."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ VERBS = {
     "compare": "Write one page with several runs side by side.",
     "study": "Run many norms, seeds and rates, and write a report.",
     "export": "Write a checkpoint's generator for other programs.",
+    "demo": "Serve a page to play with a trained generator.",
     "classify": "Train classifiers and measure their robustness.",
 }
 
@@ -62,6 +63,10 @@ def _run(words: list[str]) -> None:
         from gan_convnorm.cli.export import main as export
 
         export(hyphenated(rest))
+    elif verb == "demo":
+        from gan_convnorm.cli.demo import main as demo
+
+        demo(hyphenated(rest))
     elif verb == "classify":
         rest = nested_words(rest, CLASSIFY_FLAGS)
         from gan_convnorm.cli.classify import main as classify

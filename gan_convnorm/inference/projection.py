@@ -1,0 +1,174 @@
+"""Projection of real images to latents: which latents make the image most like a given one, and how like it is."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.gan.sampling import Sampler
+from gan_convnorm.images.grid import save_blocks
+from gan_convnorm.images.pixels import images_to_bytes
+from gan_convnorm.noise import numbered_noise
+from gan_convnorm.operators.evaluation_mode import evaluating
+
+__all__ = ["Projection", "project"]
+
+#: images and their starts in one forward pass
+BATCH = 256
+LEARNING_RATE = 0.1
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Images, and the generator's images that are most like them.
+
+    Attributes:
+        images: the given ones, uint8 (N, C, H, W).
+        made: the generator's, uint8 (N, C, H, W).
+        latents: float (N, D); the generator makes `made` of them.
+        errors: root mean square difference of pixels in [0, 1], (N,).
+        start_errors: of the best start, before any step, (N,).
+    """
+
+    images: Tensor
+    made: Tensor
+    latents: Tensor
+    errors: Tensor
+    start_errors: Tensor
+
+    def line(self) -> str:
+        """Return the errors in one line."""
+        return (
+            f"projection: root mean square difference {float(self.errors.median()):.3g} (median of {len(self.errors)} "
+            f"images), {float(self.start_errors.median()):.3g} for the best random sample of each"
+        )
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write projection.png (each image, then the generator's), projection.csv and projection.npz (the latents).
+
+        Args:
+            folder: exists.
+
+        Returns:
+            The files.
+        """
+        import numpy as np
+
+        paths = [folder / f"projection.{ending}" for ending in ("png", "csv", "npz")]
+        save_blocks([self.images.unsqueeze(1), self.made.unsqueeze(1)], paths[0])
+        with atomic_write(paths[1]) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", "error", "best_random_error"])
+            for row, (error, start) in enumerate(zip(self.errors.tolist(), self.start_errors.tolist(), strict=True)):
+                writer.writerow([row, f"{error:.6g}", f"{start:.6g}"])
+        with atomic_write(paths[2]) as part, part.open("wb") as file:
+            np.savez(file, latents=self.latents.numpy(), errors=self.errors.numpy())
+        return paths
+
+
+def project(
+    module: Sampler,
+    images: Tensor,
+    labels: Tensor | None = None,
+    *,
+    steps: int = 200,
+    starts: int = 8,
+    seed: int = 0,
+    ema: bool = True,
+) -> Projection:
+    """Find latents whose images are most like the given ones.
+
+    Adam lowers the mean square difference at full, half and quarter size, from several random latents for each image;
+    the start with the smallest difference of pixels at the end is kept. Latents keep the length sqrt(D) that is typical
+    of a normal distribution, so that the generator is not asked for images outside its training.
+    Gradients through the generator, as in Zhu et al., ECCV 2016 (arXiv:1609.03552), section 3.2.
+
+    Args:
+        module: a trained generator.
+        images: uint8 (N, C, H, W), of the generator's size.
+        labels: classes (N,) for a conditional generator.
+        steps: of Adam; the rate falls to 0 as a cosine.
+        starts: random latents for each image.
+        seed: of the starts.
+        ema: from the averaged weights, else from the current ones.
+
+    Returns:
+        The latents, their images and the errors.
+
+    Raises:
+        BadInput: images of another size, labels where there are no classes or none where there are, no step or start.
+
+    >>> from gan_convnorm.gan.loading import load
+    >>> generator = load("checkpoints/digits_convnorm")
+    >>> found = project(generator, generator.sample(1, seed=9), steps=5, starts=2)
+    >>> bool(found.errors < found.start_errors), found.latents.shape
+    (True, torch.Size([1, 128]))
+    """
+    shape = module.sample(1, ema=ema).shape[1:]
+    if images.shape[1:] != shape:
+        raise BadInput(
+            f"the images to project have shape {tuple(images.shape[1:])}, and the generator makes {tuple(shape)}"
+        )
+    if steps < 1 or starts < 1:
+        raise BadInput(f"{steps} steps and {starts} starts are asked for; expected 1 or more of each")
+    if (labels is None) != (module.num_classes is None):
+        needs = "no labels" if module.num_classes is None else "one label for each image"
+        raise BadInput(f"the generator takes {needs} for a projection")
+    size = max(1, BATCH // starts)
+    found = []
+    for first in range(0, len(images), size):
+        rows = slice(first, first + size)
+        latents = numbered_noise(first * starts, (first + len(images[rows])) * starts, module.latent_dim, seed)
+        found.append(_project(module, images[rows], None if labels is None else labels[rows], latents, steps, ema))
+    latents, errors, start_errors = (torch.cat(parts) for parts in zip(*found, strict=True))
+    return Projection(images, module.decode(latents, labels, ema=ema), latents, errors, start_errors)
+
+
+def _project(
+    module: Sampler, images: Tensor, labels: Tensor | None, latents: Tensor, steps: int, ema: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the best latents of each image, their errors, and the errors of the best starts."""
+    network = module.generator_with(ema=ema)
+    device = next(network.parameters()).device
+    starts = len(latents) // len(images)
+    target = images.to(device).float().div(127.5).sub(1).repeat_interleave(starts, 0)
+    classes = None if labels is None else labels.to(device).repeat_interleave(starts)
+    z = latents.to(device).clone().requires_grad_()
+    optimizer = torch.optim.Adam([z], LEARNING_RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    with evaluating(network), torch.inference_mode(False), torch.enable_grad():
+        for step in range(steps):
+            made = network(_typical(z), classes)
+            if step == 0:
+                start_errors = _errors(made, target)
+            sizes = (F.mse_loss(F.avg_pool2d(made, k), F.avg_pool2d(target, k), reduction="none") for k in (1, 2, 4))
+            # A sum over the images, so that none depends on how many there are.
+            losses = torch.stack([each.mean((1, 2, 3)).sum() for each in sizes])
+            (z.grad,) = torch.autograd.grad(losses.sum(), z)
+            optimizer.step()
+            schedule.step()
+        with torch.no_grad():
+            z = _typical(z)
+            errors = _errors(network(z, classes), target)
+    best = errors.view(len(images), starts).argmin(1) + starts * torch.arange(len(images), device=device)
+    best_starts = start_errors.view(len(images), starts).amin(1)
+    return z[best].detach().cpu(), errors[best].cpu(), best_starts.cpu()
+
+
+def _typical(latents: Tensor) -> Tensor:
+    """Return latents scaled to the length sqrt(D), around which a normal distribution's are."""
+    return F.normalize(latents, dim=1) * math.sqrt(latents.shape[1])
+
+
+def _errors(made: Tensor, target: Tensor) -> Tensor:
+    """Return root mean square differences in [0, 1] of images in [-1, 1], the made ones rounded as files are."""
+    rounded = images_to_bytes(made.detach()).float() / 255
+    return (rounded - (target + 1) / 2).square().mean((1, 2, 3)).sqrt()

@@ -1,0 +1,75 @@
+"""Projection: an image that the generator can make is found again, and errors are what they say."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN, Architecture
+from gan_convnorm.gan.loading import load
+from gan_convnorm.inference.projection import project
+
+ZOO = Path(__file__).parents[2] / "checkpoints" / "digits_convnorm"
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load(ZOO)
+
+
+def rms(a, b):
+    return (a.double() / 255 - b.double() / 255).square().mean((1, 2, 3)).sqrt()
+
+
+@pytest.mark.slow
+def test_an_image_of_the_generator_is_found_again(generator):
+    images = generator.sample(3, seed=11)
+    found = project(generator, images, steps=200, starts=8)
+    others = generator.sample(3, seed=12)
+    assert (found.errors < 0.25 * rms(images, others)).all(), found.errors
+    assert (found.errors < found.start_errors).all()
+
+
+def test_errors_and_latents_are_of_the_images_that_are_returned(generator, digits):
+    images = digits.train_set.tensors[0][:3]
+    found = project(generator, images, steps=10, starts=2)
+    assert torch.equal(found.made, generator.decode(found.latents))
+    torch.testing.assert_close(found.errors.double(), rms(found.made, images), rtol=0, atol=2e-4)
+    torch.testing.assert_close(found.latents.norm(dim=1), torch.full((3,), 128**0.5))
+    again = project(generator, images, steps=10, starts=2)
+    assert torch.equal(found.latents, again.latents)
+
+
+def test_a_class_is_kept():
+    torch.manual_seed(0)
+    network = GAN(
+        resolution=16, channels=1, num_classes=3, architecture=Architecture(width=0.05, conditional=True)
+    ).eval()
+    images = network.sample(2, labels=1, seed=4)
+    found = project(network, images, torch.tensor([1, 1]), steps=3, starts=1)
+    assert torch.equal(found.made, network.decode(found.latents, torch.tensor([1, 1])))
+    with pytest.raises(BadInput, match="one label for each image"):
+        project(network, images, steps=3)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_impossible_projections_are_refused(generator, digits):
+    with pytest.raises(BadInput, match=r"\(3, 16, 16\).*\(1, 16, 16\)"):
+        project(generator, digits.train_set.tensors[0][:1].expand(-1, 3, -1, -1))
+    with pytest.raises(BadInput, match="0 steps"):
+        project(generator, digits.train_set.tensors[0][:1], steps=0)
+    with pytest.raises(BadInput, match="no labels"):
+        project(generator, digits.train_set.tensors[0][:1], torch.tensor([1]))
+
+
+def test_the_files_hold_pictures_errors_and_latents(generator, digits, tmp_path):
+    found = project(generator, digits.train_set.tensors[0][:2], steps=2, starts=1)
+    paths = found.write(tmp_path)
+    assert [path.name for path in paths] == ["projection.png", "projection.csv", "projection.npz"]
+    rows = list(csv.DictReader(paths[1].open()))
+    assert [float(row["error"]) for row in rows] == pytest.approx(found.errors.tolist(), rel=1e-5)
+    assert np.array_equal(np.load(paths[2])["latents"], found.latents.numpy())
+    assert "median of 2 images" in found.line()

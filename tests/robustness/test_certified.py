@@ -1,0 +1,79 @@
+"""Certificates: the bound is above every Jacobian, and no attack within a certified radius changes a class."""
+
+import pytest
+import torch
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
+from gan_convnorm.robustness.networks import build_network
+
+SIZE = (1, 16, 16)
+
+
+def trained(norm, options, digits, arch="resnet8", steps=150):
+    torch.manual_seed(0)
+    network = build_network(arch, channels=1, num_classes=10, norm=norm, norm_options=options)
+    images, labels = digits.train_set.tensors
+    network.set_statistics(images)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    temperature = 100  # the logits of a 1-Lipschitz network are small
+    for step in range(steps):
+        rows = slice(64 * (step % 20), 64 * (step % 20) + 64)
+        loss = torch.nn.functional.cross_entropy(temperature * network(images[rows].float() / 255), labels[rows])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network.eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("norm", "options", "arch"),
+    [("convnorm", {"gain": "lipschitz"}, "resnet8"), ("batch", {}, "resnet8"), ("aol", {}, "plain20")],
+)
+def test_the_bound_is_above_the_norm_of_every_jacobian(norm, options, arch, digits):
+    network = trained(norm, options, digits, arch, steps=10)
+    bound = lipschitz_bound(network, SIZE)
+    images = digits.test_set.tensors[0][:3].float() / 255
+    for image in images.double():
+        jacobian = torch.autograd.functional.jacobian(lambda x: network.double()(x[None])[0], image).flatten(1)
+        for i in range(10):
+            for j in range(i):
+                assert (jacobian[i] - jacobian[j]).norm() <= bound.margins()[i, j] * (1 + 1e-6)
+    network.float()
+
+
+@pytest.mark.slow
+def test_no_attack_within_its_radius_changes_a_certified_image(digits):
+    network = trained("convnorm", {"gain": "lipschitz"}, digits)
+    images, labels = (tensor[:64] for tensor in digits.test_set.tensors)
+    images = images.float() / 255
+    with torch.no_grad():
+        radii = certified_radii(network(images), labels, lipschitz_bound(network, SIZE)).float()
+    certified = radii > 0
+    assert certified.sum() > 20, "the network learned"
+    images, labels, radii = images[certified], labels[certified], radii[certified].view(-1, 1, 1, 1)
+    moved = torch.zeros_like(images)
+    for _ in range(30):  # projected gradient steps in the Euclidean ball, ascending the loss
+        moved.requires_grad_()
+        (slope,) = torch.autograd.grad(
+            torch.nn.functional.cross_entropy(network(images + moved), labels, reduction="sum"), moved
+        )
+        moved = moved.detach() + 0.3 * radii * slope / slope.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        length = moved.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        moved = moved * (0.9999 * radii / length).clamp(max=1)
+    assert torch.equal(network(images + moved).argmax(1), labels)
+
+
+def test_a_normalization_of_each_image_has_no_bound(digits):
+    network = build_network("resnet8", channels=1, num_classes=10, norm="instance")
+    bound = lipschitz_bound(network, SIZE)
+    assert bound.features == float("inf")
+    radii = certified_radii(torch.tensor([[1.0, *[0.0] * 9]]), torch.tensor([0]), bound)
+    assert radii.tolist() == [0.0]
+
+
+def test_a_network_without_a_certificate_is_refused():
+    network = build_network("torchvision.resnet18", channels=3, num_classes=10)
+    with pytest.raises(BadInput, match="not for ResNet"):
+        lipschitz_bound(network, (3, 32, 32))
