@@ -30,7 +30,7 @@ FIRST = ("layers", "operators", "data", "fidelity", "gan", "networks", "objectiv
 #: rooms whose interface is the command line or a page, not Python
 NOT_PYTHON = ("cli", "report")
 PYTHON = "reference/python/"
-VERBS = ("fit", "validate", "test", "predict", "score", "compare", "study", "export", "classify")
+VERBS = ("fit", "validate", "test", "predict", "score", "compare", "study", "export", "demo", "classify")
 
 
 def on_config(config):
@@ -163,9 +163,9 @@ def configuration():
 
 def short_flags():
     """Return the short flags of training, by their keys."""
-    from gan_convnorm.cli.gan import FLAGS
+    from gan_convnorm.cli.gan_flags import GAN_FLAGS
 
-    return {key: flag for flag, key in FLAGS.items()}
+    return {flag.key: flag.name for flag in GAN_FLAGS.of_verb("fit")}
 
 
 def key_table(prefix, kind, short):

@@ -26,10 +26,14 @@ PARTS = re.compile(
 #: pages whose commands another test runs, or that need more than a test has
 ELSEWHERE = {
     "data.md": "tests/data/test_data_docs.py",
+    "demo.md": "tests/cli/test_demo.py",  # serves until Ctrl-C
+    "export.md": "tests/project/test_export_pages.py",
     "norms.md": "tests/layers/test_norms.py",
+    "python.md": "tests/project/test_python_page.py",
     "robustness.md": "tests/cli/test_robustness_cli.py",
     "study.md": "tests/cli/test_study.py",
     "training.md": "tests/gan/test_training_processes.py",  # starts several processes
+    "zoo.md": "tests/project/test_export_pages.py",
     "scores.md": "tests/fidelity/test_fidelity.py",  # 50,000 images
 }
 PAGES = [
