@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-import torch_fidelity
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
 from gan_convnorm.fidelity.classifier_features import held_out_accuracy
-from gan_convnorm.fidelity.extractors import weights_digest
+from gan_convnorm.fidelity.feature_scores import score_features
 from gan_convnorm.fidelity.features import Progress, extract
-from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers, check_sizes
+from gan_convnorm.fidelity.image_counts import check_num_fake, check_sizes
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.images import as_images
-from gan_convnorm.fidelity.metrics import (
-    effective_rank,
-    frechet_distance,
-    inception_score,
-    kernel_distance,
-    parse_metrics,
-    precision_and_recall,
-    statistics,
-)
+from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.fidelity.real_features import RealFeatures, extract_real_features
 from gan_convnorm.fidelity.scores import Scores
 
 __all__ = ["Evaluator"]
-
-KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000  # torch-fidelity's defaults
 
 
 class Evaluator:
@@ -40,6 +28,14 @@ class Evaluator:
 
     With `torch.distributed` initialized every process makes one and calls it with the same arguments: each extracts
     its share, and all get the scores.
+
+    >>> import torch
+    >>> from gan_convnorm.fidelity import create_extractor
+    >>> images = torch.randint(0, 256, (100, 1, 4, 4), dtype=torch.uint8)
+    >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, torch.arange(100) % 2))
+    >>> evaluator = Evaluator(extractor, images, metrics="fid", reference_name="train images")
+    >>> evaluator(images).line(), evaluator(images).protocol["reference"]
+    ('FID 0.00', 'train images')
 
     Args:
         extractor: of `create_extractor`, for these metrics at least.
@@ -81,58 +77,21 @@ class Evaluator:
         self.progress = progress
         self.processes = Processes.current()
         self.reference: Images | None = None
-        self.real: dict[str, Any] = {}
+        self.real = RealFeatures(0, {})
         compared = [metric for metric in self.metrics if metric != "isc"]
         if compared:
             if reference is None:
                 raise BadInput(f"{', '.join(compared)} compare with real images, and no reference is given")
             self.reference = self.processes.together(lambda: as_images(reference, name=reference_name))
             self.reference_name = reference_name or self.reference.name
-            self._extract_reference(self.reference)
-
-    def _extract_reference(self, reference: Images) -> None:
-        needs_rows = "kid" in self.metrics or "prc" in self.metrics
-        kind = "features" if needs_rows else "statistics"
-        layers = sorted({self.layer[metric] for metric in self.metrics if metric != "isc"})
-        path: Path | None = None
-
-        def look_up() -> tuple[bool, int]:
-            nonlocal path
-            digest = reference.digest()
-            if digest is None:
-                return False, 0
-            name = self.extractor.get_name()
-            path = cache_path(kind, torch_fidelity.__version__, name, layers, weights_digest(self.extractor), digest)
-            found = read_cached(path)
-            self.real = found or {}
-            return found is not None, self.real.get("count", 0)
-
-        cached, self.num_reference = self.processes.from_first(look_up)
-        if not cached:
-            found = extract(
-                self.extractor,
-                reference,
-                batch_size=self.batch_size,
+            self.real = extract_real_features(
+                extractor,
+                self.reference,
+                self.layer,
+                batch_size=batch_size,
                 processes=self.processes,
-                progress=self.progress,
+                progress=progress,
             )
-
-            def keep() -> int:
-                assert found is not None
-                count = len(next(iter(found.values())))
-                if count < 2:
-                    raise BadInput(f"FID and KID need 2 or more real images, and there are {count}")
-                self.real = {"count": count}
-                for layer in layers:
-                    self.real[layer] = found[layer] if needs_rows else statistics(found[layer])
-                if path is not None:
-                    write_cached(path, self.real)
-                return count
-
-            self.num_reference = self.processes.from_first(keep)
-        if self.processes.rank == 0 and "fid" in self.metrics:
-            kept = self.real[self.layer["fid"]]
-            self.real_statistics = statistics(kept) if needs_rows else kept
 
     def __call__(self, fakes: object, fakes_name: str | None = None) -> Scores:
         """Return the scores of fakes, on every process.
@@ -163,48 +122,11 @@ class Evaluator:
 
     def _score(self, images: Images, features: dict[str, Tensor] | None) -> Scores:
         assert features is not None
-        count = len(next(iter(features.values())))
-        check_num_fake(count, self.isc_splits, self.metrics)  # unreadable files may have been left out
-        values: dict[str, float] = {}
-        ranks: dict[str, float] = {}
-        protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name, "n_fake": count}
+        scores = score_features(
+            features, self.real, self.layer, isc_splits=self.isc_splits, kid_subset_size=self.kid_subset_size
+        )
+        protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name}
         protocol |= held_out_accuracy(self.extractor)
         if self.reference is not None:
-            protocol |= {"reference": self.reference_name, "n_real": self.num_reference}
-        if "isc" in self.metrics:
-            values |= inception_score(features[self.layer["isc"]], self.isc_splits)
-            protocol["isc_splits"] = self.isc_splits
-        if "fid" in self.metrics:
-            rows = features[self.layer["fid"]]
-            fewer = min(count, self.num_reference)
-            if fewer <= rows.shape[1]:
-                warnings.warn(
-                    f"FID of {count} fakes and {self.num_reference} real images on {rows.shape[1]} features is far too "
-                    "high: a covariance needs more images than features; compare only scores of the same numbers",
-                    stacklevel=2,
-                )
-            found = statistics(rows)
-            values |= frechet_distance(found, self.real_statistics)
-            ranks = {"fake": effective_rank(found), "real": effective_rank(self.real_statistics)}
-        if "kid" in self.metrics:
-            size = self.kid_subset_size
-            if size is None:
-                size = min(KID_SUBSET_SIZE, count, self.num_reference)
-            if size > min(count, self.num_reference):
-                raise BadInput(
-                    f"kid_subset_size is {size}, and there are {count} fakes and {self.num_reference} real images"
-                )
-            layer = self.layer["kid"]
-            values |= kernel_distance(features[layer], self.real[layer], KID_SUBSETS, size)
-            if size == count == self.num_reference:
-                warnings.warn(
-                    f"KID's deviation says nothing: each of its {KID_SUBSETS} subsets is all {size} images; a smaller "
-                    "kid_subset_size (--kid-subset-size) gives one",
-                    stacklevel=2,
-                )
-            protocol |= {"kid_subsets": KID_SUBSETS, "kid_subset_size": size}
-        if "prc" in self.metrics:
-            check_numbers(count, self.num_reference, self.metrics)
-            layer = self.layer["prc"]
-            values |= precision_and_recall(features[layer], self.real[layer])
-        return Scores(values, protocol, ranks)
+            protocol |= {"reference": self.reference_name, "n_real": self.real.count}
+        return replace(scores, protocol=protocol | scores.protocol)

@@ -14,20 +14,14 @@ from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.devices import usable_device
-from gan_convnorm.fidelity.evaluator import KID_SUBSET_SIZE, KID_SUBSETS
 from gan_convnorm.fidelity.extractors import create_extractor
+from gan_convnorm.fidelity.feature_scores import score_features
 from gan_convnorm.fidelity.features import extract
-from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers, check_sizes
+from gan_convnorm.fidelity.image_counts import check_sizes
 from gan_convnorm.fidelity.image_set import TensorImages
-from gan_convnorm.fidelity.metrics import (
-    frechet_distance,
-    inception_score,
-    kernel_distance,
-    parse_metrics,
-    precision_and_recall,
-    statistics,
-)
+from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.fidelity.real_features import RealFeatures
 
 __all__ = ["FidelityMetric"]
 
@@ -144,7 +138,11 @@ class FidelityMetric(Metric):
         """
         processes = Processes.current()
         real, fake = (self._gather(kind, processes) for kind in ("real", "fake"))
-        values = processes.from_first(lambda: self._values(real, fake))
+        options: dict[str, Any] = {"isc_splits": self.isc_splits, "kid_subset_size": self.kid_subset_size}
+        number = len(next(iter(real.values())))
+        values = processes.from_first(
+            lambda: score_features(fake, RealFeatures(number, real), self.layer, **options).values
+        )
         scores = {name: torch.tensor(value, dtype=torch.float64) for name, value in values.items()}
         return scores if self.value is None else scores[self.value]
 
@@ -188,25 +186,3 @@ class FidelityMetric(Metric):
             gathered = processes.gather_rows(rows, counts) if sum(counts) else None
             found[layer] = torch.empty(0, 1) if gathered is None else gathered
         return found
-
-    def _values(self, real: dict[str, Tensor], fake: dict[str, Tensor]) -> dict[str, float]:
-        number_real, number_fake = (len(next(iter(rows.values()))) for rows in (real, fake))
-        check_num_fake(number_fake, self.isc_splits, self.metrics)
-        check_numbers(number_fake, number_real, self.metrics)
-        values: dict[str, float] = {}
-        for metric in self.metrics:
-            of_real, of_fake = real[self.layer[metric]], fake[self.layer[metric]]
-            if metric == "isc":
-                values |= inception_score(of_fake, self.isc_splits)
-            elif metric == "fid":
-                values |= frechet_distance(statistics(of_fake), statistics(of_real))
-            elif metric == "kid":
-                size = self.kid_subset_size or min(KID_SUBSET_SIZE, number_fake, number_real)
-                if size > min(number_fake, number_real):
-                    raise BadInput(
-                        f"kid_subset_size is {size}, and there are {number_fake} fakes and {number_real} real images"
-                    )
-                values |= kernel_distance(of_fake, of_real, KID_SUBSETS, size)
-            else:
-                values |= precision_and_recall(of_fake, of_real)
-        return values

@@ -185,7 +185,7 @@ class Prediction:
         layer = layer_for(name, "prc")
         print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
         # It keeps the train images' features in the cache.
-        rows = Evaluator(extractor, train[0], metrics=("prc",), reference_name=f"{data.name} train images").real[layer]
+        real = Evaluator(extractor, train[0], metrics=("prc",), reference_name=f"{data.name} train images").real
 
         def to_features(images: Tensor) -> Tensor:
             found = extract(extractor, TensorImages(images))
@@ -193,4 +193,4 @@ class Prediction:
             return found[layer]
 
         unseen = None if test is None else test.tensors[0][:UNSEEN]
-        return find_neighbours(fakes, train[0], unseen, (f"{name} features", rows, to_features))
+        return find_neighbours(fakes, train[0], unseen, (f"{name} features", real.rows[layer], to_features))
