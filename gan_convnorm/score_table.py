@@ -86,8 +86,8 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """Return on one line how scores were taken.
 
     Args:
-        protocol: "n_fake" images "fake"; "n_real" images "reference" where there is one; "extractor"; for a classifier
-            "extractor_accuracy", from 0 to 1, on "extractor_held_out" images; "isc_splits"; "kid_subsets"
+        protocol: "n_fake" images "fake"; "n_real" images "reference" where these are known; "extractor"; for a
+            classifier "extractor_accuracy", from 0 to 1, on "extractor_held_out" images; "isc_splits"; "kid_subsets"
             and "kid_subset_size".
 
     >>> protocol_in_words({"n_fake": 50, "fake": "samples", "extractor": "inception", "isc_splits": 10})
@@ -95,7 +95,8 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """
     p = protocol
     parts = [f"{p['n_fake']} {p['fake']}"]
-    parts[0] += f" against {p['n_real']} {p['reference']}" if "reference" in p else ""
+    if "reference" in p:
+        parts[0] += " against " + (f"{p['n_real']} " if "n_real" in p else "") + p["reference"]
     parts.append(f"{p['extractor']} features")
     if "extractor_accuracy" in p:
         parts[-1] += f" ({p['extractor_accuracy']:.0%} right on {p['extractor_held_out']} held-out images)"

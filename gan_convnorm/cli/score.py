@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="On several processes: torchrun --nproc-per-node 2 -m gan_convnorm score FAKES REAL",
     )
     parser.add_argument("fakes", help="folder of images, .npz or .npy file of uint8 images, or a checkpoint")
-    parser.add_argument("real", help="folder of images, or a file as above")
+    parser.add_argument("real", help="folder of images, a file as above, or an .npz of statistics mu and sigma")
     parser.add_argument("--metrics", default="isc,fid", help="of isc, fid, kid, prc, comma-separated (default isc,fid)")
     parser.add_argument("--extractor", default="inception", help="inception, dinov2, clip, vgg16 or classifier")
     parser.add_argument("--extractor-weights", type=Path, help="its weights file, in place of a download")
@@ -53,8 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--json", type=Path, help="file to write values and protocol to, - for standard output")
+    parser.add_argument(
+        "--save-statistics", type=Path, metavar="FILE", help=".npz for the mu and sigma of the real images"
+    )
     parser.add_argument("--trust", action="append", default=[], metavar="MODULE", help=TRUST_HELP)
-    parser.add_argument("--overwrite", action="store_true", help="let --json replace a file of any other kind")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="let --json and --save-statistics replace a file of any other kind"
+    )
     return parser
 
 
@@ -84,7 +89,7 @@ def _run(arguments: argparse.Namespace) -> None:
     try:
         with Progress("scoring", "images") as progress:
             fakes, real = (_source(options.pop(name), options["device"], trust) for name in ("fakes", "real"))
-            scores = evaluate(fakes, real, progress=progress.update, **options)
+            scores = evaluate(fakes, real, progress=progress.update, overwrite=overwrite, **options)
     finally:
         if several:
             dist.destroy_process_group()
@@ -96,6 +101,8 @@ def _run(arguments: argparse.Namespace) -> None:
         return
     print(scores.line())
     print(scores.meaning())
+    if options["save_statistics"] is not None:
+        print(f"statistics of the real images: {options['save_statistics']}")
     if output is not None:
         with atomic_write(output) as part:
             part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

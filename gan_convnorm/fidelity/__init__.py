@@ -18,6 +18,7 @@ from gan_convnorm.fidelity.metric import FidelityMetric
 from gan_convnorm.fidelity.metrics import METRICS, parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.protocols import PROTOCOLS, Protocol, protocol_named
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.fidelity.scores import Scores
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "GeneratedImages",
     "Processes",
     "Protocol",
+    "ReferenceStatistics",
     "Scores",
     "TensorImages",
     "check_classes",

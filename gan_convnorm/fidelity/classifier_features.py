@@ -45,6 +45,7 @@ class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-igno
     Attributes:
         accuracy: share of held-out images that the network classifies right, from 0 to 1; None if none was held out.
         held_out: their number.
+        path: the weights file.
 
     Raises:
         BadInput: the file holds no network of this version.
@@ -55,7 +56,8 @@ class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-igno
     ) -> None:
         if feature_extractor_weights_path is None:
             raise ValueError(f"feature extractor {name!r} needs feature_extractor_weights_path")
-        saved: Any = load_tensors(Path(feature_extractor_weights_path))
+        self.path = Path(feature_extractor_weights_path)
+        saved: Any = load_tensors(self.path)
         names = ("resolution", "channels", "num_classes")
         shape = saved.get("shape") if isinstance(saved, dict) else None
         if not isinstance(shape, dict) or not all(

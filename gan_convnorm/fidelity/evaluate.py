@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
 from gan_convnorm.fidelity.scores import Scores
+from gan_convnorm.fidelity.statistics_file import check_fid, check_statistics_path
 
 __all__ = ["evaluate"]
 
@@ -43,6 +46,8 @@ def evaluate(
     skip_bad: bool = False,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
+    save_statistics: str | Path | None = None,
+    overwrite: bool = False,
 ) -> Scores:
     """Score images against real ones; every value equals `torch_fidelity.calculate_metrics`'s on the same images.
 
@@ -56,7 +61,8 @@ def evaluate(
         source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a checkpoint file
             of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal latents
             (n, latent_dim) to uint8 images.
-        reference: real images, in the same ways.
+        reference: real images, in the same ways; or, for isc and fid alone, `ReferenceStatistics` or an .npz file with
+            mu and sigma.
         metrics: of isc, fid, kid, prc.
         extractor: the network whose features are compared:
             a key of `EXTRACTORS`, a name in torch-fidelity's registry, or one of `create_extractor`.
@@ -74,6 +80,8 @@ def evaluate(
         skip_bad: omit unreadable files instead of refusing the folder.
         device: where the extractor runs; a GPU where there is one.
         progress: called with the number of images done and of all.
+        save_statistics: an .npz file to write the reference's statistics to, which can take its place.
+        overwrite: let `save_statistics` replace a file of any other kind.
 
     Returns:
         The scores, on every process.
@@ -83,19 +91,27 @@ def evaluate(
     metrics = parse_metrics(metrics)
     check_sizes(batch_size, kid_subset_size)
     device = usable_device(device)
+    if save_statistics is not None:
+        check_fid(metrics)
+        check_statistics_path(Path(save_statistics), overwrite)
     options: dict[str, Any] = {"num_fake": num_fake, "seed": seed, "ema": ema, "latent_dim": latent_dim}
     options |= {"device": device, "resize": resize, "skip_bad": skip_bad}
 
-    def sources() -> tuple[Images, Images | None]:
+    def sources() -> tuple[Images, Images | ReferenceStatistics | None]:
         images = as_images(source, **options)
         check_num_fake(len(images), isc_splits, metrics)
-        return images, None if reference is None else as_images(reference, **options)
+        real = None if reference is None else as_reference(reference, **options)
+        if isinstance(real, ReferenceStatistics):
+            real.check_metrics(metrics)
+        return images, real
 
     # Before the extractor, which may be a long download away.
     images, real = Processes.current().together(sources)
     if isinstance(extractor, str):
-        if labelled is None and extractor_weights is None and registered_name(extractor) == EXTRACTORS["classifier"]:
-            labelled = None if real is None else Processes.current().together(lambda: _images_and_labels(real))
+        if isinstance(real, ReferenceStatistics):
+            extractor_weights = real.weights_for(registered_name(extractor), extractor_weights)
+        elif labelled is None and extractor_weights is None and registered_name(extractor) == EXTRACTORS["classifier"]:
+            labelled = None if real is None else Processes.current().together(partial(_images_and_labels, real))
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )
@@ -108,7 +124,10 @@ def evaluate(
         batch_size=batch_size,
         progress=progress,
     )
-    return evaluator(images)
+    scores = evaluator(images)
+    if save_statistics is not None:
+        evaluator.save_statistics(save_statistics, overwrite)
+    return scores
 
 
 def _images_and_labels(reference: Images) -> tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -18,7 +19,9 @@ from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.real_features import RealFeatures, extract_real_features
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
 from gan_convnorm.fidelity.scores import Scores
+from gan_convnorm.fidelity.statistics_file import check_fid
 
 __all__ = ["Evaluator"]
 
@@ -39,7 +42,8 @@ class Evaluator:
 
     Args:
         extractor: of `create_extractor`, for these metrics at least.
-        reference: real images, as `evaluate` takes them; None where only the Inception Score is asked for.
+        reference: real images or their statistics, as `evaluate` takes them; None where only the Inception Score is
+            asked for.
         metrics: of `METRICS`.
         reference_name: name of the real images, such as "digits train images".
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
@@ -49,7 +53,8 @@ class Evaluator:
         progress: called with the number of images done and of all.
 
     Raises:
-        BadInput: fewer than two reference images, or none.
+        BadInput: fewer than two reference images, or none; statistics of another extractor, or where KID, precision or
+            recall is asked for.
     """
 
     def __init__(
@@ -76,22 +81,51 @@ class Evaluator:
         self.batch_size = batch_size
         self.progress = progress
         self.processes = Processes.current()
-        self.reference: Images | None = None
+        self.reference: Images | ReferenceStatistics | None = None
         self.real = RealFeatures(0, {})
         compared = [metric for metric in self.metrics if metric != "isc"]
         if compared:
             if reference is None:
                 raise BadInput(f"{', '.join(compared)} compare with real images, and no reference is given")
-            self.reference = self.processes.together(lambda: as_images(reference, name=reference_name))
+            self.reference = self.processes.together(lambda: as_reference(reference, name=reference_name))
             self.reference_name = reference_name or self.reference.name
-            self.real = extract_real_features(
-                extractor,
-                self.reference,
-                self.layer,
-                batch_size=batch_size,
-                processes=self.processes,
-                progress=progress,
-            )
+            self.real = self._real_features(self.reference)
+
+    def _real_features(self, reference: Images | ReferenceStatistics) -> RealFeatures:
+        if isinstance(reference, ReferenceStatistics):
+            reference.check_metrics(self.metrics)
+            return reference.real_features(self.extractor)
+        return extract_real_features(
+            self.extractor,
+            reference,
+            self.layer,
+            batch_size=self.batch_size,
+            processes=self.processes,
+            progress=self.progress,
+        )
+
+    def save_statistics(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write the reference's statistics to a file, which can take its place; every process must call this.
+
+        Args:
+            path: an .npz file; see `ReferenceStatistics.write`.
+            overwrite: replace a file of any other kind too.
+
+        Raises:
+            BadInput: FID is not among the metrics, or the file cannot be written.
+        """
+        check_fid(self.metrics)
+
+        def write() -> None:
+            found = self.reference
+            if not isinstance(found, ReferenceStatistics):
+                assert self.real.statistics is not None
+                found = ReferenceStatistics.of(
+                    self.extractor, self.real.statistics, self.reference_name, self.real.count
+                )
+            found.write(path, overwrite)
+
+        self.processes.from_first(write)
 
     def __call__(self, fakes: object, fakes_name: str | None = None) -> Scores:
         """Return the scores of fakes, on every process.
@@ -112,8 +146,14 @@ class Evaluator:
             batch_size=self.batch_size,
             processes=self.processes,
             progress=self.progress,
+            expected=self._expected(),
         )
         return self.processes.from_first(lambda: self._score(images, features))
+
+    def _expected(self) -> dict[str, int]:
+        """Return the number of features by layer, where it is known."""
+        known = self.real.statistics
+        return {} if known is None else {self.layer["fid"]: len(known["mu"])}
 
     def _fakes(self, fakes: object, name: str | None) -> Images:
         images = as_images(fakes, name=name)
@@ -128,5 +168,7 @@ class Evaluator:
         protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name}
         protocol |= held_out_accuracy(self.extractor)
         if self.reference is not None:
-            protocol |= {"reference": self.reference_name, "n_real": self.real.count}
+            protocol["reference"] = self.reference_name
+            if self.real.count is not None:
+                protocol["n_real"] = self.real.count
         return replace(scores, protocol=protocol | scores.protocol)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ def extract(
     batch_size: int = 64,
     processes: Processes | None = None,
     progress: Progress | None = None,
+    expected: Mapping[str, int] | None = None,
 ) -> dict[str, Tensor] | None:
     """Return features of images, in their order.
 
@@ -41,16 +42,17 @@ def extract(
         batch_size: images in one forward.
         processes: those that share the work; all must call this.
         progress: called with the number of images done, scaled up from this process's share, and of all.
+        expected: number of features by layer, of what they will be compared with.
 
     Returns:
         On the first process for each of the extractor's layers a float tensor of shape (N, D), on the CPU, where N is
         smaller than len(images) by the unreadable files that are left out; None on the others.
 
     Raises:
-        BadInput: bad images, on any process, or features that are NaN or infinite.
+        BadInput: bad images, on any process, or features that are NaN or infinite, or of another number.
     """
     processes = processes or Processes.current()
-    share = _Share(extractor, images, batch_size, processes, progress)
+    share = _Share(extractor, images, batch_size, processes, progress, expected or {})
     counts = processes.collect(share.extract)
     if sum(counts) == 0:
         raise BadInput(f"there are no images among {images.name}")
@@ -72,11 +74,13 @@ class _Share:
         batch_size: int,
         processes: Processes,
         progress: Progress | None,
+        expected: Mapping[str, int],
     ) -> None:
         self.extractor = extractor
         self.images = images
         self.batch_size = batch_size
         self.progress = progress
+        self.expected = expected
         self.start, self.stop = processes.share(len(images), images.block or batch_size)
         self.features: dict[str, Tensor] = {}
 
@@ -95,6 +99,7 @@ class _Share:
                             "infinite; its weights are damaged, or those of another network"
                         )
                     if name not in self.features:
+                        self._check_number(name, rows.shape[1])
                         # One block for all rows: joining parts at the end would need them twice.
                         self.features[name] = torch.empty(self.stop - self.start, *rows.shape[1:], dtype=rows.dtype)
                     self.features[name][done : done + len(rows)] = rows
@@ -103,6 +108,14 @@ class _Share:
                     self.progress(done * len(self.images) // (self.stop - self.start), len(self.images))
         self.features = {name: rows[:done] for name, rows in self.features.items()}
         return done
+
+    def _check_number(self, layer: str, number: int) -> None:
+        expected = self.expected.get(layer, number)
+        if number != expected:
+            raise BadInput(
+                f"{self.extractor.get_name()} gives {number} features, and the reference's statistics are of "
+                f"{expected}; choose the extractor that they were computed with (--extractor)"
+            )
 
 
 def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:

@@ -172,6 +172,10 @@ def array_images(path: Path, resize: int | None) -> TensorImages:
     name = content.find(IMAGE_NAMES)
     if name is None:
         expected = ", ".join(IMAGE_NAMES)
+        if {"mu", "sigma"} <= content.arrays.keys():
+            raise BadInput(
+                f"{content.name} holds statistics; those of real images can be compared with, and fakes must be images"
+            )
         raise BadInput(f"{content.name} holds {content.summary()}; expected images in one of the arrays {expected}")
     images = content.images(name)
     if unused := content.ignored():
