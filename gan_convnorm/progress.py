@@ -37,7 +37,7 @@ class Progress:
         self.label, self.unit, self.total = label, unit, total
         self.stream = sys.stderr if stream is None else stream
         self.done = 0
-        self.told = time.monotonic()
+        self.told: float | None = None
         self.first = _is_first()
         self.bar: rich_progress.Progress | None = None
         if self.first and self.stream is not None and self.stream.isatty():
@@ -70,8 +70,12 @@ class Progress:
         if self.bar is not None:
             self.bar.start()  # now, so that another task may show its own bar before; again, it does nothing
             self.bar.update(self.task, completed=done, total=self.total)
-        elif self.first and self.stream is not None and time.monotonic() - self.told >= EVERY:
-            self.told = time.monotonic()
+            return
+        now = time.monotonic()
+        # Counted from the first call: a task may be prepared for long, such as scores by the training of a classifier.
+        self.told = now if self.told is None else self.told
+        if self.first and self.stream is not None and now - self.told >= EVERY:
+            self.told = now
             of = f" of {self.total}" if self.total is not None else ""
             print(f"{self.label}: {done}{of} {self.unit}", file=self.stream, flush=True)
 

@@ -44,7 +44,7 @@ class ReferenceStatistics:
     [[1.0, 0.0], [0.0, 1.0]]
 
     Attributes:
-        mu: mean of the features, float32 or float64, shape (D,).
+        mu: mean of the features, float32, shape (D,).
         sigma: their covariance, float64, shape (D, D).
         extractor: name of the extractor in torch-fidelity's registry; None if unknown, as are the following.
         weights: hash of the extractor's weights, of `extractors.weights_digest`.

@@ -80,7 +80,7 @@ def read_statistics(path: Path) -> dict[str, Any]:
         path: the file.
 
     Returns:
-        "mu", float32 or float64 of shape (D,); "sigma", float64 of shape (D, D); those of `PROVENANCE` that are there:
+        "mu", float32 of shape (D,); "sigma", float64 of shape (D, D); those of `PROVENANCE` that are there:
         "count" is an int, the others are str.
 
     Raises:
@@ -97,7 +97,8 @@ def read_statistics(path: Path) -> dict[str, Any]:
     size, shape = content.arrays["mu"].shape[0], content.arrays["sigma"].shape
     if size == 0 or shape != (size, size):
         raise BadInput(f"{content.name}: mu is of {size} features, and sigma has the shape {shape}; expected one D")
-    mu, sigma = content.read("mu"), content.read("sigma").double()
+    # torch-fidelity has the mean in float32, and compares means of one type alone.
+    mu, sigma = content.read("mu").float(), content.read("sigma").double()
     _check_values(content.name, mu, sigma)
     return {"mu": mu, "sigma": sigma, **_provenance(content)}
 
