@@ -47,7 +47,8 @@ def test_an_entry_loads_and_its_card_says_what_the_index_says(name, steps, fid, 
         f'GAN.from_pretrained("checkpoints/{name}")',
         f"{gan.g_step} generator steps",
         f"| resolution | {gan.hparams['resolution']}x{gan.hparams['resolution']}, ",
-        "classifier features; IS over 10 splits",
+        "labelled-classifier-2 features (",
+        "; IS over 10 splits",
     ):
         assert line in card, line
 
