@@ -42,12 +42,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("fakes", help="folder of images, .npz or .npy file of uint8 images, or a checkpoint")
     parser.add_argument("real", help="folder of images, a file as above, or an .npz of statistics mu and sigma")
     parser.add_argument("--metrics", default="isc,fid", help="of isc, fid, kid, prc, comma-separated (default isc,fid)")
-    parser.add_argument("--extractor", default="inception", help="inception, dinov2, clip, vgg16 or classifier")
+    parser.add_argument(
+        "--extractor", default="inception", help="inception (default), dinov2, clip, vgg16 or classifier"
+    )
     parser.add_argument("--extractor-weights", type=Path, help="its weights file, in place of a download")
-    parser.add_argument("--num-fake", type=int, default=50_000, help="images to generate from a checkpoint")
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--isc-splits", type=int, default=10)
-    parser.add_argument("--kid-subset-size", type=int)
+    parser.add_argument(
+        "--num-fake", type=int, default=50_000, help="images to generate from a checkpoint (default 50000)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, help="images in one forward of the extractor (default 64)"
+    )
+    parser.add_argument("--isc-splits", type=int, default=10, help="parts of the Inception Score (default 10)")
+    parser.add_argument("--kid-subset-size", type=int, help="images in each subset of KID (default 1000, or fewer)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise of a checkpoint's images")
     parser.add_argument("--resize", type=int, help="side in pixels to resize and centre-crop to")
     parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable files")

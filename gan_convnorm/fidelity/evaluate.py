@@ -108,10 +108,13 @@ def evaluate(
     # Before the extractor, which may be a long download away.
     images, real = Processes.current().together(sources)
     if isinstance(extractor, str):
+        registered, processes = registered_name(extractor), Processes.current()
+        trains = registered == EXTRACTORS["classifier"] and labelled is None and extractor_weights is None
         if isinstance(real, ReferenceStatistics):
-            extractor_weights = real.weights_for(registered_name(extractor), extractor_weights)
-        elif labelled is None and extractor_weights is None and registered_name(extractor) == EXTRACTORS["classifier"]:
-            labelled = None if real is None else Processes.current().together(partial(_images_and_labels, real))
+            if labelled is None:
+                extractor_weights = processes.together(partial(real.weights_for, registered, extractor_weights))
+        elif trains and real is not None:
+            labelled = processes.together(partial(_images_and_labels, real))
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )

@@ -24,6 +24,8 @@ def test_fid_of_a_file_is_that_of_its_images_to_the_digit(digits, extractor, tmp
     found = evaluate(test, tmp_path / "digits.npz", **options)
     assert found.values == expected.values and found.ranks == expected.ranks
     assert found.protocol == expected.protocol | {"reference": f"images (statistics in {tmp_path}/digits.npz)"}
+    labelled = {"extractor": "classifier", "labelled": digits.train_set.tensors}
+    assert evaluate(test, tmp_path / "digits.npz", device="cpu", **labelled).values == expected.values
     # They are a by-product of KID's features as well, and what was read can be written again.
     Evaluator(extractor, train, metrics="fid,kid").save_statistics(tmp_path / "kid.npz")
     Evaluator(extractor, tmp_path / "digits.npz").save_statistics(tmp_path / "again.npz")
