@@ -21,7 +21,7 @@ from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.scores import Scores
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "images_and_labels"]
 
 
 def evaluate(
@@ -95,7 +95,7 @@ def evaluate(
     images, real = Processes.current().together(sources)
     if isinstance(extractor, str):
         if labelled is None and extractor_weights is None and registered_name(extractor) == EXTRACTORS["classifier"]:
-            labelled = None if real is None else Processes.current().together(lambda: _images_and_labels(real))
+            labelled = None if real is None else Processes.current().together(lambda: images_and_labels(real))
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )
@@ -111,7 +111,7 @@ def evaluate(
     return evaluator(images)
 
 
-def _images_and_labels(reference: Images) -> tuple[Tensor, ...]:
+def images_and_labels(reference: Images) -> tuple[Tensor, ...]:
     """Return the images to train the classifier on, and their labels where the reference is a folder of classes."""
     images = torch.cat(list(reference.batches(0, len(reference), 256)))
     labels = reference.labels() if isinstance(reference, FolderImages) else None

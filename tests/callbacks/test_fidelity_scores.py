@@ -177,7 +177,7 @@ def test_what_a_score_would_refuse_is_refused_before_the_first_step(words, said,
         main([*SMALL, *words, "--steps", "2", "--eval-every", "1", "--out", "run"])
     if said:
         assert stop.value.code == 2 and said in capsys.readouterr().err
-    assert not Path("run").exists()
+        assert not Path("run").exists()
 
 
 @pytest.mark.slow
