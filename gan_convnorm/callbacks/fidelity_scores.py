@@ -157,6 +157,12 @@ class FidelityScores(pl.Callback):
         self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.told: list[dict[str, Any]] = []
 
+    @property
+    @override
+    def state_key(self) -> str:
+        # Two of them in one trainer have prefixes of their own.
+        return self._generate_state_key(prefix=self.prefix) if self.prefix else super().state_key
+
     @override
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -306,16 +312,20 @@ class FidelityScores(pl.Callback):
 
     def _tell(self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, prefix: str, kind: str) -> None:
         # Every process has the same values; Lightning warns where it is not told so.
-        sync = trainer.world_size > 1
+        sync, step = trainer.world_size > 1, step_of(trainer, module)
+        # Between two evaluations of a training epoch Lightning would write the old values again.
+        between = trainer.training and self.every is not None
         for name, value in scores.values.items():
             # As float64 tensors: plain floats would be logged in float32.
             logged = torch.tensor(value, dtype=torch.float64)
             shown = name == self.taken.best and not prefix + kind
-            module.log(f"{self.prefix}{prefix}{kind}{name}", logged, prog_bar=shown, sync_dist=sync)
-        step = step_of(trainer, module)
+            full_name = f"{self.prefix}{prefix}{kind}{name}"
+            module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
+            for logger in trainer.loggers if between and trainer.is_global_zero else ():
+                logger.log_metrics({full_name: value}, step)
         if counts_steps(module):
             # Lightning takes "step" for the logs' axis.
-            module.log("step", float(step), sync_dist=sync)
+            module.log("step", float(step), sync_dist=sync, logger=not between)
         if trainer.is_global_zero:
             if scores.protocol not in self.told:
                 print(f"scores ({scores.protocol['name']}): {scores.meaning()}")

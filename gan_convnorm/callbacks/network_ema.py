@@ -70,6 +70,11 @@ class NetworkEMA(pl.Callback):
             raise BadInput("the average begins with the training; call trainer.fit first")
         return self.average.module
 
+    @property
+    @override
+    def state_key(self) -> str:
+        return self._generate_state_key(network=self.network)
+
     @override
     def state_dict(self) -> dict[str, Any]:
         return {} if self.average is None else {"average": self.average.state_dict()}

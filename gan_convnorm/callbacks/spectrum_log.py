@@ -78,6 +78,12 @@ class SpectrumLog(pl.Callback):
         self.vectors: dict[str, torch.Tensor] = {}
         self.watching = contextlib.ExitStack()
 
+    @property
+    @override
+    def state_key(self) -> str:
+        # Two of them in one trainer are of different networks.
+        return super().state_key if self.network == "discriminator" else self._generate_state_key(network=self.network)
+
     @override
     def state_dict(self) -> dict[str, Any]:
         return {"history": self.history, "before": self.before, "vectors": self.vectors}

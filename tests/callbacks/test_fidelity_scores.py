@@ -62,7 +62,14 @@ def test_final_scores_follow_the_whole_protocol(capsys):
     assert summary["final"]["values"]["kid"] == pytest.approx(float(rows[1]["final_kid"]))
     assert summary["best_of"] == "kid"
     assert summary["best"]["kid"] == pytest.approx(min(float(row["kid"]) for row in rows))
-    for word in ("precision", "recall", "KID", "final (custom): 60 EMA samples", "last, best: 20 EMA samples"):
+    for word in (
+        "precision",
+        "recall",
+        "KID",
+        "scores (custom): 60 EMA samples",
+        "scores (custom): 20 EMA samples",
+        "scored by the whole protocol",
+    ):
         assert word in out
     best = torch.load("run/best.ckpt", weights_only=True)
     assert best["g_step"] == summary["best"]["g_step"]
