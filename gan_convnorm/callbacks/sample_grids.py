@@ -41,6 +41,7 @@ class SampleGrids(pl.Callback):
         count: images in the grid, ten in a row.
         sample: as in `FidelityScores`; the module's own `sample` when None.
         value_range: as in `FidelityScores`.
+        every: steps between two grids, in place of those at validations.
         early: steps of the training after which a grid is drawn besides; 0 is before the first.
 
     Raises:
@@ -54,15 +55,19 @@ class SampleGrids(pl.Callback):
         *,
         sample: SampleFunction | None = None,
         value_range: ValueRange | None = None,
+        every: int | None = None,
         early: Sequence[int] = EARLY,
     ) -> None:
         if count < 1:
             raise BadInput(f"count is {count}; expected 1 image or more")
+        if every is not None and every < 1:
+            raise BadInput(f"every is {every}; expected 1 step or more, or None for every validation")
         check_range(value_range)
         self.folder = Path(folder)
         self.count = count
         self.sample = sample
         self.value_range = value_range
+        self.every = every
         self.early = tuple(early)
         self.drawn = -1
 
@@ -75,17 +80,18 @@ class SampleGrids(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        if step_of(trainer, pl_module) in self.early:
+        step = step_of(trainer, pl_module)
+        if step in self.early or (self.every is not None and step % self.every == 0):
             self._draw(trainer, pl_module)
 
     @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.sanity_checking:
+        if self.every is None and not trainer.sanity_checking:
             self._draw(trainer, pl_module)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.enable_validation:
+        if self.every is None and not trainer.enable_validation:
             self._draw(trainer, pl_module)
 
     def _draw(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
