@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from gan_convnorm.callbacks.class_scores import check_intra_class, intra_class_scores
 from gan_convnorm.callbacks.collapse import collapse_in_words
 from gan_convnorm.callbacks.generated_samples import (
     SampleFunction,
@@ -30,12 +31,10 @@ from gan_convnorm.fidelity import (
     GeneratedImages,
     Processes,
     Scores,
-    check_classes,
     check_num_fake,
     check_numbers,
     check_weights_file,
     create_extractor,
-    intra_class_fid,
     parse_metrics,
     protocol_named,
     registered_name,
@@ -234,7 +233,7 @@ class FidelityScores(pl.Callback):
             for number in (self.interim_num_fake, self.num_fake):
                 check_numbers(number, len(real.source), self.metrics)
         if self.intra_class:
-            check_classes(self._classes(module), self._real_labels(real))
+            check_intra_class(module, real, self.num_fake)
         if self.extractor_weights is not None:
             check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
 
@@ -337,25 +336,11 @@ class FidelityScores(pl.Callback):
             return
         assert self.evaluator is not None and self.real is not None
         ema = self.weights != "raw"
-        images: Any = self.real.source
-        fids = intra_class_fid(
-            self.evaluator.extractor,
-            GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples"),
-            self._classes(module),
-            torch.cat(list(images.batches(0, len(images), 1024))),
-            self._real_labels(self.real),
-            batch_size=self.batch_size,
-            progress=self._progress(trainer),
-        )
-        mean = torch.tensor(list(fids.values()), dtype=torch.float64).mean()
+        images = GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples")
+        mean, line = intra_class_scores(self.evaluator, images, module, self.real)
         module.log(f"{self.prefix}intra_fid", mean, sync_dist=trainer.world_size > 1)
         if trainer.is_global_zero:
-            each = ", ".join(f"{label}: {fid:.2f}" for label, fid in fids.items())
-            print(
-                f"{step_word(module)} {step_of(trainer, module)}: intra-class FID {mean:.2f}, mean of {len(fids)} "
-                f"classes with about {self.num_fake // len(fids)} fakes each ({each})",
-                flush=True,
-            )
+            print(f"{step_word(module)} {step_of(trainer, module)}: {line}", flush=True)
 
     def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:
         return sampler(module, self.sample, self.value_range, ema=ema)
@@ -370,19 +355,6 @@ class FidelityScores(pl.Callback):
                 trainer.progress_bar_callback.show_scoring(done, total)
 
         return tell
-
-    def _classes(self, module: pl.LightningModule) -> Tensor:
-        """Return the classes of the fakes: those that `sample` takes when it is given none."""
-        count: Any = getattr(module, "num_classes", None)
-        if not isinstance(count, int):
-            raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
-        return torch.arange(self.num_fake) % count
-
-    @staticmethod
-    def _real_labels(real: ReferenceImages) -> Tensor:
-        if real.labels is None:
-            raise BadInput(f"intra_class is asked for, and the {real.name} have no labels")
-        return real.labels
 
 
 def _check_finite(module: pl.LightningModule, ema: bool) -> None:
