@@ -1,9 +1,10 @@
-"""What happens around training; each reaches the model through Lightning's hooks and ``module.sample(n)``."""
+"""Things that happen during training, in any LightningModule: scores, samples, averages, checks, reports, signals."""
 
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
 from gan_convnorm.callbacks.interruption import Interruption
+from gan_convnorm.callbacks.network_ema import NetworkEMA
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
@@ -15,6 +16,7 @@ __all__ = [
     "FiniteCheck",
     "ImageWriter",
     "Interruption",
+    "NetworkEMA",
     "RunReport",
     "SampleGrids",
     "SpectrumLog",

@@ -1,4 +1,4 @@
-"""Scores at every evaluation."""
+"""Scores of any LightningModule's samples, during and after training."""
 
 from __future__ import annotations
 
@@ -12,20 +12,29 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from gan_convnorm.callbacks.class_scores import check_intra_class, intra_class_scores
+from gan_convnorm.callbacks.collapse import collapse_in_words
+from gan_convnorm.callbacks.generated_samples import (
+    SampleFunction,
+    ValueRange,
+    check_range,
+    has_two_weights,
+    sampler,
+)
 from gan_convnorm.callbacks.progress import StepProgressBar
-from gan_convnorm.callbacks.sampled_module import SampledModule, SplitData
+from gan_convnorm.callbacks.reference_images import ReferenceImages, given_images, trainer_images
+from gan_convnorm.callbacks.step_count import counts_steps, is_over, step_of, step_word
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
     Evaluator,
     GeneratedImages,
+    Processes,
     Scores,
-    check_classes,
     check_num_fake,
     check_numbers,
     check_weights_file,
     create_extractor,
-    intra_class_fid,
     parse_metrics,
     protocol_named,
     registered_name,
@@ -35,21 +44,37 @@ from gan_convnorm.score_table import SCORES
 
 __all__ = ["FidelityScores"]
 
-#: features of the fakes vary in fewer than this share of the real images' directions: the generator has collapsed
-COLLAPSED = 0.05
 WEIGHTS = ("ema", "raw", "both")
 
 
 class FidelityScores(pl.Callback):
-    """Scores the generator: at every evaluation of fit, and in validate and test.
+    """FID, IS, KID, precision and recall of a module's samples, equal to torch-fidelity's, on any number of processes.
 
-    Logs "fid", "isc" and so on, so that a checkpoint or a stopping rule can follow them, and prints a line. Where the
-    protocol asks for more than `interim_num_fake` images, evaluations during training use so many, and the last one
-    is followed by the whole protocol, logged as "final_fid" and so on.
+    It works in any LightningModule that makes images: a GAN, VAE, flow or diffusion model. In fit it scores at every
+    validation (after every epoch where there is no validation loop), or every so many steps; also in validate and test.
+    It logs "fid", "isc" and so on by the module's `log`, which ModelCheckpoint(monitor="fid") and EarlyStopping follow,
+    and prints a line. The sanity check is skipped.
+
+    Where the protocol asks for more than `interim_num_fake` images, evaluations during training use that many, and the
+    last one is followed by the whole protocol, logged as "final_fid" and so on.
+
+    >>> from gan_convnorm.callbacks import FidelityScores
+    >>> scores = FidelityScores(sample=lambda module, n: module.decode_prior(n), value_range=(0, 1), metrics="fid,kid")
+    >>> scores.num_fake, scores.metrics
+    (2000, ('fid', 'kid'))
 
     Args:
-        extractor: feature extractor: classifier (trained on the data's train split, without labels too), inception,
-            dinov2, clip, vgg16, or any name in torch-fidelity's registry.
+        reference: real images: a uint8 tensor (N, C, H, W), a pair of images and labels, a Dataset, a DataLoader, a
+            folder, or a file of images or statistics. By default the data module's split, or else the images of the
+            trainer's validation or train loader.
+        sample: a function of (module, n) or (module, first, n) that returns n images; by default the module's own
+            `sample(n)`, which may also take `first`, the number of the first image, and `ema`.
+        value_range: (0, 1) or (-1, 1): the values that are black and white in floating-point images, of samples and
+            reference; None accepts uint8 images alone.
+        every: steps between two evaluations in fit, in place of those at validations.
+        prefix: of the logged names, such as "ema_".
+        extractor: feature extractor: classifier (trained on the reference, or on a data module's train split),
+            inception, dinov2, clip, vgg16, or any name in torch-fidelity's registry.
         extractor_weights: the extractor's weights file; by default it is downloaded, or trained for classifier.
         metrics: of isc, fid, kid and prc (precision and recall), separated by commas.
         protocol: quick (2,000 fakes against the train split), train-50k, test-5k (as in the SNGAN paper).
@@ -57,8 +82,8 @@ class FidelityScores(pl.Callback):
         interim_num_fake: the most that are generated at an evaluation during training.
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         batch_size: images in one forward of the extractor.
-        weights: the generator's that are scored: ema (averaged), raw (current), or both, the latter as "raw_fid" and so
-            on.
+        weights: the generator's that are scored, where `sample` takes `ema`: ema (averaged), raw (current), or both,
+            the latter as "raw_fid" and so on.
         best: the score that best.ckpt is the best of: fid, isc, kid, precision or recall.
         intra_class: also FID within each class, for a conditional GAN: in validate, test and after the last step;
             "intra_fid" is the mean over classes (Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
@@ -67,10 +92,20 @@ class FidelityScores(pl.Callback):
     Attributes:
         taken: the scores so far, for callbacks that report them.
         between_batches: called with the trainer after every batch of images; may raise to end an evaluation.
+
+    Raises:
+        BadInput: an unknown name, a number out of its range; in a run: a module without samples, images that cannot be
+            used.
     """
 
     def __init__(
         self,
+        reference: object = None,
+        sample: SampleFunction | None = None,
+        *,
+        value_range: ValueRange | None = None,
+        every: int | None = None,
+        prefix: str = "",
         extractor: str = "classifier",
         extractor_weights: str | None = None,
         metrics: str = "isc,fid",
@@ -95,21 +130,37 @@ class FidelityScores(pl.Callback):
             raise BadInput(f"weights is {weights!r}; choose one of: {', '.join(WEIGHTS)}")
         if best not in SCORES or SCORES[best].metric not in self.metrics:
             raise BadInput(f"best is {best!r}, which is not among the metrics {', '.join(self.metrics)}")
+        if every is not None and every < 1:
+            raise BadInput(f"every is {every}; expected 1 step or more, or None for every validation")
+        if intra_class and "fid" not in self.metrics:
+            raise BadInput(f"intra_class is asked for, and the metrics are {', '.join(self.metrics)}; add fid")
+        check_range(value_range)
+        self.reference = reference
+        self.sample = sample
+        self.value_range = value_range
+        self.every = every
+        self.prefix = prefix
         self.extractor = extractor
         self.extractor_weights = extractor_weights
         self.interim_num_fake = min(self.num_fake, interim_num_fake)
         self.isc_splits = isc_splits
         self.batch_size = batch_size
         self.weights = weights
-        if intra_class and "fid" not in self.metrics:
-            raise BadInput(f"intra_class is asked for, and the metrics are {', '.join(self.metrics)}; add fid")
         self.intra_class = intra_class
         self.stop_on_collapse = stop_on_collapse
         self.evaluator: Evaluator | None = None
+        self.real: ReferenceImages | None = None
         self.split = ""
+        self.scored_step = -1
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.told: list[dict[str, Any]] = []
+
+    @property
+    @override
+    def state_key(self) -> str:
+        # Two of them in one trainer have prefixes of their own.
+        return self._generate_state_key(prefix=self.prefix) if self.prefix else super().state_key
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -128,144 +179,171 @@ class FidelityScores(pl.Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not at the first evaluation: missing weights end a run before it starts.
-        self._prepare(trainer, self.protocol.split)
+        self._prepare(trainer, pl_module, self.protocol.split)
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # The loaders are there only now.
+        self._prepare(trainer, pl_module, self.protocol.split)
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._prepare(trainer, self.protocol.split)
+        if not trainer.sanity_checking:
+            self._prepare(trainer, pl_module, self.protocol.split)
 
     @override
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._prepare(trainer, "test")
+        self._prepare(trainer, pl_module, "test")
 
-    def check_data(self, data: SplitData, module: SampledModule, split: str) -> None:
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        step = step_of(trainer, pl_module)
+        if self.every is not None and step % self.every == 0 and step not in (0, self.scored_step):
+            self._evaluate(trainer, pl_module)
+
+    @override
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.sanity_checking or (trainer.state.fn == "fit" and self.every is not None):
+            return
+        self._evaluate(trainer, pl_module)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.every is None and not trainer.enable_validation:
+            self._evaluate(trainer, pl_module)
+
+    @override
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._evaluate(trainer, pl_module)
+
+    def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
 
         Args:
-            data: a data module that is set up.
-            module: with `num_classes`.
-            split: that the scores compare with.
+            real: the images to compare with.
+            module: that is to be scored.
 
         Raises:
-            BadInput: too few images, or no labels where they are needed.
+            BadInput: too few images, or no labels or classes where they are needed, no way to sample.
         """
-        reference = data.split(split).tensors[0]
-        if self.intra_class and module.num_classes is None:
-            raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
-        for number in (self.interim_num_fake, self.num_fake):
-            check_numbers(number, len(reference), self.metrics)
+        sampler(module, self.sample, self.value_range)
+        if hasattr(real.source, "__len__"):
+            for number in (self.interim_num_fake, self.num_fake):
+                check_numbers(number, len(real.source), self.metrics)
         if self.intra_class:
-            check_classes(self._labels(module), data.split(split).tensors[1])
+            check_intra_class(module, real, self.num_fake)
         if self.extractor_weights is not None:
             check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
 
-    def _prepare(self, trainer: pl.Trainer, split: str) -> None:
-        if self.split == split:
+    def find_reference(self, trainer: pl.Trainer, split: str) -> ReferenceImages | None:
+        """Return the images to compare with; None as long as the trainer's loaders are not there."""
+        if self.reference is None:
+            return trainer_images(trainer, split, self.value_range)
+        return Processes.current().together(lambda: given_images(self.reference, self.value_range))
+
+    def _prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+        if self.split == split or (self.evaluator is not None and self.reference is not None):
             return
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        module: Any = trainer.lightning_module
-        self.check_data(data, module, split)
-        reference = data.split(split).tensors[0]
-        name = f"{data.name} {split} images"
+        real = self.find_reference(trainer, split)
+        if real is None:
+            return
+        self.check_data(real, module)
         if trainer.is_global_zero:
-            print(f"preparing the scores: {self.extractor} features of {len(reference)} {name}", flush=True)
+            count = f"{len(real.source)} " if hasattr(real.source, "__len__") else ""
+            print(f"preparing the scores: {self.extractor} features of {count}{real.name}", flush=True)
         extractor = create_extractor(
             self.extractor,
             metrics=self.metrics,
-            labelled=data.train_set.tensors,
+            labelled=real.labelled,
             weights=self.extractor_weights,
             device=trainer.strategy.root_device,
         )
         self.evaluator = Evaluator(
             extractor,
-            reference,
+            real.source,
             metrics=self.metrics,
-            reference_name=name,
+            reference_name=real.name,
             isc_splits=self.isc_splits,
             batch_size=self.batch_size,
             progress=self._progress(trainer),
         )
-        self.split = split
+        self.real, self.split = real, split
 
-    @override
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
-        module: Any = pl_module
+    def _evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take the scores of one evaluation; after the last step of fit, also those of the whole protocol."""
+        self._prepare(trainer, module, "test" if trainer.state.fn == "test" else self.protocol.split)
         fitting = trainer.state.fn == "fit"
         number = self.interim_num_fake if fitting else self.num_fake
-        self._score(trainer, module, number)
+        scores = self._score(trainer, module, number)
+        self.scored_step = step_of(trainer, module)
+        self.taken.last = scores
         if not fitting:
             self._score_classes(trainer, module)
             return
-        taken = self.taken
-        assert taken.last is not None
-        if module.g_step >= module.steps:
+        if is_over(trainer, module):
+            self.taken.final = scores
             if number < self.num_fake:
-                interim = taken.last
-                self._score(trainer, module, self.num_fake, "final_")
-                taken.last, taken.final = interim, taken.last
-            else:
-                taken.final = taken.last
+                self.taken.final = self._score(trainer, module, self.num_fake, "final_")
             self._score_classes(trainer, module)
-        self._watch(trainer, taken.last)
+        # Every process has the same scores, and decides alike.
+        line = collapse_in_words(scores)
+        if line is not None and trainer.is_global_zero:
+            warnings.warn(line, stacklevel=2)
+        if line is not None and self.stop_on_collapse:
+            trainer.should_stop = True
 
-    @override
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        module: Any = pl_module
-        self._score(trainer, module, self.num_fake)
-        self._score_classes(trainer, module)
-
-    def _score(self, trainer: pl.Trainer, module: SampledModule, number: int, prefix: str = "") -> None:
-        assert self.evaluator is not None
-        kinds = {"ema": ("",), "raw": ("raw_",), "both": ("raw_", "")}[self.weights]
-        for kind in kinds:
-            ema = kind == ""
+    def _score(self, trainer: pl.Trainer, module: pl.LightningModule, number: int, prefix: str = "") -> Scores:
+        """Return the scores of `number` samples, logged and printed; of several weights, the averaged ones'."""
+        if self.evaluator is None:
+            raise BadInput("there are no images to score against; give FidelityScores a reference")
+        two = has_two_weights(module, self.sample)
+        for ema in {"ema": (True,), "raw": (False,), "both": (False, True)}[self.weights if two else "ema"]:
+            name = "EMA samples" if two and ema else "samples"
             _check_finite(module, ema)
-            images = GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples")
-            scores = self.evaluator(images)
-            matches = self.split == self.protocol.split and number == self.protocol.num_fake
+            scores = self.evaluator(GeneratedImages(self._sampler(module, ema), number, name))
+            matches = self.split == self.protocol.split and number == self.protocol.num_fake and self.reference is None
             scores.protocol["name"] = self.protocol.name if matches else "custom"
-            kind = kind if self.weights == "both" else ""
-            # As float64 tensors: plain floats would be logged in float32.
-            values = {k: torch.tensor(v, dtype=torch.float64) for k, v in scores.values.items()}
-            names = {k: f"{prefix}{kind}{k}" for k in values}
-            # Every process has the same values; Lightning warns where it is not told so.
-            sync = trainer.world_size > 1
-            for k, value in values.items():
-                module.log(names[k], value, prog_bar=k == self.taken.best and not prefix + kind, sync_dist=sync)
-            if trainer.is_global_zero:
-                if scores.protocol not in self.told:
-                    print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
-                    self.told.append(scores.protocol)
-                print(f"G step {module.g_step}{kind and ' raw'}: {scores.line()}", flush=True)
-            self.taken.last = scores
-        # Lightning takes "step" for the logs' axis: generator steps.
-        module.log("step", float(module.g_step), sync_dist=trainer.world_size > 1)
+            kind = "raw_" if self.weights == "both" and two and not ema else ""
+            self._tell(trainer, module, scores, prefix, kind)
+        return scores
 
-    def _score_classes(self, trainer: pl.Trainer, module: SampledModule) -> None:
+    def _tell(self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, prefix: str, kind: str) -> None:
+        # Every process has the same values; Lightning warns where it is not told so.
+        sync, step = trainer.world_size > 1, step_of(trainer, module)
+        # Between two evaluations of a training epoch Lightning would write the old values again.
+        between = trainer.training and self.every is not None
+        for name, value in scores.values.items():
+            # As float64 tensors: plain floats would be logged in float32.
+            logged = torch.tensor(value, dtype=torch.float64)
+            shown = name == self.taken.best and not prefix + kind
+            full_name = f"{self.prefix}{prefix}{kind}{name}"
+            module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
+            for logger in trainer.loggers if between and trainer.is_global_zero else ():
+                logger.log_metrics({full_name: value}, step)
+        if counts_steps(module):
+            # Lightning takes "step" for the logs' axis.
+            module.log("step", float(step), sync_dist=sync, logger=not between)
+        if trainer.is_global_zero:
+            if scores.protocol not in self.told:
+                print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
+                self.told.append(scores.protocol)
+            print(f"{step_word(module)} {step}{kind and ' raw'}: {scores.line()}", flush=True)
+
+    def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.intra_class:
             return
-        assert self.evaluator is not None
-        data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        ema, number = self.weights != "raw", self.num_fake
-        fids = intra_class_fid(
-            self.evaluator.extractor,
-            GeneratedImages(_sampler(module, ema), number, "EMA samples" if ema else "samples"),
-            self._labels(module),
-            *data.split(self.split).tensors,
-            batch_size=self.batch_size,
-            progress=self._progress(trainer),
-        )
-        mean = torch.tensor(list(fids.values()), dtype=torch.float64).mean()
-        module.log("intra_fid", mean, sync_dist=trainer.world_size > 1)
+        assert self.evaluator is not None and self.real is not None
+        ema = self.weights != "raw"
+        images = GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples")
+        mean, line = intra_class_scores(self.evaluator, images, module, self.real)
+        module.log(f"{self.prefix}intra_fid", mean, sync_dist=trainer.world_size > 1)
         if trainer.is_global_zero:
-            each = ", ".join(f"{label}: {fid:.2f}" for label, fid in fids.items())
-            print(
-                f"G step {module.g_step}: intra-class FID {mean:.2f}, mean of {len(fids)} classes with about "
-                f"{number // len(fids)} fakes each ({each})",
-                flush=True,
-            )
+            print(f"{step_word(module)} {step_of(trainer, module)}: {line}", flush=True)
+
+    def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:
+        return sampler(module, self.sample, self.value_range, ema=ema)
 
     def _progress(self, trainer: pl.Trainer) -> Progress:
         """Return what shows on the progress bar how far an evaluation is, and calls `between_batches`."""
@@ -278,35 +356,14 @@ class FidelityScores(pl.Callback):
 
         return tell
 
-    def _labels(self, module: SampledModule) -> Tensor:
-        """Return the classes of the fakes: those that `sample` takes when it is given none."""
-        assert module.num_classes is not None
-        return torch.arange(self.num_fake) % module.num_classes
 
-    def _watch(self, trainer: pl.Trainer, scores: Scores) -> None:
-        """Every process has the same scores, and decides alike."""
-        if not scores.ranks or scores.ranks["fake"] >= COLLAPSED * scores.ranks["real"]:
-            return
-        fake, real = scores.ranks["fake"], scores.ranks["real"]
-        message = (
-            f"the samples have collapsed: their features vary in {fake:.1f} directions, the real ones' in {real:.1f}"
-        )
-        if trainer.is_global_zero:
-            warnings.warn(message, stacklevel=2)
-        if self.stop_on_collapse:
-            trainer.should_stop = True
-
-
-def _check_finite(module: SampledModule, ema: bool) -> None:
+def _check_finite(module: pl.LightningModule, ema: bool) -> None:
     """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
-    network: Any = module.generator_with(ema=ema) if hasattr(module, "generator_with") else module
+    choose: Any = getattr(module, "generator_with", None)
+    network: Any = module if choose is None else choose(ema=ema)
+    averaged = "averaged " if ema and network is not module else ""
     for name, value in network.named_parameters():
         if not value.isfinite().all():
             raise BadInput(
-                f"the {'averaged ' if ema else ''}weights {name} are NaN or infinite; their images mean nothing, and "
-                "are not scored"
+                f"the {averaged}weights {name} are NaN or infinite; their images mean nothing, and are not scored"
             )
-
-
-def _sampler(module: SampledModule, ema: bool) -> Callable[[int, int], Tensor]:
-    return lambda first, count: module.sample(count, first=first, ema=ema)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from gan_convnorm.callbacks.step_count import step_of, step_word
 from gan_convnorm.errors import NOT_FINITE, RunStopped
 
 __all__ = ["FiniteCheck"]
@@ -17,8 +18,14 @@ __all__ = ["FiniteCheck"]
 class FiniteCheck(pl.Callback):
     """Ends the run at the first step after which a loss or a weight is NaN or infinite, and names it.
 
-    On a CPU every step is looked at. On other devices a look would wait for the device: there the step is noted on the
-    device, and read when losses are logged and before an evaluation, so that no checkpoint is saved after it.
+    It works in any LightningModule: losses are the tensors that `training_step` returns, by name or one alone. On a CPU
+    every step is looked at. On other devices a look would wait for the device: there the step is noted on the device,
+    and read when losses are logged, before a validation and at the end of an epoch, so that no checkpoint is saved
+    after it.
+
+    >>> from gan_convnorm.callbacks import FiniteCheck
+    >>> FiniteCheck().bad_step is None
+    True
 
     Raises:
         RunStopped: from the hooks.
@@ -27,6 +34,7 @@ class FiniteCheck(pl.Callback):
     def __init__(self) -> None:
         #: the first bad step of the losses, and of the weights
         self.bad_step: Tensor | None = None
+        self.losses: dict[str, Tensor] = {}
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -37,33 +45,53 @@ class FiniteCheck(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        module: Any = pl_module
-        named: Any = outputs  # losses by name
         assert self.bad_step is not None
+        self.losses = _losses(outputs)
         # A norm is NaN or infinite as soon as one entry is, and, rarely, when large finite entries overflow it.
-        norms = torch._foreach_norm([p for p in module.parameters() if p.requires_grad])
-        losses = [loss.float() for loss in named.values()]
-        bad = torch.stack([~torch.stack(each).isfinite().all() for each in (losses, norms)])
-        step, every = module.g_step, trainer.log_every_n_steps  # type: ignore[attr-defined]
-        self.bad_step.copy_(torch.where(bad & (self.bad_step == 0), step, self.bad_step))
-        evaluates = trainer.should_stop or step % trainer.val_check_interval == 0
-        if module.device.type == "cpu" or evaluates or step % every == 0:
-            self._look(pl_module, named)
+        norms = torch._foreach_norm([p for p in pl_module.parameters() if p.requires_grad])
+        bad = [
+            ~torch.stack([value.float() for value in each]).isfinite().all()
+            for each in (self.losses.values(), norms)
+            if each
+        ]
+        bad = bad if self.losses else [torch.zeros_like(bad[0]), *bad]
+        step = max(1, step_of(trainer, pl_module))  # 0 stands for none
+        self.bad_step.copy_(torch.where(torch.stack(bad) & (self.bad_step == 0), step, self.bad_step))
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if pl_module.device.type == "cpu" or trainer.should_stop or step % every == 0:
+            self._look(pl_module)
 
-    def _look(self, module: pl.LightningModule, losses: dict[str, Tensor]) -> None:
-        assert self.bad_step is not None
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._look(pl_module)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._look(pl_module)
+
+    def _look(self, module: pl.LightningModule) -> None:
+        if self.bad_step is None:
+            return
         of_losses, of_weights = self.bad_step.tolist()
         if not of_losses and not of_weights:
             return
-        bad = [name for name, loss in losses.items() if not loss.isfinite()]
+        bad = [name for name, loss in self.losses.items() if not loss.isfinite()]
         bad += [name for name, value in module.named_parameters() if not value.isfinite().all()]
         if not bad and not of_losses:
             self.bad_step.zero_()  # it was the norm alone
             return
         step = min(each for each in (of_losses, of_weights) if each)
+        names = (", ".join(bad[:3]) or "a loss") + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
         raise RunStopped(
-            f"at G step {step} {', '.join(bad[:3]) or 'a loss'}{f' and {len(bad) - 3} more' if len(bad) > 3 else ''} "
-            "became NaN or infinite; the checkpoints are of steps before it. --detect-anomaly names the operation; a "
-            "lower learning rate, or float32 in place of a half precision, may help",
+            f"at {step_word(module)} {step} {names} became NaN or infinite; the checkpoints are of steps before it. "
+            "--detect-anomaly (the trainer's detect_anomaly) names the operation; a lower learning rate, or float32 in "
+            "place of a half precision, may help",
             NOT_FINITE,
         )
+
+
+def _losses(outputs: object) -> dict[str, Tensor]:
+    """Return the losses that a training step returned, scalars by name."""
+    named = outputs if isinstance(outputs, Mapping) else {"loss": outputs}
+    return {name: value for name, value in named.items() if isinstance(value, Tensor) and value.numel() == 1}

@@ -1,4 +1,4 @@
-"""Operator norms and condition numbers of the discriminator's layers during training."""
+"""Operator norms and condition numbers of a network's layers during training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import copy
 import json
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch
 from torch import nn
 from typing_extensions import override
 
+from gan_convnorm.callbacks.named_network import named_network
+from gan_convnorm.callbacks.step_count import step_of
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.operators import (
@@ -37,35 +40,49 @@ POINTS = 101
 
 
 class SpectrumLog(pl.Callback):
-    """Logs every discriminator layer's operator norm and condition number, and draws them at the end.
+    """Logs the operator norm and condition number of every layer of a network, and draws them at the end.
 
     Columns "spectrum/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
     "spectrum/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):
-    before the first step, every so many generator steps, and after the last. Writes `folder`/spectrum.png and, for
+    before the first step, every so many steps, and after the last. Writes `folder`/spectrum.png and, for
     comparisons, spectrum.json with the singular values before and after.
 
     Training is the same with and without it: layers are measured in evaluation mode, in which no norm's state advances,
     and nothing is drawn from the global random state. The last measurement's singular vectors start the next one, and
     are in the checkpoint, so a resumed run measures what the whole one would.
 
+    It works in any LightningModule, for any network of convolutions and linear layers.
+
+    >>> from gan_convnorm.callbacks import SpectrumLog
+    >>> SpectrumLog(".", every=50, network="critic").network
+    'critic'
+
     Args:
-        folder: the run's folder; it exists.
-        every: generator steps between two measurements.
+        folder: where to write; made when missing.
+        every: steps between two measurements: the module's `g_step` if it counts its own, else the trainer's.
+        network: name of the module's attribute that is the network, such as "critic" or "model.encoder".
 
     Raises:
-        BadInput: an interval below 1; at the start of the training, a module without a discriminator.
+        BadInput: an interval below 1; at the start of the training, a module without such a network.
     """
 
-    def __init__(self, folder: Path, every: int = 100) -> None:
+    def __init__(self, folder: str | PathLike[str], every: int = 100, *, network: str = "discriminator") -> None:
         if every < 1:
-            raise BadInput(f"the interval of the spectrum log is {every}; expected 1 generator step or more")
-        self.folder = folder
+            raise BadInput(f"the interval of the spectrum log is {every}; expected 1 step or more")
+        self.folder = Path(folder)
         self.every = every
+        self.network = network
         self.layers: list[Layer] = []
         self.history: dict[str, list[tuple[int, float, float | None]]] = {}
         self.before: dict[str, list[float]] = {}
         self.vectors: dict[str, torch.Tensor] = {}
         self.watching = contextlib.ExitStack()
+
+    @property
+    @override
+    def state_key(self) -> str:
+        # Two of them in one trainer are of different networks.
+        return super().state_key if self.network == "discriminator" else self._generate_state_key(network=self.network)
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -78,11 +95,7 @@ class SpectrumLog(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        network: Any = getattr(pl_module, "discriminator", None)
-        if not isinstance(network, nn.Module):
-            raise BadInput(
-                f"{type(pl_module).__name__} has no discriminator, of which the spectrum log is; leave it away"
-            )
+        network = named_network(pl_module, self.network)
         if not trainer.is_global_zero:
             return
 
@@ -106,20 +119,22 @@ class SpectrumLog(pl.Callback):
 
     @override
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
-        module: Any = pl_module
-        if self.layers and module.g_step % self.every == 0:
-            self._measure(trainer, module.g_step)
+        step = step_of(trainer, pl_module)
+        measured = all(points[-1][0] == step for points in self.history.values())
+        if self.layers and step % self.every == 0 and not measured:
+            self._measure(trainer, step)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.watching.close()
         if not self.layers:
             return
-        module: Any = pl_module
-        if all(points[-1][0] != module.g_step for points in self.history.values()):
-            self._measure(trainer, module.g_step)
+        step = step_of(trainer, pl_module)
+        if all(points[-1][0] != step for points in self.history.values()):
+            self._measure(trainer, step)
         after = self._spectra()
         spectra = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_write(self.folder / "spectrum.json") as part:
             part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n", encoding="utf-8")
         draw_spectra(self.history, spectra, self.folder / "spectrum.png")

@@ -25,6 +25,7 @@ from gan_convnorm.callbacks import (
     StepProgressBar,
     TensorBoardCurves,
 )
+from gan_convnorm.callbacks.reference_images import split_images
 from gan_convnorm.cli.data_names import class_path_of
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.parser import Parser
@@ -71,7 +72,11 @@ class Command(RunCommand):
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        parser.add_lightning_class_args(FidelityScores, "scores")
+        # The arguments that are objects are for Python alone.
+        parser.add_class_arguments(
+            FidelityScores, "scores", skip={"reference", "sample", "value_range", "every", "prefix"}, fail_untyped=False
+        )
+        parser.callback_keys.append("scores")
         parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
@@ -171,7 +176,7 @@ class Command(RunCommand):
 
     def check_data(self) -> None:
         scoring: FidelityScores = self._get(self.config_init, "scores")
-        scoring.check_data(self.datamodule, self.model, scoring.protocol.split)
+        scoring.check_data(split_images(self.datamodule, scoring.protocol.split), self.model)
 
     def run_name(self, config: Namespace) -> str:
         # package.module:Name, and some file systems take no colon

@@ -24,7 +24,7 @@ from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_r
 from gan_convnorm.fidelity.scores import Scores
 from gan_convnorm.fidelity.statistics_file import check_fid, check_statistics_path
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "images_and_labels"]
 
 
 def evaluate(
@@ -114,7 +114,7 @@ def evaluate(
             if labelled is None:
                 extractor_weights = processes.together(partial(real.weights_for, registered, extractor_weights))
         elif trains and real is not None:
-            labelled = processes.together(partial(_images_and_labels, real))
+            labelled = processes.together(partial(images_and_labels, real))
         extractor = create_extractor(
             extractor, metrics=metrics, device=device, labelled=labelled, weights=extractor_weights
         )
@@ -133,7 +133,7 @@ def evaluate(
     return scores
 
 
-def _images_and_labels(reference: Images) -> tuple[Tensor, ...]:
+def images_and_labels(reference: Images) -> tuple[Tensor, ...]:
     """Return the images to train the classifier on, and their labels where the reference is a folder of classes."""
     images = torch.cat(list(reference.batches(0, len(reference), 256)))
     labels = reference.labels() if isinstance(reference, FolderImages) else None

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.distributed.distributed_c10d import PrefixStore
 from typing_extensions import override
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.strategies.heartbeats import Heartbeats
 from gan_convnorm.strategies.synced_batch_norm import SyncedBatchNormLayers
 
@@ -31,9 +32,18 @@ class NetworksDDP(DDPStrategy):
     step the buffers (BatchNorm's statistics) are those of the first process. A process that does not answer is named
     after ten seconds.
 
+    It suits any module with manual optimization and one or more optimizers whose backwards reach the same parameters on
+    every process.
+
+    >>> NetworksDDP().strategy_name
+    'networks_ddp'
+
     Args:
         timeout: how long a process waits for the others before the run ends with an error.
         kwargs: see Lightning's `DDPStrategy`.
+
+    Raises:
+        BadInput: in `setup`, a module with automatic optimization.
     """
 
     strategy_name = "networks_ddp"
@@ -57,6 +67,13 @@ class NetworksDDP(DDPStrategy):
 
     @override
     def setup(self, trainer: pl.Trainer) -> None:
+        module = trainer.lightning_module
+        if module.automatic_optimization and trainer.state.fn == "fit":
+            # Its backward runs inside the optimizer's step, after the gradients would have been averaged.
+            raise BadInput(
+                f"NetworksDDP trains modules with manual optimization, and {type(module).__name__} has "
+                "automatic_optimization; take strategy='ddp' for it"
+            )
         if self._layer_sync is not None:
             self._layer_sync = SyncedBatchNormLayers()  # torch's own needs a GPU
         super().setup(trainer)

@@ -62,7 +62,14 @@ def test_final_scores_follow_the_whole_protocol(capsys):
     assert summary["final"]["values"]["kid"] == pytest.approx(float(rows[1]["final_kid"]))
     assert summary["best_of"] == "kid"
     assert summary["best"]["kid"] == pytest.approx(min(float(row["kid"]) for row in rows))
-    for word in ("precision", "recall", "KID", "final (custom): 60 EMA samples", "last, best: 20 EMA samples"):
+    for word in (
+        "precision",
+        "recall",
+        "KID",
+        "scores (custom): 60 EMA samples",
+        "scores (custom): 20 EMA samples",
+        "scored by the whole protocol",
+    ):
         assert word in out
     best = torch.load("run/best.ckpt", weights_only=True)
     assert best["g_step"] == summary["best"]["g_step"]
@@ -177,7 +184,7 @@ def test_what_a_score_would_refuse_is_refused_before_the_first_step(words, said,
         main([*SMALL, *words, "--steps", "2", "--eval-every", "1", "--out", "run"])
     if said:
         assert stop.value.code == 2 and said in capsys.readouterr().err
-    assert not Path("run").exists()
+        assert not Path("run").exists()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from gan_convnorm.cli import main
@@ -31,7 +32,7 @@ def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
     with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
         expected = [(int(row["step"]), float(row["fid"])) for row in csv.DictReader(file) if row["fid"]]
     assert [(event.step, pytest.approx(event.value, rel=1e-6)) for event in events.Scalars("fid")] == expected
-    assert [event.step for event in events.Images("samples")] == [2, 4]
+    assert [event.step for event in events.Images("samples")] == [0, 2, 4]
     main([*flags, "--out", str(tmp_path / "none"), "--trainer.logger", "false"])
     assert not (tmp_path / "none" / "tensorboard").exists() and (tmp_path / "none" / "metrics.csv").exists()
 
@@ -42,7 +43,8 @@ def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
     from gan_convnorm.callbacks import SampleGrids
 
     (tmp_path / "samples/step-000003.png/full").mkdir(parents=True)
-    module = SimpleNamespace(g_step=3, sample=lambda count: torch.zeros(count, 1, 4, 4, dtype=torch.uint8))
+    module = pl.LightningModule()
+    module.g_step, module.sample = 3, lambda n: torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
     trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
     with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
         SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)

@@ -132,7 +132,7 @@ def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
 
 
 def test_bad_input():
-    with pytest.raises(BadInput, match="interval of the spectrum log is 0; expected 1 generator step or more"):
+    with pytest.raises(BadInput, match="interval of the spectrum log is 0; expected 1 step or more"):
         SpectrumLog(Path(), every=0)
-    with pytest.raises(BadInput, match="LightningModule has no discriminator"):
+    with pytest.raises(BadInput, match="LightningModule has no network 'discriminator'; it has: none"):
         SpectrumLog(Path()).on_train_start(pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule())

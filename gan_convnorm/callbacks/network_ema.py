@@ -1,0 +1,144 @@
+"""An exponential moving average of one network's weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from typing_extensions import override
+
+from gan_convnorm.callbacks.named_network import named_network
+from gan_convnorm.callbacks.step_count import step_of
+from gan_convnorm.errors import BadInput
+
+__all__ = ["NetworkEMA"]
+
+
+class NetworkEMA(pl.Callback):
+    """Keeps an average of one network of a module, such as a GAN's generator, and puts it in for evaluations.
+
+    After every step the averaged parameters become decay * averaged + (1 - decay) * current. Buffers, such as
+    BatchNorm's statistics and counters and the vectors of spectral normalization, are copied: their average belongs to
+    no weight. The other networks are left alone; Lightning's EMAWeightAveraging averages the whole module.
+
+    During validation and test the module has the averaged weights, so scores and samples of these evaluations are of
+    them; the current ones are put back before a checkpoint is saved. The average is in the checkpoint, under the
+    callback's state. `averaged(module)` puts it in at any other time.
+
+    >>> from gan_convnorm.callbacks import NetworkEMA
+    >>> NetworkEMA("generator", decay=0.99).decay
+    0.99
+
+    Args:
+        network: name of the module's attribute that is the network; "" for the whole module.
+        decay: share of the average that a step keeps, from 0 to below 1.
+
+    Raises:
+        BadInput: a decay out of its range; at the start, a module without such a network.
+    """
+
+    def __init__(self, network: str, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise BadInput(f"decay is {decay}; expected 0 to below 1, such as 0.999")
+        self.network = network
+        self.decay = decay
+        self.average: AveragedModel | None = None
+        self.step = 0
+        self.swapped = contextlib.ExitStack()
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        # Before a checkpoint is read into it.
+        if self.average is None:
+            network = named_network(pl_module, self.network)
+            self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=False)
+            self.average.requires_grad_(False)
+
+    @property
+    def averaged_network(self) -> nn.Module:
+        """The network with the averaged weights; a copy, apart from the module's own.
+
+        Raises:
+            BadInput: before the training.
+        """
+        if self.average is None:
+            raise BadInput("the average begins with the training; call trainer.fit first")
+        return self.average.module
+
+    @property
+    @override
+    def state_key(self) -> str:
+        return self._generate_state_key(network=self.network)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.average is None else {"average": self.average.state_dict()}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if self.average is not None and state_dict:
+            self.average.load_state_dict(state_dict["average"])
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert self.average is not None
+        self.average.to(pl_module.device)
+        self.step = step_of(trainer, pl_module)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        # A batch whose gradients are only accumulated is no step.
+        if (step := step_of(trainer, pl_module)) != self.step:
+            self.step = step
+            assert self.average is not None
+            self.average.update_parameters(named_network(pl_module, self.network))
+
+    @contextlib.contextmanager
+    def averaged(self, module: pl.LightningModule) -> Iterator[None]:
+        """Give a module the averaged weights inside the block, and its current ones back after it.
+
+        Args:
+            module: the one that is trained.
+        """
+        pairs = list(zip(_tensors(named_network(module, self.network)), _tensors(self.averaged_network), strict=True))
+        _swap(pairs)
+        try:
+            yield
+        finally:
+            _swap(pairs)
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.average is not None:
+            self.average.to(pl_module.device)
+            self.swapped.enter_context(self.averaged(pl_module))
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.swapped.close()
+
+    on_test_start = on_validation_start
+    on_test_end = on_validation_end
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.swapped.close()
+
+
+def _tensors(network: nn.Module) -> list[torch.Tensor]:
+    return [*network.parameters(), *network.buffers()]
+
+
+@torch.no_grad()
+def _swap(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    for one, other in pairs:
+        kept = one.clone()
+        one.copy_(other)
+        other.copy_(kept)

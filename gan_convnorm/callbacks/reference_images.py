@@ -1,0 +1,168 @@
+"""The real images that scores compare with, from whatever holds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+
+from gan_convnorm.callbacks.generated_samples import ValueRange, as_bytes
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.evaluate import images_and_labels
+from gan_convnorm.fidelity.image_set import TensorImages
+from gan_convnorm.fidelity.images import as_images
+
+__all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
+
+
+class SplitData(Protocol):
+    """Data with splits.
+
+    Attributes:
+        name: of the data, for people.
+        train_set: images, uint8 (N, C, H, W), and where there are classes labels, int64 (N,).
+    """
+
+    name: str
+    train_set: TensorDataset
+
+    def split(self, name: str) -> TensorDataset:
+        """Return the split "train" or "test"."""
+
+
+@dataclass(frozen=True)
+class ReferenceImages:
+    """Real images.
+
+    Attributes:
+        source: as `Evaluator` takes it.
+        name: the images in words, for the protocol.
+        labelled: uint8 images (N, C, H, W), and int64 labels (N,) where there are some, that the extractor "classifier"
+            is trained on; None where they are not known, as in a file of statistics.
+        labels: classes of the source's images, (N,); None without classes.
+    """
+
+    source: Any
+    name: str
+    labelled: tuple[Tensor, ...] | None
+    labels: Tensor | None = None
+
+
+def given_images(reference: object, value_range: ValueRange | None = None) -> ReferenceImages:
+    """Return the images that a person gives as a reference.
+
+    >>> given_images((torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))).labels
+    tensor([0, 1, 2, 3])
+
+    Args:
+        reference: images (N, C, H, W); a pair of images and labels; a Dataset or DataLoader whose items are images or
+            begin with an image and a label; a folder; an .npz or .npy file.
+        value_range: of floating-point images, see `as_bytes`.
+
+    Raises:
+        BadInput: another kind, no images, or images that cannot be used.
+    """
+    if isinstance(reference, (str, os.PathLike)):
+        images = as_images(reference)
+        # A file of statistics holds no images.
+        labelled = images_and_labels(images) if hasattr(images, "batches") else None
+        labels = labelled[1] if labelled is not None and len(labelled) > 1 else None
+        return ReferenceImages(images, Path(reference).name, labelled, labels)
+    if isinstance(reference, Tensor):
+        return _in_memory([(reference,)], "reference images", value_range)
+    if isinstance(reference, (tuple, list)) and len(reference) == 2 and all(isinstance(x, Tensor) for x in reference):
+        return _in_memory([tuple(reference)], "reference images", value_range)
+    if isinstance(reference, DataLoader):
+        return _in_memory(_batches(reference), "reference images", value_range)
+    if isinstance(reference, Dataset):
+        return _in_memory(_items(reference), "reference images", value_range)
+    if hasattr(reference, "batches") or hasattr(reference, "sigma"):
+        return ReferenceImages(reference, getattr(reference, "name", "reference images"), None)
+    raise BadInput(
+        f"the reference is a {type(reference).__name__}; expected images (N, C, H, W), a pair of images and labels, a "
+        "Dataset, a DataLoader, a folder, or a file"
+    )
+
+
+def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | None = None) -> ReferenceImages | None:
+    """Return the images of a trainer's own data; None as long as its loaders are not there.
+
+    They are the split of a data module that has `split("train")` and `split("test")`, as this package's data have, or
+    else the first validation loader's, or else the train loader's.
+
+    Args:
+        trainer: of the run.
+        split: "train" or "test".
+        value_range: of floating-point images, see `as_bytes`.
+
+    Raises:
+        BadInput: data without images.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if hasattr(data, "split") and hasattr(data, "train_set"):
+        return split_images(data, split)
+    for loaders, name in (
+        (trainer.test_dataloaders if split == "test" else None, "test images"),
+        (trainer.val_dataloaders, "validation images"),
+        (trainer.train_dataloader, "train images"),
+    ):
+        loader = loaders[0] if isinstance(loaders, (list, tuple)) and loaders else loaders
+        if loader is not None:
+            return _in_memory(_batches(loader), name, value_range)
+    return None
+
+
+def split_images(data: SplitData, split: str) -> ReferenceImages:
+    """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split."""
+    images, *labels = data.split(split).tensors
+    name = f"{data.name} {split} images"
+    return ReferenceImages(TensorImages(images, name), name, data.train_set.tensors, labels[0] if labels else None)
+
+
+def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the images of a loader, and labels where there are some, in the order of its data set."""
+    dataset = getattr(loader, "dataset", None)
+    plain = getattr(loader, "collate_fn", None) is default_collate
+    if plain and isinstance(dataset, Dataset) and hasattr(dataset, "__len__"):
+        # A train loader shuffles, and drops its last batch.
+        yield from _items(dataset)
+        return
+    for batch in loader:
+        yield tuple(batch[:2]) if isinstance(batch, (tuple, list)) else (batch,)
+
+
+def _items(dataset: Dataset[Any]) -> Iterator[tuple[Any, ...]]:
+    length = getattr(dataset, "__len__", None)
+    items: Iterable[Any] = (dataset[row] for row in range(length())) if length is not None else iter(dataset)
+    for item in items:
+        image, *rest = item if isinstance(item, (tuple, list)) else (item,)
+        if not isinstance(image, Tensor) or image.dim() != 3:
+            found = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+            raise BadInput(f"an item of the reference is {found}; expected a tensor of shape (C, H, W)")
+        yield (image[None], *(torch.as_tensor(label).view(1) for label in rest[:1] if _is_label(label)))
+
+
+def _is_label(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point())
+
+
+def _in_memory(batches: Iterable[tuple[Any, ...]], name: str, value_range: ValueRange | None) -> ReferenceImages:
+    images, labels = [], []
+    for part, *rest in batches:
+        images.append(as_bytes(part, value_range, name))
+        labels += [rest[0].cpu()] if rest and isinstance(rest[0], Tensor) and rest[0].dim() == 1 else []
+    if not images:
+        raise BadInput(f"there are no {name}")
+    whole = torch.cat(images)
+    classes = torch.cat(labels).long() if labels else None
+    if classes is not None and len(classes) != len(whole):
+        raise BadInput(f"{name}: {len(whole)} images and {len(classes)} labels; expected one label for each")
+    labelled = (whole,) if classes is None else (whole, classes)
+    return ReferenceImages(TensorImages(whole, name), name, labelled, classes)

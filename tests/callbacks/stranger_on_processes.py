@@ -1,0 +1,31 @@
+"""Validates a stranger's VAE on the number of processes that is given; leaves scoresN.json in the current folder."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from strangers import VAE, decode_prior, digits_loader
+
+from gan_convnorm.callbacks import FidelityScores
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    count = int(sys.argv[1])
+    pl.seed_everything(5)
+    callback = FidelityScores(sample=decode_prior, value_range=(0, 1), num_fake=600, metrics="isc,fid,kid,prc")
+    trainer = pl.Trainer(
+        strategy="ddp_fork" if count > 1 else "auto",
+        accelerator="cpu",
+        devices=count,
+        callbacks=[callback],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+    )
+    logged = trainer.validate(VAE(), digits_loader(), verbose=False)
+    if trainer.is_global_zero:
+        Path(f"scores{count}.json").write_text(
+            json.dumps({name: value for name, value in logged[0].items() if name != "val_loss"})
+        )

@@ -1,0 +1,228 @@
+"""FidelityScores in LightningModules that know nothing of this package."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader, fit
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from gan_convnorm.callbacks import FidelityScores
+from gan_convnorm.callbacks.generated_samples import as_bytes, sampler
+from gan_convnorm.callbacks.reference_images import given_images
+from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity import create_extractor, evaluate
+
+pytestmark = [pytest.mark.usefixtures("working_folder"), pytest.mark.filterwarnings("ignore:FID of")]
+OPTIONS = {"num_fake": 300, "metrics": "fid", "value_range": (0, 1)}
+
+
+def reference():
+    images, labels = digits_loader().dataset.tensors
+    return as_bytes(images, (0, 1), "images"), labels
+
+
+def scores(**options):
+    return FidelityScores(**(OPTIONS | {"sample": decode_prior} | options))
+
+
+def test_a_vae_is_scored_at_every_validation_and_the_best_checkpoint_follows(capsys):
+    found = []
+
+    class Watch(pl.Callback):
+        def on_validation_end(self, trainer, module):
+            if not trainer.sanity_checking:
+                found.append(float(trainer.callback_metrics["fid"]))
+
+    best = ModelCheckpoint("checkpoints", monitor="fid", filename="{epoch}")
+    stop = EarlyStopping("fid", patience=5)
+    module = VAE()
+    callbacks = [scores(), best, stop, Watch()]
+    trainer = fit(module, callbacks, val=digits_loader(), max_epochs=3, enable_checkpointing=True)
+    assert len(found) == 3 and trainer.current_epoch == 3
+    assert float(best.best_model_score) == min(found) and float(stop.best_score) == pytest.approx(min(found))
+    assert f"epoch={found.index(min(found))}" in best.best_model_path
+    out = capsys.readouterr().out
+    assert "300 samples against 128 validation images" in out and f"step 12: FID {found[-1]:.2f}" in out
+    # The same images by `evaluate`, which other tests compare with torch-fidelity's own calculation.
+    generate = sampler(module, decode_prior, (0, 1))
+    images = torch.cat([generate(0, 256), generate(256, 44)])
+    expected = evaluate(
+        images, reference()[0], metrics="fid", extractor="classifier", labelled=reference(), device="cpu"
+    )
+    assert found[-1] == pytest.approx(expected.values["fid"], rel=1e-6)
+
+
+@pytest.mark.parametrize("make", [VAE, TwoOptimizers])
+def test_training_is_the_same_with_and_without_scores(make):
+    own = None if make is TwoOptimizers else decode_prior
+    value_range = (-1, 1) if make is TwoOptimizers else (0, 1)
+    real = (reference()[0],)[0]
+    callback = FidelityScores(real, own, value_range=value_range, every=3, num_fake=40, metrics="fid")
+    torch.manual_seed(0)
+    scored, plain = make(), make()
+    plain.load_state_dict(scored.state_dict())
+    fit(scored, [callback])
+    fit(plain, [])
+    assert callback.taken.last is not None
+    for name, value in plain.state_dict().items():
+        assert torch.equal(value, scored.state_dict()[name]), name
+
+
+def test_every_counts_the_trainers_steps_and_a_logger_has_them():
+    from pytorch_lightning.loggers import CSVLogger
+
+    logger = CSVLogger(".", name="", version="logs")
+    fit(VAE(), [scores(every=3)], logger=logger, log_every_n_steps=1)
+    with Path("logs/metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("fid")]
+    assert [int(row["step"]) for row in rows] == [3, 6]
+
+
+def test_without_a_validation_loop_every_epoch_is_scored():
+    class NoValidation(Sampling):
+        validation_step = pl.LightningModule.validation_step
+
+    callback = FidelityScores(num_fake=40, metrics="fid", value_range=(0, 1))
+    trainer = fit(NoValidation(), [callback])
+    assert callback.taken.final is callback.taken.last is not None
+    assert callback.taken.last.protocol["reference"] == "train images"
+    assert "fid" in trainer.callback_metrics
+
+
+def test_validate_and_test_score_as_well(capsys):
+    callback = scores()
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[callback], logger=False, enable_progress_bar=False)
+    module = VAE()
+    trainer.validate(module, digits_loader(), verbose=False)
+    validated = callback.taken.last.values
+    module.test_step = lambda batch, batch_idx: None
+    module.test_step = VAE.validation_step.__get__(module)
+    again = scores()
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[again], logger=False, enable_progress_bar=False)
+    trainer.test(module, digits_loader(), verbose=False)
+    assert again.taken.last.values == validated
+    assert again.taken.last.protocol["reference"] == "test images"
+
+
+class Items(Dataset):
+    """Images with labels, one at a time."""
+
+    def __len__(self):
+        return 128
+
+    def __getitem__(self, row):
+        images, labels = reference()
+        return images[row], int(labels[row])
+
+
+def folder(path):
+    from PIL import Image
+
+    images, labels = reference()
+    for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (path / str(int(label))).mkdir(exist_ok=True, parents=True)
+        Image.fromarray(image[0].numpy()).save(path / str(int(label)) / f"{row:03d}.png")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["tensor", "floats", "pair", "dataset", "loader", "shuffled loader", "npz"])
+def test_a_reference_of_any_kind_holds_the_same_images(kind, tmp_path):
+    images, labels = reference()
+    np.savez(tmp_path / "images.npz", images.permute(0, 2, 3, 1).numpy())
+    found = {
+        "tensor": lambda: given_images(images),
+        "floats": lambda: given_images(images / 255, (0, 1)),
+        "pair": lambda: given_images((images, labels)),
+        "dataset": lambda: given_images(Items()),
+        "loader": lambda: given_images(digits_loader(), (0, 1)),
+        "shuffled loader": lambda: given_images(
+            DataLoader(TensorDataset(images, labels), batch_size=50, shuffle=True, drop_last=True)
+        ),
+        "npz": lambda: given_images(tmp_path / "images.npz"),
+    }[kind]()
+    assert torch.equal(torch.cat(list(found.source.batches(0, 128, 50))), images)
+    with_labels = kind in ("pair", "dataset", "loader", "shuffled loader")
+    assert (found.labels is not None) == with_labels and len(found.labelled) == 1 + with_labels
+    if with_labels:
+        assert torch.equal(found.labels, labels)
+
+
+def test_a_folder_of_classes_brings_its_labels(tmp_path):
+    found = given_images(folder(tmp_path / "photos"))
+    assert len(found.source) == 128 and found.name == "photos"
+    assert torch.equal(found.labels.sort().values, reference()[1].sort().values)
+
+
+@pytest.mark.parametrize(
+    ("options", "module", "line"),
+    [
+        ({"sample": None}, VAE, r"VAE has no method sample\(n\)"),
+        ({"value_range": None, "reference": reference()[0]}, VAE, r"samples are float32; .*value_range=\(0, 1\)"),
+        ({"value_range": None}, VAE, r"images are float32; .*value_range"),
+        ({"sample": lambda module: 0}, VAE, "sample takes 1 arguments"),
+        ({"sample": lambda module, n: decode_prior(module, 3)}, VAE, "300 samples were asked for|256 samples were"),
+        ({"sample": lambda module, n: torch.full((n, 1, 8, 8), float("nan"))}, VAE, "NaN or infinite"),
+        ({"sample": lambda module, n: torch.zeros(n, 64)}, VAE, r"expected a tensor of shape \(N, C, H, W\)"),
+        ({"reference": 7}, VAE, "the reference is a int"),
+        ({"reference": reference()[0][:0]}, VAE, "there are no reference images|0 real|2 or more|fewer"),
+        ({"intra_class": True}, VAE, "not conditional"),
+    ],
+)
+def test_something_missing_is_one_clear_line(options, module, line):
+    with pytest.raises(BadInput, match=line) as raised:
+        fit(module(), [scores(**options)], val=digits_loader())
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"value_range": (0, 255)}, r"value_range is \(0, 255\); expected \(0, 1\), \(-1, 1\), or None"),
+        ({"every": 0}, "every is 0; expected 1 step or more"),
+    ],
+)
+def test_impossible_options_are_refused_at_once(options, line):
+    with pytest.raises(BadInput, match=line):
+        scores(**options)
+
+
+def test_the_range_of_floats_decides_their_bytes():
+    values = torch.tensor([-2.0, -1.0, 0.0, 0.25, 1.0, 3.0]).view(1, 1, 1, 6)
+    assert as_bytes(values, (0, 1), "x").flatten().tolist() == [0, 0, 0, 64, 255, 255]
+    assert as_bytes(values, (-1, 1), "x").flatten().tolist() == [0, 0, 128, 159, 255, 255]
+
+
+def test_a_prefix_keeps_two_sets_of_scores_apart():
+    trainer = fit(VAE(), [scores(), scores(prefix="few_", num_fake=40)], val=digits_loader(), max_epochs=1)
+    assert {"fid", "few_fid"} <= set(trainer.callback_metrics)
+    assert trainer.callback_metrics["fid"] != trainer.callback_metrics["few_fid"]
+
+
+def test_a_resumed_run_scores_what_the_whole_one_does():
+    whole, resumed = scores(), scores()
+    saver = ModelCheckpoint("saved", filename="{epoch}", save_top_k=-1)
+    fit(VAE(), [whole, saver], val=digits_loader(), enable_checkpointing=True)
+    torch.load("saved/epoch=0.ckpt", weights_only=True)
+    fit(VAE(), [resumed], val=digits_loader(), ckpt_path="saved/epoch=0.ckpt")
+    # The resumed training draws other noise; its first evaluation is of the second epoch.
+    assert resumed.taken.last.protocol == whole.taken.last.protocol
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_scores_of_one():
+    weights = create_extractor("classifier", labelled=reference())
+    del weights  # trained, and in the cache
+    script = Path(__file__).with_name("stranger_on_processes.py")
+    found = {}
+    for count in (1, 2):
+        subprocess.run([sys.executable, str(script), str(count)], check=True, timeout=300)
+        found[count] = json.loads(Path(f"scores{count}.json").read_text())
+    assert found[1] == pytest.approx(found[2], rel=1e-6)
