@@ -17,7 +17,7 @@ from gan_convnorm.callbacks.generated_samples import ValueRange, as_bytes
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.evaluate import images_and_labels
 from gan_convnorm.fidelity.image_set import TensorImages
-from gan_convnorm.fidelity.images import as_images
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
 
 __all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
 
@@ -70,9 +70,9 @@ def given_images(reference: object, value_range: ValueRange | None = None) -> Re
         BadInput: another kind, no images, or images that cannot be used.
     """
     if isinstance(reference, (str, os.PathLike)):
-        images = as_images(reference)
+        images = as_reference(reference)
         # A file of statistics holds no images.
-        labelled = images_and_labels(images) if hasattr(images, "batches") else None
+        labelled = None if isinstance(images, ReferenceStatistics) else images_and_labels(images)
         labels = labelled[1] if labelled is not None and len(labelled) > 1 else None
         return ReferenceImages(images, Path(reference).name, labelled, labels)
     if isinstance(reference, Tensor):
