@@ -101,7 +101,9 @@ class Command(RunCommand):
         self.take_checkpoint()
         # The model and the data are there, and the run has no folder yet.
         self.model.check_data(self.datamodule)
-        self._get(self.config_init, "evaluation").check_data(self.datamodule)
+        evaluation = self._get(self.config_init, "evaluation")
+        evaluation.check_data(self.datamodule)
+        evaluation.check_network(self.model.network)
         if self.subcommand == "fit":
             folder = self._fit_folder(config)
             kwargs["default_root_dir"] = str(folder)

@@ -79,6 +79,12 @@ EVALUATION = (
         "fgsm,pgd",
     ),
     Flag("--eps", "evaluation.attack_eps", "Largest change of a pixel by an attack, in 255ths.", "X", 8),
+    Flag(
+        "--certified-radius",
+        "evaluation.certified_radius",
+        "Also certify accuracy: no change of up to this Euclidean length alters a class (pixels are 0 to 1).",
+        "R",
+    ),
     Flag("--num-images", "evaluation.num_images", "Corrupt and attack the first N test images. (default: all)", "N"),
     Flag("--json", "evaluation.json", "File for the results; an earlier evaluation's is replaced.", "FILE"),
     Flag("--overwrite", "evaluation.overwrite", "Let --json replace any file."),

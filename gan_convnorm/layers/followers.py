@@ -45,6 +45,29 @@ def named_layers(network: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def _followers_of_parts(network: nn.Module, modules: dict[str, nn.Module], error: Exception) -> Followers:
+    """Return what is known from tracing each part alone, where the whole network cannot be traced.
+
+    A detector's forward reads its images in a loop, which torch.fx cannot follow; its backbone is a plain network.
+    """
+    found = Followers()
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    unknown = f"torch.fx cannot trace the network ({line}), so what it follows is unknown"
+    for part, child in network.named_children():
+        if is_batch_norm(child) or isinstance(child, nn.modules.conv._ConvNd):
+            continue
+        inner = followers_of(child)
+        pairs = {f"{part}.{conv}": f"{part}.{norm}" for conv, norm in inner.plain.items()}
+        # A layer that several parts share has one name in the network.
+        found.plain |= {conv: norm for conv, norm in pairs.items() if conv in modules and norm in modules}
+        found.reasons |= {f"{part}.{name}": why for name, why in inner.reasons.items() if f"{part}.{name}" in modules}
+    for name, module in modules.items():
+        if is_batch_norm(module) and name not in found.plain.values() and name not in found.reasons:
+            why = why_no_plain_batch_norm(module)
+            found.reasons[name] = unknown if why is None else f"{why}; {unknown}"
+    return found
+
+
 def followers_of(network: nn.Module) -> Followers:
     """Return which `nn.BatchNorm2d` follows which convolution, and why every other batch normalization does not."""
     modules = named_layers(network)
@@ -54,10 +77,7 @@ def followers_of(network: nn.Module) -> Followers:
     try:
         graph = _Tracer().trace(network)
     except Exception as error:
-        line = (str(error).splitlines() or [type(error).__name__])[0]
-        unknown = f"torch.fx cannot trace the network ({line}), so what it follows is unknown"
-        whys = {name: why_no_plain_batch_norm(norm) for name, norm in norms.items()}
-        return Followers(reasons={name: unknown if why is None else f"{why}; {unknown}" for name, why in whys.items()})
+        return _followers_of_parts(network, modules, error)
     found = Followers()
     calls = [node for node in graph.nodes if node.op == "call_module"]
     targets = [str(node.target) for node in calls]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from gan_convnorm.operators.convnorm_parts import batch_norm_scale
 from gan_convnorm.robustness.networks import Normalized
 from gan_convnorm.robustness.resnet import ResNet
 
-__all__ = ["LipschitzBound", "certified_radii", "lipschitz_bound"]
+__all__ = ["LipschitzBound", "certified_network", "certified_radii", "lipschitz_bound"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,25 @@ class LipschitzBound:
         return self.features * torch.cdist(self.head.double(), self.head.double())
 
 
+def certified_network(network: nn.Module) -> ResNet:
+    """Return the residual or plain network inside a classifier of `build_network`.
+
+    Raises:
+        BadInput: another network, such as torchvision's, of which no certificate is known.
+
+    >>> from gan_convnorm.robustness.networks import build_network
+    >>> type(certified_network(build_network("resnet8", channels=1, num_classes=10))).__name__
+    'ResNet'
+    """
+    inner = network.network if isinstance(network, Normalized) else network
+    if not isinstance(inner, ResNet) or inner is network:
+        kind = type(getattr(inner, "network", inner)).__name__  # grey images have a wrapper of their own
+        raise BadInput(f"a certificate is known for resnet8 and the other networks of this package, not for {kind}")
+    return inner
+
+
 @torch.no_grad()
-def lipschitz_bound(network: Normalized, image_size: tuple[int, int, int]) -> LipschitzBound:
+def lipschitz_bound(network: nn.Module, image_size: Sequence[int]) -> LipschitzBound:
     """Return a bound for a classifier of `build_network`'s own residual and plain networks.
 
     Certified bounds of the layers are multiplied along a chain, and added where a block adds its shortcut. ReLU has
@@ -50,15 +68,11 @@ def lipschitz_bound(network: Normalized, image_size: tuple[int, int, int]) -> Li
     Raises:
         BadInput: another network, such as torchvision's.
     """
-    inner = network.network
-    if not isinstance(inner, ResNet):
-        raise BadInput(
-            f"a certificate is known for resnet8 and the other networks of this package, not for {type(inner).__name__}"
-        )
+    inner, whole = certified_network(network), cast("Normalized", network)
     with evaluating(network), recording(network) as layers:
-        network(torch.zeros(1, *image_size, device=network.mean.device))
+        network(torch.zeros(1, *image_size, device=whole.mean.device))
     sizes = {layer.module: layer for layer in layers}
-    constant = float((1 / network.deviation).max()) * _unit(inner.stem, sizes)
+    constant = float((1 / whole.deviation).max()) * _unit(inner.stem, sizes)
     block: Any
     for block in inner.blocks:
         units = math.prod(_unit(unit, sizes) for unit in block.units)
@@ -68,7 +82,7 @@ def lipschitz_bound(network: Normalized, image_size: tuple[int, int, int]) -> Li
     # The mean over the pixels of the last feature map.
     block = inner.blocks[-1]
     height, width = _output_size(sizes[block.units[-1][0]])
-    return LipschitzBound(constant / math.sqrt(height * width), inner.head.weight.detach())
+    return LipschitzBound(constant / math.sqrt(height * width), inner.head.weight.detach().cpu())
 
 
 def certified_radii(logits: Tensor, labels: Tensor, bound: LipschitzBound) -> Tensor:

@@ -19,9 +19,11 @@ from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.text import read_text
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings
+from gan_convnorm.robustness.certified import certified_network
 from gan_convnorm.robustness.corruptions import CORRUPTIONS
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
 from gan_convnorm.robustness.measurement import Measurement
+from gan_convnorm.robustness.networks import Normalized
 from gan_convnorm.robustness.results import Robustness
 
 __all__ = ["RobustnessEvaluation"]
@@ -41,6 +43,7 @@ class RobustnessEvaluation(pl.Callback):
         num_images: corrupt and attack only the first so many test images.
         json: file for the results; one of an earlier evaluation is replaced.
         overwrite: replace any file with the results.
+        certified_radius: certify accuracy against every perturbation of up to this Euclidean length, in [0, 1] pixels.
         seed: seeds corruptions and attacks.
 
     Attributes:
@@ -59,6 +62,7 @@ class RobustnessEvaluation(pl.Callback):
         num_images: int | None = None,
         json: str | None = None,
         overwrite: bool = False,
+        certified_radius: float | None = None,
         seed: int = 0,
     ) -> None:
         self.folder = CorruptionFolder(corruption_folder) if corruption_folder else None
@@ -71,6 +75,10 @@ class RobustnessEvaluation(pl.Callback):
             raise BadInput(
                 f"attack_eps is {attack_eps} and attack_step {attack_step}; expected 0 to 255 (in 255ths), and above 0"
             )
+        if certified_radius is not None and not 0 < certified_radius < math.inf:
+            raise BadInput(
+                f"certified_radius is {certified_radius}; expected a length above 0, such as 0.05 (pixels are 0 to 1)"
+            )
         if json is not None and not Path(json).absolute().parent.is_dir():
             raise BadInput(f"there is no folder {Path(json).parent} for --json; make it first")
         if json == "":
@@ -78,14 +86,17 @@ class RobustnessEvaluation(pl.Callback):
         if json is not None:
             check_replaceable(Path(json), _is_evaluation, overwrite)
         settings = AttackSettings(attack_eps / 255, attack_step / 255, attack_steps, queries)
-        self.measurement = Measurement(corruption_names, self.folder, attack_names, settings, num_images, seed)
+        self.measurement = Measurement(
+            corruption_names, self.folder, attack_names, settings, num_images, seed, certified_radius
+        )
         self.json = Path(json) if json else None
         self.last: Robustness | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a corruption folder of other data now, and not after the training."""
+        """Refuse data and networks that cannot be evaluated now, and not after the training."""
         if stage in ("fit", "test"):
             self.check_data(trainer.datamodule.data)  # type: ignore[attr-defined]
+            self.check_network(pl_module.network)  # type: ignore[arg-type]
 
     def check_data(self, data: ImageData) -> None:
         """Raise when the corruption folder is of other data.
@@ -94,6 +105,11 @@ class RobustnessEvaluation(pl.Callback):
         """
         if self.folder is not None:
             self.folder.check((data.channels, data.resolution, data.resolution), data.num_classes)
+
+    def check_network(self, network: Normalized) -> None:
+        """Raise when accuracy is to be certified of a network that has no certificate."""
+        if self.measurement.certified_radius is not None:
+            certified_network(network)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -11,8 +11,10 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from gan_convnorm.fourier.execution import autocast_off
 from gan_convnorm.noise import random_for
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
+from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
 from gan_convnorm.robustness.corruptions import SEVERITIES, corrupt
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
 from gan_convnorm.robustness.results import Robustness
@@ -39,6 +41,8 @@ class Measurement:
         settings: radius, steps and queries of the attacks.
         num_images: number of test images that are corrupted and attacked, the first ones; None for all.
         seed: seeds corruptions and attacks.
+        certified_radius: Euclidean length, in [0, 1] pixels, of the perturbations that the certified accuracy is for;
+            None for no certificate.
     """
 
     corruptions: list[str]
@@ -47,6 +51,7 @@ class Measurement:
     settings: AttackSettings
     num_images: int | None
     seed: int
+    certified_radius: float | None = None
 
     def __call__(
         self, network: nn.Module, images: Tensor, labels: Tensor, device: torch.device, trainer: pl.Trainer
@@ -63,6 +68,9 @@ class Measurement:
         Returns:
             The accuracies, the same on every process.
 
+        Raises:
+            BadInput: a certificate of a network that has none.
+
         Warns:
             NotAttacked: images whose gradient is zero or NaN.
         """
@@ -70,6 +78,8 @@ class Measurement:
         totals: dict[Cell, int] = {}
         not_attacked: dict[str, int] = dict.fromkeys(self.attacks, 0)
         said: set[str] = set()
+        radius = self.certified_radius
+        bound = None if radius is None else lipschitz_bound(network, images.shape[1:])
         for cell, count, block in self._cells(images, labels):
             correct.setdefault(cell, 0)
             totals[cell] = count
@@ -78,6 +88,13 @@ class Measurement:
                 first = number * BLOCK
                 shown, truth = (tensor.to(device) for tensor in block(first, min(first + BLOCK, count)))
                 shown = shown.float() / 255
+                if radius is not None and bound is not None and cell[0] == "certified":
+                    # The proof is of the network in full precision.
+                    with autocast_off(device):
+                        logits = network(shown)
+                    radii = certified_radii(logits.cpu(), truth.cpu(), bound)
+                    correct[cell] += int((radii > radius).sum())
+                    continue
                 right = network(shown).argmax(dim=1) == truth
                 if cell[0] == "attack":
                     rng = random_for(f"attack {cell[1]}", self.seed, number)
@@ -107,7 +124,9 @@ class Measurement:
                 "pgd": f"{self.settings.steps} steps of {self.settings.step * 255:g}/255 from a random start",
                 "queries": self.settings.queries,
                 "seed": self.seed,
+                "certified_radius": self.certified_radius,
             },
+            accuracies.get(("certified", "", 0)),
         )
 
     def _corrupted_count(self, attacked: int) -> int:
@@ -124,6 +143,8 @@ class Measurement:
 
         count = min(len(images), self.num_images or len(images))
         yield ("clean", "", 0), len(images), clean
+        if self.certified_radius is not None:
+            yield ("certified", "", 0), len(images), clean
         for name in self.corruptions:
             for severity in SEVERITIES:
                 source = self._read(name, severity) if self.folder else self._corrupt(name, severity, clean)

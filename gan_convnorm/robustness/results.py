@@ -19,6 +19,8 @@ class Robustness:
         clean: on the test images as they are.
         corruptions: name -> one accuracy per severity.
         attacks: name -> accuracy on adversarial images; an image counts that is classified right before and after.
+        certified: share of images that are classified right, with a proof that no perturbation of the protocol's
+            certified_radius changes it; None if none was asked for.
         protocol: numbers of images, settings of the attacks, seed.
     """
 
@@ -26,6 +28,7 @@ class Robustness:
     corruptions: dict[str, list[float]] = field(default_factory=dict)
     attacks: dict[str, float] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
+    certified: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for a JSON file."""
@@ -35,6 +38,7 @@ class Robustness:
             "mean_corruption_error": error,
             "corruptions": self.corruptions,
             "attacks": self.attacks,
+            "certified": self.certified,
             "protocol": self.protocol,
         }
 
@@ -53,6 +57,12 @@ class Robustness:
             print(f"mean corruption error {100 * error:.2f}% of {len(self.corruptions)} corruptions, not rescaled")
         for name, value in self.attacks.items():
             print(f"{name}: accuracy {100 * value:.2f}% ({self.protocol['attack_settings']})")
+        if self.certified is not None:
+            radius = self.protocol["certified_radius"]
+            print(
+                f"certified: accuracy {100 * self.certified:.2f}%, proved for every change of an image by a Euclidean "
+                f"length of up to {radius:g} (pixels are 0 to 1)"
+            )
         print(f"clean: accuracy {100 * self.clean:.2f}% of {images} test images", flush=True)
 
 

@@ -18,6 +18,7 @@ from program_runs import same, weights
 from gan_convnorm import cli
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.data import Digits
+from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
 from gan_convnorm.robustness.classifier import Classifier
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,14 @@ def test_a_run_leaves_everything_it_promises(trained):
     data = summary["data"]
     assert (data["train_images"], data["validation_images"], data["test_images"]) == (646, 143, 360)
     assert data["wrong_labels"] == pytest.approx(0.2, abs=0.5 / 646)
-    assert set(summary["test"]) == {"clean", "mean_corruption_error", "corruptions", "attacks", "protocol"}
+    assert set(summary["test"]) == {
+        "clean",
+        "mean_corruption_error",
+        "corruptions",
+        "attacks",
+        "certified",
+        "protocol",
+    }
     assert summary["test"]["mean_corruption_error"] == pytest.approx(1 - np.mean(summary["test"]["corruptions"]["fog"]))
     assert summary["test"]["protocol"]["corrupted_images"] == 12
     assert {"torch", "scipy", "gan_convnorm"} <= set(summary["versions"])
@@ -136,6 +144,27 @@ def test_validate_and_test_measure_the_checkpoint(trained, capsys):
     expected = (module(images[:12] / 255).argmax(1) == labels[:12]).double().mean().item()
     for name in ("pgd", "spsa", "square"):  # an attack of size nothing
         assert f"{name}: accuracy {100 * expected:.2f}% (L-infinity, eps 0/255)" in out
+
+
+def test_accuracy_is_certified_for_a_radius(trained, capsys):
+    checkpoint = str(trained / "last.ckpt")
+    words = ["test", "--ckpt_path", checkpoint, "--attacks", "none", "--corruptions", "none", "--json", "found.json"]
+    module = Classifier.load_from_checkpoint(checkpoint).eval()
+    data = Digits(resolution=8)
+    data.setup()
+    images, labels = data.test_set.tensors
+    with torch.no_grad():
+        radii = certified_radii(module(images / 255), labels, lipschitz_bound(module.network, (1, 8, 8)))
+    radius = f"{radii[radii > 0].median():.4g}"
+    main([*words, "--certified-radius", radius])
+    found = json.loads(Path("found.json").read_text())
+    assert found["certified"] == (radii > float(radius)).double().mean().item()
+    assert 0 < found["certified"] < found["clean"]
+    assert found["protocol"]["certified_radius"] == float(radius)
+    assert f"certified: accuracy {100 * found['certified']:.2f}%, proved for every change" in capsys.readouterr().out
+    main([*words, "--overwrite"])
+    assert json.loads(Path("found.json").read_text())["certified"] is None
+    assert "certified:" not in capsys.readouterr().out
 
 
 def test_a_checkpoint_does_not_choose_the_file_for_results(folder):
@@ -269,6 +298,9 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--attacks fgsm,deepfool", "--attacks names 'deepfool'"),
         ("--eps -1", "attack_eps is -1"),
         ("--eps 300", "attack_eps is 300"),
+        ("--certified-radius 0", "certified_radius is 0"),
+        ("--certified-radius .nan", "certified_radius is nan"),
+        ("--certified-radius 0.1 --arch torchvision.squeezenet1_1", "not for SqueezeNet"),
         ("--model.crop 16", "crop is 16, and the images have 16 pixels"),
         ("--trainer.gradient_clip_val -1", "trainer.gradient_clip_val is -1"),
         ("--arch torchvision.foo --width 0.5", "torchvision has no classifier 'foo'"),

@@ -72,6 +72,16 @@ def test_the_timm_classifier_trains(example, capsys):
     assert f"test accuracy {100 * share:.1f}%" in words
 
 
+@pytest.mark.slow
+def test_the_spectra_are_in_a_table_and_a_figure(example, tmp_path, capsys):
+    out = tmp_path / "spectra.png"
+    report = example("spectra_of_a_network").main(["--network", "squeezenet1_1", "--side", "32", "--out", str(out)])
+    words = capsys.readouterr().out
+    assert len(report.layers) == 26
+    assert all(f"\n{layer.name} " in words for layer in report.layers)
+    assert Image.open(out).size == (840, 540)
+
+
 def test_every_example_is_in_the_table():
     table = (FOLDER / "README.md").read_text()
     for path in FOLDER.glob("*.py"):

@@ -120,6 +120,23 @@ def test_a_network_that_cannot_be_traced_keeps_its_batch_norms():
     assert "cannot trace" in report.left["norm"]
 
 
+def test_the_parts_of_a_network_that_cannot_be_traced_are():
+    class Branching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.part, self.norm = small(), nn.BatchNorm2d(4)
+            self.same = self.part[:2]  # its layers have one name, that of the first place
+
+        def forward(self, image):
+            return self.norm(self.part(image)) if image.sum() > 0 else self.part(image)
+
+    _, report = convert(Branching())
+    assert report.changed["part.0"] == "ConvNorm2d, in place of part.1 too"
+    assert report.left["part.5"] == "it follows no convolution directly"
+    assert "cannot trace" in report.left["norm"]
+    assert set(report.left) == {"part.5", "norm"}
+
+
 def test_a_shared_convolution_stays_shared():
     conv = nn.Conv2d(4, 4, 3, padding=1)
     network, _ = convert(nn.Sequential(conv, nn.ReLU(), conv))
