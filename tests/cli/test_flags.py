@@ -138,7 +138,7 @@ def test_help_fits_two_screens(table, verb, capsys, monkeypatch):
 def test_help_of_the_program_lists_the_verbs(capsys):
     text = printed(capsys, "--help")
     assert text == printed(capsys, "-h") and max(map(len, text.splitlines())) <= 80
-    verbs = [*GAN_FLAGS.verbs, "score", "compare", "study", "export", "classify"]
+    verbs = [*GAN_FLAGS.verbs, "score", "compare", "study", "export", "demo", "classify"]
     assert re.findall(r"^  (\w+)  ", text, re.MULTILINE) == verbs
     listed = printed(capsys, "classify", "--help")
     assert all(f"classify {verb} --help-all" in listed for verb in CLASSIFY_FLAGS.verbs)
@@ -150,7 +150,7 @@ def test_help_of_the_program_lists_the_verbs(capsys):
         ("fti", "there is no verb 'fti'; choose from fit, validate, "),
         ("fti", "; did you mean fit?"),
         ("vlaidate --ckpt-path x", "; did you mean validate?"),
-        ("frobnicate", "export, classify\n"),
+        ("frobnicate", "export, demo, classify\n"),
         ("classify ftt", "there is no verb 'ftt'; choose from fit, validate, test; did you mean fit?"),
         ("--stpes 5", "unrecognized arguments: --stpes 5; did you mean --steps?"),
         ("fit --stpes=5", "unrecognized arguments: --stpes=5; did you mean --steps?"),
@@ -185,8 +185,12 @@ ANSWERED_AT_ONCE = [
     "score --help",
     "compare --help",
     "study --help",
+    "export --help",
+    "demo --help",
     "score --nmu-fake 5",
     "study --smkoe",
+    "export --onxn",
+    "demo --prot 80",
 ]
 LOOK = """
 import contextlib, io, sys
@@ -245,6 +249,7 @@ def test_hyphens_and_underscores_are_the_same(words, key, value, capsys):
         ("score fakes real --json nowhere/a.json --isc{}splits 3", "no folder "),
         ("study nowhere.yaml --sto{}rage x", "unrecognized arguments: --sto-rage"),
         ("export nowhere.ckpt folder --no{}program", "nowhere.ckpt"),
+        ("demo nowhere --train{}images nowhere-too", "nowhere"),
     ],
 )
 def test_hyphens_and_underscores_are_the_same_in_the_other_verbs(words, message, capsys):
