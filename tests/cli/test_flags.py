@@ -22,6 +22,7 @@ from gan_convnorm.networks import NETWORKS
 from gan_convnorm.objectives.augmentation import AUGMENTATIONS
 from gan_convnorm.objectives.losses import LOSSES
 from gan_convnorm.objectives.penalties import PENALTIES
+from gan_convnorm.report.flag_names import LAST_WORD, OTHER_WORDS, flag_name
 from gan_convnorm.robustness.attacks import ATTACKS
 from gan_convnorm.score_table import SCORES
 
@@ -93,6 +94,16 @@ def test_defaults_in_the_help_are_the_programs(table, capsys):
             assert found is False, flag.name
         else:
             assert found == flag.default or (flag.default is None and found in (None, "")), flag.name
+
+
+def test_pages_name_the_flags_of_the_table():
+    for flag in GAN_FLAGS.of_verb("fit"):
+        words = flag_name(flag.key)
+        # An argument whose page says its whole key, which the parser takes too, is named rightly.
+        assert words in (flag.name, f"--{flag.key}"), flag.key
+    listed = {*OTHER_WORDS, *(f"{group}.{word}".strip(".") for group, words in LAST_WORD.items() for word in words)}
+    keys = {flag.key: flag.name for flag in GAN_FLAGS.of_verb("fit")} | {"data.class_path": "--data"}
+    assert {key: flag_name(key) for key in listed} == {key: keys.get(key) for key in listed}
 
 
 def test_defaults_of_predict_are_the_programs():
