@@ -161,7 +161,6 @@ GAN_FLAGS = FlagTable(
     },
     only={
         "--resume": ("fit",),
-        "--init-from": ("fit",),
         "--ckpt-path": ("validate", "test", "predict"),
         **{flag.name: ("predict",) for flag in IMAGES},
     },
