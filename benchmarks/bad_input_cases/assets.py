@@ -110,7 +110,7 @@ def _runs() -> None:
     os.environ["CANARY"] = "sung"
     main(shlex.split(f"fit --disc-norm canary:norm {SHORT} --out own-norm"))
     Path("sung").unlink()
-    weights = next(Path("cache/gan_convnorm").glob("classifier-*.pt"))
+    weights = next(Path("cache/gan_convnorm").glob("labelled-classifier-*-1437-images-*"))  # of the digits
     Path("extractor.pt").write_bytes(weights.read_bytes())
 
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from gan_convnorm.errors import OneLineParser, one_line_errors
 from gan_convnorm.files.trust import TRUST_HELP, parse_trust
-from gan_convnorm.gan.export import export
-from gan_convnorm.gan.loading import load_gan
 
 __all__ = ["main"]
 
@@ -44,6 +42,10 @@ def main(words: list[str] | None = None) -> None:
     if arguments.license and not arguments.pretrained:
         parser.error("--license is a line of the model card; add --pretrained")
     with one_line_errors():
+        # They need torch, and the help does not.
+        from gan_convnorm.gan.export import export
+        from gan_convnorm.gan.loading import load_gan
+
         if arguments.pretrained:
             gan = load_gan(arguments.checkpoint, trust=trust)
             run = arguments.checkpoint.parent

@@ -134,7 +134,7 @@ class Command(RunCommand):
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         check_gan_settings(config.trainer)
-        if self.subcommand == "predict" and not config.nearest:
+        if self.subcommand == "predict" and not (config.nearest or config.project):
             shapes = self._shapes()
             config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
 

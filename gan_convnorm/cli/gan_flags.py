@@ -118,6 +118,7 @@ IMAGES = (
         "N",
         0,
     ),
+    Flag("--project", "project", "Number of held-out images to find the latents of.", "N", 0),
 )
 MACHINE = (
     Flag("--accelerator", "trainer.accelerator", "auto, cpu, gpu, mps.", "NAME", "auto"),
@@ -160,7 +161,6 @@ GAN_FLAGS = FlagTable(
     },
     only={
         "--resume": ("fit",),
-        "--init-from": ("fit",),
         "--ckpt-path": ("validate", "test", "predict"),
         **{flag.name: ("predict",) for flag in IMAGES},
     },

@@ -95,16 +95,17 @@ class Folder(ImageData):
 
     @override
     def setup(self, stage: str | None = None) -> None:
-        self.train_set = self._read(self.train_files)
-        self.test_set = None if self.test_files is None else self._read(self.test_files)
+        self.train_set = self._read("train", self.train_files)
+        self.test_set = None if self.test_files is None else self._read("test", self.test_files)
 
     def _decode(self, files: Listing) -> Decoded:
         return decode_once(Files(self.folder, files.paths, shown(self.folder)), self.form)
 
-    def _read(self, files: Listing) -> TensorDataset:
+    def _read(self, split: str, files: Listing) -> TensorDataset:
         found = self._decode(files)
         advice = "remove them, or leave them out with skip_bad=True (--data.skip_bad true)"
         found.check(shown(self.folder), skip_bad=self.skip_bad, advice=advice)
+        self.file_names[split] = [files.paths[number] for number in found.kept.tolist()]
         if not files.classes:
             return TensorDataset(found.images)
         return TensorDataset(found.images, torch.tensor(files.labels)[found.kept])

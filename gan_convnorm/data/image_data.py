@@ -51,6 +51,7 @@ class ImageData(pl.LightningDataModule):
     Attributes:
         name: the data set's name in scores and run names.
         test_set: None where there is no test split; `split` says so in words.
+        file_names: of the images of "train" and "test" in their order, where each is a file; set up by `setup`.
         overfit_batches: train on the first batches alone, so many, again and again; 0 for all images.
     """
 
@@ -73,6 +74,7 @@ class ImageData(pl.LightningDataModule):
         self.num_classes = num_classes
         self.batch_size = batch_size
         self.seed = seed
+        self.file_names: dict[str, list[str]] = {}
         self._on_device: tuple[Tensor, ...] | None = None
 
     def split(self, name: str) -> TensorDataset:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-__all__ = ["picture_grid", "save_blocks", "save_grid", "save_image"]
+__all__ = ["picture_grid", "save_grid", "save_image"]
 
 GREY = 128
 
@@ -16,6 +14,7 @@ GREY = 128
 def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
     """Return uint8 images (N, C, H, W) as one picture (3, H', W'), row by row; small ones enlarged to about 64 pixels.
 
+    >>> import torch
     >>> picture_grid(torch.zeros(20, 1, 16, 16, dtype=torch.uint8)).shape
     torch.Size([3, 134, 662])
 
@@ -37,7 +36,7 @@ def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
 def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
     """Write uint8 images (N, C, H, W) as one picture, see `picture_grid`.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_grid(torch.zeros(20, 1, 16, 16, dtype=torch.uint8), Path(folder, "a.png"))
     ...     Path(folder, "a.png").is_file()
@@ -47,25 +46,10 @@ def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
     save_image(picture_grid(images, columns), path)
 
 
-def save_blocks(blocks: Sequence[Tensor], path: Path) -> None:
-    """Write blocks of uint8 images, each (rows, columns, C, H, W) with as many rows, beside each other.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_blocks([torch.zeros(2, 1, 3, 8, 8, dtype=torch.uint8)] * 2, Path(folder, "a.png"))
-    ...     Path(folder, "a.png").is_file()
-    True
-    """
-    pictures = [picture_grid(block.flatten(0, 1), block.shape[1]) for block in blocks]
-    gap = torch.full((3, pictures[0].shape[1], 12), GREY, dtype=torch.uint8)
-    parts = [part for picture in pictures for part in (gap, picture)][1:]
-    save_image(torch.cat(parts, dim=2), path)
-
-
 def save_image(image: Tensor, path: Path) -> None:
     """Write one uint8 image (C, H, W), grey or RGB.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_image(torch.zeros(3, 8, 8, dtype=torch.uint8), Path(folder, "a.png"))
     ...     Path(folder, "a.png").is_file()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.files.atomic_write import atomic_write
-from gan_convnorm.images.grid import save_blocks
+from gan_convnorm.inference.captioned_picture import Block, save_captioned
 
 __all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space"]
 
@@ -121,29 +121,33 @@ class Neighbours:
             for space, s in self.summary().items()
         ]
 
-    def write(self, folder: Path, fakes: Tensor, train: Tensor) -> list[Path]:
-        """Write nearest.png (each fake, then its neighbours by space), nearest.csv and nearest.json.
+    def write(self, folder: Path, fakes: Tensor, train: Tensor, files: Sequence[str] = ()) -> list[Path]:
+        """Write nearest.png (each fake, then its neighbours by space with distances), nearest.csv and nearest.json.
 
         Args:
             folder: exists.
             fakes: uint8 (n, C, H, W).
             train: uint8 (N, C, H, W), the images that `numbers` are of.
+            files: names of their files for the table, where they are files.
 
         Returns:
             The files.
         """
-        blocks = [fakes.unsqueeze(1), *(train[numbers] for numbers in self.numbers.values())]
+        blocks = [Block("sample", fakes.unsqueeze(1), [[str(row)] for row in range(len(fakes))])]
+        for space, numbers in self.numbers.items():
+            captions = [[f"{distance:.3g}" for distance in row] for row in self.distances[space].tolist()]
+            blocks.append(Block(f"nearest training images by {space}", train[numbers], captions))
         paths = [folder / f"nearest.{ending}" for ending in ("png", "csv", "json")]
-        save_blocks(blocks, paths[0])
+        save_captioned(blocks, paths[0])
         with atomic_write(paths[1]) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["fake", "space", "rank", "train_image", "distance"])
+            writer.writerow(["fake", "space", "rank", "train_image", "distance", "file"])
             for space, numbers in self.numbers.items():
                 for fake, row in enumerate(numbers.tolist()):
-                    for rank, (image, distance) in enumerate(
-                        zip(row, self.distances[space][fake].tolist(), strict=True)
-                    ):
-                        writer.writerow([fake, space, rank + 1, image, f"{distance:.6g}"])
+                    distances = self.distances[space][fake].tolist()
+                    for rank, (image, distance) in enumerate(zip(row, distances, strict=True), 1):
+                        file_name = files[image] if files else ""
+                        writer.writerow([fake, space, rank, image, f"{distance:.6g}", file_name])
         with atomic_write(paths[2]) as part:
             part.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
         return paths

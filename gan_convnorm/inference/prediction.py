@@ -5,44 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
-from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
-from gan_convnorm.fidelity.extractors import layer_for
-from gan_convnorm.fidelity.features import extract
 from gan_convnorm.gan.sampling import Sampler
-from gan_convnorm.images.grid import picture_grid, save_grid
-from gan_convnorm.inference.animation import check_animation, write_animation
-from gan_convnorm.inference.interpolation import interpolate
-from gan_convnorm.inference.neighbours import Neighbours, find_neighbours
+from gan_convnorm.inference.animation import check_animation
+from gan_convnorm.inference.latent_pictures import write_classes, write_interpolation
+from gan_convnorm.inference.real_images import RealImages, nearest_train_images, project_held_out
 from gan_convnorm.noise import BLOCK
 
 __all__ = ["Prediction"]
-
-COLUMNS = 10  # images of a class, and steps of an interpolation
-CLASSES = 50  # rows of one picture
-FRAMES = 40  # of an animation, there and back
-UNSEEN = 200  # images that the fakes' distances are compared with
-
-
-class TrainImages(Protocol):
-    """The part of a data module that the search for neighbours reads."""
-
-    name: str
-    train_set: TensorDataset
-    test_set: TensorDataset | None
-
-    def prepare_data(self) -> None:
-        """Download the images."""
-
-    def setup(self, stage: str) -> None:
-        """Read the images."""
 
 
 @dataclass
@@ -58,6 +34,7 @@ class Prediction:
         interpolate: number of ways from one latent to another that interpolation.png and the animation show.
         animation: of the interpolation: gif, mp4 (with the package imageio-ffmpeg) or none.
         nearest: number of images to find the nearest train images of, by pixels and by the features of --extractor.
+        project: number of held-out images (of train images, where none are held out) to find the latents of.
 
     >>> Prediction(num=4, labels="0,2").chosen(3)
     [0, 2]
@@ -71,6 +48,12 @@ class Prediction:
     interpolate: NonNegativeInt = 0
     animation: Literal["gif", "mp4", "none"] = "gif"
     nearest: NonNegativeInt = 0
+    project: NonNegativeInt = 0
+
+    @property
+    def looks_at_data(self) -> bool:
+        """True if real images are needed."""
+        return bool(self.nearest or self.project)
 
     def check(self, num_classes: int | None) -> None:
         """Raise unless the options suit the generator.
@@ -123,13 +106,13 @@ class Prediction:
             yield batch
 
     def write_pictures(
-        self, module: Sampler, data: TrainImages, extractor: str, weights: str | None, folder: Path
+        self, module: Sampler, data: RealImages, extractor: str, weights: str | None, folder: Path
     ) -> list[Path]:
         """Write everything but the images.
 
         Args:
             module: the trained generator.
-            data: the data module; read where `nearest` asks for it.
+            data: the data module; read where `nearest` or `project` asks for it.
             extractor: of the features in which neighbours are looked for.
             weights: its weights file.
             folder: where to write.
@@ -137,60 +120,26 @@ class Prediction:
         Returns:
             The pictures and tables.
         """
-        paths = self._write_classes(module, folder)
+        chosen = self.chosen(module.num_classes)
+        paths = write_classes(module, chosen or [], folder, ema=self.ema, truncation=self.truncation)
         if self.interpolate:
-            paths += self._write_interpolation(module, folder)
-        if self.nearest:
-            fakes = torch.cat([module.sample(**batch) for batch in self._first(module.num_classes)])
+            paths += write_interpolation(
+                *(module, self.interpolate, self.animation, folder),
+                labels=chosen,
+                ema=self.ema,
+                truncation=self.truncation,
+            )
+        if self.looks_at_data:
             data.prepare_data()
             data.setup("predict")
-            found = self._neighbours(fakes, data, extractor, weights)
-            paths += found.write(folder, fakes, data.train_set.tensors[0])
+        if self.nearest:
+            first = Prediction(self.nearest, labels=self.labels, truncation=self.truncation, ema=self.ema)
+            fakes = torch.cat([module.sample(**batch) for batch in first._batches(chosen)])
+            found = nearest_train_images(fakes, data, extractor, weights)
+            paths += found.write(folder, fakes, data.train_set.tensors[0], data.file_names.get("train", ()))
             print("\n".join(found.lines()), flush=True)
+        if self.project:
+            projection, files = project_held_out(module, self.project, data, ema=self.ema)
+            paths += projection.write(folder, files)
+            print(projection.line(), flush=True)
         return paths
-
-    def _first(self, num_classes: int | None) -> Iterator[dict[str, Any]]:
-        return Prediction(self.nearest, labels=self.labels, truncation=self.truncation, ema=self.ema)._batches(
-            self.chosen(num_classes)
-        )
-
-    def _write_classes(self, module: Sampler, folder: Path) -> list[Path]:
-        """Write pictures with one row for each class and one column for each latent."""
-        chosen = self.chosen(module.num_classes)
-        paths = []
-        for start in range(0, len(chosen or ()), CLASSES):
-            part = (chosen or [])[start : start + CLASSES]
-            rows = [module.sample(COLUMNS, labels=label, ema=self.ema, truncation=self.truncation) for label in part]
-            paths.append(folder / ("classes.png" if not start else f"classes-{start}.png"))
-            save_grid(torch.cat(rows), paths[-1], COLUMNS)
-        return paths
-
-    def _write_interpolation(self, module: Sampler, folder: Path) -> list[Path]:
-        options: dict[str, Any] = {"labels": self.chosen(module.num_classes), "ema": self.ema}
-        options["truncation"] = self.truncation
-        paths = [folder / "interpolation.png"]
-        save_grid(interpolate(module, self.interpolate, COLUMNS, **options).flatten(0, 1), paths[0], COLUMNS)
-        if self.animation != "none":
-            there = interpolate(module, self.interpolate, FRAMES // 2 + 1, **options)
-            columns = min(self.interpolate, COLUMNS)
-            frames = [picture_grid(there[:, step], columns) for step in range(FRAMES // 2 + 1)]
-            paths.append(folder / f"interpolation.{self.animation}")
-            write_animation([*frames, *frames[-2:0:-1]], paths[1])
-        return paths
-
-    def _neighbours(self, fakes: Tensor, data: TrainImages, name: str, weights: str | None) -> Neighbours:
-        train, test = data.train_set.tensors, data.test_set
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        extractor = create_extractor(name, metrics=("prc",), labelled=train, weights=weights, device=device)
-        layer = layer_for(name, "prc")
-        print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
-        # It keeps the train images' features in the cache.
-        real = Evaluator(extractor, train[0], metrics=("prc",), reference_name=f"{data.name} train images").real
-
-        def to_features(images: Tensor) -> Tensor:
-            found = extract(extractor, TensorImages(images))
-            assert found is not None  # one process
-            return found[layer]
-
-        unseen = None if test is None else test.tensors[0][:UNSEEN]
-        return find_neighbours(fakes, train[0], unseen, (f"{name} features", real.rows[layer], to_features))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from torch.nn import functional as F
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.gan.sampling import Sampler
-from gan_convnorm.images.grid import save_blocks
 from gan_convnorm.images.pixels import images_to_bytes
+from gan_convnorm.inference.captioned_picture import Block, save_captioned
 from gan_convnorm.noise import numbered_noise
 from gan_convnorm.operators.evaluation_mode import evaluating
 
@@ -51,11 +52,12 @@ class Projection:
             f"images), {float(self.start_errors.median()):.3g} for the best random sample of each"
         )
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, files: Sequence[str] = ()) -> list[Path]:
         """Write projection.png (each image, then the generator's), projection.csv and projection.npz (the latents).
 
         Args:
             folder: exists.
+            files: names of the images' files for the table, where they are files.
 
         Returns:
             The files.
@@ -63,12 +65,18 @@ class Projection:
         import numpy as np
 
         paths = [folder / f"projection.{ending}" for ending in ("png", "csv", "npz")]
-        save_blocks([self.images.unsqueeze(1), self.made.unsqueeze(1)], paths[0])
+        numbers = [[str(row)] for row in range(len(self.images))]
+        errors = [[f"{error:.3g}"] for error in self.errors.tolist()]
+        blocks = [
+            Block("image", self.images.unsqueeze(1), numbers),
+            Block("the generator's most like it", self.made.unsqueeze(1), errors),
+        ]
+        save_captioned(blocks, paths[0])
         with atomic_write(paths[1]) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", "error", "best_random_error"])
+            writer.writerow(["image", "error", "best_random_error", "file"])
             for row, (error, start) in enumerate(zip(self.errors.tolist(), self.start_errors.tolist(), strict=True)):
-                writer.writerow([row, f"{error:.6g}", f"{start:.6g}"])
+                writer.writerow([row, f"{error:.6g}", f"{start:.6g}", files[row] if files else ""])
         with atomic_write(paths[2]) as part, part.open("wb") as file:
             np.savez(file, latents=self.latents.numpy(), errors=self.errors.numpy())
         return paths

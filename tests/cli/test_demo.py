@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_convnorm.cli import demo as demo_verb
 from gan_convnorm.cli import main
+from gan_convnorm.inference import demo_page
 
 ZOO = Path(__file__).parents[2] / "checkpoints" / "digits_convnorm"
 
@@ -17,7 +17,7 @@ ZOO = Path(__file__).parents[2] / "checkpoints" / "digits_convnorm"
 def served(monkeypatch):
     """Return what would be served."""
     found = []
-    monkeypatch.setattr(demo_verb, "serve", lambda *args, **options: found.append((*args, options)))
+    monkeypatch.setattr(demo_page, "serve", lambda *args, **options: found.append((*args, options)))
     return found
 
 

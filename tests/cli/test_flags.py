@@ -22,6 +22,7 @@ from gan_convnorm.networks import NETWORKS
 from gan_convnorm.objectives.augmentation import AUGMENTATIONS
 from gan_convnorm.objectives.losses import LOSSES
 from gan_convnorm.objectives.penalties import PENALTIES
+from gan_convnorm.report.flag_names import LAST_WORD, OTHER_WORDS, flag_name
 from gan_convnorm.robustness.attacks import ATTACKS
 from gan_convnorm.score_table import SCORES
 
@@ -95,6 +96,16 @@ def test_defaults_in_the_help_are_the_programs(table, capsys):
             assert found == flag.default or (flag.default is None and found in (None, "")), flag.name
 
 
+def test_pages_name_the_flags_of_the_table():
+    for flag in GAN_FLAGS.of_verb("fit"):
+        words = flag_name(flag.key)
+        # An argument whose page says its whole key, which the parser takes too, is named rightly.
+        assert words in (flag.name, f"--{flag.key}"), flag.key
+    listed = {*OTHER_WORDS, *(f"{group}.{word}".strip(".") for group, words in LAST_WORD.items() for word in words)}
+    keys = {flag.key: flag.name for flag in GAN_FLAGS.of_verb("fit")} | {"data.class_path": "--data"}
+    assert {key: flag_name(key) for key in listed} == {key: keys.get(key) for key in listed}
+
+
 def test_defaults_of_predict_are_the_programs():
     defaults = {flag.key: flag.default for flag in GAN_FLAGS.groups["images"]}
     assert defaults == vars(Prediction())
@@ -138,7 +149,7 @@ def test_help_fits_two_screens(table, verb, capsys, monkeypatch):
 def test_help_of_the_program_lists_the_verbs(capsys):
     text = printed(capsys, "--help")
     assert text == printed(capsys, "-h") and max(map(len, text.splitlines())) <= 80
-    verbs = [*GAN_FLAGS.verbs, "score", "compare", "study", "export", "classify"]
+    verbs = [*GAN_FLAGS.verbs, "score", "compare", "study", "export", "demo", "classify"]
     assert re.findall(r"^  (\w+)  ", text, re.MULTILINE) == verbs
     listed = printed(capsys, "classify", "--help")
     assert all(f"classify {verb} --help-all" in listed for verb in CLASSIFY_FLAGS.verbs)
@@ -150,7 +161,7 @@ def test_help_of_the_program_lists_the_verbs(capsys):
         ("fti", "there is no verb 'fti'; choose from fit, validate, "),
         ("fti", "; did you mean fit?"),
         ("vlaidate --ckpt-path x", "; did you mean validate?"),
-        ("frobnicate", "export, classify\n"),
+        ("frobnicate", "export, demo, classify\n"),
         ("classify ftt", "there is no verb 'ftt'; choose from fit, validate, test; did you mean fit?"),
         ("--stpes 5", "unrecognized arguments: --stpes 5; did you mean --steps?"),
         ("fit --stpes=5", "unrecognized arguments: --stpes=5; did you mean --steps?"),
@@ -185,8 +196,12 @@ ANSWERED_AT_ONCE = [
     "score --help",
     "compare --help",
     "study --help",
+    "export --help",
+    "demo --help",
     "score --nmu-fake 5",
     "study --smkoe",
+    "export --onxn",
+    "demo --prot 80",
 ]
 LOOK = """
 import contextlib, io, sys
@@ -245,6 +260,7 @@ def test_hyphens_and_underscores_are_the_same(words, key, value, capsys):
         ("score fakes real --json nowhere/a.json --isc{}splits 3", "no folder "),
         ("study nowhere.yaml --sto{}rage x", "unrecognized arguments: --sto-rage"),
         ("export nowhere.ckpt folder --no{}program", "nowhere.ckpt"),
+        ("demo nowhere --train{}images nowhere-too", "nowhere"),
     ],
 )
 def test_hyphens_and_underscores_are_the_same_in_the_other_verbs(words, message, capsys):

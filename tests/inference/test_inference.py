@@ -195,9 +195,11 @@ def test_neighbours_of_fakes_as_picture_and_tables(checkpoint, digits, capsys):
     first = rows[5]  # of the second fake
     gap = (fakes[1].double() - train[int(first["train_image"])].double()) / 255
     assert float(first["distance"]) == pytest.approx(float(gap.pow(2).mean().sqrt()), rel=1e-4)
-    assert torch.equal(tile("m/nearest.png", 1, 0), fakes[1, 0])
-    shown = pixels("m/nearest.png")[68:132:4, 82:146:4, 0]  # after 68 of the fakes, 12 of the gap, 2 of the border
-    assert torch.equal(shown, train[int(first["train_image"]), 0])
+    # 24 rows of heading, 64 of the first image, 16 of its caption, 4 between; 4 columns, 68 of the fakes, 20 between.
+    shown = pixels("m/nearest.png")[108:172:4]
+    assert torch.equal(shown[:, 4:68:4, 0], fakes[1, 0])
+    assert torch.equal(shown[:, 92:156:4, 0], train[int(first["train_image"]), 0])
+    assert {row["file"] for row in rows} == {""}  # digits are no files
     summary = json.loads(Path("m/nearest.json").read_text())
     assert list(summary) == ["pixels", "classifier features"]
     assert summary["pixels"]["fakes"] == 3 and summary["pixels"]["unseen"] == 200

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN, Architecture
 from gan_convnorm.gan.loading import load
 from gan_convnorm.inference.projection import project
+from gan_convnorm.inference.real_images import project_held_out
 
 ZOO = Path(__file__).parents[2] / "checkpoints" / "digits_convnorm"
 
@@ -73,3 +76,47 @@ def test_the_files_hold_pictures_errors_and_latents(generator, digits, tmp_path)
     assert [float(row["error"]) for row in rows] == pytest.approx(found.errors.tolist(), rel=1e-5)
     assert np.array_equal(np.load(paths[2])["latents"], found.latents.numpy())
     assert "median of 2 images" in found.line()
+
+
+@pytest.fixture(scope="module")
+def photos_run(tmp_path_factory):
+    """A conditional run of two steps on a folder of grey pictures, and the folder."""
+    folder = tmp_path_factory.mktemp("photos")
+    for split, number in [("train", n) for n in range(12)] + [("test", n) for n in range(3)]:
+        path = folder / "photos" / split / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rng = torch.Generator().manual_seed(number)
+        Image.fromarray(torch.randint(0, 256, (16, 16), dtype=torch.uint8, generator=rng).numpy()).save(path)
+    words = ["--data", "folder", "--data.path", str(folder / "photos"), "--data.channels", "1", "--resolution", "16"]
+    words += ["--steps", "2", "--width", "0.05", "--batch-size", "4", "--num-fake", "20", "--eval-every", "2"]
+    main([*words, "--conditional", "--out", str(folder / "run")])
+    return folder
+
+
+@pytest.mark.slow
+def test_predict_projects_held_out_images_and_names_their_files(photos_run, tmp_path, capsys):
+    words = ["predict", "--ckpt-path", str(photos_run / "run/last.ckpt"), "--num", "1", "--out", str(tmp_path / "made")]
+    main([*words, "--project", "5", "--nearest", "1"])
+    out = capsys.readouterr().out
+    assert "latents of 3 photos held-out images" in out and "projection: root mean square difference" in out
+    rows = list(csv.DictReader((tmp_path / "made/projection.csv").open()))
+    assert [row["file"] for row in rows] == ["test/a/0.png", "test/a/2.png", "test/b/1.png"]
+    with np.load(tmp_path / "made/projection.npz") as saved:
+        latents = torch.from_numpy(saved["latents"])
+    made = load(photos_run / "run/last.ckpt").decode(latents, torch.tensor([0, 0, 1]))  # as the files' classes
+    files = [torch.from_numpy(np.asarray(Image.open(photos_run / "photos" / row["file"])).copy()) for row in rows]
+    errors = rms(made, torch.stack(files).unsqueeze(1))
+    assert [float(row["error"]) for row in rows] == pytest.approx(errors.tolist(), abs=1e-3)
+    nearest = list(csv.DictReader((tmp_path / "made/nearest.csv").open()))
+    kept = sorted(str(path.relative_to(photos_run / "photos")) for path in (photos_run / "photos/train").rglob("*.png"))
+    assert [row["file"] for row in nearest] == [kept[int(row["train_image"])] for row in nearest]
+
+
+def test_train_images_are_projected_where_none_are_held_out(generator, digits, capsys):
+    class Data:
+        name = "all"
+        train_set, test_set, file_names = digits.train_set, None, {}
+
+    found, files = project_held_out(generator, 1, Data(), ema=True)
+    assert torch.equal(found.images, digits.train_set.tensors[0][:1]) and not files
+    assert "train images, for none are held out" in capsys.readouterr().out

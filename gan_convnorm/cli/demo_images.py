@@ -1,0 +1,50 @@
+"""The training images of a trained generator, for the search of the page of demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from gan_convnorm.cli.data_names import OWN_DATA
+from gan_convnorm.data import DATA, Folder, ImageData
+from gan_convnorm.errors import BadInput
+from gan_convnorm.files.plain_values import check_arguments
+from gan_convnorm.gan import GAN
+from gan_convnorm.gan.generator_file import TrainedGenerator
+from gan_convnorm.run_folder import RUN, RunSettings, read_checkpoint
+
+__all__ = ["train_images"]
+
+
+def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | None) -> Tensor | None:
+    """Return the images that a generator was trained on; None, and a line that says so, where they are not found."""
+    try:
+        if folder is None:
+            data = _run_data(sampler, source)
+        else:
+            shape = sampler.sample(1).shape
+            data = Folder(path=str(folder), resolution=shape[-1], channels=3 if shape[1] == 3 else 1)
+        data.prepare_data()
+        data.setup("predict")
+    except (BadInput, OSError) as error:
+        if folder is not None:
+            raise
+        print(f"the page shows no nearest training images ({error}); --train-images DIR names them", flush=True)
+        return None
+    images: Tensor = data.train_set.tensors[0]
+    return images
+
+
+def _run_data(sampler: GAN | TrainedGenerator, source: Path) -> ImageData:
+    """Return the data module of the run; raise `BadInput` unless it is one of this package's."""
+    if isinstance(sampler, TrainedGenerator):
+        data = sampler.description.get("run", {}).get("data", {})
+        name, given = data.get("class_path", ""), dict(data.get("init_args") or {})
+    else:
+        settings = RunSettings.read(read_checkpoint(source).get(RUN), source)
+        name, given = settings.data, dict(settings.data_arguments)
+    if name not in OWN_DATA:
+        raise BadInput(f"they are of {name!r:.80}, no data set of this package")
+    kind = next(each for each in DATA.values() if name.endswith(f".{each.__qualname__}"))
+    return kind(**check_arguments(kind, given, f"the data's settings in {source}"))

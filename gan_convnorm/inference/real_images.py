@@ -1,0 +1,93 @@
+"""The real images of a run beside a trained generator: the nearest to its samples, and held-out ones to project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
+from gan_convnorm.fidelity.extractors import layer_for
+from gan_convnorm.fidelity.features import extract
+from gan_convnorm.gan.sampling import Sampler
+from gan_convnorm.inference.neighbours import Neighbours, find_neighbours
+from gan_convnorm.inference.projection import Projection, project
+
+__all__ = ["RealImages", "nearest_train_images", "project_held_out"]
+
+UNSEEN = 200  # images that the fakes' distances are compared with
+
+
+class RealImages(Protocol):
+    """The part of a data module that is read here.
+
+    Attributes:
+        name: of the data set.
+        train_set: images, and labels where there are classes.
+        test_set: the same of held-out images; None where there are none.
+        file_names: of the images of "train" and "test", where each is a file.
+    """
+
+    name: str
+    train_set: TensorDataset
+    test_set: TensorDataset | None
+    file_names: Mapping[str, Sequence[str]]
+
+    def prepare_data(self) -> None:
+        """Download the images."""
+
+    def setup(self, stage: str) -> None:
+        """Read the images."""
+
+
+def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weights: str | None) -> Neighbours:
+    """Find the train images nearest to fakes by pixels and by features.
+
+    Args:
+        fakes: uint8 (n, C, H, W).
+        data: set up.
+        extractor: of the features.
+        weights: its weights file.
+
+    Returns:
+        The train images and distances, with those of held-out images to compare.
+    """
+    train, test = data.train_set.tensors, data.test_set
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    features = create_extractor(extractor, metrics=("prc",), labelled=train, weights=weights, device=device)
+    layer = layer_for(extractor, "prc")
+    print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
+    # It keeps the train images' features in the cache.
+    rows = Evaluator(features, train[0], metrics=("prc",), reference_name=f"{data.name} train images").real.rows[layer]
+
+    def to_features(images: Tensor) -> Tensor:
+        found = extract(features, TensorImages(images))
+        assert found is not None  # one process
+        return found[layer]
+
+    unseen = None if test is None else test.tensors[0][:UNSEEN]
+    return find_neighbours(fakes, train[0], unseen, (f"{extractor} features", rows, to_features))
+
+
+def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool) -> tuple[Projection, Sequence[str]]:
+    """Find the latents of the first held-out images, or of the first train images where none are held out.
+
+    Args:
+        module: a trained generator.
+        count: number of images; all, where there are fewer.
+        data: set up.
+        ema: from the averaged weights, else from the current ones.
+
+    Returns:
+        The projection, and the images' file names, none where they are no files.
+    """
+    split, kind = (data.train_set, "train") if data.test_set is None else (data.test_set, "test")
+    images, *labels = (tensor[:count] for tensor in split.tensors)
+    described = "train images, for none are held out" if kind == "train" else "held-out images"
+    print(f"looking for the latents of {len(images)} {data.name} {described}", flush=True)
+    classes = labels[0] if module.num_classes is not None else None
+    found = project(module, images, classes, seed=module.seed, ema=ema)
+    return found, data.file_names.get(kind, ())[:count]
