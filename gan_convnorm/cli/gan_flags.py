@@ -68,6 +68,13 @@ OPTIMIZATION = (
         "NAMES",
     ),
     Flag("--n-dis", "model.optimization.n_dis", "Discriminator steps for each generator step.", "N", 1),
+    Flag(
+        "--accumulate",
+        "model.optimization.accumulate",
+        "Micro-batches of a step, for less memory; their gradients are summed (docs/training.md).",
+        "N",
+        1,
+    ),
 )
 SCORES = (
     Flag("--eval-every", "trainer.val_check_interval", "Generator steps between evaluations.", "N", 500),

@@ -17,6 +17,7 @@ __all__ = ["Optimization"]
 RANGES: dict[str, Range] = {
     "steps": (lambda x: x >= 1, "1 or more"),
     "n_dis": (lambda x: 1 <= x <= 1000, "from 1 to 1,000"),
+    "accumulate": (lambda x: 1 <= x <= 10**6, "from 1 to 1,000,000"),
     "gen_batch_size": (lambda x: 1 <= x <= 10**6, "from 1 to 1,000,000"),
     "gen_lr": (lambda x: 0 < x < math.inf, "above 0, and finite"),
     "disc_lr": (lambda x: 0 < x < math.inf, "above 0, and finite"),
@@ -39,6 +40,7 @@ class Optimization:
         steps: generator steps of the whole run; training stops there.
         n_dis: discriminator steps per generator step.
         gen_batch_size: images in a generator step; the discriminator's batch size when not given.
+        accumulate: micro-batches of a step, whose gradients are summed: less memory, the same step without BatchNorm.
         gen_lr: Adam's learning rate for the generator, decayed linearly to 0 at `steps`.
         disc_lr: the same for the discriminator.
         beta1: Adam's decay of the first moment.
@@ -64,6 +66,7 @@ class Optimization:
     steps: int = 1500
     n_dis: int = 1
     gen_batch_size: int | None = None
+    accumulate: int = 1
     gen_lr: float = 2e-3
     disc_lr: float = 2e-3
     beta1: float = 0.0

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.objectives.augmentation import augment, parse_policy
 from gan_convnorm.objectives.losses import find_loss
-from gan_convnorm.objectives.penalties import find_penalty, gradient_normalized
+from gan_convnorm.objectives.penalties import distance_from_one, find_penalty, gradient_normalized
 
 __all__ = ["Objective", "mixes_images"]
 
@@ -68,6 +68,7 @@ class Objective:
         real_labels: Tensor | None,
         fake_labels: Tensor | None,
         rng: torch.Generator,
+        rows: slice = slice(None),
     ) -> Tensor:
         """Return the discriminator's loss.
 
@@ -78,11 +79,17 @@ class Objective:
             real_labels: classes (B,); None without classes.
             fake_labels: the classes that the fakes were made for, likewise.
             rng: source of augmentations and penalties, on the CPU.
+            rows: a micro-batch, the loss of which is asked for; draws are those of the whole batch.
 
         Returns:
             A scalar, float32 or wider.
         """
         real, fake = augment(real, self.policy, rng), augment(fake, self.policy, rng)
+        penalty = self.penalty if self.weight > 0 else None
+        points = None if penalty is None or penalty.points is None else penalty.points(real, fake, rng)[rows]
+        real, fake = real[rows], fake[rows]
+        real_labels = None if real_labels is None else real_labels[rows]
+        fake_labels = None if fake_labels is None else fake_labels[rows]
         if self.apart:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
             real_scores = self._scores(discriminator, real, real_labels)
@@ -93,9 +100,12 @@ class Objective:
             scores = self._scores(discriminator, torch.cat([real, fake]), labels)
             real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
         loss = self.loss.discriminator(real_scores, fake_scores)
-        if self.penalty is not None and self.weight > 0:
+        if penalty is not None:
             critic = self._critic(discriminator, real_labels)
-            loss = loss + self.weight * self.penalty.function(critic, real, fake, rng=rng)
+            size = (
+                penalty.function(critic, real, fake, rng=rng) if points is None else distance_from_one(critic, points)
+            )
+            loss = loss + self.weight * size
         return loss
 
     def generator_loss(
@@ -106,6 +116,8 @@ class Objective:
         real: Tensor,
         real_labels: Tensor | None,
         rng: torch.Generator,
+        start: int = 0,
+        whole: int | None = None,
     ) -> Tensor:
         """Return the generator's loss.
 
@@ -116,15 +128,18 @@ class Objective:
             real: images, which only a loss with `uses_real` looks at.
             real_labels: as in `discriminator_loss`.
             rng: source of augmentations, on the CPU.
+            start: the first image's place in a batch of `whole` images, of which these are a micro-batch.
+            whole: images of that batch; B when not given.
 
         Returns:
             A scalar, float32 or wider.
         """
-        scores = self._scores(discriminator, augment(fake, self.policy, rng), fake_labels)
+        scores = self._scores(discriminator, augment(fake, self.policy, rng, start=start, whole=whole), fake_labels)
         if not self.loss.uses_real:
             return self.loss.generator(scores, None)
         with torch.no_grad():
-            real_scores = self._scores(discriminator, augment(real, self.policy, rng), real_labels)
+            real = augment(real, self.policy, rng, start=start, whole=whole)
+            real_scores = self._scores(discriminator, real, real_labels)
         return self.loss.generator(scores, real_scores)
 
     def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
