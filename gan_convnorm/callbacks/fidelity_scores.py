@@ -147,9 +147,14 @@ class FidelityScores(pl.Callback):
             split: that the scores compare with.
 
         Raises:
-            BadInput: too few images, or no labels where they are needed.
+            BadInput: too few images, no labels where they are needed, or RGBA images for an extractor of RGB.
         """
         reference = data.split(split).tensors[0]
+        if reference.shape[1] == 4 and self.extractor != "classifier":
+            raise BadInput(
+                f"the data have 4 channels (RGBA), and the extractor {self.extractor} takes 3; score with --extractor "
+                "classifier, or train without the alpha channel (--data.channels 3)"
+            )
         if self.intra_class and module.num_classes is None:
             raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
         for number in (self.interim_num_fake, self.num_fake):

@@ -100,6 +100,8 @@ class _Draws:
 
 def _color(images: Tensor, draws: _Draws) -> Tensor:
     """Change brightness by U(-1/2, 1/2), saturation by a factor of U(0, 2), and contrast by one of U(1/2, 3/2)."""
+    if images.shape[1] == 4:  # an alpha channel has no colour
+        return torch.cat([_color(images[:, :3], draws), images[:, 3:]], dim=1)
     images = images + (draws.uniform(images) - 0.5)
     gray = images.mean(dim=1, keepdim=True)
     images = torch.lerp(gray, images, 2 * draws.uniform(images))
