@@ -64,8 +64,16 @@ OPTIMIZATION = (
     Flag(
         "--augmentation",
         "model.optimization.augmentation",
-        "Augmentation of real and fake images: color, translation, cutout, flip, joined by commas.",
+        "Augmentation of real and fake images: color, translation, cutout, flip, joined by commas; or ada "
+        "(docs/training.md).",
         "NAMES",
+    ),
+    Flag(
+        "--ada-kimg",
+        "model.optimization.ada_kimg",
+        "Thousands of real images in which ada's probability can go from 0 to 1.",
+        "X",
+        500.0,
     ),
     Flag("--n-dis", "model.optimization.n_dis", "Discriminator steps for each generator step.", "N", 1),
     Flag(

@@ -194,7 +194,10 @@ class GAN(Pretrained):
             * ((rows.stop - rows.start) / count)
             for rows in micro_batches(count, parts, own_rng, self.discriminator)
         )
-        return self._minimize(losses, self.discriminator, optimizer)
+        total = self._minimize(losses, self.discriminator, optimizer)
+        if self.objective.adaptation is not None:
+            self.objective.adaptation.advance(count * self.trainer.world_size, self.trainer.strategy.reduce)
+        return total
 
     def _generator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         optimizer, _ = self._optimizers()
@@ -253,9 +256,10 @@ class GAN(Pretrained):
     def _log_losses(self, losses: dict[str, Tensor]) -> None:
         # To read the losses the host waits for the device, so it does not in every step.
         values = {name: float(self.trainer.strategy.reduce(loss)) for name, loss in losses.items()}
+        logged = values if self.objective.adaptation is None else values | {"ada_p": self.objective.adaptation.p}
         # Not through self.log: a checkpoint at the end of this step must find the row written.
         for logger in self.loggers:
-            logger.log_metrics(values, self.g_step)
+            logger.log_metrics(logged, self.g_step)
             logger.save()
         self.log_dict(values, prog_bar=True, logger=False)
 
@@ -278,6 +282,8 @@ class GAN(Pretrained):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["g_step"] = self.g_step
+        if self.objective.adaptation is not None:
+            checkpoint["ada"] = self.objective.adaptation.state()
 
     @classmethod
     @override
@@ -291,6 +297,8 @@ class GAN(Pretrained):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self.g_step = checkpoint["g_step"]
+        if self.objective.adaptation is not None and "ada" in checkpoint:  # a run may go on with ada
+            self.objective.adaptation.restore(checkpoint["ada"])
 
 
 def _images_and_labels(batch: Batch, num_classes: int | None) -> tuple[Tensor, Tensor | None]:

@@ -15,6 +15,7 @@ from gan_convnorm.objectives.objective import Objective
 __all__ = ["Optimization"]
 
 RANGES: dict[str, Range] = {
+    "ada_kimg": (lambda x: 0 < x < math.inf, "above 0, and finite"),
     "steps": (lambda x: x >= 1, "1 or more"),
     "n_dis": (lambda x: 1 <= x <= 1000, "from 1 to 1,000"),
     "accumulate": (lambda x: 1 <= x <= 10**6, "from 1 to 1,000,000"),
@@ -36,7 +37,9 @@ class Optimization:
         penalty: gradient penalty of the discriminator: wgan_gp, r1, r2 or dragan; none when not given.
         penalty_weight: its factor; its paper's when not given.
         gradient_normalization: normalize the whole critic by its gradient (GN-GAN).
-        augmentation: of color, translation, cutout (DiffAugment) and flip, joined by commas; for real and fake images.
+        augmentation: of color, translation, cutout (DiffAugment) and flip, joined by commas; or ada (adaptive
+            discriminator augmentation); for real and fake images.
+        ada_kimg: thousands of real images in which ada's probability p can go from 0 to 1.
         steps: generator steps of the whole run; training stops there.
         n_dis: discriminator steps per generator step.
         gen_batch_size: images in a generator step; the discriminator's batch size when not given.
@@ -63,6 +66,7 @@ class Optimization:
     penalty_weight: float | None = None
     gradient_normalization: bool = False
     augmentation: str = ""
+    ada_kimg: float = 500.0
     steps: int = 1500
     n_dis: int = 1
     gen_batch_size: int | None = None
@@ -89,6 +93,7 @@ class Optimization:
             self.penalty_weight,
             self.gradient_normalization,
             self.augmentation,
+            self.ada_kimg,
             apart=apart,
         )
 

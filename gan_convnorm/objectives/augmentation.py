@@ -152,5 +152,8 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, _Draws], Tensor]] = {
 
 def _find(name: str) -> Callable[[Tensor, _Draws], Tensor]:
     if name not in AUGMENTATIONS:
-        raise BadInput(f"augmentation {name!r} is not known; choose from: {', '.join(AUGMENTATIONS)}, joined by commas")
+        raise BadInput(
+            f"augmentation {name!r} is not known; choose from: {', '.join(AUGMENTATIONS)}, joined by commas; or ada, "
+            "alone"
+        )
     return AUGMENTATIONS[name]

@@ -39,6 +39,7 @@ def largest_difference(one, other):
         {"loss": "relativistic", "augmentation": "translation,color"},
         {"penalty": "r1", "gen_batch_size": 11, "num_classes": 10, "conditional": True, "gen_norm": "spectral"},
         {"disc_norm": "ocnn"},
+        {"augmentation": "ada", "ada_kimg": 0.064, "steps": 4},
         {"disc_norm": "spectral_conv"},
     ],
     ids=lambda options: "-".join(map(str, options.values()))[:40],
