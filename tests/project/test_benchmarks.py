@@ -141,7 +141,8 @@ def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_memory_falls_with_micro_batches(capsys):
-    memory.main("--networks 32 --norms none --batches 64 --accumulate 1,16 --width 0.25".split())
+    words = "--networks 32 --norms none --batches 64 --accumulate 1,16 --width 0.25"
+    memory.main([*words.split()])
     *_, row = capsys.readouterr().out.splitlines()
     whole, parts = (float(cell.replace(",", "")) for cell in row.split("|")[4:6])
     assert 0 < parts < 0.9 * whole
