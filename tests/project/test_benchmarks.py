@@ -11,7 +11,6 @@ import torch
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import busy_cores
 import gpu_suite
-import memory
 import mimicry_loop
 import throughput
 
@@ -137,12 +136,3 @@ def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
     arguments = argparse.Namespace(steps=1, seconds=1.0, width=0.05)
     with busy_cores.busy_processes(1):
         assert len(busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, arguments)["seconds"]) == 1
-
-
-@pytest.mark.slow
-def test_memory_falls_with_micro_batches(capsys):
-    words = "--networks 32 --norms none --batches 64 --accumulate 1,16 --width 0.25"
-    memory.main([*words.split()])
-    *_, row = capsys.readouterr().out.splitlines()
-    whole, parts = (float(cell.replace(",", "")) for cell in row.split("|")[4:6])
-    assert 0 < parts < 0.9 * whole
