@@ -226,8 +226,14 @@ class FidelityScores(pl.Callback):
             module: that is to be scored.
 
         Raises:
-            BadInput: too few images, or no labels or classes where they are needed, no way to sample.
+            BadInput: too few images, no labels or classes where they are needed, no way to sample, or RGBA images for
+                an extractor of RGB.
         """
+        if real.labelled is not None and real.labelled[0].shape[1] == 4 and self.extractor != "classifier":
+            raise BadInput(
+                f"the data have 4 channels (RGBA), and the extractor {self.extractor} takes 3; score with --extractor "
+                "classifier, or train without the alpha channel (--data.channels 3)"
+            )
         sampler(module, self.sample, self.value_range)
         if hasattr(real.source, "__len__"):
             for number in (self.interim_num_fake, self.num_fake):

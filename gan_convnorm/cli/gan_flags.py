@@ -64,10 +64,25 @@ OPTIMIZATION = (
     Flag(
         "--augmentation",
         "model.optimization.augmentation",
-        "Augmentation of real and fake images: color, translation, cutout, flip, joined by commas.",
+        "Augmentation of real and fake images: color, translation, cutout, flip, joined by commas; or ada "
+        "(docs/training.md).",
         "NAMES",
     ),
+    Flag(
+        "--ada-kimg",
+        "model.optimization.ada_kimg",
+        "Thousands of real images in which ada's probability can go from 0 to 1.",
+        "X",
+        500.0,
+    ),
     Flag("--n-dis", "model.optimization.n_dis", "Discriminator steps for each generator step.", "N", 1),
+    Flag(
+        "--accumulate",
+        "model.optimization.accumulate",
+        "Micro-batches of a step, for less memory; their gradients are summed (docs/training.md).",
+        "N",
+        1,
+    ),
 )
 SCORES = (
     Flag("--eval-every", "trainer.val_check_interval", "Generator steps between evaluations.", "N", 500),

@@ -31,7 +31,7 @@ GAN_SETTINGS: dict[str, tuple[tuple[Any, ...], str]] = {
     "limit_test_batches": ((1.0, None), SCORES),
     "limit_predict_batches": ((1.0, None), "the number of images is --num-images"),
     "check_val_every_n_epoch": ((None, 1), "the images are one epoch without end; give --eval-every"),
-    "accumulate_grad_batches": ((1, None), MANUAL + "; give a larger --batch-size"),
+    "accumulate_grad_batches": ((1, None), MANUAL + "; give a larger --batch-size, and --accumulate"),
     "gradient_clip_val": ((None, 0), MANUAL + "; a --penalty or a norm bounds the discriminator"),
     "gradient_clip_algorithm": ((None,), MANUAL),
 }

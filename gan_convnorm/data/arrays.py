@@ -31,7 +31,7 @@ class Arrays(ImageData):
 
     Images are called images, x, x_train or train_images, labels labels, y, y_train or train_labels, and a test split,
     if there is one, test_images or x_test, test_labels or y_test. Images are uint8 of shape (N, H, W), (N, H, W, C) or
-    (N, C, H, W) with C 1 or 3. Labels are whole numbers from 0, and every class up to the largest has images: a
+    (N, C, H, W) with C 1, 3 or 4. Labels are whole numbers from 0, and every class up to the largest has images: a
     generator would otherwise be asked for a class that it has never seen. Files that would run code are refused.
 
     >>> import tempfile

@@ -26,9 +26,9 @@ class Folder(ImageData):
     """Images of a folder: train/CLASS/*.jpg and test/CLASS/*.jpg (or val), CLASS/*.jpg, or *.jpg.
 
     Classes are labelled by the order of the folders' names; one folder alone is no class. Every image is turned upright
-    (EXIF), an alpha channel is dropped, and the shorter side resized and the centre cropped, once: the bytes are kept
-    memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for every seed
-    of a run. A warning says which files were passed over.
+    (EXIF), an alpha channel is dropped unless asked for, and the shorter side resized and the centre cropped, once: the
+    bytes are kept memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same
+    for every seed of a run. A warning says which files were passed over.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -44,7 +44,8 @@ class Folder(ImageData):
     Args:
         path: the folder.
         resolution: side of the square images in pixels.
-        channels: 3, where grey images are repeated to three channels, or 1, where coloured ones are made grey.
+        channels: 3, where grey images are repeated to three channels; 1, where coloured ones are made grey; or 4, where
+            the alpha channel is kept, 255 for files without one.
         fit: crop (resize the shorter side, crop the centre) or stretch (resize both sides); bilinear, antialiased.
         test_fraction: share of the images that is held out where there is no test folder; 0 holds out none.
         split_seed: seeds which images are held out.
@@ -60,7 +61,7 @@ class Folder(ImageData):
         self,
         path: str = "",
         resolution: int = 32,
-        channels: Literal[1, 3] = 3,
+        channels: Literal[1, 3, 4] = 3,
         fit: Literal["crop", "stretch"] = "crop",
         test_fraction: float = 0.1,
         split_seed: int = 0,
@@ -70,8 +71,8 @@ class Folder(ImageData):
     ) -> None:
         if not path:
             raise BadInput(f"the data need a path (--data.path DIR): {LAYOUTS}")
-        if channels not in (1, 3) or fit not in ("crop", "stretch"):
-            raise BadInput(f"channels is {channels} and fit is {fit!r}; expected 1 or 3, and crop or stretch")
+        if channels not in (1, 3, 4) or fit not in ("crop", "stretch"):
+            raise BadInput(f"channels is {channels} and fit is {fit!r}; expected 1, 3 or 4, and crop or stretch")
         if not 0 <= test_fraction < 1:
             raise BadInput(f"test_fraction is {test_fraction:g}; expected a share from 0 to below 1")
         self.folder = Path(path)

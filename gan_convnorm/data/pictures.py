@@ -19,6 +19,10 @@ from gan_convnorm.images.square import to_square
 __all__ = ["Files", "Form", "Pictures"]
 
 
+#: Pillow's name for pictures of so many channels
+MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+
+
 class Pictures(Protocol):
     """Numbered image files, of any origin.
 
@@ -57,7 +61,7 @@ class Form:
 
     Attributes:
         resolution: side in pixels.
-        channels: 3, or 1 for grey.
+        channels: 3, 1 for grey, or 4 for RGBA.
         fit: "crop" resizes the shorter side and crops the centre, "stretch" resizes both sides.
         crop_first: side of a centre crop before that, in pixels.
     """
@@ -71,7 +75,7 @@ class Form:
         """Return a picture as uint8 (C, H, W), and the conversions that it needed beyond resizing."""
         from torchvision.transforms import functional as tv
 
-        image, notes = decode(file, "RGB" if self.channels == 3 else "L")
+        image, notes = decode(file, MODES[self.channels])
         if self.crop_first is not None:
             image = tv.center_crop(image, self.crop_first)
         if min(image.size) < self.resolution:

@@ -119,6 +119,7 @@ class _Share:
 
 
 def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
+    expected = 3
     if isinstance(extractor, ClassifierFeatures):
         expected = extractor.network.shape["channels"]
         if images.shape[1] == 3 and expected == 1:
@@ -134,4 +135,9 @@ def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
                     f"{side}x{side}; resize={side} (--resize {side}) brings folders to it"
                 )
             return images
+    if 4 in (images.shape[1], expected):
+        raise BadInput(
+            f"the images have {images.shape[1]} channels, and the extractor takes {expected}; score RGBA images by the "
+            "classifier of RGBA images alone, or train without the alpha channel (--data.channels 3)"
+        )
     return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images

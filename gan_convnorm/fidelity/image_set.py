@@ -73,7 +73,7 @@ class TensorImages:
 
 
 def check_batch(images: object, name: str) -> None:
-    """Refuse anything but uint8 images (N, C, H, W) with 1 or 3 channels.
+    """Refuse anything but uint8 images (N, C, H, W) with 1, 3 or 4 channels.
 
     Raises:
         BadInput: says what was found.
@@ -87,5 +87,5 @@ def check_batch(images: object, name: str) -> None:
             f"{name} are {str(images.dtype).removeprefix('torch.')} of shape {shape}{extent}; expected uint8 from 0 to "
             "255 of (N, C, H, W): scale, round and clamp them"
         )
-    if images.dim() != 4 or shape[1] not in (1, 3):
-        raise BadInput(f"{name} have the shape {shape}; expected (N, C, H, W) with 1 or 3 channels")
+    if images.dim() != 4 or shape[1] not in (1, 3, 4):
+        raise BadInput(f"{name} have the shape {shape}; expected (N, C, H, W) with 1, 3 or 4 channels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from typing import Any, NamedTuple, Self, cast
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.gan.accumulation import micro_batches, shares
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
@@ -156,13 +157,13 @@ class GAN(Pretrained):
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
         images, labels = _images_and_labels(batch, self.num_classes)
-        shares = list(_shares(len(images), self.batches_per_step))
+        parts = list(shares(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
         # Randomness of single images (augmentation, penalties) differs on every process.
         own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for share in shares:
+        for share in parts:
             pixels = bytes_to_images(images[share], shared).to(self.dtype, memory_format=torch.channels_last)
             real = Labelled(pixels, None if labels is None else labels[share])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))
@@ -181,37 +182,66 @@ class GAN(Pretrained):
 
     def _discriminator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         _, optimizer = self._optimizers()
+        count, parts = len(real.images), self.optimization.accumulate
+        noise, labels = self._noise(count, shared)
         with torch.no_grad():
-            fake = self._fakes(len(real.images), shared)
-        loss = self.objective.discriminator_loss(
-            self.discriminator, real.images, fake.images, real.labels, fake.labels, own_rng
+            fakes = [
+                self._fakes(noise, labels, rows).images for rows in micro_batches(count, parts, own_rng, self.generator)
+            ]
+            fake = fakes[0] if parts == 1 else torch.cat(fakes)
+        losses = (
+            self.objective.discriminator_loss(self.discriminator, real.images, fake, real.labels, labels, own_rng, rows)
+            * ((rows.stop - rows.start) / count)
+            for rows in micro_batches(count, parts, own_rng, self.discriminator)
         )
-        return self._minimize(loss, self.discriminator, optimizer)
+        total = self._minimize(losses, self.discriminator, optimizer)
+        if self.objective.adaptation is not None:
+            self.objective.adaptation.advance(count * self.trainer.world_size, self.trainer.strategy.reduce)
+        return total
 
     def _generator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         optimizer, _ = self._optimizers()
         self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
-        fake = self._fakes(self.optimization.gen_batch_size or len(real.images), shared)
-        loss = self.objective.generator_loss(
-            self.discriminator, fake.images, fake.labels, real.images, real.labels, own_rng
-        )
-        loss = self._minimize(loss, self.generator, optimizer)
+        count = self.optimization.gen_batch_size or len(real.images)
+        noise, labels = self._noise(count, shared)
+
+        def loss(rows: slice) -> Tensor:
+            fake = self._fakes(noise, labels, rows)
+            real_labels = None if real.labels is None else real.labels[rows]
+            share = (rows.stop - rows.start) / count
+            return share * self.objective.generator_loss(
+                self.discriminator, fake.images, fake.labels, real.images[rows], real_labels, own_rng, rows.start, count
+            )
+
+        # Both networks' norms advance.
+        both, parts = nn.ModuleList([self.generator, self.discriminator]), self.optimization.accumulate
+        losses = map(loss, micro_batches(count, parts, own_rng, both))
+        total = self._minimize(losses, self.generator, optimizer)
         self.untoggle_optimizer(optimizer)
-        return loss
+        return total
 
     def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
         return cast("tuple[LightningOptimizer, LightningOptimizer]", self.optimizers())
 
-    def _minimize(self, loss: Tensor, network: nn.Module, optimizer: LightningOptimizer) -> Tensor:
+    def _minimize(self, losses: Iterable[Tensor], network: nn.Module, optimizer: LightningOptimizer) -> Tensor:
+        """Take one step against the sum of the losses, each with its own backward, and return the sum."""
         optimizer.zero_grad()
-        self.manual_backward(loss + norm_penalty(network) if network in self.penalized else loss)
+        total: list[Tensor] = []
+        for loss in losses:
+            penalized = network in self.penalized and not total  # of the weights, so once a step
+            self.manual_backward(loss + norm_penalty(network) if penalized else loss)
+            total.append(loss.detach())
         optimizer.step()
-        return loss.detach()
+        return torch.stack(total).sum()
 
-    def _fakes(self, count: int, shared: SharedRandom) -> Labelled:
+    def _noise(self, count: int, shared: SharedRandom) -> tuple[Tensor, Tensor | None]:
+        """Return latents, and labels of a conditional GAN."""
         latents = shared.normal(count, self.latent_dim).to(self.dtype)
-        labels = None if self.num_classes is None else shared.whole(count, self.num_classes)
-        return Labelled(self.generator(latents, labels), labels)
+        return latents, None if self.num_classes is None else shared.whole(count, self.num_classes)
+
+    def _fakes(self, latents: Tensor, labels: Tensor | None, rows: slice) -> Labelled:
+        chosen = None if labels is None else labels[rows]
+        return Labelled(self.generator(latents[rows], chosen), chosen)
 
     @torch.no_grad()
     def _average_weights(self) -> None:
@@ -226,9 +256,10 @@ class GAN(Pretrained):
     def _log_losses(self, losses: dict[str, Tensor]) -> None:
         # To read the losses the host waits for the device, so it does not in every step.
         values = {name: float(self.trainer.strategy.reduce(loss)) for name, loss in losses.items()}
+        logged = values if self.objective.adaptation is None else values | {"ada_p": self.objective.adaptation.p}
         # Not through self.log: a checkpoint at the end of this step must find the row written.
         for logger in self.loggers:
-            logger.log_metrics(values, self.g_step)
+            logger.log_metrics(logged, self.g_step)
             logger.save()
         self.log_dict(values, prog_bar=True, logger=False)
 
@@ -251,6 +282,8 @@ class GAN(Pretrained):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(checkpoint)
         checkpoint["g_step"] = self.g_step
+        if self.objective.adaptation is not None:
+            checkpoint["ada"] = self.objective.adaptation.state()
 
     @classmethod
     @override
@@ -264,6 +297,8 @@ class GAN(Pretrained):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         super().on_load_checkpoint(checkpoint)
         self.g_step = checkpoint["g_step"]
+        if self.objective.adaptation is not None and "ada" in checkpoint:  # a run may go on with ada
+            self.objective.adaptation.restore(checkpoint["ada"])
 
 
 def _images_and_labels(batch: Batch, num_classes: int | None) -> tuple[Tensor, Tensor | None]:
@@ -277,16 +312,3 @@ def _images_and_labels(batch: Batch, num_classes: int | None) -> tuple[Tensor, T
 
 def _has_penalty(network: nn.Module) -> bool:
     return any(hasattr(module, "penalty") for module in network.modules())
-
-
-def _shares(images: int, steps: int) -> Iterator[slice]:
-    """Yield one slice of a batch for each discriminator step; the first are longer by one where it does not divide."""
-    if images < steps:
-        raise BadInput(
-            f"a batch has {images} images, fewer than the {steps} discriminator steps (n_dis) that share it; drop the "
-            "data's last, smaller batch (drop_last)"
-        )
-    size, longer = divmod(images, steps)
-    for step in range(steps):
-        start = step * size + min(step, longer)
-        yield slice(start, start + size + (step < longer))

@@ -15,8 +15,10 @@ from gan_convnorm.objectives.objective import Objective
 __all__ = ["Optimization"]
 
 RANGES: dict[str, Range] = {
+    "ada_kimg": (lambda x: 0 < x < math.inf, "above 0, and finite"),
     "steps": (lambda x: x >= 1, "1 or more"),
     "n_dis": (lambda x: 1 <= x <= 1000, "from 1 to 1,000"),
+    "accumulate": (lambda x: 1 <= x <= 10**6, "from 1 to 1,000,000"),
     "gen_batch_size": (lambda x: 1 <= x <= 10**6, "from 1 to 1,000,000"),
     "gen_lr": (lambda x: 0 < x < math.inf, "above 0, and finite"),
     "disc_lr": (lambda x: 0 < x < math.inf, "above 0, and finite"),
@@ -35,10 +37,13 @@ class Optimization:
         penalty: gradient penalty of the discriminator: wgan_gp, r1, r2 or dragan; none when not given.
         penalty_weight: its factor; its paper's when not given.
         gradient_normalization: normalize the whole critic by its gradient (GN-GAN).
-        augmentation: of color, translation, cutout (DiffAugment) and flip, joined by commas; for real and fake images.
+        augmentation: of color, translation, cutout (DiffAugment) and flip, joined by commas; or ada (adaptive
+            discriminator augmentation); for real and fake images.
+        ada_kimg: thousands of real images in which ada's probability p can go from 0 to 1.
         steps: generator steps of the whole run; training stops there.
         n_dis: discriminator steps per generator step.
         gen_batch_size: images in a generator step; the discriminator's batch size when not given.
+        accumulate: micro-batches of a step, whose gradients are summed: less memory, the same step without BatchNorm.
         gen_lr: Adam's learning rate for the generator, decayed linearly to 0 at `steps`.
         disc_lr: the same for the discriminator.
         beta1: Adam's decay of the first moment.
@@ -61,9 +66,11 @@ class Optimization:
     penalty_weight: float | None = None
     gradient_normalization: bool = False
     augmentation: str = ""
+    ada_kimg: float = 500.0
     steps: int = 1500
     n_dis: int = 1
     gen_batch_size: int | None = None
+    accumulate: int = 1
     gen_lr: float = 2e-3
     disc_lr: float = 2e-3
     beta1: float = 0.0
@@ -86,6 +93,7 @@ class Optimization:
             self.penalty_weight,
             self.gradient_normalization,
             self.augmentation,
+            self.ada_kimg,
             apart=apart,
         )
 

@@ -125,8 +125,10 @@ class ArrayFile:
         if len(shape) == 3 and min(shape):
             return 1, shape[1], shape[2]
         first, last = (len(shape) == 4 and shape[axis] in (1, 3) for axis in (1, 3))
+        if not first and not last:  # RGBA, unless a side of 4 pixels could be meant
+            first, last = (len(shape) == 4 and shape[axis] == 4 for axis in (1, 3))
         if first == last or not min(shape):
-            raise BadInput(f"{what}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) with 1 or 3 channels")
+            raise BadInput(f"{what}; expected (N, H, W), (N, H, W, C) or (N, C, H, W) with 1, 3 or 4 channels")
         return (shape[1], shape[2], shape[3]) if first else (shape[3], shape[1], shape[2])
 
     def images(self, name: str) -> Tensor:

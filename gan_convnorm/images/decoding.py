@@ -36,8 +36,8 @@ class BadImage(Exception):  # noqa: N818 - the file is at fault
 def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[Image, list[str]]:
     """Return the first picture of a file, with 8 bits a channel, upright.
 
-    As torch-fidelity does it, an alpha channel is dropped, grey repeated to three channels and CMYK converted without
-    its colour profile. Unlike it, this turns the picture as its EXIF orientation says.
+    As torch-fidelity does it, an alpha channel is dropped unless RGBA is asked for, grey repeated to three channels and
+    CMYK converted without its colour profile. Unlike it, this turns the picture as its EXIF orientation says.
 
     >>> import io, PIL.Image
     >>> file = io.BytesIO()
@@ -47,7 +47,7 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
 
     Args:
         file: a path, or an open binary file.
-        mode: "RGB" or "L".
+        mode: "RGB", "L", or "RGBA", where a picture without an alpha channel gets 255, opaque.
 
     Returns:
         The picture, and all that was converted, each as a predicate of "3 images ...".
@@ -75,6 +75,9 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
                 if _orientation(image) in TURNED:
                     notes.append("are turned upright, as their EXIF orientation says (torch-fidelity does not)")
                     image = ImageOps.exif_transpose(image)
+                if mode == "RGBA":
+                    # By way of RGB: Pillow does not convert every kind of picture to RGBA directly.
+                    return (image if _has_alpha(image) else image.convert("RGB")).convert(mode), notes
                 # Pillow warns of what the notes say already.
                 image.info.pop("transparency", None)
                 return image.convert(mode), notes
@@ -118,15 +121,22 @@ def _notes(image: Image, mode: str) -> list[str]:
         notes.append("have several pictures (frames or pages), of which the first is taken")
     if image.mode == "CMYK":
         notes.append("are CMYK, converted to RGB without a colour profile")
-    if "A" in image.mode.upper().replace("LAB", "") or "transparency" in image.info:
-        notes.append("have an alpha channel, which is dropped")
-    elif image.mode == "1":
+    if _has_alpha(image):
+        notes += [] if mode == "RGBA" else ["have an alpha channel, which is dropped"]
+        return notes
+    if mode == "RGBA":
+        notes.append("have no alpha channel, which is set to 255 (opaque)")
+    if image.mode == "1":
         notes.append("are black and white")
-    elif mode == "RGB" and image.mode == "L":
+    elif mode != "L" and image.mode == "L":
         notes.append("are grey, repeated to three channels")
     elif mode == "L" and image.mode != "L":
         notes.append("are coloured, made grey")
     return notes
+
+
+def _has_alpha(image: Image) -> bool:
+    return "A" in image.mode.upper().replace("LAB", "") or "transparency" in image.info
 
 
 def _orientation(image: Image) -> int:

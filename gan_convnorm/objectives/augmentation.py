@@ -20,7 +20,15 @@ TRANSLATION = 0.125
 CUTOUT = 0.5
 
 
-def augment(images: Tensor, policy: Sequence[str], rng: torch.Generator, *, alike: int = 1) -> Tensor:
+def augment(
+    images: Tensor,
+    policy: Sequence[str],
+    rng: torch.Generator,
+    *,
+    alike: int = 1,
+    start: int = 0,
+    whole: int | None = None,
+) -> Tensor:
     """Augment every image by its own random draws.
 
     >>> images = torch.arange(8.0).view(4, 1, 1, 2)
@@ -36,6 +44,8 @@ def augment(images: Tensor, policy: Sequence[str], rng: torch.Generator, *, alik
         rng: source of all draws, on the CPU: they are the same on all devices.
         alike: number of equal parts of the batch that get the same draws. With 2, ``torch.cat([real, fake])`` has
             the i-th real and the i-th fake image augmented alike. With 1, every image has its own draws.
+        start: the first image's place in a batch of `whole` images.
+        whole: images of that batch, whose draws are made, and of which these images get theirs; B when not given.
 
     Returns:
         The same shape and type, possibly beyond [-1, 1]; differentiable in the images.
@@ -43,10 +53,11 @@ def augment(images: Tensor, policy: Sequence[str], rng: torch.Generator, *, alik
     Raises:
         BadInput: a batch that `alike` does not divide, or an unknown name.
     """
-    if len(images) % alike:
-        raise BadInput(f"{len(images)} images cannot be {alike} equal parts; give parts of equal size or alike=1")
+    whole = len(images) if whole is None else whole
+    if whole % alike:
+        raise BadInput(f"{whole} images cannot be {alike} equal parts; give parts of equal size or alike=1")
     for name in policy:
-        images = _find(name)(images, _Draws(len(images), alike, rng))
+        images = _find(name)(images, _Draws(whole, alike, rng, slice(start, start + len(images))))
     return images
 
 
@@ -68,25 +79,29 @@ def parse_policy(text: str) -> tuple[str, ...]:
 
 
 class _Draws:
-    """Random numbers for a batch: one for each image of its first part, repeated for the other parts."""
+    """Random numbers for rows of a batch: one for each image of its first part, repeated for the other parts."""
 
-    def __init__(self, count: int, alike: int, rng: torch.Generator) -> None:
+    def __init__(self, count: int, alike: int, rng: torch.Generator, rows: slice) -> None:
         self.count = count // alike
         self.alike = alike
         self.rng = rng
+        self.rows = rows
 
     def uniform(self, images: Tensor) -> Tensor:
         """Return numbers in [0, 1), shape (B, 1, 1, 1), of the images' type and device."""
-        return torch.rand(self.count, 1, 1, 1, generator=self.rng).repeat(self.alike, 1, 1, 1).to(images)
+        numbers = torch.rand(self.count, 1, 1, 1, generator=self.rng)
+        return numbers.repeat(self.alike, 1, 1, 1)[self.rows].to(images)
 
     def whole(self, low: int, high: int, images: Tensor) -> Tensor:
         """Return whole numbers from low to high, both included, shape (B, 1), on the images' device."""
         numbers = torch.randint(low, high + 1, (self.count, 1), generator=self.rng)
-        return numbers.repeat(self.alike, 1).to(images.device)
+        return numbers.repeat(self.alike, 1)[self.rows].to(images.device)
 
 
 def _color(images: Tensor, draws: _Draws) -> Tensor:
     """Change brightness by U(-1/2, 1/2), saturation by a factor of U(0, 2), and contrast by one of U(1/2, 3/2)."""
+    if images.shape[1] == 4:  # an alpha channel has no colour
+        return torch.cat([_color(images[:, :3], draws), images[:, 3:]], dim=1)
     images = images + (draws.uniform(images) - 0.5)
     gray = images.mean(dim=1, keepdim=True)
     images = torch.lerp(gray, images, 2 * draws.uniform(images))
@@ -137,5 +152,8 @@ AUGMENTATIONS: dict[str, Callable[[Tensor, _Draws], Tensor]] = {
 
 def _find(name: str) -> Callable[[Tensor, _Draws], Tensor]:
     if name not in AUGMENTATIONS:
-        raise BadInput(f"augmentation {name!r} is not known; choose from: {', '.join(AUGMENTATIONS)}, joined by commas")
+        raise BadInput(
+            f"augmentation {name!r} is not known; choose from: {', '.join(AUGMENTATIONS)}, joined by commas; or ada, "
+            "alone"
+        )
     return AUGMENTATIONS[name]

@@ -10,11 +10,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.objectives.adaptation import Adaptation
+from gan_convnorm.objectives.adaptive_augmentation import augment_adaptively
 from gan_convnorm.objectives.augmentation import augment, parse_policy
 from gan_convnorm.objectives.losses import find_loss
-from gan_convnorm.objectives.penalties import find_penalty, gradient_normalized
+from gan_convnorm.objectives.penalties import distance_from_one, find_penalty, gradient_normalized
 
 __all__ = ["Objective", "mixes_images"]
+
+ADAPTIVE = "ada"
+#: losses with which D(x) > 0 says that x is real
+SIGNED = ("hinge", "non_saturating")
 
 
 class Objective:
@@ -32,11 +38,13 @@ class Objective:
         penalty: a name of `penalties.PENALTIES`, or None.
         penalty_weight: its factor, 0 or above; None for that of its paper.
         gradient_normalization: True for the critic D / (||grad D|| + |D|) (GN-GAN).
-        augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike.
+        augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike; or ada,
+            adaptive discriminator augmentation.
+        ada_kimg: thousands of real images in which ada's probability p can go from 0 to 1.
         apart: the discriminator sees real and fake images in two forward passes, as one that `mixes_images` must.
 
     Raises:
-        BadInput: an unknown name; a weight without a penalty, or below 0.
+        BadInput: an unknown name; a weight without a penalty, or below 0; ada with a loss whose scores have no sign.
     """
 
     def __init__(
@@ -46,12 +54,20 @@ class Objective:
         penalty_weight: float | None = None,
         gradient_normalization: bool = False,
         augmentation: str = "",
+        ada_kimg: float = 500.0,
         *,
         apart: bool = False,
     ) -> None:
         self.loss = find_loss(loss)
         self.penalty = find_penalty(penalty) if penalty is not None else None
-        self.policy = parse_policy(augmentation)
+        adaptive = augmentation.strip() == ADAPTIVE
+        if adaptive and loss not in SIGNED:
+            raise BadInput(
+                f"ada reads overfitting from the sign of D(real), to which the loss {loss} gives no meaning; choose "
+                f"one of: {', '.join(SIGNED)}, or another augmentation"
+            )
+        self.policy = () if adaptive else parse_policy(augmentation)
+        self.adaptation = Adaptation(ada_kimg) if adaptive else None
         self.gradient_normalization = gradient_normalization
         self.apart = apart
         if penalty_weight is not None and (self.penalty is None or not 0 <= penalty_weight < math.inf):
@@ -68,6 +84,7 @@ class Objective:
         real_labels: Tensor | None,
         fake_labels: Tensor | None,
         rng: torch.Generator,
+        rows: slice = slice(None),
     ) -> Tensor:
         """Return the discriminator's loss.
 
@@ -78,11 +95,17 @@ class Objective:
             real_labels: classes (B,); None without classes.
             fake_labels: the classes that the fakes were made for, likewise.
             rng: source of augmentations and penalties, on the CPU.
+            rows: a micro-batch, the loss of which is asked for; draws are those of the whole batch.
 
         Returns:
             A scalar, float32 or wider.
         """
-        real, fake = augment(real, self.policy, rng), augment(fake, self.policy, rng)
+        real, fake = self._augment(real, rng), self._augment(fake, rng)
+        penalty = self.penalty if self.weight > 0 else None
+        points = None if penalty is None or penalty.points is None else penalty.points(real, fake, rng)[rows]
+        real, fake = real[rows], fake[rows]
+        real_labels = None if real_labels is None else real_labels[rows]
+        fake_labels = None if fake_labels is None else fake_labels[rows]
         if self.apart:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
             real_scores = self._scores(discriminator, real, real_labels)
@@ -92,10 +115,15 @@ class Objective:
             labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
             scores = self._scores(discriminator, torch.cat([real, fake]), labels)
             real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
+        if self.adaptation is not None:
+            self.adaptation.see(real_scores)
         loss = self.loss.discriminator(real_scores, fake_scores)
-        if self.penalty is not None and self.weight > 0:
+        if penalty is not None:
             critic = self._critic(discriminator, real_labels)
-            loss = loss + self.weight * self.penalty.function(critic, real, fake, rng=rng)
+            size = (
+                penalty.function(critic, real, fake, rng=rng) if points is None else distance_from_one(critic, points)
+            )
+            loss = loss + self.weight * size
         return loss
 
     def generator_loss(
@@ -106,6 +134,8 @@ class Objective:
         real: Tensor,
         real_labels: Tensor | None,
         rng: torch.Generator,
+        start: int = 0,
+        whole: int | None = None,
     ) -> Tensor:
         """Return the generator's loss.
 
@@ -116,16 +146,24 @@ class Objective:
             real: images, which only a loss with `uses_real` looks at.
             real_labels: as in `discriminator_loss`.
             rng: source of augmentations, on the CPU.
+            start: the first image's place in a batch of `whole` images, of which these are a micro-batch.
+            whole: images of that batch; B when not given.
 
         Returns:
             A scalar, float32 or wider.
         """
-        scores = self._scores(discriminator, augment(fake, self.policy, rng), fake_labels)
+        scores = self._scores(discriminator, self._augment(fake, rng, start, whole), fake_labels)
         if not self.loss.uses_real:
             return self.loss.generator(scores, None)
         with torch.no_grad():
-            real_scores = self._scores(discriminator, augment(real, self.policy, rng), real_labels)
+            real = self._augment(real, rng, start, whole)
+            real_scores = self._scores(discriminator, real, real_labels)
         return self.loss.generator(scores, real_scores)
+
+    def _augment(self, images: Tensor, rng: torch.Generator, start: int = 0, whole: int | None = None) -> Tensor:
+        if self.adaptation is not None:
+            return augment_adaptively(images, self.adaptation.p, rng, start=start, whole=whole)
+        return augment(images, self.policy, rng, start=start, whole=whole)
 
     def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.gradient_normalization:

@@ -16,7 +16,18 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["PENALTIES", "Critic", "Penalty", "dragan", "find_penalty", "gradient_normalized", "r1", "r2", "wgan_gp"]
+__all__ = [
+    "PENALTIES",
+    "Critic",
+    "Penalty",
+    "distance_from_one",
+    "dragan",
+    "find_penalty",
+    "gradient_normalized",
+    "r1",
+    "r2",
+    "wgan_gp",
+]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -87,6 +98,10 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator)
     Raises:
         BadInput: real and fake images of unequal shapes.
     """
+    return distance_from_one(critic, _between(real, fake, rng))
+
+
+def _between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     if real.shape != fake.shape:
         raise BadInput(
             f"wgan_gp pairs real with fake images, and got shapes {tuple(real.shape)} and {tuple(fake.shape)}; make "
@@ -94,7 +109,7 @@ def wgan_gp(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator)
         )
     # Under autocast generated images are of half precision and real ones are not.
     real, fake = _float32_at_least(real.detach()), _float32_at_least(fake.detach())
-    return _distance_from_one(critic, fake + _uniform_each(real, rng) * (real - fake))
+    return fake + _uniform_each(real, rng) * (real - fake)
 
 
 def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) -> Tensor:
@@ -118,9 +133,13 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) 
     Returns:
         A scalar, zero or above, differentiable in the critic's parameters.
     """
+    return distance_from_one(critic, _near(real, fake, rng))
+
+
+def _near(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     real = _float32_at_least(real.detach())
     delta = torch.rand(real.shape, generator=rng).to(real) * (real.std(correction=0) / 2)
-    return _distance_from_one(critic, real + _uniform_each(real, rng) * delta)
+    return real + _uniform_each(real, rng) * delta
 
 
 def gradient_normalized(critic: Critic) -> Critic:
@@ -160,7 +179,12 @@ def _gradients(critic: Critic, images: Tensor) -> Tensor:
     return flattened
 
 
-def _distance_from_one(critic: Critic, images: Tensor) -> Tensor:
+def distance_from_one(critic: Critic, images: Tensor) -> Tensor:
+    """Return mean (||grad D(x)|| - 1)^2 at images x, a scalar.
+
+    >>> distance_from_one(lambda x: (3 * x).sum(dim=(1, 2, 3)), torch.zeros(2, 1, 1, 1)).detach()  # (3 - 1)^2
+    tensor(4.)
+    """
     distance: Tensor = _gradients(critic, images).norm(dim=1) - 1
     return distance.square().mean()
 
@@ -190,20 +214,23 @@ class Penalty:
         function: maps critic, real images, fake images and rng (on the CPU) to the batch's mean, without its weight;
             real and fake images get no gradient.
         weight: factor in the discriminator's loss, as in its paper.
+        points: of a penalty that draws numbers, or needs the whole batch: maps real images, fake images and rng to the
+            images at which it takes `distance_from_one`, so that a micro-batch can have its rows of them.
     """
 
     function: _Penalize
     weight: float
+    points: Callable[[Tensor, Tensor, torch.Generator], Tensor] | None = None
 
 
 PENALTIES: dict[str, Penalty] = {
     # lambda = 10 (arXiv:1704.00028, section 4).
-    "wgan_gp": Penalty(wgan_gp, 10.0),
+    "wgan_gp": Penalty(wgan_gp, 10.0, _between),
     # gamma / 2 with gamma = 10 (arXiv:1801.04406).
     "r1": Penalty(r1, 5.0),
     "r2": Penalty(r2, 5.0),
     # lambda = 10 (arXiv:1705.07215).
-    "dragan": Penalty(dragan, 10.0),
+    "dragan": Penalty(dragan, 10.0, _near),
 }
 
 

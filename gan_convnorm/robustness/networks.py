@@ -110,6 +110,8 @@ def build_network(
         )
     if width != 1:
         raise BadInput(f"width is {width}, and torchvision's networks have none; leave it at 1")
+    if channels not in (1, 3):
+        raise BadInput(f"the images have {channels} channels, and torchvision's networks take 1 or 3; choose 3")
     extra = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
     network = torchvision.models.get_model(name, weights=None, num_classes=num_classes, **extra)
     convolutions, plus, activations = norm.partition("+")

@@ -80,7 +80,7 @@ def test_files_that_hold_no_images(tmp_path):
     refused(r"there is no file .*none\.npz; expected an \.npz, \.npy or \.pt", "none.npz")
     refused(r"holds pixels uint8\[10, 8, 8, 3\]; expected images in one of the arrays images, x,", pixels=COLOUR)
     refused(r"x of .* is float64 of shape \(10, 8, 8, 3\) from 0 to 1; expected uint8 from 0 to 255", x=COLOUR / 255)
-    refused(r"of shape \(10, 8, 8, 4\); expected \(N, H, W\)", x=COLOUR.repeat(2, axis=3)[..., :4])
+    refused(r"of shape \(10, 8, 8, 5\); expected \(N, H, W\)", x=COLOUR.repeat(2, axis=3)[..., :5])
     refused(r"of shape \(10, 3, 8, 3\); expected", x=COLOUR[:, :3])  # which axis has the colours?
     refused(r"of shape \(0, 8, 8, 3\); expected", x=COLOUR[:0])
     refused(r"shape \(9,\); expected one label for each of the 10 x: \(10,\)", x=COLOUR, y=LABELS[:9])

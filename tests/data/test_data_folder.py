@@ -119,7 +119,7 @@ def test_layouts_that_are_refused(tmp_path):
         Folder()
     for options, message in (
         ({"test_fraction": 1.0}, "test_fraction is 1"),
-        ({"channels": 4}, "channels is 4"),
+        ({"channels": 2}, "channels is 2"),
         ({"fit": "pad"}, "fit is 'pad'"),
         ({"resolution": 0}, "resolution is 0"),
         ({"resolution": 1_000_000}, "resolution is 1000000, and must be 8192 pixels or less"),

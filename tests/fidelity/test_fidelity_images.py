@@ -126,8 +126,8 @@ def test_folders_without_images(tmp_path):
             r"float32 of shape \(4, 3, 8, 8\) from -.* to .*; expected uint8 from 0 to 255",
         ),
         (torch.zeros(4, 8, 8, dtype=torch.uint8), r"shape \(4, 8, 8\); expected \(N, C, H, W\)"),
-        (torch.zeros(4, 8, 8, 3, dtype=torch.uint8), "1 or 3 channels"),
-        (torch.zeros(4, 4, 8, 8, dtype=torch.uint8), "1 or 3 channels"),
+        (torch.zeros(4, 8, 8, 3, dtype=torch.uint8), "1, 3 or 4 channels"),
+        (torch.zeros(4, 5, 8, 8, dtype=torch.uint8), "1, 3 or 4 channels"),
     ],
 )
 def test_tensors_that_are_no_images(images, message):
@@ -252,7 +252,7 @@ def test_arrays_that_are_no_images(tmp_path, rgb):
 
     for name, content, message in (
         ("float.npy", rgb / 255, r"images of .*float\.npy is float64 of shape .* from 0 to 1; expected uint8"),
-        ("wide.npy", rgb[..., [0, 1, 2, 0]], r"of shape \(6, 20, 24, 4\); expected \(N, H, W\), \(N, H, W, C\)"),
+        ("wide.npy", rgb[..., [0, 1, 2, 0, 1]], r"of shape \(6, 20, 24, 5\); expected \(N, H, W\), \(N, H, W, C\)"),
         ("one.npy", rgb[0, 0, 0], r"of shape \(3,\); expected \(N, H, W\)"),
         ("none.npy", rgb[:0], r"of shape \(0, 20, 24, 3\); expected"),
         ("code.npy", np.array([Code()]), r"code\.npy cannot be read"),
