@@ -39,11 +39,15 @@ def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | N
 def _run_data(sampler: GAN | TrainedGenerator, source: Path) -> ImageData:
     """Return the data module of the run; raise `BadInput` unless it is one of this package's."""
     if isinstance(sampler, TrainedGenerator):
-        data = sampler.description.get("run", {}).get("data", {})
-        name, given = data.get("class_path", ""), dict(data.get("init_args") or {})
+        run = sampler.description.get("run")
+        if not isinstance(run, dict) or not isinstance(given := run.get("data_arguments"), dict):
+            raise BadInput(f"{source} does not record them")
+        name = str(run.get("data"))
+    elif source.is_dir():
+        raise BadInput(f"{source} is what GAN.save_pretrained wrote, which does not record them")
     else:
         settings = RunSettings.read(read_checkpoint(source).get(RUN), source)
-        name, given = settings.data, dict(settings.data_arguments)
+        name, given = str(settings.data), dict(settings.data_arguments)
     if name not in OWN_DATA:
         raise BadInput(f"they are of {name!r:.80}, no data set of this package")
     kind = next(each for each in DATA.values() if name.endswith(f".{each.__qualname__}"))

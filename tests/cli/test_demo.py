@@ -21,28 +21,43 @@ def served(monkeypatch):
     return found
 
 
-def test_an_export_brings_its_train_images(served, digits):
-    main(["demo", str(ZOO), "--port", "7999"])
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run of two steps on the digits, and beside it its exported generator."""
+    folder = tmp_path_factory.mktemp("demo")
+    words = ["--width", "0.05", "--batch-size", "4", "--steps", "2", "--eval-every", "2", "--num-fake", "20"]
+    main([*words, "--out", str(folder / "run"), "--extractor", "classifier"])
+    main(["export", str(folder / "run/best.ckpt"), str(folder / "export"), "--no-program"])
+    return folder / "run"
+
+
+def test_an_export_brings_its_train_images(run, served, digits):
+    main(["demo", str(run.parent / "export"), "--port", "7999"])
     ((playground, title, port, options),) = served
-    assert title == "digits_convnorm, step 1500" and port == 7999 and options == {"open_browser": False}
+    assert title == "export, step 2" and port == 7999 and options == {"open_browser": False}
     assert torch.equal(playground.train, digits.train_set.tensors[0])
 
 
-def test_a_run_folder_shows_its_best_checkpoint(served, working_folder, digits):
-    run = ["--width", "0.05", "--batch-size", "4", "--steps", "2", "--eval-every", "2", "--num-fake", "20"]
-    main([*run, "--out", "run", "--extractor", "classifier"])
-    main(["demo", "run"])
+def test_a_run_folder_shows_its_best_checkpoint(run, served, digits):
+    main(["demo", str(run)])
     playground, title, *_ = served[-1]
     assert title == "run, step 2" and torch.equal(playground.train, digits.train_set.tensors[0])
     assert playground.images(3).shape == (1, 1, 16, 16)
 
 
-def test_unknown_train_images_hide_the_tab_and_a_folder_shows_it(served, working_folder, capsys):
+def test_a_pretrained_folder_shows_its_samples_alone(served, capsys):
+    main(["demo", str(ZOO)])
+    playground, title, *_ = served[-1]
+    assert title == "digits_convnorm, step 1500" and playground.train is None
+    assert "GAN.save_pretrained wrote, which does not record them" in capsys.readouterr().out
+
+
+def test_unknown_train_images_hide_the_tab_and_a_folder_shows_it(run, served, working_folder, capsys):
     from PIL import Image
 
-    folder = shutil.copytree(ZOO, working_folder / "export")
+    folder = shutil.copytree(run.parent / "export", working_folder / "export")
     description = json.loads((folder / "generator.json").read_text())
-    description["run"]["data"]["class_path"] = "mine.Photos"
+    description["run"]["data"] = "mine.Photos"
     (folder / "generator.json").write_text(json.dumps(description))
     main(["demo", str(folder)])
     assert served[-1][0].train is None
