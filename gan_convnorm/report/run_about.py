@@ -58,8 +58,8 @@ def continue_about(first: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]
     """
     if not first:
         return now
-    kept = {name: first[name] for name in ("command", "started") if name in first}
-    later = {name: now[name] for name in ("command", "started")}
+    kept: dict[str, Any] = {name: first[name] for name in ("command", "started") if name in first}
+    later: dict[str, Any] = {name: now[name] for name in ("command", "started")}
     return {**now, **kept, "resumed": [*first.get("resumed", []), later]}
 
 
