@@ -187,8 +187,8 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
         by_norm.setdefault(run.norm, []).append(run.diverged)
     shares = ", ".join(f"{norm} {sum(found)} of {len(found)}" for norm, found in by_norm.items())
     yield Paragraph(
-        f"Diverged (losses or weights that become NaN or infinite, or a last FID at least {DIVERGED:g} times the run's best): "
-        f"{shares}."
+        "Diverged (losses or weights that become NaN or infinite, or a last FID at least "
+        f"{DIVERGED:g} times the run's best): {shares}."
     )
 
 
