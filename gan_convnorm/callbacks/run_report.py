@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_convnorm.callbacks.taken_scores import TakenScores
-from gan_convnorm.images.grid import picture_grid, save_image
+from gan_convnorm.errors import BadInput
+from gan_convnorm.images.grid import picture_grid
+from gan_convnorm.report.class_rows import name_rows
 from gan_convnorm.report.plain_table import plain_table
-from gan_convnorm.report.run_about import ABOUT, changed_flags
+from gan_convnorm.report.run_about import ABOUT, changed_flags, continue_about, read_about
 from gan_convnorm.report.run_page import score_cells, score_words, write_run_page
 from gan_convnorm.report.run_samples import CLASSES, REAL
 from gan_convnorm.run_folder import RunRecord, RunSettings
@@ -81,9 +84,19 @@ class RunReport(RunRecord):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         if trainer.is_global_zero:
-            self._write(ABOUT, json.dumps(self._about(trainer), indent=2) + "\n")
+            about = continue_about(self._first_about(), self._about(trainer))
+            self._write(ABOUT, json.dumps(about, indent=2) + "\n")
             if (images := _real_images(trainer, pl_module)) is not None:
                 self._picture(images, REAL)
+
+    def _first_about(self) -> dict[str, Any]:
+        """Return what the command that began the run has written; empty for a new run."""
+        try:
+            return read_about(self.folder)
+        except BadInput as error:
+            # Not worth a run.
+            warnings.warn(f"the command that began the run is not known any more: {error}", stacklevel=2)
+            return {}
 
     def _about(self, trainer: pl.Trainer) -> dict[str, Any]:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -98,11 +111,15 @@ class RunReport(RunRecord):
             "changed": changed_flags(self.config, self.defaults),
         }
 
-    def _picture(self, images: Tensor, name: str) -> None:
+    def _picture(self, images: Tensor, name: str, rows: Sequence[str] = ()) -> None:
+        """Write images to samples/, with a name beside each row where there are `rows`."""
+        from torchvision.transforms.functional import to_pil_image  # late: it takes seconds to import
+
         samples = self.folder / "samples"
+        picture = to_pil_image(picture_grid(images, COLUMNS))
         try:
             samples.mkdir(exist_ok=True)
-            save_image(picture_grid(images), samples / name)
+            (name_rows(picture, rows) if rows else picture).save(samples / name)
         except OSError as error:
             # Not worth a run.
             warnings.warn(f"{samples / name} is not written: {error}", stacklevel=2)
@@ -141,7 +158,8 @@ class RunReport(RunRecord):
         module: Any = pl_module
         if module.num_classes is not None:
             classes = range(min(module.num_classes, MOST_CLASSES))
-            self._picture(torch.cat([module.sample(COLUMNS, labels=label) for label in classes]), CLASSES)
+            images = torch.cat([module.sample(COLUMNS, labels=label) for label in classes])
+            self._picture(images, CLASSES, [str(label) for label in classes])
         write_run_page(self.folder)
 
     @override

@@ -28,6 +28,7 @@ from gan_convnorm.cli.typed_words import asks_for_all, nested_words
 from gan_convnorm.data import Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.trust import TRUST_HELP
+from gan_convnorm.report.run_about import argument_defaults
 from gan_convnorm.run_folder import RUNS, RunSettings, check_resumable, claim_folder, folder_locks, lock_folder
 
 __all__ = ["RunCommand"]
@@ -173,10 +174,12 @@ class RunCommand(LightningCLI):
         return text
 
     def defaults_text(self) -> str:
-        """Return the configuration of a command without flags, YAML; the data's own settings are not in it."""
+        """Return the configuration of a command without flags, YAML; the data's settings are their class's own."""
         parser = self._parser(self.subcommand)
-        text: str = parser.dump(parser.get_defaults(), skip_unset=False, skip_validation=True)
-        return text
+        defaults = yaml.safe_load(parser.dump(parser.get_defaults(), skip_unset=False, skip_validation=True))
+        arguments = argument_defaults(type(self.datamodule))
+        defaults["data"] = {"class_path": class_path_of(self.default_data), "init_args": arguments}
+        return yaml.safe_dump(defaults)
 
     def _settings(self) -> RunSettings:
         """Return the record of the configuration that every checkpoint keeps."""

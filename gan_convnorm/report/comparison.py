@@ -121,8 +121,9 @@ def _overview(groups: Sequence[Group]) -> list[Block]:
             ]
         )
     notes = [
-        "Mean ± standard deviation over the seeds. Each row is named by the flags that set it apart, and its colour is "
-        "the same in every figure. Last: the last evaluation; best: the one with the lowest FID. Times are on the "
+        "Mean ± standard deviation over the seeds. Each row is named by the flags that set it apart, or by its run "
+        "where these are many, and its colour is the same in every figure. Last: the last evaluation; best: the one "
+        "with the lowest FID. Times are on the "
         "clock, of the whole run with its evaluations."
     ]
     protocols = {_protocol(run) for group in groups for run in group.runs} - {None}

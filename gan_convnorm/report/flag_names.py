@@ -20,7 +20,7 @@ LAST_WORD = {
     "model.optimization": ("steps", "n_dis", "accumulate", "loss", "penalty", "augmentation", "ada_kimg"),
     "scores": ("extractor", "extractor_weights", "metrics", "protocol", "num_fake"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "detect_anomaly"),
-    "": ("spectrum_every", "threads"),
+    "": ("init_from", "spectrum_every", "threads"),
 }
 
 

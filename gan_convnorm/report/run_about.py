@@ -1,7 +1,8 @@
-"""about.json: the command of a run, its date, its data, and the flags that differ from the defaults."""
+"""about.json: the commands of a run, their dates, its data, and the flags that differ from the defaults."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.report.flag_names import flag_name
 
-__all__ = ["ABOUT", "changed_flags", "read_about"]
+__all__ = ["ABOUT", "argument_defaults", "changed_flags", "continue_about", "read_about"]
 
 ABOUT = "about.json"
 #: settings that say where a run writes or which seed it has, and keys that follow from others
@@ -32,6 +33,36 @@ def changed_flags(config: str, defaults: str) -> dict[str, str]:
     return {flag_name(key): "null" if value is None else str(value) for key, value in changed.items()}
 
 
+def argument_defaults(made: type) -> dict[str, Any]:
+    """Return the default values of a class's arguments by name; an argument without one is left out.
+
+    >>> class Data:
+    ...     def __init__(self, path, resolution=32): ...
+    >>> argument_defaults(Data)
+    {'resolution': 32}
+    """
+    arguments = inspect.signature(made).parameters.values()
+    return {each.name: each.default for each in arguments if each.default is not each.empty}
+
+
+def continue_about(first: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a resumed run: its first command and date, the later ones in "resumed", the rest of now.
+
+    Args:
+        first: the record so far, as `read_about` gives it; empty for a new run, whose record is `now`.
+        now: the record of this command.
+
+    >>> first = {"command": "train", "started": "Monday"}
+    >>> continue_about(first, {"command": "train --resume last", "started": "Tuesday"})["resumed"]
+    [{'command': 'train --resume last', 'started': 'Tuesday'}]
+    """
+    if not first:
+        return now
+    kept: dict[str, Any] = {name: first[name] for name in ("command", "started") if name in first}
+    later: dict[str, Any] = {name: now[name] for name in ("command", "started")}
+    return {**now, **kept, "resumed": [*first.get("resumed", []), later]}
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """Return the content of about.json; empty without the file, and values of other types left out.
 
@@ -45,6 +76,11 @@ def read_about(folder: Path) -> dict[str, Any]:
     changed = about.get("changed")
     if isinstance(changed, dict):
         texts["changed"] = {str(key): str(value) for key, value in changed.items()}
+    resumed = about.get("resumed")
+    if isinstance(resumed, list):
+        names = ("command", "started")
+        found = [each for each in resumed if isinstance(each, dict)]
+        texts["resumed"] = [{name: str(each[name]) for name in names if name in each} for each in found]
     return texts
 
 

@@ -100,6 +100,11 @@ def _draw_panels(
         axes.set(title=name, xlabel="G step", ylabel="loss" if name == LOSSES else name)
         if log:
             axes.set_yscale("log")
+            values = [value for points in curves.values() for _, value in points if value > 0]
+            if values and max(values) < 10 * min(values):
+                # "2 x 10^0" is wider than the margin.
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.3)
         if len(curves) > 1 and not log:
             axes.legend()

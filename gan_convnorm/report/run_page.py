@@ -104,7 +104,10 @@ def _title(about: dict[str, Any], name: str) -> str:
 
 def _about(about: dict[str, Any]) -> list[Block]:
     lines: list[Block] = [Paragraph(f"Started {about['started']}", note=True)] if "started" in about else []
-    return [*lines, *([Code(str(about["command"]), name="command")] if "command" in about else [])]
+    lines += [Code(str(about["command"]), name="command")] if "command" in about else []
+    for later in about.get("resumed", []):
+        lines += [Paragraph(f"Resumed {later.get('started', '')}", note=True), Code(later.get("command", ""))]
+    return lines
 
 
 def _section(title: str, content: list[Block]) -> list[Block]:

@@ -18,7 +18,7 @@ STEP = re.compile(r"step-\d{6,}\.png")
 PNG = b"\x89PNG\r\n\x1a\n"
 #: files in a run's samples/ beside the grids of its steps
 REAL, CLASSES = "real.png", "classes.png"
-ROWS = "one row a class, from class 0 at the top; the columns share their noise"
+ROWS = "each row is one class, whose number stands at its left; the images of a column share their noise"
 
 T = TypeVar("T")
 
@@ -49,15 +49,7 @@ def sample_blocks(folder: Path) -> list[Block]:
         data = (folder / CLASSES).read_bytes()
         blocks += [
             Heading("Classes", 3),
-            Samples(
-                [
-                    Sample(
-                        data,
-                        "samples by class",
-                        ROWS,
-                    )
-                ]
-            ),
+            Samples([Sample(data, "samples by class", ROWS)]),
         ]
     over = [_sample(path) for path in _spread(files, SAMPLES)]
     return [*blocks, Heading("Over the training", 3), Samples(over)]

@@ -23,6 +23,8 @@ from gan_convnorm.report.run_files import (
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
 
+#: flags in a group's label; with more, its first run's name is shorter and as clear
+MOST_FLAGS = 3
 #: configuration that says where a run writes and not what it does
 PLACES = ("trainer.default_root_dir", "ckpt_path")
 
@@ -120,7 +122,8 @@ def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
         runs: the groups have their order.
 
     Returns:
-        The groups, each labelled by the flags that set these keys, or by its first run's name; the keys.
+        The groups, each labelled by the flags that set these keys, or, for none or more than three of them, by its
+        first run's name; the keys.
 
     >>> runs = [Run(f"run{seed}", {"model.architecture.disc_norm": norm}, seed, {}, {}, {}, None)
     ...     for seed in (0, 1) for norm in ("none", "spectral")]
@@ -142,7 +145,8 @@ def group_runs(runs: list[Run]) -> tuple[list[Group], list[str]]:
     groups = []
     for group in members:
         values = [f"{flag_name(key)} {show(group[0].config.get(key))}" for key in differing]
-        groups.append(Group(", ".join(values) or group[0].name, tuple(group)))
+        label = ", ".join(values) if 0 < len(values) <= MOST_FLAGS else group[0].name
+        groups.append(Group(label, tuple(group)))
     return groups, differing
 
 

@@ -25,22 +25,23 @@ __all__ = ["draw_layer_norms", "draw_scores", "draw_sensitivity", "layers"]
 AXES = {"step": "G step", "cpu_seconds": "CPU seconds", "seconds": "seconds"}
 
 
-def draw_scores(results: Sequence[Result], axis: str) -> bytes | None:
+def draw_scores(results: Sequence[Result], axis: str, *, columns: int = 3) -> bytes | None:
     """Draw mean scores against `axis`, shaded one standard deviation over seeds.
 
     Args:
         results: of one grid.
         axis: step, cpu_seconds or seconds; for the two times, the mean over seeds.
+        columns: panels beside each other.
 
     Returns:
         PNG; None if there is nothing to draw.
     """
-    return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=3)
+    return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=columns)
 
 
-def draw_layer_norms(results: Sequence[Result]) -> bytes | None:
+def draw_layer_norms(results: Sequence[Result], *, columns: int = 4) -> bytes | None:
     """Return operator norms of the discriminator's layers against the step, as PNG; None if no run measured them."""
-    return _curves(results, layers(results), "step", columns=4, height=2.0)
+    return _curves(results, layers(results), "step", columns=columns, height=2.0)
 
 
 def layers(results: Sequence[Result]) -> dict[str, str]:
@@ -49,13 +50,13 @@ def layers(results: Sequence[Result]) -> dict[str, str]:
     return {key: key.removeprefix(NORM_COLUMN[0]).removesuffix(NORM_COLUMN[1]) for key in dict.fromkeys(found)}
 
 
-def draw_sensitivity(results: Sequence[Result]) -> bytes | None:
+def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | None:
     """Return final FID against the learning rate, a panel for each n_dis, hollow where runs diverged: PNG or None."""
     groups = cells(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
     if len({rate for _, _, rate in groups}) < 2:
         return None
-    figure, panels = _panels(len(steps), columns=3, height=3.2)
+    figure, panels = _panels(len(steps), columns=columns, height=3.2)
     colour_of = _colours(results)
     for axes, n_dis in zip(panels, steps, strict=True):
         for norm, colour in colour_of.items():
@@ -150,4 +151,10 @@ def _key(figure: Figure, panels: Sequence[Axes]) -> None:
     handles: dict[str, Artist] = {}
     for axes in panels:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=4 if figure.get_figwidth() > 5 else 2,
+        frameon=False,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -164,18 +165,20 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
         "seeds, paired; of 5 seeds such an interval is too short (it holds the mean in about 83% of cases)."
     )
     yield from _divergence(runs)
-    drawings: list[tuple[str, str, bytes | None]] = [
-        ("steps", "Scores during training over steps", draw_scores(runs, "step")),
-        ("seconds", "The same over seconds", draw_scores(runs, "seconds")),
-        ("cpu_seconds", "The same over CPU seconds of the run's process", draw_scores(runs, "cpu_seconds")),
+    drawings = [
+        ("steps", "Scores during training over steps", partial(draw_scores, runs, "step")),
+        ("seconds", "The same over seconds", partial(draw_scores, runs, "seconds")),
+        ("cpu_seconds", "The same over CPU seconds of the run's process", partial(draw_scores, runs, "cpu_seconds")),
     ]
     if varied:
-        drawings = [("sensitivity", "Final FID; hollow: a seed diverged", draw_sensitivity(runs))]
+        drawings = [("sensitivity", "Final FID; hollow: a seed diverged", partial(draw_sensitivity, runs))]
     if layers(runs):
-        drawings.append(("layer_norms", "Operator norms of the discriminator's layers", draw_layer_norms(runs)))
-    for kind, title, data in drawings:
-        if data is not None:
-            yield Picture(data, title, caption=f"{title}:", file=f"{name}_{kind}.png")
+        title = "Operator norms of the discriminator's layers"
+        drawings.append(("layer_norms", title, partial(draw_layer_norms, runs)))
+    for kind, title, draw in drawings:
+        if (data := draw()) is not None:
+            narrow = draw(columns=1) or b""
+            yield Picture(data, title, caption=f"{title}:", file=f"{name}_{kind}.png", narrow=narrow)
 
 
 def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
@@ -184,8 +187,8 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
         by_norm.setdefault(run.norm, []).append(run.diverged)
     shares = ", ".join(f"{norm} {sum(found)} of {len(found)}" for norm, found in by_norm.items())
     yield Paragraph(
-        f"Diverged (losses or weights that are no numbers, or a last FID at least {DIVERGED:g} times the run's best): "
-        f"{shares}."
+        "Diverged (losses or weights that become NaN or infinite, or a last FID at least "
+        f"{DIVERGED:g} times the run's best): {shares}."
     )
 
 

@@ -1,10 +1,12 @@
 """A run's pictures and page while it goes on, and what TensorBoard is given."""
 
 import csv
+import json
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 
 from gan_convnorm.cli import main
 
@@ -48,3 +50,34 @@ def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
     trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
     with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
         SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)
+
+
+def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    folder = tmp_path / "run"
+
+    def about_of(*words):
+        monkeypatch.setattr("sys.argv", ["train_gan.py", *words])
+        main(list(words))
+        return json.loads((folder / "about.json").read_text(encoding="utf-8"))
+
+    flags = ["--width", "0.05", "--batch-size", "32", "--num-fake", "20", "--eval-every", "2", "--out", str(folder)]
+    first = about_of(*flags, "--steps", "2")
+    # Digits of 16 pixels in batches of 32 are what a run without flags has.
+    assert first["changed"] == {"--eval-every": "2", "--width": "0.05", "--num-fake": "20", "--steps": "2"}
+    second = about_of("--resume", str(folder / "last.ckpt"), "--out", str(folder), "--steps", "4")
+    assert (second["command"], second["started"]) == (first["command"], first["started"])
+    assert [each["command"].split()[2] for each in second["resumed"]] == ["--resume"]
+    assert second["changed"]["--steps"] == "4"
+    (folder / "about.json").write_text("{", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"about\.json"):
+        third = about_of("--resume", str(folder / "last.ckpt"), "--out", str(folder), "--steps", "5")
+    assert "--steps 5" in third["command"] and "resumed" not in third
+
+
+def test_a_conditional_run_has_a_row_for_each_class(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
+    flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "2", "--eval-every", "2"]
+    main([*flags, "--conditional", "--resolution", "32", "--out", str(tmp_path / "run")])
+    with Image.open(tmp_path / "run/samples/classes.png") as classes:
+        assert classes.height == 10 * 66 + 2 and classes.width > 10 * 66 + 2  # with the classes' numbers
