@@ -271,7 +271,9 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     }
     assert all(f"]({name})" in text for name in pictures)
     page = (tmp_path / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == len(pictures) and "4.00 +- 1.00" in page
+    # Each is in the page itself, for a wide window and for a phone.
+    assert page.count(' src="data:image/png;base64,') == len(pictures) and "4.00 +- 1.00" in page
+    assert page.count(' srcset="data:image/png;base64,') == len(pictures)
 
 
 def test_a_report_replaces_its_own_files_and_no_others(tmp_path):
