@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -333,7 +334,8 @@ class FidelityScores(pl.Callback):
             module.log("step", float(step), sync_dist=sync, logger=not between)
         if trainer.is_global_zero:
             if scores.protocol not in self.told:
-                print(f"scores ({scores.protocol['name']}): {scores.meaning()}")
+                meaning = f"scores ({scores.protocol['name']}): {scores.meaning()}"
+                print(textwrap.fill(meaning, 80, break_long_words=False, break_on_hyphens=False))
                 self.told.append(scores.protocol)
             print(f"{step_word(module)} {step}{kind and ' raw'}: {scores.line()}", flush=True)
 
