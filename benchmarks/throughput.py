@@ -40,7 +40,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 import gan_convnorm.gan.module
-from gan_convnorm.callbacks import FiniteCheck, StepProgressBar
+from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.cli.gan import TRAINER_DEFAULTS
 from gan_convnorm.data import ImageData
 from gan_convnorm.gan import GAN, Architecture, Optimization
@@ -131,7 +131,8 @@ def fit(gan: GAN, data: ImageData, callback: pl.Callback, device: str, precision
             precision=precision,
             logger=MetricsFile(Path(folder) / "metrics.csv"),
             enable_checkpointing=False,
-            callbacks=[StepProgressBar(console_kwargs={"stderr": True}), FiniteCheck(), callback],
+            enable_progress_bar=False,
+            callbacks=[FiniteCheck(), callback],
         )
         trainer.fit(gan, data)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-__all__ = ["picture_grid", "save_grid", "save_image"]
+__all__ = ["over_checkerboard", "picture_grid", "save_grid", "save_image"]
 
 GREY = 128
 #: squares of the checkerboard under transparent pixels: their greys, and their side in pixels of the picture
@@ -34,13 +34,17 @@ def picture_grid(images: Tensor, columns: int = 10) -> Tensor:
     factor = max(1, 64 // images.shape[-1])
     enlarged = images.repeat_interleave(factor, dim=2).repeat_interleave(factor, dim=3)
     if images.shape[1] == 4:
-        enlarged = _over_checkerboard(enlarged)
+        enlarged = over_checkerboard(enlarged)
     grid: Tensor = make_grid(enlarged, nrow=columns, padding=2, pad_value=GREY)
     return grid.expand(3, -1, -1)
 
 
-def _over_checkerboard(images: Tensor) -> Tensor:
-    """Return RGBA images (N, 4, H, W) as RGB ones (N, 3, H, W): alpha x colour + (1 - alpha) x checkerboard."""
+def over_checkerboard(images: Tensor) -> Tensor:
+    """Return RGBA images (N, 4, H, W) as RGB ones (N, 3, H, W): alpha x colour + (1 - alpha) x checkerboard.
+
+    >>> over_checkerboard(torch.zeros(1, 4, 1, 1, dtype=torch.uint8)).flatten().tolist()
+    [102, 102, 102]
+    """
     rows, columns = (torch.arange(side, device=images.device) // SQUARE for side in images.shape[2:])
     odd = (rows[:, None] + columns) % 2
     board = SQUARES[0] + (SQUARES[1] - SQUARES[0]) * odd

@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from gan_convnorm.images.grid import over_checkerboard
+
 __all__ = ["Block", "save_captioned"]
 
 SIDE = 64  # pixels to which small images are enlarged
@@ -24,7 +26,7 @@ class Block:
 
     Attributes:
         heading: in one line.
-        images: uint8 (rows, columns, C, H, W), grey or RGB.
+        images: uint8 (rows, columns, C, H, W), grey, RGB or RGBA.
         captions: of each image, by row and column.
     """
 
@@ -69,5 +71,7 @@ def save_captioned(blocks: Sequence[Block], path: Path) -> None:
 
 
 def _enlarged(image: Tensor, factor: int) -> Image.Image:
+    if len(image) == 4:
+        image = over_checkerboard(image[None])[0]
     pixels = image.expand(3, -1, -1).permute(1, 2, 0).repeat_interleave(factor, 0).repeat_interleave(factor, 1)
     return Image.fromarray(pixels.contiguous().numpy())

@@ -45,7 +45,9 @@ def test_a_run_leaves_everything_it_promises(trained):
     expected |= {"previous.ckpt", "report.html", "about.json"}
     expected |= {"tensorboard"} if find_spec("tensorboard") else set()
     assert {p.name for p in trained.iterdir()} == expected
-    assert {p.name for p in (trained / "samples").iterdir()} == {"real.png", "step-000004.png", "step-000006.png"}
+    assert {p.name for p in (trained / "samples").iterdir()} == {
+        *("real.png", "step-000000.png", "step-000004.png", "step-000006.png")
+    }
     assert read_image(str(trained / "samples/step-000006.png")).shape[1:] == (662, 662)
     scores = [(int(r["step"]), float(r["fid"])) for r in rows(trained)]
     assert [step for step, _ in scores] == [4, 6]

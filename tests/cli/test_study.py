@@ -637,10 +637,11 @@ def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, 
     assert "its study on" in done.stdout and "is gone; queued again" in done.stdout
     with (tmp_path / "out/runs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    norms = list(read_plan(ROOT / "configs/studies/digits_norms.yaml").norms)
-    runs = [(norm, seed) for seed in ("0", "4") for norm in (norms[0], norms[-1])]
+    plan = read_plan(ROOT / "configs/studies/digits_norms.yaml")
+    norms = {list(plan.norms)[0], list(plan.norms)[-1], plan.baseline}
+    runs = sorted((norm, seed) for seed in ("0", "4") for norm in norms)
     finals = [row for row in rows if row["kind"] == "final"]
-    assert [(row["norm"], row["seed"]) for row in finals] == runs
+    assert sorted((row["norm"], row["seed"]) for row in finals) == runs
     interim = [(row["norm"], row["seed"], row["step"]) for row in rows if row["kind"] == "interim" and row["fid"]]
     assert interim == [(*run, step) for run in runs for step in ("2", "4")]
     assert all(float(row["cpu_seconds"]) > 0 and row["kid"] and row["recall"] for row in finals)

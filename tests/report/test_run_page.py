@@ -94,6 +94,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
         "real images",
         "samples at G step 6",
         "the training as an animation",
+        "samples at G step 0",
         "samples at G step 4",
         "samples at G step 6",
         "scores and losses over steps",
@@ -109,7 +110,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
     assert titles[-2:] == ["scores and losses over steps", "spectra over steps"]
     assert titles[:2] == ["real images", "samples at G step 39"]
     over = [title for title in titles[2:-2] if title.startswith("samples")]
-    assert len(over) == SAMPLES and over[0] == "samples at G step 4" and over[-1] == "samples at G step 39"
+    assert len(over) == SAMPLES and over[0] == "samples at G step 0" and over[-1] == "samples at G step 39"
     assert page["pictures"][-1][3] > 100
     assert not page["wide"]
 
