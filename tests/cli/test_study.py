@@ -638,7 +638,7 @@ def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, 
     with (tmp_path / "out/runs.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     plan = read_plan(ROOT / "configs/studies/digits_norms.yaml")
-    norms = {list(plan.norms)[0], list(plan.norms)[-1], plan.baseline}
+    norms = {next(iter(plan.norms)), list(plan.norms)[-1], plan.baseline}
     runs = sorted((norm, seed) for seed in ("0", "4") for norm in norms)
     finals = [row for row in rows if row["kind"] == "final"]
     assert sorted((row["norm"], row["seed"]) for row in finals) == runs
