@@ -158,7 +158,7 @@ def _in_memory(batches: Iterable[tuple[Any, ...]], name: str, value_range: Value
     for part, *rest in batches:
         images.append(as_bytes(part, value_range, name))
         labels += [rest[0].cpu()] if rest and isinstance(rest[0], Tensor) and rest[0].dim() == 1 else []
-    if not images:
+    if not sum(map(len, images)):
         raise BadInput(f"there are no {name}")
     whole = torch.cat(images)
     classes = torch.cat(labels).long() if labels else None

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["check_arguments", "is_plain"]
+__all__ = ["check_arguments", "flattened", "is_plain"]
 
 DEPTH = 8
 TEXT = 4096  # characters
@@ -138,3 +138,18 @@ def _words(annotation: object) -> str:
 def _shown(value: object) -> str:
     text = repr(value) if is_plain(value) or isinstance(value, float) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested values by their dotted names.
+
+    >>> flattened({"model": {"width": 0.5}, "seed": 0})
+    {'model.width': 0.5, 'seed': 0}
+    """
+    flat: dict[str, Any] = {}
+    for key, inner in values.items():
+        if isinstance(inner, dict) and inner:
+            flat |= flattened(inner, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = inner
+    return flat

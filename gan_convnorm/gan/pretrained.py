@@ -145,7 +145,7 @@ class Pretrained(Sampler, FromCheckpoint):
             The commit's address.
 
         Raises:
-            BadInput: no huggingface_hub; a name that is none; the Hub refuses or is not reached.
+            BadInput: no huggingface_hub; a name other than user/name; a Hub that refuses or cannot be reached.
         """
         with tempfile.TemporaryDirectory() as folder:
             self._save(Path(folder), repo_id, run, license)

@@ -1,4 +1,4 @@
-"""Regular files, and the kinds of files that are none."""
+"""Tests for regular files, and names for other kinds of files, such as pipes."""
 
 from __future__ import annotations
 

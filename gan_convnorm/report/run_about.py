@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from gan_convnorm.files.plain_json import read_json
+from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.report.flag_names import flag_name
 
 __all__ = ["ABOUT", "argument_defaults", "changed_flags", "continue_about", "read_about"]
@@ -28,7 +29,7 @@ def changed_flags(config: str, defaults: str) -> dict[str, str]:
     >>> changed_flags("model: {optimization: {steps: 5, n_dis: 1}}", "model: {optimization: {steps: 9, n_dis: 1}}")
     {'--steps': '5'}
     """
-    given, usual = (_flat(yaml.safe_load(text) or {}) for text in (config, defaults))
+    given, usual = (flattened(yaml.safe_load(text) or {}) for text in (config, defaults))
     changed = {key: value for key, value in given.items() if key not in OMITTED and usual.get(key) != value}
     return {flag_name(key): "null" if value is None else str(value) for key, value in changed.items()}
 
@@ -82,13 +83,3 @@ def read_about(folder: Path) -> dict[str, Any]:
         found = [each for each in resumed if isinstance(each, dict)]
         texts["resumed"] = [{name: str(each[name]) for name in names if name in each} for each in found]
     return texts
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            flat |= _flat(inner, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = inner
-    return flat

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_json import read_json
+from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
 
@@ -39,7 +40,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds {_kind(content)}; expected the configuration of a run")
     _check_names(content, path)
-    return _flat(content)
+    return flattened(content)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -219,13 +220,3 @@ def _check_names(value: object, path: Path) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check_names(inner, path)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, inner in value.items():
-        if isinstance(inner, dict) and inner:
-            flat |= _flat(inner, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = inner
-    return flat

@@ -64,7 +64,7 @@ def test_a_vae_is_scored_at_every_validation_and_the_best_checkpoint_follows(cap
 def test_training_is_the_same_with_and_without_scores(make):
     own = None if make is TwoOptimizers else decode_prior
     value_range = (-1, 1) if make is TwoOptimizers else (0, 1)
-    real = (reference()[0],)[0]
+    real = reference()[0]
     callback = FidelityScores(real, own, value_range=value_range, every=3, num_fake=40, metrics="fid")
     torch.manual_seed(0)
     scored, plain = make(), make()
@@ -103,7 +103,6 @@ def test_validate_and_test_score_as_well(capsys):
     module = VAE()
     trainer.validate(module, digits_loader(), verbose=False)
     validated = callback.taken.last.values
-    module.test_step = lambda batch, batch_idx: None
     module.test_step = VAE.validation_step.__get__(module)
     again = scores()
     trainer = pl.Trainer(accelerator="cpu", callbacks=[again], logger=False, enable_progress_bar=False)
@@ -168,11 +167,11 @@ def test_a_folder_of_classes_brings_its_labels(tmp_path):
         ({"value_range": None, "reference": reference()[0]}, VAE, r"samples are float32; .*value_range=\(0, 1\)"),
         ({"value_range": None}, VAE, r"images are float32; .*value_range"),
         ({"sample": lambda module: 0}, VAE, "sample takes 1 arguments"),
-        ({"sample": lambda module, n: decode_prior(module, 3)}, VAE, "300 samples were asked for|256 samples were"),
+        ({"sample": lambda module, n: decode_prior(module, 3)}, VAE, "256 samples were asked for, and 3 came"),
         ({"sample": lambda module, n: torch.full((n, 1, 8, 8), float("nan"))}, VAE, "NaN or infinite"),
         ({"sample": lambda module, n: torch.zeros(n, 64)}, VAE, r"expected a tensor of shape \(N, C, H, W\)"),
         ({"reference": 7}, VAE, "the reference is a int"),
-        ({"reference": reference()[0][:0]}, VAE, "there are no reference images|0 real|2 or more|fewer"),
+        ({"reference": reference()[0][:0]}, VAE, "there are no reference images"),
         ({"intra_class": True}, VAE, "not conditional"),
     ],
 )
@@ -206,14 +205,13 @@ def test_a_prefix_keeps_two_sets_of_scores_apart():
     assert trainer.callback_metrics["fid"] != trainer.callback_metrics["few_fid"]
 
 
-def test_a_resumed_run_scores_what_the_whole_one_does():
+def test_a_finished_run_that_is_resumed_keeps_its_scores():
     whole, resumed = scores(), scores()
     saver = ModelCheckpoint("saved", filename="{epoch}", save_top_k=-1)
     fit(VAE(), [whole, saver], val=digits_loader(), enable_checkpointing=True)
-    torch.load("saved/epoch=0.ckpt", weights_only=True)
-    fit(VAE(), [resumed], val=digits_loader(), ckpt_path="saved/epoch=0.ckpt")
-    # The resumed training draws other noise; its first evaluation is of the second epoch.
-    assert resumed.taken.last.protocol == whole.taken.last.protocol
+    torch.load("saved/epoch=1.ckpt", weights_only=True)
+    fit(VAE(), [resumed], val=digits_loader(), ckpt_path="saved/epoch=1.ckpt")  # nothing is left to train
+    assert resumed.taken.last == whole.taken.last is not None
 
 
 @pytest.mark.slow
