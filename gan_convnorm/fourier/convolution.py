@@ -1,77 +1,84 @@
-"""A convolution and one filter per channel on a circular grid at once, frequency by frequency, then a crop."""
+"""A convolution and one filter per channel on a circular grid at once, frequency by frequency, then a crop.
+
+Complex tensors are kept as their real and imaginary parts: products of real matrices take the parts as they lie in
+memory.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import memory_format_of, part_elements, parts
+from gan_convnorm.fourier.execution import memory_format_of
 from gan_convnorm.fourier.gradients import Context, bias_gradient, differentiable_gradients
 from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
-from gan_convnorm.fourier.interleaved import every, from_frequencies, read_pixels, starts, to_frequencies, write_spectra
-from gan_convnorm.fourier.matrix_transform import half_grid, memory
+from gan_convnorm.fourier.matrix_transform import half_grid, memory, pixels_to_spectra, spectra_to_pixels
 from gan_convnorm.fourier.real_transform import half_grid_weights
 
 __all__ = ["convolve_in_fourier", "convolve_reference"]
+
+#: numbers of the kernels' spectra that are computed at once, so that they stay in the cache until they are used
+BLOCK = 2**20
+#: frequencies of a block at least: each block reads the whole weight
+FREQUENCIES = 8
 
 
 def convolve_in_fourier(
     image: Tensor,
     weight: Tensor,
-    responses: Tensor,
+    transfer: Tensor,
     bias: Tensor | None,
+    waves: Tensor,
     grid: Sequence[int],
-    fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
     """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
     At every frequency it is a matrix product of C_in by C_out. That takes fewer operations than the convolution if the
-    kernels' spectra are no larger than the images'. Only one of every `fold` pixels is computed: the interleaved parts
-    of an image are then images on the folded grid, and the output's transforms are smaller by the same factor.
+    kernels' spectra are few beside the images'.
 
     Args:
-        image: shape (B, C_in, *size), size at most the grid times the fold; float32 or float64.
+        image: shape (B, C_in, *size), size at most the grid; float32 or float64.
         weight: shape (C_out, C_in, *kernel_size).
-        responses: the contribution of each tap to the output's spectrum, from `tap_responses`, shape
-            (C_out, frequencies, interleaved parts, taps).
+        transfer: the filter T_k, shape (C_out, *half grid) in the layout of `torch.fft.rfftn`, real or complex.
         bias: shape (C_out), or None.
-        grid: size of the folded grid.
-        fold: pixels of the image to one of the grid, a number per dimension.
-        crop: the pixels of the folded grid that are wanted.
+        waves: `tap_waves` of the kernel.
+        grid: size of the circular grid.
+        crop: the pixels of the grid that are wanted.
 
     Returns:
         Shape (B, C_out, *counts of the crop), channels last if image or weight are.
 
-    >>> from gan_convnorm.fourier.tap_responses import tap_responses
-    >>> responses = tap_responses(torch.ones(1, 3), [2], [4], [1], [0], [1])  # no filter
-    >>> weight = torch.tensor([[[1.0, 10.0]]])
-    >>> convolve_in_fourier(torch.arange(4.0).view(1, 1, 4), weight, responses, None, [4], [1], [(0, 3, 1)]).round()
+    >>> from gan_convnorm.fourier.tap_waves import tap_waves
+    >>> image, weight = torch.arange(4.0).view(1, 1, 4), torch.tensor([[[1.0, 10.0]]])
+    >>> waves = tap_waves([2], [4], [1], [0], 1, image)
+    >>> convolve_in_fourier(image, weight, torch.ones(1, 3), None, waves, [4], [(0, 3, 1)]).round()
     tensor([[[10., 21., 32.]]])
     """
-    return _ConvolveInFourier.apply(image, weight, responses, bias, tuple(grid), tuple(fold), crop)
+    return _ConvolveInFourier.apply(image, weight, transfer, bias, waves, tuple(grid), tuple(crop))
 
 
 def convolve_reference(
     image: Tensor,
     weight: Tensor,
-    responses: Tensor,
+    transfer: Tensor,
     bias: Tensor | None,
+    waves: Tensor,
     grid: Sequence[int],
-    fold: Sequence[int],
     crop: Crop,
 ) -> Tensor:
     """Return `convolve_in_fourier` in plain operations."""
     axes = tuple(range(-len(grid), 0))
-    padding = [p for n, m, s in zip(image.shape[2:], grid, fold, strict=True) for p in (m * s - n, 0)]
-    padded = torch.nn.functional.pad(image, padding[::-1])
-    interleaved = torch.stack([padded[:, *every(start, fold)] for start in starts(fold)], dim=1)
-    spectra = torch.fft.rfftn(interleaved, dim=axes).flatten(3)
-    kernels = torch.einsum("kfpt,kjt->kfpj", responses, weight.flatten(2).to(responses.dtype))
-    filtered = torch.einsum("bpjf,kfpj->bkf", spectra, kernels).unflatten(2, half_grid(grid))
-    return add_bias(read(torch.fft.irfftn(filtered, s=tuple(grid), dim=axes), crop), bias)
+    padding = [p for n, m in zip(image.shape[2:], grid, strict=True) for p in (m - n, 0)]
+    spectra = torch.fft.rfftn(torch.nn.functional.pad(image, padding[::-1]), dim=axes).flatten(2)
+    complex_waves = torch.complex(*waves)
+    kernels = torch.einsum("ft,kjt->kjf", complex_waves, weight.flatten(2).to(complex_waves.dtype))
+    filtered = torch.einsum("bjf,kjf->bkf", spectra, kernels * transfer.flatten(1)[:, None])
+    return add_bias(read(torch.fft.irfftn(filtered.unflatten(2, half_grid(grid)), s=tuple(grid), dim=axes), crop), bias)
 
 
 class _ConvolveInFourier(torch.autograd.Function):
@@ -80,75 +87,112 @@ class _ConvolveInFourier(torch.autograd.Function):
         ctx: Context,
         image: Tensor,
         weight: Tensor,
-        responses: Tensor,
+        transfer: Tensor,
         bias: Tensor | None,
+        waves: Tensor,
         grid: tuple[int, ...],
-        fold: tuple[int, ...],
         crop: Crop,
     ) -> Tensor:
-        ctx.save_for_backward(image, weight, responses, bias)
-        ctx.grid, ctx.fold, ctx.crop = grid, fold, crop
-        spectra = to_frequencies(image, grid, fold)
-        filtered = memory.take("filtered", spectra, (*spectra.shape[:2], weight.shape[0]))
-        for part, kernels in _kernel_spectra(weight, responses):
-            torch.bmm(spectra[part], kernels.mT, out=filtered[part])
-        shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
+        whole = [(0, n, 1) for n in image.shape[2:]]
+        spectra = pixels_to_spectra(image, grid, whole, "images")
+        shape = (*spectra.shape[:3], weight.shape[0])
+        # The filter's gradient needs the products. Everything else that backward needs is computed again there.
+        products = image.new_empty(shape) if ctx.needs_input_grad[2] else memory.take("products", image, shape)
+        for part, kernels in _kernel_spectra(weight, waves):
+            _multiply(spectra[:, part], kernels.mT, products[:, part])
+        filtered = _filter(products, transfer, memory.take("filtered", image, shape))
+        pixels = spectra_to_pixels(filtered, grid, crop)
         memory_format = memory_format_of(image, weight)
-        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
-        for rows in parts(filtered, dim=1):
-            read_pixels(filtered[:, rows].unsqueeze(2), grid, crop, output[rows].movedim(1, -1))
-        if bias is not None:
-            output += bias.view(-1, *[1] * len(crop))
+        output = torch.empty(pixels.shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
+        if bias is None:
+            output.copy_(pixels)
+        else:
+            torch.add(pixels, bias.view(-1, *[1] * len(crop)), out=output)
+        ctx.save_for_backward(image, weight, transfer, bias, waves, products if ctx.needs_input_grad[2] else None)
+        ctx.grid, ctx.crop, ctx.whole = grid, crop, whole
         return output
 
     @staticmethod
     def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        image, weight, responses, bias = ctx.saved_tensors
-        grid, fold, crop = ctx.grid, ctx.fold, ctx.crop
+        image, weight, transfer, bias, waves, products = ctx.saved_tensors
+        grid, crop, whole = ctx.grid, ctx.crop, ctx.whole
         if torch.is_grad_enabled():
-            inputs = (image, weight, responses, bias)
-            found = differentiable_gradients(convolve_reference, inputs, (grid, fold, crop), gradient)
+            inputs = (image, weight, transfer, bias)
+            found = differentiable_gradients(convolve_reference, inputs, (waves, grid, crop), gradient)
             return *found, None, None, None
-        needs_image, needs_weight, needs_responses = ctx.needs_input_grad[:3]
-        incoming = memory.take("filtered", responses, (responses.shape[1], *gradient.shape[:2]))
-        for rows in parts(gradient):
-            write_spectra(incoming[:, rows].unsqueeze(2), gradient[rows].movedim(1, -1), grid, crop)
-        spectra = to_frequencies(image, grid, fold, conjugate=True)
-        weights = half_grid_weights(grid, image).repeat(responses.shape[1] // (grid[-1] // 2 + 1))
-        conjugate = responses.conj().resolve_conj()
-        taps = weight.flatten(2).to(responses.dtype)
-        to_taps = torch.zeros_like(taps.mT) if needs_weight else None
-        to_responses = torch.empty_like(responses) if needs_responses else None
-        for part, kernels in _kernel_spectra(weight, conjugate):
-            if needs_weight or needs_responses:
-                # (frequencies, C_out, parts, C_in): of conj(a) b, b's gradient.
-                to_kernels = torch.bmm(incoming[part].mT, spectra[part]).mul_(weights[part, None, None])
-                to_kernels = to_kernels.transpose(0, 1).reshape(weight.shape[0], -1, weight.shape[1])
-                if to_responses is not None:
-                    to_responses[:, part] = torch.bmm(to_kernels, taps).view(to_responses[:, part].shape)
-                if to_taps is not None:
-                    to_taps.baddbmm_(conjugate[:, part].flatten(1, 2).mT, to_kernels)
-            if needs_image:
-                # The image's spectrum has served: its gradient takes its place.
-                torch.bmm(incoming[part], kernels, out=spectra[part])
-        to_image = from_frequencies(image, spectra, grid, fold) if needs_image else None
-        to_weight = None if to_taps is None else to_taps.real.mT.reshape(weight.shape)
+        needs_image, needs_weight, needs_transfer = ctx.needs_input_grad[:3]
+        weights = _counts(grid, image.dtype, image.device)
+        incoming = pixels_to_spectra(gradient, grid, crop, "incoming")
+        to_transfer = None
+        if needs_transfer:
+            to_transfer = (_filter_gradient(incoming, products, transfer) * weights).mT.reshape(transfer.shape)
+        scaled = _filter(incoming, transfer, memory.take("filtered", image, incoming.shape), conjugate=True)
+        spectra = pixels_to_spectra(image, grid, whole, "images") if needs_weight else None
+        to_taps = torch.zeros_like(weight).flatten(2).flatten(0, 1) if needs_weight else None
+        shape = (*incoming.shape[:3], weight.shape[1])
+        to_spectra = memory.take("products", image, shape) if needs_image else None
+        for part, kernels in _kernel_spectra(weight, waves):
+            if to_spectra is not None:
+                _multiply(scaled[:, part], kernels, to_spectra[:, part], conjugate=True)
+            if to_taps is not None and spectra is not None:
+                # The kernels' spectra have served: their gradient takes their place.
+                _multiply(scaled[:, part].mT, spectra[:, part], kernels, conjugate=True)
+                to_taps.addmm_(kernels.view(-1, len(to_taps)).mT, (waves[:, part] * weights[part]).flatten(0, 1))
+        to_image = (
+            None if to_spectra is None else torch.empty_like(image).copy_(spectra_to_pixels(to_spectra, grid, whole))
+        )
+        to_weight = None if to_taps is None else to_taps.view(weight.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
-        return to_image, to_weight, to_responses, to_bias, None, None, None
+        return to_image, to_weight, to_transfer, to_bias, None, None, None
 
 
-def _kernel_spectra(weight: Tensor, responses: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield blocks of frequencies and the filtered kernels' spectra there: all at once would not fit.
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)
+def _counts(grid: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return `half_grid_weights` of every frequency, shape (frequencies, 1)."""
+    of_columns = half_grid_weights(grid, torch.zeros((), dtype=dtype, device=device))
+    return of_columns.repeat(math.prod(half_grid(grid)[:-1])).unsqueeze(1)
+
+
+def _kernel_spectra(weight: Tensor, waves: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield blocks of frequencies and the kernels' spectra there: all at once may not fit.
 
     Yields:
-        A slice of the frequencies, and the spectra of shape (frequencies, C_out, parts * C_in).
+        A slice of the frequencies, and the spectra, shape (2, frequencies, C_out, C_in), to be overwritten at will.
     """
-    taps = weight.flatten(2).mT.to(responses.dtype)
-    _, frequencies, interleaved, _ = responses.shape
-    size = max(1, part_elements(weight) // (4 * interleaved * weight.shape[0] * weight.shape[1]))
-    for first in range(0, frequencies, size):
+    taps = weight.flatten(2).flatten(0, 1)
+    size = max(FREQUENCIES, BLOCK // max(1, 2 * len(taps)))
+    for first in range(0, waves.shape[1], size):
         part = slice(first, first + size)
-        own = responses[:, part].flatten(1, 2)
-        kernels = memory.take("kernels", own, (*own.shape[:2], taps.shape[2]))
-        torch.bmm(own, taps, out=kernels)
-        yield part, kernels.view(weight.shape[0], -1, interleaved * weight.shape[1]).transpose(0, 1)
+        own = waves[:, part].flatten(0, 1)
+        kernels = memory.take("kernels", weight, (len(own), len(taps)))
+        torch.mm(own, taps.mT, out=kernels)
+        yield part, kernels.view(2, -1, *weight.shape[:2])
+
+
+def _multiply(left: Tensor, right: Tensor, out: Tensor, *, conjugate: bool = False) -> None:
+    """Write the complex matrix products left @ right, or left @ conj(right), of (2, batch, rows, columns)."""
+    sign = -1 if conjugate else 1
+    torch.bmm(left[0], right[0], out=out[0]).baddbmm_(left[1], right[1], alpha=-sign)
+    torch.bmm(left[1], right[0], out=out[1]).baddbmm_(left[0], right[1], alpha=sign)
+
+
+def _filter(spectra: Tensor, transfer: Tensor, out: Tensor, *, conjugate: bool = False) -> Tensor:
+    """Return in `out` the spectra (2, frequencies, B, C) times the filter (C, *half grid), or its conjugate."""
+    filters = transfer.flatten(1).mT.unsqueeze(1)
+    torch.mul(spectra, filters.real, out=out)
+    if transfer.is_complex():
+        sign = -1 if conjugate else 1
+        out[0].addcmul_(spectra[1], filters.imag, value=-sign)
+        out[1].addcmul_(spectra[0], filters.imag, value=sign)
+    return out
+
+
+def _filter_gradient(incoming: Tensor, products: Tensor, transfer: Tensor) -> Tensor:
+    """Return the sum over images of incoming times conj(products), shape (frequencies, C); real for a real filter."""
+    scratch = memory.take("filtered", products, products.shape)
+    real = torch.mul(products, incoming, out=scratch).sum((0, 2))
+    if not transfer.is_complex():
+        return real
+    torch.mul(products[0], incoming[1], out=scratch[0]).addcmul_(products[1], incoming[0], value=-1)
+    return torch.complex(real, scratch[0].sum(1))

@@ -1,8 +1,7 @@
-"""Real Fourier transforms by matrix products, one axis after the other, of images with channels innermost in memory.
+"""Real Fourier transforms by matrix products, one axis after the other, to spectra with channels innermost in memory.
 
 On grids of a few dozen pixels a side, matrix products are faster than the fast Fourier transform. (For 34 = 2 * 17
-pixels, the fast transform has a dense product of size 17 itself.) They also take images as these lie in memory, and
-read or write only the pixels of the crop.
+pixels, the fast transform has a dense product of size 17 itself.) They also read or write only the pixels of the crop.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["half_grid", "memory", "pixels_to_spectra", "spectra_to_pixels"]
 #: bytes of memory under one name that a thread keeps for its next call
 LARGEST_KEPT = 2**28
 #: how many products in one large piece take as long as one in small pieces
-WORTH = 2
+WORTH = 3
 
 
 class Memory(threading.local):
@@ -53,71 +52,66 @@ class Memory(threading.local):
 memory = Memory()
 
 
-def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, *, conjugate: bool = False) -> Tensor:
+def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, name: str) -> Tensor:
     """Return the spectra of images on a circular grid that are zero outside a crop.
 
     Args:
-        pixels: shape (B, *counts of the crop, C).
+        pixels: shape (B, C, *counts of the crop), of any strides.
         grid: size of the circular grid.
         crop: where the pixels are on it.
-        conjugate: the spectra's conjugates instead.
+        name: of the result in `memory`.
 
     Returns:
-        Shape (B, 2, *half grid, C): real and imaginary parts, in `memory` until the next call.
+        Real and imaginary parts, shape (2, frequencies of the half grid, B, C), contiguous, in `memory`.
 
-    >>> pixels_to_spectra(torch.ones(1, 4, 1), [4], ((0, 4, 1),)).round().abs().flatten()
+    >>> pixels_to_spectra(torch.ones(1, 1, 4), [4], ((0, 4, 1),), "example").round().abs().flatten()
     tensor([4., 0., 0., 0., 0., 0.])
     """
-    images, channels = pixels.shape[0], pixels.shape[-1]
-    matrices = _to_frequencies(tuple(grid), tuple(crop), conjugate, pixels.dtype, pixels.device)
-    found, inner = pixels, channels
+    images, channels, *counts = pixels.shape
+    first = pixels.permute(*range(2, pixels.dim()), 0, 1)
+    found = memory.take("pixels", pixels, first.shape).copy_(first)
+    inner = images * channels
+    matrices = _to_frequencies(tuple(grid), tuple(crop), pixels.dtype, pixels.device)
     for axis, matrix in reversed(list(enumerate(matrices))):
-        found = _multiply(matrix, found.reshape(images * math.prod(pixels.shape[1 : axis + 1]), -1, inner), axis)
+        each = found.view(math.prod(counts[:axis]), matrix.shape[1], inner)
+        found = _multiply(matrix, each, f"axis {axis}" if axis else name)
         inner *= matrix.shape[0] // 2
-    return found.view(images, 2, *half_grid(grid), channels)
+    return found.view(2, -1, images, channels)
 
 
-def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor | None = None) -> Tensor:
+def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
     """Return the pixels of a crop of the real images on a circular grid that have these spectra.
 
     Args:
-        spectra: shape (B, 2, *half grid, C), contiguous, real and imaginary parts.
+        spectra: real and imaginary parts, shape (2, frequencies of the half grid, B, C), contiguous.
         grid: size of the circular grid.
         crop: the pixels that are wanted.
-        out: memory for the pixels, contiguous.
 
     Returns:
-        Shape (B, *counts of the crop, C), in `out` or, until the next call, in `memory`.
+        Shape (B, C, *counts of the crop), a view of `memory` until the next call.
 
-    >>> spectra = torch.tensor([4.0, 0, 0, 0, 0, 0]).view(1, 2, 3, 1)
-    >>> spectra_to_pixels(spectra, [4], ((0, 2, 1),)).flatten()
-    tensor([1., 1.])
+    >>> spectra = torch.tensor([4.0, 0, 0, 0, 0, 0]).view(2, 3, 1, 1)
+    >>> spectra_to_pixels(spectra, [4], ((0, 2, 1),))
+    tensor([[[1., 1.]]])
     """
-    images, channels = spectra.shape[0], spectra.shape[-1]
-    counts = [count for _, count, _ in crop]
-    matrices = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
-    found, inner = spectra, channels * math.prod(half_grid(grid))
-    for axis, matrix in enumerate(matrices):
+    counts, (_, frequencies, images, channels) = [count for _, count, _ in crop], spectra.shape
+    found, inner = spectra, frequencies * images * channels
+    for axis, matrix in enumerate(_to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)):
         inner //= matrix.shape[1] // 2
-        found = found.reshape(images * math.prod(counts[:axis]), -1, inner)
-        found = _multiply(matrix, found, axis, out if axis == len(matrices) - 1 else None)
-    return found.view(images, *counts, channels)
+        found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
+    return found.view(*counts, images, channels).permute(-2, -1, *range(len(counts)))
 
 
-def _multiply(matrix: Tensor, each: Tensor, axis: int, out: Tensor | None = None) -> Tensor:
-    shape = (len(each), matrix.shape[0], each.shape[2])
-    target = memory.take(f"axis {axis}", each, shape) if out is None else out.view(shape)
+def _multiply(matrix: Tensor, each: Tensor, name: str) -> Tensor:
+    target = memory.take(name, each, (len(each), matrix.shape[0], each.shape[2]))
     return torch.bmm(matrix.expand(len(each), -1, -1), each, out=target)
 
 
 @lru_cache(maxsize=64)
 @torch.inference_mode(False)
-def _to_frequencies(
-    grid: tuple[int, ...], crop: Crop, conjugate: bool, dtype: torch.dtype, device: torch.device
-) -> list[Tensor]:
+def _to_frequencies(grid: tuple[int, ...], crop: Crop, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
     """Return e^(-i angle), a matrix per axis: (2, frequencies) by (pixels, 2), the last by real (pixels)."""
-    waves = [wave.conj() if conjugate else wave for wave in _waves(grid, crop)]
-    *others, last = waves
+    *others, last = _waves(grid, crop)
     complete = torch.cat([last.real, last.imag])
     matrices = [_pairs(torch.cat([wave.real, wave.imag]), torch.cat([-wave.imag, wave.real])) for wave in others]
     return _like(dtype, device, [*matrices, complete])

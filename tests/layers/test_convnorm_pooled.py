@@ -97,7 +97,8 @@ def make(case, **changes):
 def path(request, monkeypatch):
     """Both exact ways to compute it, in several parts, which small cases would not need."""
     monkeypatch.setattr(execution, "part_elements", lambda tensor: 60)
-    monkeypatch.setattr(fourier_convolution, "part_elements", lambda tensor: 60)
+    monkeypatch.setattr(fourier_convolution, "BLOCK", 60)
+    monkeypatch.setattr(fourier_convolution, "FREQUENCIES", 1)
     monkeypatch.setattr(strategies, "products_pay", lambda *_: request.param == "in fourier")
 
 
@@ -160,12 +161,12 @@ def test_memory_format_and_unbatched_images_are_those_of_torch(path):
     torch.testing.assert_close(layer(image[0], pool), expected[0], rtol=1e-12, atol=1e-12)
 
 
-def test_the_discriminator_s_pooled_layers_have_small_transforms(monkeypatch):
-    """Grids of 32 + 2 and 16 + 2 pixels are folded to their halves where SNGAN pools, and only there."""
+def test_the_discriminator_s_pooled_layers_compute_pooled_pixels_alone(monkeypatch):
+    """Where SNGAN pools the layer's output, one pixel of four is computed; elsewhere every pixel."""
     found = []
 
     def record(*arguments):
-        found.append((arguments[4], arguments[5]))
+        found.append([(count, step) for _, count, step in arguments[6]])
         return fourier_convolution.convolve_in_fourier(*arguments)
 
     monkeypatch.setattr(strategies, "convolve_in_fourier", record)
@@ -173,8 +174,8 @@ def test_the_discriminator_s_pooled_layers_have_small_transforms(monkeypatch):
     network = SNGANDiscriminator(32, width=0.05, norm="convnorm")
     images = torch.randn(4, 3, 32, 32)
     scores = network(images)
-    assert found[:3] == [((17, 17), (2, 2)), ((18, 18), (1, 1)), ((9, 9), (2, 2))]
-    assert found[3:] == [((10, 10), (1, 1))] * 4
+    assert found[:3] == [[(16, 2)] * 2, [(16, 1)] * 2, [(8, 2)] * 2]
+    assert found[3:] == [[(8, 1)] * 2] * 4
     for module in network.modules():
         module.register_forward_hook(lambda *_: None)  # every layer's whole output is computed
     torch.testing.assert_close(network(images), scores, rtol=1e-4, atol=1e-4 * math.sqrt(len(scores)))

@@ -12,7 +12,7 @@ from gan_convnorm.fourier.convolution import convolve_in_fourier
 from gan_convnorm.fourier.direct import CONVOLVE
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, traced
 from gan_convnorm.fourier.grid_filter import filter_reference, filter_response
-from gan_convnorm.fourier.tap_responses import tap_responses
+from gan_convnorm.fourier.tap_waves import tap_waves
 from gan_convnorm.layers.convnorm.geometry import Geometry
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 from gan_convnorm.layers.convnorm.truncation import Truncated, filter_truncated
@@ -24,6 +24,10 @@ Strategy = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
 
 #: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
 LARGEST_GRID = 192
+#: images from which on the products pay for every number of channels, on CPUs with AVX2 and with AVX-512
+ENOUGH_IMAGES = 16
+#: channels (half their harmonic mean) whose kernels' transforms cost as much as products save for one image
+CHANNELS_PER_IMAGE = 5
 
 
 def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strategy:
@@ -40,7 +44,7 @@ def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strateg
 
 
 def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> bool:
-    """Return True if the kernels' transforms are few beside the images' (docs/results/convnorm_cost.md).
+    """Return True if the batch is large enough to earn the kernels' transforms (docs/results/convnorm_cost.md).
 
     A GPU's convolution is so fast beside its complex matrix products that nothing is gained there. The products would
     also be only as exact as float32_matmul_precision lets them be.
@@ -53,7 +57,9 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
         return False
     if max(geometry.grid) > LARGEST_GRID:
         return False
-    return layer.in_channels * layer.out_channels <= 2 * images.shape[0] * (layer.in_channels + layer.out_channels)
+    pairs = layer.in_channels * layer.out_channels
+    enough = min(ENOUGH_IMAGES, pairs / (CHANNELS_PER_IMAGE * (layer.in_channels + layer.out_channels)))
+    return images.shape[0] >= max(1, enough)
 
 
 def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
@@ -74,19 +80,16 @@ def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum:
 
 def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
     """Return the output by one matrix product a frequency: convolution and filter together."""
-    grid, steps = geometry.grid, [step for _, _, step in geometry.crop]
-    if pool > 1 and any(step > 1 for step in steps):
-        return pooled(by_products(layer, images, geometry, spectrum, 1), pool)
-    steps = [step * pool for step in steps]
-    # The output starts at the grid's first pixel, so that a fold's pixels are the wanted ones.
-    offset = [p - first for p, (first, _, _) in zip(geometry.padding, geometry.crop, strict=True)]
-    fold = tuple(s if n % s == 0 else 1 for n, s in zip(grid, steps, strict=True))
-    counts = [count // pool for _, count, _ in geometry.crop]
-    crop = tuple((0, count, s // f) for count, s, f in zip(counts, steps, fold, strict=True))
-    folded = tuple(n // f for n, f in zip(grid, fold, strict=True))
-    transfer = layer.transfer(spectrum, grid)
-    responses = tap_responses(transfer, layer.kernel_size, grid, layer.dilation, offset, fold, pool)
-    return convolve_in_fourier(images, layer.weight, responses, layer.bias, folded, fold, crop)
+    if pool > 1:
+        # A box and a crop of every pool-th pixel; a layer's own stride would be between the two.
+        if any(step > 1 for _, _, step in geometry.crop):
+            return pooled(by_products(layer, images, geometry, spectrum, 1), pool)
+        crop = tuple((first, count // pool, pool) for first, count, _ in geometry.crop)
+    else:
+        crop = geometry.crop
+    waves = tap_waves(layer.kernel_size, geometry.grid, layer.dilation, geometry.padding, pool, images)
+    transfer = layer.transfer(spectrum, geometry.grid)
+    return convolve_in_fourier(images, layer.weight, transfer, layer.bias, waves, geometry.grid, crop)
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
