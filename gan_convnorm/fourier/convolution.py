@@ -101,13 +101,12 @@ class _ConvolveInFourier(torch.autograd.Function):
         for part, kernels in _kernel_spectra(weight, waves):
             _multiply(spectra[:, part], kernels.mT, products[:, part])
         filtered = _filter(products, transfer, memory.take("filtered", image, shape))
-        pixels = spectra_to_pixels(filtered, grid, crop)
+        shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
         memory_format = memory_format_of(image, weight)
-        output = torch.empty(pixels.shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
-        if bias is None:
-            output.copy_(pixels)
-        else:
-            torch.add(pixels, bias.view(-1, *[1] * len(crop)), out=output)
+        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
+        spectra_to_pixels(filtered, grid, crop, output)
+        if bias is not None:
+            output += bias.view(-1, *[1] * len(crop))
         ctx.save_for_backward(image, weight, transfer, bias, waves, products if ctx.needs_input_grad[2] else None)
         ctx.grid, ctx.crop, ctx.whole = grid, crop, whole
         return output
@@ -138,9 +137,9 @@ class _ConvolveInFourier(torch.autograd.Function):
                 # The kernels' spectra have served: their gradient takes their place.
                 _multiply(scaled[:, part].mT, spectra[:, part], kernels, conjugate=True)
                 to_taps.addmm_(kernels.view(-1, len(to_taps)).mT, (waves[:, part] * weights[part]).flatten(0, 1))
-        to_image = (
-            None if to_spectra is None else torch.empty_like(image).copy_(spectra_to_pixels(to_spectra, grid, whole))
-        )
+        to_image = None
+        if to_spectra is not None:
+            to_image = spectra_to_pixels(to_spectra, grid, whole, torch.empty_like(image))
         to_weight = None if to_taps is None else to_taps.view(weight.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
         return to_image, to_weight, to_transfer, to_bias, None, None, None

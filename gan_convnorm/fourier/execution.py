@@ -87,7 +87,7 @@ def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
         dim: axis of its images.
 
     >>> parts(torch.zeros(2, 8, 16, 16))
-    [slice(0, 512, None)]
+    [slice(0, 128, None)]
     """
     images = tensor.shape[dim]
     size = max(1, part_elements(tensor) * images // max(1, tensor.numel()))
@@ -98,6 +98,6 @@ def part_elements(tensor: Tensor) -> int:
     """Return how many numbers one part of a batch has: on a CPU as many as the cache holds, more on a GPU.
 
     >>> part_elements(torch.zeros(1))
-    1048576
+    262144
     """
-    return 2**20 if tensor.device.type == "cpu" else 2**25
+    return 2**18 if tensor.device.type == "cpu" else 2**25

@@ -14,6 +14,7 @@ from functools import lru_cache, reduce
 import torch
 from torch import Tensor
 
+from gan_convnorm.fourier.execution import parts
 from gan_convnorm.fourier.grid_filter import Crop
 from gan_convnorm.fourier.real_transform import half_grid_weights
 
@@ -68,38 +69,60 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, name: str
     tensor([4., 0., 0., 0., 0., 0.])
     """
     images, channels, *counts = pixels.shape
-    first = pixels.permute(*range(2, pixels.dim()), 0, 1)
-    found = memory.take("pixels", pixels, first.shape).copy_(first)
-    inner = images * channels
-    matrices = _to_frequencies(tuple(grid), tuple(crop), pixels.dtype, pixels.device)
-    for axis, matrix in reversed(list(enumerate(matrices))):
-        each = found.view(math.prod(counts[:axis]), matrix.shape[1], inner)
-        found = _multiply(matrix, each, f"axis {axis}" if axis else name)
-        inner *= matrix.shape[0] // 2
-    return found.view(2, -1, images, channels)
+    first, *others = _to_frequencies(tuple(grid), tuple(crop), pixels.dtype, pixels.device)
+    spectra = memory.take(name, pixels, (2, math.prod(half_grid(grid)), images, channels))
+    for rows in parts(pixels):
+        own = pixels[rows].permute(*range(2, pixels.dim()), 0, 1)
+        found = memory.take("pixels", own, own.shape).copy_(own)
+        inner = own.shape[-2] * channels
+        for axis, matrix in reversed(list(enumerate(others, start=1))):
+            found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
+            inner *= len(matrix) // 2
+        _multiply_first(first, found.view(first.shape[1], -1, own.shape[-2] * channels), _part(spectra, first, rows))
+    return spectra
 
 
-def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop) -> Tensor:
-    """Return the pixels of a crop of the real images on a circular grid that have these spectra.
+def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor) -> Tensor:
+    """Return in `out` the pixels of a crop of the real images on a circular grid that have these spectra.
 
     Args:
         spectra: real and imaginary parts, shape (2, frequencies of the half grid, B, C), contiguous.
         grid: size of the circular grid.
         crop: the pixels that are wanted.
-
-    Returns:
-        Shape (B, C, *counts of the crop), a view of `memory` until the next call.
+        out: memory for the pixels, shape (B, C, *counts of the crop), of any strides.
 
     >>> spectra = torch.tensor([4.0, 0, 0, 0, 0, 0]).view(2, 3, 1, 1)
-    >>> spectra_to_pixels(spectra, [4], ((0, 2, 1),))
+    >>> spectra_to_pixels(spectra, [4], ((0, 2, 1),), torch.empty(1, 1, 2))
     tensor([[[1., 1.]]])
     """
-    counts, (_, frequencies, images, channels) = [count for _, count, _ in crop], spectra.shape
-    found, inner = spectra, frequencies * images * channels
-    for axis, matrix in enumerate(_to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)):
-        inner //= matrix.shape[1] // 2
-        found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
-    return found.view(*counts, images, channels).permute(-2, -1, *range(len(counts)))
+    counts = out.shape[2:]
+    first, *others = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
+    for rows in parts(out):
+        own = _part(spectra, first.T, rows)
+        found = memory.take("axis 0", own, (len(first), *own.shape[1:]))
+        _multiply_first(first, own, found)
+        inner = own.shape[1] * own.shape[2]
+        for axis, matrix in enumerate(others, start=1):
+            inner //= matrix.shape[1] // 2
+            found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
+        pixels = out[rows]
+        pixels.copy_(found.view(*counts, *pixels.shape[:2]).permute(-2, -1, *range(len(counts))))
+    return out
+
+
+def _part(spectra: Tensor, matrix: Tensor, rows: slice) -> Tensor:
+    """Return a view of the spectra of some images, (frequencies of the first axis, of the others, images * C)."""
+    channels = spectra.shape[-1]
+    columns = slice(rows.start * channels, rows.stop * channels)
+    return spectra.view(len(matrix), -1, spectra.shape[2] * channels)[:, :, columns]
+
+
+def _multiply_first(matrix: Tensor, tensor: Tensor, out: Tensor) -> None:
+    """Multiply the first of three axes. One tensor may be a part of a larger one: then there is a product a column."""
+    if tensor.is_contiguous() and out.is_contiguous():
+        torch.mm(matrix, tensor.flatten(1), out=out.flatten(1))
+    else:
+        torch.bmm(matrix.expand(tensor.shape[1], -1, -1), tensor.transpose(0, 1), out=out.transpose(0, 1))
 
 
 def _multiply(matrix: Tensor, each: Tensor, name: str) -> Tensor:
