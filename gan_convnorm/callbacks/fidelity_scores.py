@@ -17,7 +17,6 @@ from gan_convnorm.callbacks.class_scores import check_intra_class, intra_class_s
 from gan_convnorm.callbacks.collapse import collapse_in_words
 from gan_convnorm.callbacks.generated_samples import (
     SampleFunction,
-    ValueRange,
     check_range,
     has_two_weights,
     sampler,
@@ -41,6 +40,7 @@ from gan_convnorm.fidelity import (
     registered_name,
 )
 from gan_convnorm.fidelity.features import Progress
+from gan_convnorm.images.value_range import ValueRange
 from gan_convnorm.score_table import SCORES
 
 __all__ = ["FidelityScores"]

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.images.value_range import ValueRange, as_bytes
 from gan_convnorm.noise import random_for
 from gan_convnorm.operators import evaluating
 
-__all__ = ["RANGES", "SampleFunction", "ValueRange", "as_bytes", "check_range", "has_two_weights", "sampler"]
+__all__ = ["RANGES", "SampleFunction", "check_range", "has_two_weights", "image_bytes", "sampler"]
 
 #: from (module, n), or from (module, first, n), to images FIRST to FIRST + n - 1
 SampleFunction = Callable[..., Tensor]
-ValueRange = tuple[float, float]
 RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
 
 
@@ -28,35 +28,19 @@ def check_range(value_range: ValueRange | None) -> None:
         raise BadInput(f"value_range is {value_range!r:.60}; expected (0, 1), (-1, 1), or None for uint8 images")
 
 
-def as_bytes(images: object, value_range: ValueRange | None, name: str) -> Tensor:
-    """Return images as uint8 on the CPU; floating-point ones are scaled, rounded to the nearest byte and clamped.
+def image_bytes(images: object, value_range: ValueRange | None, name: str, *, samples: bool) -> Tensor:
+    """Return a batch of images as `as_bytes` does, on the CPU.
 
-    >>> as_bytes(torch.tensor([[[[0.0, 0.5, 1.0]]]]), (0, 1), "samples")
+    >>> image_bytes(torch.tensor([[[[0.0, 0.5, 1.0]]]]), (0, 1), "samples", samples=True)
     tensor([[[[  0, 128, 255]]]], dtype=torch.uint8)
 
-    Args:
-        images: uint8 or floating point, (N, C, H, W).
-        value_range: the values that are black and white in floating-point images; None refuses such images.
-        name: the images in words, for messages.
-
     Raises:
-        BadInput: another type or shape, floating point without a range, or NaN.
+        BadInput: as `as_bytes`, and an object that is no tensor of shape (N, C, H, W).
     """
     if not isinstance(images, Tensor) or images.dim() != 4:
         found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise BadInput(f"{name} are {found}; expected a tensor of shape (N, C, H, W)")
-    if images.dtype == torch.uint8:
-        return images.cpu()
-    if not images.is_floating_point() or value_range is None:
-        raise BadInput(
-            f"{name} are {str(images.dtype).removeprefix('torch.')}; expected uint8 from 0 to 255, or floating point "
-            "with value_range=(0, 1) or (-1, 1)"
-        )
-    low, high = value_range
-    images = images.detach().float()
-    if not images.isfinite().all():
-        raise BadInput(f"{name} hold NaN or infinite values, and mean nothing")
-    return ((images - low) / (high - low) * 255).round().clamp(0, 255).to(torch.uint8).cpu()
+    return as_bytes(images, value_range, name, samples=samples).cpu()
 
 
 def has_two_weights(module: pl.LightningModule, sample: SampleFunction | None) -> bool:
@@ -97,7 +81,7 @@ def sampler(
         with evaluating(module), torch.random.fork_rng(devices, enabled=not numbered):
             if not numbered:
                 torch.manual_seed(random_for("samples", seed, first).initial_seed())
-            images = as_bytes(call(first, n), value_range, "samples")
+            images = image_bytes(call(first, n), value_range, "samples", samples=True)
         if len(images) != n:
             raise BadInput(f"{n} samples were asked for, and {len(images)} came; sample must return as many as asked")
         return images

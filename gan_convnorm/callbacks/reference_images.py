@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from gan_convnorm.callbacks.generated_samples import ValueRange, as_bytes
+from gan_convnorm.callbacks.generated_samples import image_bytes
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.evaluate import images_and_labels
 from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
+from gan_convnorm.images.value_range import ValueRange
 
 __all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
 
@@ -156,7 +157,7 @@ def _is_label(value: object) -> bool:
 def _in_memory(batches: Iterable[tuple[Any, ...]], name: str, value_range: ValueRange | None) -> ReferenceImages:
     images, labels = [], []
     for part, *rest in batches:
-        images.append(as_bytes(part, value_range, name))
+        images.append(image_bytes(part, value_range, name, samples=False))
         labels += [rest[0].cpu()] if rest and isinstance(rest[0], Tensor) and rest[0].dim() == 1 else []
     if not sum(map(len, images)):
         raise BadInput(f"there are no {name}")

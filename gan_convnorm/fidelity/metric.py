@@ -22,13 +22,12 @@ from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.real_features import RealFeatures
+from gan_convnorm.images.value_range import as_bytes
 
 __all__ = ["FidelityMetric"]
 
 #: the values of each metric
 NAMES = {"isc": ("isc", "isc_std"), "fid": ("fid",), "kid": ("kid", "kid_std"), "prc": ("precision", "recall")}
-#: part of the range by which float images may leave it, as rounding makes them
-ROUNDING = 1e-4
 
 
 class FidelityMetric(Metric):
@@ -111,15 +110,16 @@ class FidelityMetric(Metric):
         """Add a batch of images.
 
         Args:
-            images: uint8, or floats in `value_range`, shape (B, C, H, W), C 1 or 3. The extractor moves to their
-                device.
+            images: uint8, or floats in `value_range`, shape (B, C, H, W), C 1 or 3. Fakes beyond the range are
+                clamped. The extractor moves to their device.
             real: whether they are real images or fakes.
 
         Raises:
             BadInput: images of another type, shape or range.
         """
         extractor = self.held[0].to(images.device)
-        batch = TensorImages(self._bytes(images), "the real images" if real else "the fakes")
+        name = "the real images" if real else "the fakes"
+        batch = TensorImages(as_bytes(images, self.value_range, name, samples=not real), name)
         if len(images) == 0:
             return
         found = extract(extractor, batch, batch_size=len(images), processes=Processes())
@@ -160,21 +160,6 @@ class FidelityMetric(Metric):
         super().reset()
         for name, rows in kept.items():
             setattr(self, name, rows)
-
-    def _bytes(self, images: Tensor) -> Tensor:
-        if not images.is_floating_point() or images.numel() == 0:
-            return images.to(torch.uint8) if images.is_floating_point() else images
-        if self.value_range is None:
-            raise BadInput("the images are floats; say which values are black and white by value_range, such as (0, 1)")
-        black, white = self.value_range
-        shares = (images.float() - black) / (white - black)
-        least, most = shares.min().item(), shares.max().item()
-        if not (least >= -ROUNDING and most <= 1 + ROUNDING):
-            raise BadInput(
-                f"the images go from {images.min().item():.3g} to {images.max().item():.3g}, beyond value_range "
-                f"{self.value_range}"
-            )
-        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _gather(self, kind: str, processes: Processes) -> dict[str, Tensor]:
         """Return the features of all processes by layer on the first process; empty ones on the others."""

@@ -15,7 +15,7 @@ from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader,
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from gan_convnorm.callbacks import FidelityScores
-from gan_convnorm.callbacks.generated_samples import as_bytes, sampler
+from gan_convnorm.callbacks.generated_samples import image_bytes, sampler
 from gan_convnorm.callbacks.reference_images import given_images
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import create_extractor, evaluate
@@ -26,7 +26,7 @@ OPTIONS = {"num_fake": 300, "metrics": "fid", "value_range": (0, 1)}
 
 def reference():
     images, labels = digits_loader().dataset.tensors
-    return as_bytes(images, (0, 1), "images"), labels
+    return image_bytes(images, (0, 1), "images", samples=False), labels
 
 
 def scores(**options):
@@ -194,9 +194,20 @@ def test_impossible_options_are_refused_at_once(options, line):
 
 
 def test_the_range_of_floats_decides_their_bytes():
-    values = torch.tensor([-2.0, -1.0, 0.0, 0.25, 1.0, 3.0]).view(1, 1, 1, 6)
-    assert as_bytes(values, (0, 1), "x").flatten().tolist() == [0, 0, 0, 64, 255, 255]
-    assert as_bytes(values, (-1, 1), "x").flatten().tolist() == [0, 0, 128, 159, 255, 255]
+    values = torch.tensor([0.0, -1.0, 0.0, 0.25, 1.0, 1.0, 1.0, 1.5]).view(1, 1, 1, 8)
+    found = image_bytes(values, (0, 1), "x", samples=True)
+    assert found.flatten().tolist() == [0, 0, 0, 64, 255, 255, 255, 255]
+    found = image_bytes(values, (-1, 1), "x", samples=True)
+    assert found.flatten().tolist() == [128, 0, 128, 159, 255, 255, 255, 255]
+
+
+def test_samples_may_overshoot_and_data_may_not():
+    values = torch.tensor([-0.2, 0.0, 1.0, 0.5, 0.5]).view(1, 1, 1, 5)
+    assert image_bytes(values, (0, 1), "samples", samples=True).flatten().tolist() == [0, 0, 255, 128, 128]
+    with pytest.raises(BadInput, match=r"reference images go from -0\.2 to 1, beyond value_range \(0, 1\)"):
+        image_bytes(values, (0, 1), "reference images", samples=False)
+    with pytest.warns(UserWarning, match=r"samples go from -1 to 1: 40% of the values lie beyond value_range \(0, 1\)"):
+        image_bytes(values.mul(10).clamp(-1, 1) - torch.tensor([0, 1.0, 0, 0, 0]), (0, 1), "samples", samples=True)
 
 
 def test_a_prefix_keeps_two_sets_of_scores_apart():

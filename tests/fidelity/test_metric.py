@@ -67,12 +67,30 @@ def test_floats_in_a_stated_range_are_the_bytes(digits, extractor):
         found.append(metric.compute()["fid"].item())
     assert found[0] == found[1] == found[2] > 0
     for bad, value_range, message in (
-        (images / 255, None, "say which values are black and white"),
-        (images / 127.5 - 1, (0, 1), r"go from -1 to 1, beyond value_range \(0, 1\)"),
-        (torch.full((3, 1, 16, 16), float("nan")), (0, 1), "beyond value_range"),
+        (images / 255, None, r"are float32; expected uint8 .* or floating point with value_range=\(0, 1\)"),
+        (images / 127.5 - 1, (0, 1), r"the real images go from -1 to 1, beyond value_range \(0, 1\)"),
+        (torch.full((3, 1, 16, 16), float("nan")), (0, 1), "hold NaN or infinite values"),
     ):
         with pytest.raises(BadInput, match=message):
-            FidelityMetric(extractor, "fid", value_range=value_range).update(bad, real=False)
+            FidelityMetric(extractor, "fid", value_range=value_range).update(bad, real=True)
+
+
+@pytest.mark.slow
+def test_samples_beyond_their_range_are_clamped(digits, extractor):
+    images = digits.test_set.tensors[0][:100]
+    sign = 2 * torch.arange(images.numel()).view(images.shape).fmod(2) - 1
+    overshoot = torch.where((images == 0) & (sign < 0), -0.3, images / 255)
+    found = []
+    for fakes, value_range in ((images, None), (overshoot, (0, 1))):
+        metric = FidelityMetric(extractor, "fid", value_range=value_range)
+        metric.update(images.flip(3), real=True)
+        metric.update(fakes, real=False)
+        found.append(metric.compute()["fid"].item())
+    assert found[0] == found[1]
+    with pytest.warns(
+        UserWarning, match=r"the fakes go from -1 to 1: \d+% of the values lie beyond value_range \(0, 1\)"
+    ):
+        metric.update(images / 127.5 - 1, real=False)
 
 
 @pytest.mark.slow
