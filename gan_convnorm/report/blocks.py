@@ -47,7 +47,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table; on a phone one of five columns or more is shown as a list, a row a paragraph.
 
     Attributes:
         head: the first row.
