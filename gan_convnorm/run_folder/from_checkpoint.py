@@ -15,7 +15,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.trust import check_trusted, code_names
 from gan_convnorm.files.weights import check_weights
-from gan_convnorm.run_folder.checkpoint_files import read_checkpoint
+from gan_convnorm.run_folder.checkpoint_content import read_checkpoint
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings, model_record
 
 __all__ = ["FromCheckpoint"]

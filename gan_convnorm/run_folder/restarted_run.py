@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_convnorm.run_folder.checkpoint_files import LAST, PREVIOUS
+from gan_convnorm.run_folder.checkpoint_content import LAST, PREVIOUS
 from gan_convnorm.run_folder.lock import LOCK, read_holder
 from gan_convnorm.run_folder.slurm_job import is_restarted_job, slurm_job
 
