@@ -26,6 +26,9 @@ def chosen_checkpoint(
 
     Raises:
         BadInput: an empty path, or no checkpoint where one is needed.
+
+    >>> chosen_checkpoint(["validate", "--ckpt_path", "run/best.ckpt"], [], Path("checkpoints/runs"))
+    (None, PosixPath('run/best.ckpt'))
     """
     verb = words[0]
     outs = given_values(words, files, "trainer.default_root_dir")

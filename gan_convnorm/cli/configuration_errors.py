@@ -35,6 +35,11 @@ def in_plain_words(message: str, flags: Mapping[str, str]) -> str:
     Args:
         message: of the parser, on any number of lines.
         flags: nested argument -> its short flag, such as "model.steps" -> "--steps".
+
+    >>> problem = "Expected a <class 'int'>. Got value: many"
+    >>> message = f'Parser key "model.steps": {problem}'
+    >>> in_plain_words(message, {"model.steps": "--steps"})
+    "--steps (model.steps) is 'many'; expected a whole number"
     """
     message = " ".join(message.split())
     match = KEY.match(message)
@@ -92,6 +97,11 @@ def foreign_errors(what: str) -> Iterator[None]:
 
     Raises:
         BadInput: in place of a library's error.
+
+    >>> with foreign_errors("the settings cannot be used"):
+    ...     raise ValueError("no device cuda:9")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the settings cannot be used: no device cuda:9
     """
     try:
         yield
@@ -112,6 +122,11 @@ def restoring_errors(checkpoint: object) -> Iterator[None]:
 
     Raises:
         BadInput: in place of the error.
+
+    >>> with restoring_errors("last.ckpt"):
+    ...     raise ValueError("of another place than restoring")
+    Traceback (most recent call last):
+    ValueError: of another place than restoring
     """
     try:
         yield

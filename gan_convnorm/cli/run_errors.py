@@ -20,7 +20,11 @@ __all__ = ["is_first_process", "requeue", "run_errors", "tell"]
 
 
 def is_first_process() -> bool:
-    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone."""
+    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone.
+
+    >>> is_first_process()
+    True
+    """
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -60,7 +64,11 @@ def run_errors() -> Iterator[None]:
 
 
 def requeue(number: signal.Signals) -> str | None:
-    """Ask SLURM to start the job again if that is the signal's meaning, and return its answer; otherwise None."""
+    """Return SLURM's answer to the request to start the job again, if the signal means that; otherwise None.
+
+    >>> requeue(signal.SIGTERM) is None  # no signal that asks for it
+    True
+    """
     asked = number.name == "SIGUSR1" and slurm_job() is not None and is_first_process()
     return requeue_in_words()[1] if asked else None
 

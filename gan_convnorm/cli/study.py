@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gan_convnorm.study.queue import Queue
 
 STUDIES = Path("checkpoints/runs/studies")
-#: and threads; more are a slip of the finger
+#: the most --workers and --threads; more must be a typing error
 MOST_PROCESSES = 1024
 
 
@@ -33,6 +33,10 @@ def main(words: list[str] | None = None) -> None:
     Raises:
         SystemExit: status 2 with one line on standard error for bad input, 1 where a worker died twice, 130 after
             Ctrl-C or SIGTERM.
+
+    >>> main(["none.yaml"])
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     words = list(sys.argv[1:] if words is None else words)
     split = words.index("--") if "--" in words else len(words)

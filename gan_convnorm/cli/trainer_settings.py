@@ -48,6 +48,10 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
 
     Raises:
         BadInput: a setting, in words that name it.
+
+    >>> check_trainer_settings({"max_epochs": 0})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: trainer.max_epochs is 0, which leaves nothing to do; ...
     """
     for name in ("fast_dev_run", "barebones"):
         if settings.get(name):
@@ -89,6 +93,10 @@ def check_gan_settings(settings: Mapping[str, Any]) -> None:
 
     Raises:
         BadInput: a setting, in words that name it and what to give in its place.
+
+    >>> check_gan_settings({"val_check_interval": 0})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --eval-every is 0; expected a number of generator steps, 1 or more
     """
     interval = settings.get("val_check_interval")
     if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:

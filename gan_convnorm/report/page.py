@@ -48,7 +48,14 @@ def generator_tag(generator: str) -> str:
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block], generator: str) -> None:
-    """Write `render_page` to a file, whole or not at all: an OSError leaves what was there."""
+    """Write `render_page` to a file, whole or not at all: an OSError leaves what was there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_page(Path(folder) / "page.html", "a title", [], "an example")
+    ...     "<title>a title</title>" in (Path(folder) / "page.html").read_text()
+    True
+    """
     with atomic_write(path) as part:
         # A name may hold half a character, which UTF-8 cannot write.
         part.write_text(render_page(title, blocks, generator), encoding="utf-8", errors="backslashreplace")

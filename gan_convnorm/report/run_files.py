@@ -34,6 +34,12 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises:
         BadInput: there is none, or it is no mapping of names.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "config.yaml").write_text("model: {width: 0.5}")
+    ...     read_config(Path(folder))
+    {'model.width': 0.5}
     """
     path = folder / "config.yaml"
     content = read_yaml(_text(folder, path.name), str(path))
@@ -47,6 +53,12 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """Return summary.json, empty if the run has not ended.
 
     A damaged file, or a value of another type among those that are shown, raises BadInput.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "summary.json").write_text('{"g_steps": 10}')
+    ...     read_summary(Path(folder))
+    {'g_steps': 10}
     """
     return _read_json(folder, "summary.json", check_summary)
 
@@ -55,15 +67,27 @@ def read_spectra(folder: Path) -> Spectra:
     """Return singular values before and after by layer, empty if they were not measured.
 
     A damaged spectrum.json, or another content, raises BadInput.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "spectrum.json").write_text('{"layers": {"linear": {"after": [2.0, 1.0]}}}')
+    ...     read_spectra(Path(folder))
+    {'linear': {'after': [2.0, 1.0]}}
     """
     return _read_json(folder, "spectrum.json", check_spectra).get("layers") or {}
 
 
 def read_curves(folder: Path) -> Curves:
-    """Return (step, value) of every column of metrics.csv.
+    r"""Return (step, value) of every column of metrics.csv.
 
     Raises:
         BadInput: there is none, or it is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "metrics.csv").write_text("step,fid\n10,4.0\n20,3.5\n")
+    ...     read_curves(Path(folder))
+    {'fid': [(10, 4.0), (20, 3.5)]}
     """
     path = folder / "metrics.csv"
     text = _text(folder, path.name)
@@ -94,7 +118,11 @@ def _numbers(row: dict[str, str]) -> tuple[int, dict[str, float]]:
 
 
 def last_samples(folder: Path) -> Path | None:
-    """Return the sample grid of the last step, None where there is none."""
+    """Return the sample grid of the last step, None where there is none.
+
+    >>> last_samples(Path("no such run")) is None
+    True
+    """
     grids = [path for path in (folder / "samples").glob("step-*.png") if GRID.fullmatch(path.name)]
     return max(grids, key=lambda path: int(path.stem.removeprefix("step-")), default=None)
 
@@ -104,6 +132,13 @@ def read_samples(path: Path) -> bytes:
 
     Raises:
         BadInput: it is a link out of the run folder, or no picture.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "step-000010.png").write_text("no picture")
+    ...     read_samples(Path(folder) / "step-000010.png")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ...step-000010.png is no PNG picture (UnidentifiedImageError)
     """
     from PIL import Image
 

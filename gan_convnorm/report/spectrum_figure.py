@@ -14,7 +14,7 @@ COLUMNS = 4
 def draw_spectra(
     history: dict[str, list[tuple[int, float, float | None]]], spectra: dict[str, dict[str, Any]], path: Path
 ) -> None:
-    """Operator norm and condition number against the step, and every layer's singular values before and after.
+    """Draw operator norm and condition number against the step, and every layer's singular values before and after.
 
     Args:
         history: (step, operator norm, condition number) of every layer.

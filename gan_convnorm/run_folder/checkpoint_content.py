@@ -33,6 +33,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         BadInput: no file, a damaged or foreign one, an entry of another type.
+
+    >>> read_checkpoint(Path("none.ckpt"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no checkpoint none.ckpt; expected a .ckpt file that a run has written
     """
     import torch
 
@@ -79,6 +83,10 @@ def check_restorable(checkpoint: dict[str, Any], path: Path) -> None:
 
     Raises:
         BadInput: names the entry that is missing or of another type.
+
+    >>> check_restorable({"pytorch-lightning_version": "2.6.6", "callbacks": []}, Path("last.ckpt"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: last.ckpt holds list [] as its 'callbacks'; expected a mapping
     """
     version = checkpoint.get("pytorch-lightning_version")
     if not isinstance(version, str) or not re.match(r"\d+\.\d+", version):
@@ -99,6 +107,10 @@ def check_resumable(checkpoint: dict[str, Any], path: Path, optimizers: int, cal
 
     Raises:
         BadInput: names the first entry that is missing, empty or of another type.
+
+    >>> check_resumable({"epoch": 0}, Path("best.ckpt"), 2, ())
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: best.ckpt has no 'global_step', without which a run cannot go on exactly; ...
     """
     advice = f"without which a run cannot go on exactly; resume from another checkpoint of the run, such as {PREVIOUS}"
     for name, kind in RESUMED.items():

@@ -28,6 +28,13 @@ class CheckpointFiles(TorchCheckpointIO):
 
     A process that is killed while it writes leaves the checkpoint that was there; a last.ckpt stays as previous.ckpt
     when a newer one takes its place.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for step in (1, 2):
+    ...         CheckpointFiles().save_checkpoint({"step": step}, Path(folder) / "last.ckpt")
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['last.ckpt', 'previous.ckpt']
     """
 
     @override
@@ -87,6 +94,10 @@ def last_checkpoint(folder: Path | None, runs: Path = RUNS) -> Path:
 
     Raises:
         BadInput: there is none.
+
+    >>> last_checkpoint(Path("no such run"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no last.ckpt under no such run to resume; ...
     """
     where = folder if folder is not None else runs
     folders = [folder] if folder is not None else [path.parent for path in runs.glob(f"*/{LAST}")]

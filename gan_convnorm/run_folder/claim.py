@@ -28,6 +28,11 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
 
     Raises:
         BadInput: it has files already, is another process's, or cannot be made or written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     claim_folder(Path(folder) / "run").name, claim_folder(Path(folder) / "run", rename=True).name
+    ('run', 'run-2')
     """
     number, folder = 1, path
     above = [parent for parent in path.parents if not parent.exists()]

@@ -20,6 +20,9 @@ def restarted_folder(out: Path | None, runs: Path) -> Path | None:
 
     Returns:
         None if the job runs for the first time, or saved nothing.
+
+    >>> restarted_folder(None, Path("checkpoints/runs")) is None  # outside of SLURM
+    True
     """
     if not is_restarted_job():
         return None

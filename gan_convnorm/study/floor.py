@@ -35,6 +35,10 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
 
     Raises:
         BadInput: the configuration names another data module, or lacks a value.
+
+    >>> floor({"data": {"class_path": "os.system"}, "scores": {}})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the run's data are 'os.system', code that neither this package has nor the study names
     """
     try:
         data_class = _data_class(config["data"]["class_path"], trust)

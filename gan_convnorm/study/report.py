@@ -46,6 +46,13 @@ def write_report(
 
     Raises:
         BadInput: one cannot be written, or is another command's.
+
+    >>> import tempfile
+    >>> from gan_convnorm.study.plan import Grid
+    >>> plan = Plan("example", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_report(plan, [], Path(folder), floor=None, failed=[])]
+    ['runs.csv', 'report.md', 'report.html']
     """
     blocks = report_blocks(plan, results, floor, failed)
     title = f"Study {plan.name}"
@@ -67,7 +74,15 @@ def write_report(
 
 
 def check_report(folder: Path, *, overwrite: bool = False) -> None:
-    """Raise BadInput for a folder in which a file with a report's name is no report's."""
+    """Raise BadInput for a folder in which a file with a report's name is no report's.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "report.md").write_text("my own")
+    ...     check_report(Path(folder))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ...report.md exists and was not written by this command; ...
+    """
     for name in (TABLE, REPORT, PAGE):
         check_replaceable(folder / name, _is_report, overwrite)
 

@@ -99,7 +99,7 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
 
 
 def _tables(baseline: str, groups: dict[Cell, list[Result]], *, varied: bool) -> Iterator[Block]:
-    """Yield scores, and differences and times: one table of both is wider than a window."""
+    """Yield two tables, scores and then differences with times: one table of all is wider than a window."""
     shown = titles(*(run.final for runs in groups.values() for run in runs))
     factors = ["norm", *(["n_dis", "learning rate"] if varied else [])]
     scores, costs = [], []
