@@ -27,6 +27,10 @@ class RunCheckpoint:
         path: the file.
         content: of the file, as torch saved it.
         settings: the configuration that the run had.
+
+    >>> RunCheckpoint.read(Path("none.ckpt"), module=None)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no checkpoint none.ckpt; expected a .ckpt file that a run has written
     """
 
     path: Path

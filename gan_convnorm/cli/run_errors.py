@@ -36,6 +36,13 @@ def run_errors() -> Iterator[None]:
 
     Raises:
         SystemExit: the error's status.
+
+    >>> from gan_convnorm.cli.process_state import unchanged_process
+    >>> from gan_convnorm.errors import BadInput
+    >>> with unchanged_process(), run_errors():
+    ...     raise BadInput("width is 0; expected 1 or more")
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     print_any_text()
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
@@ -74,7 +81,10 @@ def requeue(number: signal.Signals) -> str | None:
 
 
 def tell(line: str) -> None:
-    """Print an error's line on the first of several processes."""
+    """Print an error's line on the first of several processes.
+
+    >>> tell("stopped by SIGTERM")  # on standard error
+    """
     if is_first_process():
         with contextlib.suppress(OSError):
             print(f"error: {line}", file=sys.stderr, flush=True)

@@ -110,7 +110,11 @@ def check_gan_settings(settings: Mapping[str, Any]) -> None:
 
 
 def has_processes(settings: Mapping[str, Any]) -> bool:
-    """Return True if Lightning would train on several processes with these settings and in this environment."""
+    """Return True if Lightning would train on several processes with these settings and in this environment.
+
+    >>> has_processes({"accelerator": "cpu", "devices": 1})
+    False
+    """
     return isinstance(_probe(settings).strategy, DDPStrategy)
 
 

@@ -29,6 +29,10 @@ class FromCheckpoint(pl.LightningModule):
         optimizer_count: how many optimizers it has.
         named: dotted names of the constructor's arguments that may name code outside this package.
         decisive: dotted names of the constructor's arguments that decide which weights there are.
+
+    >>> FromCheckpoint.load_from_checkpoint("none.ckpt")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no checkpoint none.ckpt; expected a .ckpt file that a run has written
     """
 
     program: ClassVar[str]

@@ -81,7 +81,12 @@ def _data_class(path: str, trust: Sequence[str]) -> type[ImageData]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the floor of the run whose folder is the first word; the others are data modules to trust."""
+    """Print the floor of the run whose folder is the first word; the others are data modules to trust.
+
+    >>> main(["no such run"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
     folder, *trust = sys.argv[1:] if words is None else words
     with one_line_errors():
         path = Path(folder) / "config.yaml"

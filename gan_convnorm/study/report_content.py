@@ -121,8 +121,9 @@ def _tables(baseline: str, groups: dict[Cell, list[Result]], *, varied: bool) ->
     yield Table([*factors, *compared, "G steps", "seconds", "CPU seconds"], costs, first_number=1)
     if compared:
         yield Paragraph(
-            "Differences are paired by seed, and n counts the pairs. The interval is a percentile bootstrap over the "
-            "pairs. With 5 pairs such an interval is too short: it holds the mean in about 83% of cases."
+            "Differences are paired by seed, and n counts the pairs; a dash stands for fewer than two. The interval is "
+            "a percentile bootstrap over the pairs. With 5 pairs such an interval is too short: it holds the mean in "
+            "about 83% of cases."
         )
 
 
