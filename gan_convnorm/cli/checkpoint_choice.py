@@ -17,7 +17,7 @@ __all__ = ["chosen_checkpoint"]
 def chosen_checkpoint(
     words: Sequence[str], files: Sequence[dict[str, Any]], runs: Path
 ) -> tuple[Path | None, Path | None]:
-    """Return the folder to write to as far as the command line tells, and the checkpoint to read.
+    """Return the folder to write to, None if the command line does not say, and the checkpoint to read, if any.
 
     Args:
         words: the verb and its flags, without short flags.

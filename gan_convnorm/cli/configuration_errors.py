@@ -90,7 +90,7 @@ def _expected(text: str) -> str:
 
 @contextlib.contextmanager
 def foreign_errors(what: str) -> Iterator[None]:
-    """Make an error that a library raises for a person's settings one line; a defect of this package stays as it is.
+    """Turn a library's error about the user's settings into one line; a defect of this package stays as it is.
 
     Args:
         what: the line's beginning, such as "the settings cannot be used".
@@ -115,7 +115,7 @@ def foreign_errors(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def restoring_errors(checkpoint: object) -> Iterator[None]:
-    """Make an error within Lightning's restoring of a checkpoint one line.
+    """Turn an error of Lightning's while it restores a checkpoint into one line.
 
     Args:
         checkpoint: the file, for the message.

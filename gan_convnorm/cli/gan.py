@@ -61,7 +61,7 @@ class Command(RunCommand):
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        # The arguments that are objects are for Python alone.
+        # Arguments that are objects can be given from Python only.
         parser.add_class_arguments(
             FidelityScores, "scores", skip={"reference", "sample", "value_range", "every", "prefix"}, fail_untyped=False
         )
@@ -90,7 +90,7 @@ class Command(RunCommand):
     def _settings(self) -> RunSettings:
         settings = super()._settings()
         scores = settings.sections["scores"]
-        # A file of weights, or an extractor that your own code has registered, is yours to give.
+        # A weights file, or an extractor that your own code has registered, has to be given again.
         own = ["scores.extractor_weights"] if scores.pop("extractor_weights", None) else []
         own += ["scores.extractor"] if scores["extractor"] not in EXTRACTORS else []
         if "scores.extractor" in own:
@@ -128,7 +128,7 @@ class Command(RunCommand):
             config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
 
     def _shapes(self) -> dict[str, Any]:
-        """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
+        """Return the configuration of data with the checkpoint's shapes and no images: sampling needs none."""
         shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
         return {"class_path": class_path_of(ImageData), "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 

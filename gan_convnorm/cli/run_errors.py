@@ -1,4 +1,4 @@
-"""How a run on one or several processes ends: one line of the first process, and an exit status."""
+"""The end of a run on one or several processes: one line of the first process, and an exit status."""
 
 from __future__ import annotations
 

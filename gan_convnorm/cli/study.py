@@ -159,7 +159,7 @@ def _floor(queue: Queue) -> dict[str, Any] | None:
     folder = next((run for run in runs if (run / "config.yaml").exists()), None)
     if folder is None:
         return None
-    # A run's folder may be a stranger's, so it names no code: the study's file and the command line do.
+    # A run's folder may come from somebody else: only the study's file and the command line name code.
     classes = {str(p.config["data"].get("class_path")) for p in queue.points.values() if _has_data(p.config)}
     classes |= {word.removeprefix("--data=") for word in queue.processes.words}
     command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(classes)]

@@ -26,7 +26,7 @@ from gan_convnorm.score_table import titles
 
 __all__ = ["check_comparison", "write_comparison"]
 
-#: by which a page of this command is known again
+#: the mark of the pages of this command
 GENERATOR = "gan_convnorm.compare"
 #: panels of one figure; a page of thousands takes minutes
 MOST_LAYERS = 100

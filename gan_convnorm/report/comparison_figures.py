@@ -122,7 +122,7 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, 
         if values and max(values) > 30 * min(values):
             axes.set_yscale("log")
         elif values and max(values) < 1.05 * min(values):
-            # Rounding is not shown as if it were something.
+            # Keeps differences that are rounding from filling the panel.
             axes.set_ylim(0.95 * min(values), 1.05 * max(values))
     return axes_of.encode()
 
@@ -175,7 +175,7 @@ def _curves(axes: Axes, groups: Sequence[Group], column: str) -> None:
 
 
 class _Panels:
-    """A grid of panels, placed by hand in inches: a layout engine takes seconds for so many."""
+    """A grid of panels, placed by hand in inches: matplotlib's layout engines take seconds for many panels."""
 
     def __init__(self, count: int, groups: Sequence[Group], *, height: float = 2.6, columns: int = COLUMNS) -> None:
         from matplotlib.figure import Figure

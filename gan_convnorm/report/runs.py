@@ -1,4 +1,4 @@
-"""Run folders as data, and which runs are seeds of one another."""
+"""Run folders as data, and groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gan_convnorm.report.run_files import (
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
 
-#: flags in a group's label; with more, its first run's name is shorter and as clear
+#: the most flags in a group's label; a group with more is named by its first run
 MOST_FLAGS = 3
-#: configuration that says where a run writes and not what it does
+#: settings that say where a run writes, not what it does
 PLACES = ("trainer.default_root_dir", "ckpt_path")
 
 
@@ -95,7 +95,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     Traceback (most recent call last):
     gan_convnorm.errors.BadInput: the run a is given twice; give each run once
     """
-    resolved = [os.path.realpath(folder) for folder in folders]  # which bears a link to itself
+    resolved = [os.path.realpath(folder) for folder in folders]  # Path.resolve fails on a link to itself
     twice = next((folder for folder, path in zip(folders, resolved, strict=True) if resolved.count(path) > 1), None)
     if twice is not None:
         raise BadInput(f"the run {twice} is given twice; give each run once")

@@ -1,4 +1,4 @@
-"""What a run leaves on disk, and how it is never lost or overwritten: the folder, checkpoints, metrics, the record."""
+"""The files of a run, never lost or overwritten: its folder, checkpoints, metrics and record."""
 
 from gan_convnorm.run_folder.checkpoint_content import (
     LAST,

@@ -1,4 +1,4 @@
-"""Where a run writes."""
+"""The folder that a run writes to: new, or its own of before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
 
     Args:
         path: the folder.
-        rename: take path-2, path-3, ... where there is one already.
+        rename: if the folder exists, take path-2, path-3, ... instead.
         lock: keep other processes out, see `lock_folder`.
 
     Returns:

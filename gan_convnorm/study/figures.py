@@ -110,7 +110,7 @@ def _curves(
             low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
-        axes.xaxis.get_major_locator().set_params(integer=axis == "step")
+        axes.locator_params(axis="x", integer=axis == "step")
         if (column in SCORES and SCORES[column].better == "min") or column.startswith(NORM_COLUMN[0]):
             _log_where_wide(axes)
     _key(figure, panels)

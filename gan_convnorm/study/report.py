@@ -18,7 +18,7 @@ from gan_convnorm.study.results import FIRST_COLUMNS, Result, write_table
 __all__ = ["check_report", "write_report"]
 
 TABLE, REPORT, PAGE = "runs.csv", "report.md", "report.html"
-#: by which a page of a study is known again
+#: the mark of the pages of a study
 GENERATOR = "gan_convnorm.study"
 
 

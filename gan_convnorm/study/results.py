@@ -1,4 +1,4 @@
-"""What a run of a study leaves in its storage, and the table of all of them."""
+"""The results of a study's runs as its storage holds them, and the table of all of them."""
 
 from __future__ import annotations
 

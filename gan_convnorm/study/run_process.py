@@ -110,7 +110,7 @@ class RunProcesses:
             words += ["--resume", "last"]
         elif folder.exists():  # died before its first checkpoint
             folder.rename(_free_name(folder))
-        # A resumed run needs it too: a checkpoint names no code, and the study's own norms are a person's word.
+        # A resumed run needs it too: a checkpoint names no code, so norms of the user's own must be named again.
         config = _beside(folder, ".yaml")
         config.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*words, "--config", str(config), *self.words]
