@@ -37,6 +37,10 @@ def main(args: list[str] | None = None) -> None:
 
     Args:
         args: the words after the program's name; `sys.argv` when not given.
+
+    >>> main(["fitt"])  # with the line: error: there is no verb 'fitt'; choose from ...
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     with unchanged_process():
         _run(list(sys.argv[1:] if args is None else args))

@@ -17,7 +17,7 @@ __all__ = ["chosen_checkpoint"]
 def chosen_checkpoint(
     words: Sequence[str], files: Sequence[dict[str, Any]], runs: Path
 ) -> tuple[Path | None, Path | None]:
-    """Return the folder to write to as far as the command line tells, and the checkpoint to read.
+    """Return the folder to write to, None if the command line does not say, and the checkpoint to read, if any.
 
     Args:
         words: the verb and its flags, without short flags.
@@ -26,6 +26,9 @@ def chosen_checkpoint(
 
     Raises:
         BadInput: an empty path, or no checkpoint where one is needed.
+
+    >>> chosen_checkpoint(["validate", "--ckpt_path", "run/best.ckpt"], [], Path("checkpoints/runs"))
+    (None, PosixPath('run/best.ckpt'))
     """
     verb = words[0]
     outs = given_values(words, files, "trainer.default_root_dir")

@@ -63,7 +63,7 @@ class Command(RunCommand):
 
     def _settings(self) -> RunSettings:
         settings = super()._settings()
-        for name in ("json", "overwrite"):  # a file to write, and to replace, is a person's to name
+        for name in ("json", "overwrite"):  # only the user names a file to write or replace
             settings.sections["evaluation"].pop(name, None)
         return settings
 

@@ -13,6 +13,10 @@ def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
+
+    >>> main(["no such run"])
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     parser = OneLineParser(
         prog="gan-convnorm compare",

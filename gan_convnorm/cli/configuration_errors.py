@@ -35,6 +35,11 @@ def in_plain_words(message: str, flags: Mapping[str, str]) -> str:
     Args:
         message: of the parser, on any number of lines.
         flags: nested argument -> its short flag, such as "model.steps" -> "--steps".
+
+    >>> problem = "Expected a <class 'int'>. Got value: many"
+    >>> message = f'Parser key "model.steps": {problem}'
+    >>> in_plain_words(message, {"model.steps": "--steps"})
+    "--steps (model.steps) is 'many'; expected a whole number"
     """
     message = " ".join(message.split())
     match = KEY.match(message)
@@ -85,13 +90,18 @@ def _expected(text: str) -> str:
 
 @contextlib.contextmanager
 def foreign_errors(what: str) -> Iterator[None]:
-    """Make an error that a library raises for a person's settings one line; a defect of this package stays as it is.
+    """Turn a library's error about the user's settings into one line; a defect of this package stays as it is.
 
     Args:
         what: the line's beginning, such as "the settings cannot be used".
 
     Raises:
         BadInput: in place of a library's error.
+
+    >>> with foreign_errors("the settings cannot be used"):
+    ...     raise ValueError("no device cuda:9")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the settings cannot be used: no device cuda:9
     """
     try:
         yield
@@ -105,13 +115,18 @@ def foreign_errors(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def restoring_errors(checkpoint: object) -> Iterator[None]:
-    """Make an error within Lightning's restoring of a checkpoint one line.
+    """Turn an error of Lightning's while it restores a checkpoint into one line.
 
     Args:
         checkpoint: the file, for the message.
 
     Raises:
         BadInput: in place of the error.
+
+    >>> with restoring_errors("last.ckpt"):
+    ...     raise ValueError("of another place than restoring")
+    Traceback (most recent call last):
+    ValueError: of another place than restoring
     """
     try:
         yield

@@ -21,6 +21,10 @@ def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
     """Return the content of every --config file among the words; errors name the file, which jsonargparse's do not.
 
     A file that is not there, is not YAML or has another form raises `BadInput`.
+
+    >>> read_configurations(["--config", "none.yaml"])
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no ...none.yaml...
     """
     for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
         if Path(name).exists():  # the parser reads a section from a file of its own

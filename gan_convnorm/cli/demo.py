@@ -17,6 +17,10 @@ def main(words: list[str] | None = None) -> None:
     """Run the command line, until Ctrl-C.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
+
+    >>> main(["--port", "many", "run"])
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     parser = OneLineParser(
         prog="gan-convnorm demo",

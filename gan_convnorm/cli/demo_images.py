@@ -18,7 +18,7 @@ __all__ = ["train_images"]
 
 
 def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | None) -> Tensor | None:
-    """Return the images that a generator was trained on; None, and a line that says so, where they are not found."""
+    """Return the images that a generator was trained on; print why and return None if they are not found."""
     try:
         if folder is None:
             data = _run_data(sampler, source)

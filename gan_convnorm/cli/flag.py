@@ -56,6 +56,11 @@ class FlagTable:
         only: flag -> the verbs that take it.
         sections: names of the parts of config.yaml, each of which may be given as a file, such as --model FILE.
         rare: verb -> Lightning's own arguments of that verb, which `--help` does not list.
+
+    >>> flags = (Flag("--steps", "model.steps", "Generator steps.", "N"), Flag("--compile", "model.compile", ""))
+    >>> table = FlagTable("", {"fit": "Train."}, {"the run": flags}, {}, {}, (), {})
+    >>> table.keys("fit"), table.switches("fit")
+    ({'--steps': 'model.steps', '--compile': 'model.compile'}, ['--compile'])
     """
 
     word: str

@@ -21,6 +21,10 @@ def flag_help(table: FlagTable, verb: str) -> str:
     Args:
         table: of the program.
         verb: one of its verbs.
+
+    >>> from gan_convnorm.cli.gan_flags import GAN_FLAGS
+    >>> "--disc-norm NAME" in flag_help(GAN_FLAGS, "fit")
+    True
     """
     words = f"{table.word} {verb}".strip()
     chosen = table.shown.get(verb)
@@ -34,7 +38,12 @@ def flag_help(table: FlagTable, verb: str) -> str:
 
 
 def key_help(table: FlagTable, verb: str) -> str:
-    """Return the help of every flag that a verb takes, with its key of config.yaml."""
+    """Return the help of every flag that a verb takes, with its key of config.yaml.
+
+    >>> from gan_convnorm.cli.gan_flags import GAN_FLAGS
+    >>> "[model.architecture.disc_norm]" in " ".join(key_help(GAN_FLAGS, "fit").split())
+    True
+    """
     lines = ["short flags, with the keys that config.yaml has for them:"]
     flags = table.of_verb(verb)
     return "\n".join([*lines, *(_laid_out(_left(flag), f"{flag.help()} [{flag.key}]") for flag in flags), ""])
@@ -45,6 +54,9 @@ def program_name(word: str = "") -> str:
 
     Args:
         word: the program's first word, such as "classify".
+
+    >>> program_name("classify").endswith("classify")
+    True
     """
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None and spec.name == f"{spec.parent}.__main__":

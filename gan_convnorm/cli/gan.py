@@ -10,28 +10,18 @@ from typing import Any
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.cli import LightningArgumentParser
 from typing_extensions import override
 
-from gan_convnorm.callbacks import (
-    FidelityScores,
-    FiniteCheck,
-    ImageWriter,
-    Interruption,
-    RunReport,
-    SampleGrids,
-    SpectrumLog,
-    StepProgressBar,
-    TensorBoardCurves,
-)
+from gan_convnorm.callbacks import FidelityScores, ImageWriter, RunReport, TensorBoardCurves
 from gan_convnorm.callbacks.reference_images import split_images
 from gan_convnorm.cli.data_names import class_path_of
+from gan_convnorm.cli.gan_callbacks import fit_callbacks
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.parser import Parser
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
-from gan_convnorm.cli.run_outputs import best_and_last, loggers
+from gan_convnorm.cli.run_outputs import loggers
 from gan_convnorm.cli.trainer_settings import check_gan_settings, has_processes
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
@@ -39,8 +29,7 @@ from gan_convnorm.fidelity import EXTRACTORS
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.initial_weights import take_weights
 from gan_convnorm.inference import Prediction
-from gan_convnorm.run_folder import LAST, CheckpointFiles, RunSettings, claim_folder
-from gan_convnorm.score_table import SCORES
+from gan_convnorm.run_folder import CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
@@ -72,7 +61,7 @@ class Command(RunCommand):
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
-        # The arguments that are objects are for Python alone.
+        # Arguments that are objects can be given from Python only.
         parser.add_class_arguments(
             FidelityScores, "scores", skip={"reference", "sample", "value_range", "every", "prefix"}, fail_untyped=False
         )
@@ -101,7 +90,7 @@ class Command(RunCommand):
     def _settings(self) -> RunSettings:
         settings = super()._settings()
         scores = settings.sections["scores"]
-        # A file of weights, or an extractor that your own code has registered, is yours to give.
+        # A weights file, or an extractor that your own code has registered, has to be given again.
         own = ["scores.extractor_weights"] if scores.pop("extractor_weights", None) else []
         own += ["scores.extractor"] if scores["extractor"] not in EXTRACTORS else []
         if "scores.extractor" in own:
@@ -139,7 +128,7 @@ class Command(RunCommand):
             config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
 
     def _shapes(self) -> dict[str, Any]:
-        """Return data of the checkpoint's shapes without an image, for what looks at none: the data may be gone."""
+        """Return the configuration of data with the checkpoint's shapes and no images: sampling needs none."""
         shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
         return {"class_path": class_path_of(ImageData), "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
@@ -155,7 +144,14 @@ class Command(RunCommand):
             kwargs["default_root_dir"] = str(folder)
             curves = [TensorBoardCurves(folder)] if find_spec("tensorboard") is not None else []
             kwargs["logger"] = loggers(folder, self._get(self.config_init, "trainer")["logger"], curves)
-            callbacks = self._fit_callbacks(folder)
+            scoring: FidelityScores = self._get(self.config_init, "scores")
+            callbacks = fit_callbacks(
+                folder,
+                scoring,
+                RunReport(folder, self._config_text(), self._settings(), scoring.taken, self.defaults_text()),
+                progress_bar=config.trainer.enable_progress_bar is not False,
+                spectrum_every=config.spectrum_every,
+            )
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
@@ -182,21 +178,6 @@ class Command(RunCommand):
         # package.module:Name, and some file systems take no colon
         norm = config.model.architecture.disc_norm.replace(":", ".")
         return f"{self.datamodule.name}-{norm}"
-
-    def _fit_callbacks(self, folder: Path) -> list[Callback]:
-        scoring: FidelityScores = self._get(self.config_init, "scores")
-        best = scoring.taken.best
-        interruption = Interruption(folder / LAST)
-        scoring.between_batches = interruption.check
-        return [
-            *([] if self._get(self.config, "trainer").enable_progress_bar is False else [StepProgressBar()]),
-            FiniteCheck(),
-            SampleGrids(folder / "samples"),
-            *best_and_last(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
-            interruption,
-            *([SpectrumLog(folder, every)] if (every := self._get(self.config, "spectrum_every")) else []),
-            RunReport(folder, self._config_text(), self._settings(), scoring.taken, self.defaults_text()),
-        ]
 
     def predict(self, **kwargs: Any) -> None:  # noqa: ANN401
         batches = self.prediction.batches(self.model.num_classes)

@@ -16,7 +16,7 @@ __all__ = ["unchanged_process"]
 
 @contextlib.contextmanager
 def unchanged_process() -> Iterator[None]:
-    """Put back after the block whatever a run sets for the whole process.
+    """Restore, after the block, whatever a run sets for the whole process.
 
     These are the environment, signal handlers, warnings, levels and handlers of loggers, the standard streams and the
     number of torch's threads. Random generators go on from where the run leaves them.

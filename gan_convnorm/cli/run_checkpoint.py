@@ -27,6 +27,10 @@ class RunCheckpoint:
         path: the file.
         content: of the file, as torch saved it.
         settings: the configuration that the run had.
+
+    >>> RunCheckpoint.read(Path("none.ckpt"), module=None)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no checkpoint none.ckpt; expected a .ckpt file that a run has written
     """
 
     path: Path
@@ -82,6 +86,10 @@ def say_changes(
         now: configuration of the resumed run.
         omitted: settings that a checkpoint does not keep.
         groups: the model's arguments that are settings by name.
+
+    >>> before, now = ({"model": {"width": width}, "seed_everything": 0, "trainer": {}} for width in (0.5, 1))
+    >>> say_changes(before, now, [])
+    other settings than the run so far: model.width 0.5 -> 1
     """
     past, present = _settings_by_name(before, groups), _settings_by_name(now, groups)
     changed = [f"{name} {past[name]} -> {present.get(name)}" for name in past if past[name] != present.get(name)]

@@ -130,18 +130,18 @@ class RunCommand(LightningCLI):
         """Return the configuration that a command takes from its checkpoint."""
         config = self.settings.to_config(self.linked)
         if command != "fit":
-            # Trained on many, scored or sampled on this one.
+            # The run may have used many machines; scores and samples need one device of this one.
             config["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}
         return config
 
     def check_resumed(self, checkpoint: dict[str, Any]) -> None:
-        """Say what differs from the run so far; a subclass raises where the run cannot go on like this."""
+        """Print what differs from the run so far; a subclass raises if the run cannot go on with these settings."""
         if is_first_process():
             configs = self.trained_config("fit"), self.config.fit.as_dict()
             say_changes(*configs, self.settings.omitted, self.groups)
 
     def _parse_ckpt_path(self) -> None:
-        """Nothing: `parse_arguments` has done it, and lets the command line win."""
+        """Do nothing: `parse_arguments` has read the checkpoint, and lets the command line win."""
 
     def take_checkpoint(self) -> None:
         """Give the module its checkpoint's weights; a resumed run is checked, before there is a folder.
@@ -168,7 +168,7 @@ class RunCommand(LightningCLI):
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()
-        # Run again, it starts anew, and trusts no file's code.
+        # A run that is started from this text is a new one, and trusts no code that a file names.
         config["ckpt_path"], config["trust"] = None, ""
         text: str = self._parser(self.subcommand).dump(config, skip_unset=False)
         return text

@@ -1,4 +1,4 @@
-"""How a run on one or several processes ends: one line of the first process, and an exit status."""
+"""The end of a run on one or several processes: one line of the first process, and an exit status."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ __all__ = ["is_first_process", "requeue", "run_errors", "tell"]
 
 
 def is_first_process() -> bool:
-    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone."""
+    """Return True in the first of the processes that Lightning, torchrun or SLURM started, and in one alone.
+
+    >>> is_first_process()
+    True
+    """
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -32,6 +36,13 @@ def run_errors() -> Iterator[None]:
 
     Raises:
         SystemExit: the error's status.
+
+    >>> from gan_convnorm.cli.process_state import unchanged_process
+    >>> from gan_convnorm.errors import BadInput
+    >>> with unchanged_process(), run_errors():
+    ...     raise BadInput("width is 0; expected 1 or more")
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     print_any_text()
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.fabric", "lightning.pytorch"):
@@ -60,13 +71,20 @@ def run_errors() -> Iterator[None]:
 
 
 def requeue(number: signal.Signals) -> str | None:
-    """Ask SLURM to start the job again if that is the signal's meaning, and return its answer; otherwise None."""
+    """Return SLURM's answer to the request to start the job again, if the signal means that; otherwise None.
+
+    >>> requeue(signal.SIGTERM) is None  # no signal that asks for it
+    True
+    """
     asked = number.name == "SIGUSR1" and slurm_job() is not None and is_first_process()
     return requeue_in_words()[1] if asked else None
 
 
 def tell(line: str) -> None:
-    """Print an error's line on the first of several processes."""
+    """Print an error's line on the first of several processes.
+
+    >>> tell("stopped by SIGTERM")  # on standard error
+    """
     if is_first_process():
         with contextlib.suppress(OSError):
             print(f"error: {line}", file=sys.stderr, flush=True)

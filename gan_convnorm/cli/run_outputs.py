@@ -20,6 +20,9 @@ def loggers(folder: Path, chosen: object, default: Sequence[Logger]) -> list[Log
         folder: of the run.
         chosen: the Trainer's setting `logger`: loggers, one logger, a bool, or None for the default.
         default: loggers where nothing is chosen.
+
+    >>> [type(each).__name__ for each in loggers(Path("run"), chosen=False, default=[])]
+    ['MetricsFile']
     """
     others: Sequence[Logger]
     if chosen is None:
@@ -41,6 +44,10 @@ def best_and_last(
         monitor: the logged value that tells the best.
         mode: "min" or "max".
         save_on_train_epoch_end: save after an epoch's last step, else after each evaluation.
+
+    >>> best, last = best_and_last(Path("run"), "fid", "min", save_on_train_epoch_end=False)
+    >>> best.filename, best.monitor, last.filename
+    ('best', 'fid', 'last')
     """
 
     def keep(name: str, monitor: str | None = None) -> ModelCheckpoint:

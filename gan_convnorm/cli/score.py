@@ -26,6 +26,10 @@ def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
+
+    >>> main(["fakes", "real", "--num-fake", "0"])
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     with one_line_errors():

@@ -61,12 +61,20 @@ def hyphenated(words: Sequence[str]) -> list[str]:
 
 
 def with_hyphens(flag: str) -> str:
-    """Return a flag with hyphens for underscores."""
+    """Return a flag with hyphens for underscores.
+
+    >>> with_hyphens("--n_dis")
+    '--n-dis'
+    """
     return flag.replace("_", "-")
 
 
 def is_flag(word: str) -> bool:
-    """Return True if a word is a long flag, with or without a value after an equals sign."""
+    """Return True if a word is a long flag, with or without a value after an equals sign.
+
+    >>> is_flag("--steps=5"), is_flag("-5"), is_flag("steps")
+    (True, False, False)
+    """
     return FLAG.fullmatch(word.partition("=")[0]) is not None
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gan_convnorm.study.queue import Queue
 
 STUDIES = Path("checkpoints/runs/studies")
-#: and threads; more are a slip of the finger
+#: the most --workers and --threads; more must be a typing error
 MOST_PROCESSES = 1024
 
 
@@ -33,6 +33,10 @@ def main(words: list[str] | None = None) -> None:
     Raises:
         SystemExit: status 2 with one line on standard error for bad input, 1 where a worker died twice, 130 after
             Ctrl-C or SIGTERM.
+
+    >>> main(["none.yaml"])
+    Traceback (most recent call last):
+    SystemExit: 2
     """
     words = list(sys.argv[1:] if words is None else words)
     split = words.index("--") if "--" in words else len(words)
@@ -82,21 +86,14 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     made = _claim(out, arguments.storage is None)
     check_report(out, overwrite=arguments.overwrite)  # before any run
     from gan_convnorm.study.queue import Queue
+    from gan_convnorm.study.run_process import RunProcesses
     from gan_convnorm.study.storage import storage_errors
 
     points = plan.points()
     display = Display(len(points))
     try:
-        queue = Queue(
-            plan.name,
-            points,
-            storage,
-            out / "runs",
-            workers=arguments.workers,
-            threads=threads,
-            words=words,
-            tell=display.tell,
-        )
+        processes = RunProcesses(out / "runs", threads=threads, words=words, tell=display.tell)
+        queue = Queue(plan.name, points, storage, processes, workers=arguments.workers, tell=display.tell)
     except BadInput:
         for folder in made:
             with contextlib.suppress(OSError):  # another study's by now
@@ -158,13 +155,13 @@ def _claim(out: Path, embedded: bool) -> list[Path]:
 
 def _floor(queue: Queue) -> dict[str, Any] | None:
     """Score real images in a process of its own: this one imports no torch."""
-    runs = (queue.out / name for name in queue.points)
+    runs = (queue.processes.out / name for name in queue.points)
     folder = next((run for run in runs if (run / "config.yaml").exists()), None)
     if folder is None:
         return None
-    # A run's folder may be a stranger's, so it names no code: the study's file and the command line do.
+    # A run's folder may come from somebody else: only the study's file and the command line name code.
     classes = {str(p.config["data"].get("class_path")) for p in queue.points.values() if _has_data(p.config)}
-    classes |= {word.removeprefix("--data=") for word in queue.words}
+    classes |= {word.removeprefix("--data=") for word in queue.processes.words}
     command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(classes)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:

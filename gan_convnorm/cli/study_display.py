@@ -16,6 +16,9 @@ class Display:
 
     Args:
         total: number of runs of the study.
+
+    >>> Display(total=40).tell("main, none, seed 0: FID 2.10")
+    main, none, seed 0: FID 2.10
     """
 
     def __init__(self, total: int) -> None:
@@ -50,7 +53,7 @@ class Display:
             self.bar.print(line)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.__exit__(None, None, None)
             self.bar = None

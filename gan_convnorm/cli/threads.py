@@ -16,6 +16,10 @@ def set_threads(number: int | None) -> None:
 
     Raises:
         BadInput: more threads than cores.
+
+    >>> set_threads(10**6)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --threads is 1000000, and this machine has ...
     """
     if number is None:
         return

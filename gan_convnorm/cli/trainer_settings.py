@@ -1,4 +1,4 @@
-"""Settings of Lightning's Trainer that a run cannot mean, refused before it has a folder."""
+"""Settings of Lightning's Trainer that no run can follow, refused before it has a folder."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gan_convnorm.strategies import check_launch_environment
 
 __all__ = ["check_gan_settings", "check_trainer_settings", "has_processes"]
 
-#: more CPU processes than cores only take turns; so many are allowed all the same, to try a run of several
+#: CPU processes that are allowed even with fewer cores, to try a run on several processes
 FEW_PROCESSES = 8
 LENGTH = "a run's length is --steps"
 SCORES = "an evaluation is one empty batch, after which the scores are taken"
 MANUAL = "the two networks step in turn, which Lightning calls manual optimization"
-#: of a GAN's run: setting -> the values that can be meant, and why others cannot
+#: of a GAN's run: setting -> the values that are allowed, and why others are not
 GAN_SETTINGS: dict[str, tuple[tuple[Any, ...], str]] = {
     "fast_dev_run": ((False, None), "it keeps no checkpoint and no score; for a short run give --steps 2"),
     "min_epochs": ((None,), LENGTH),
@@ -38,16 +38,20 @@ GAN_SETTINGS: dict[str, tuple[tuple[Any, ...], str]] = {
 
 
 def check_trainer_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse settings with which no run can be, and environment variables that contradict them.
+    """Refuse settings that no run can follow, and environment variables that contradict them.
 
-    Variables of a launcher that contradict the settings end in `SystemExit`, and every process says so: one with a rank
-    that was left set would be silent.
+    Variables of a launcher that contradict the settings end in `SystemExit`, and every process prints why: usually only
+    the first one prints, and a rank that another job left behind would silence it.
 
     Args:
         settings: the command line's `trainer`.
 
     Raises:
         BadInput: a setting, in words that name it.
+
+    >>> check_trainer_settings({"max_epochs": 0})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: trainer.max_epochs is 0, which leaves nothing to do; ...
     """
     for name in ("fast_dev_run", "barebones"):
         if settings.get(name):
@@ -85,10 +89,14 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
 
 
 def check_gan_settings(settings: Mapping[str, Any]) -> None:
-    """As `check_trainer_settings`, and what a GAN's run on an endless stream of images cannot mean.
+    """Refuse what `check_trainer_settings` does, and settings without a meaning for a GAN, whose images never end.
 
     Raises:
         BadInput: a setting, in words that name it and what to give in its place.
+
+    >>> check_gan_settings({"val_check_interval": 0})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --eval-every is 0; expected a number of generator steps, 1 or more
     """
     interval = settings.get("val_check_interval")
     if isinstance(interval, bool) or not isinstance(interval, int) or interval < 1:
@@ -102,7 +110,11 @@ def check_gan_settings(settings: Mapping[str, Any]) -> None:
 
 
 def has_processes(settings: Mapping[str, Any]) -> bool:
-    """Return True if Lightning would train on several processes with these settings and in this environment."""
+    """Return True if Lightning would train on several processes with these settings and in this environment.
+
+    >>> has_processes({"accelerator": "cpu", "devices": 1})
+    False
+    """
     return isinstance(_probe(settings).strategy, DDPStrategy)
 
 

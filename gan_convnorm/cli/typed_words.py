@@ -53,12 +53,21 @@ def nested_words(words: Sequence[str], table: FlagTable) -> list[str]:
 
 
 def asks_for_all(words: Sequence[str]) -> bool:
-    """Return True if a verb's words ask for the help with every setting, which the parser writes."""
+    """Return True if a verb's words ask for the help with every setting, which the parser writes.
+
+    >>> asks_for_all(["--disc-norm", "none", "--help_all"])
+    True
+    """
     return HELP_ALL in map(with_hyphens, words)
 
 
 def refuse_verb(verb: str, known: Iterable[str]) -> NoReturn:
-    """End the program with a line that names the verbs, and the nearest to the one that was typed."""
+    """End the program with a line that names the verbs, and the nearest to the one that was typed.
+
+    >>> refuse_verb("scor", ["score", "study"])  # with the line: ...; did you mean score?
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
     near = suggestion(f"--{verb}", [f"--{name}" for name in known]).replace("--", "")
     _refuse(f"there is no verb {verb!r}; choose from {', '.join(known)}{near}")
 

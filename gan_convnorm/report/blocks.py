@@ -12,7 +12,11 @@ __all__ = ["Block", "Cell", "Code", "Heading", "Keys", "Paragraph", "Picture", "
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading, of level 1 (the page's own) to 3."""
+    """A heading, of level 1 (the page's own) to 3.
+
+    >>> Heading("Scores").level
+    2
+    """
 
     kind: ClassVar[str] = "heading"
     text: str
@@ -21,7 +25,11 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A line of text, or a small grey note; `name` is its id."""
+    """A paragraph of text, or a small grey note; `name` is its id.
+
+    >>> Paragraph("No run has been scored.", note=True).name
+    ''
+    """
 
     kind: ClassVar[str] = "paragraph"
     text: str
@@ -31,7 +39,11 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell with a key of a colour such as "#1f77b4" before its text."""
+    """A table's cell with a key of a colour such as "#1f77b4" before its text.
+
+    >>> Cell("spectral", "#1f77b4").text
+    'spectral'
+    """
 
     text: str
     colour: str
@@ -39,7 +51,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Keys:
-    """A figure's legend: names after keys of their colours."""
+    """A figure's legend: names after keys of their colours.
+
+    >>> len(Keys([Cell("spectral", "#1f77b4"), Cell("none", "#ff7f0e")]).cells)
+    2
+    """
 
     kind: ClassVar[str] = "keys"
     cells: Sequence[Cell]
@@ -47,13 +63,17 @@ class Keys:
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table; on a phone one of five columns or more is shown as a list, a row a paragraph.
 
     Attributes:
         head: the first row.
         rows: the others.
-        first_number: the column from which on cells are numbers; None where none is.
+        first_number: index of the first column of numbers; all after it are numbers too. None: no column is.
         name: id of the table.
+
+    >>> table = Table(["norm", "FID"], [["none", "2.1"], ["spectral", "2.8"]], first_number=1)
+    >>> len(table.rows)
+    2
     """
 
     kind: ClassVar[str] = "table"
@@ -69,7 +89,7 @@ class Picture:
 
     Attributes:
         data: PNG, or GIF where it moves.
-        title: said by those who cannot see it.
+        title: the text for those who cannot see it.
         caption: text above it.
         file: its name beside a page that is not HTML.
         narrow: the same figure for a phone, PNG, with one panel below the other.
@@ -104,14 +124,22 @@ def _address(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Sample(Picture):
-    """A grid of samples, its caption below it, after a key where it has a colour."""
+    """A grid of samples, its caption below it, after a key where it has a colour.
+
+    >>> Sample(b"...", "samples", "G step 500", colour="#1f77b4").caption
+    'G step 500'
+    """
 
     colour: str = ""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Grids of samples beside one another; a click enlarges one."""
+    """Grids of samples beside one another; a click enlarges one.
+
+    >>> Samples([Sample(b"...", "samples")]).kind
+    'samples'
+    """
 
     kind: ClassVar[str] = "samples"
     pictures: Sequence[Sample]
@@ -119,7 +147,11 @@ class Samples:
 
 @dataclass(frozen=True)
 class Code:
-    """Text in a fixed width, with `name` as its id; folded below `summary` where there is one."""
+    """Text in a fixed width, with `name` as its id; folded below `summary` where there is one.
+
+    >>> Code("width: 0.5", summary="All settings").kind
+    'code'
+    """
 
     kind: ClassVar[str] = "code"
     text: str

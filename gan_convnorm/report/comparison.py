@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import check_replaceable
-from gan_convnorm.report.blocks import Block, Cell, Heading, Keys, Paragraph, Picture, Sample, Samples, Table
+from gan_convnorm.report.blocks import Block, Cell, Heading, Keys, Paragraph, Picture, Sample, Samples
 from gan_convnorm.report.comparison_figures import (
     LAYER_COLUMNS,
     draw_by_layer,
@@ -17,18 +16,17 @@ from gan_convnorm.report.comparison_figures import (
     draw_spectra,
     layers_with,
     layers_with_spectra,
-    mean_and_deviation,
 )
+from gan_convnorm.report.comparison_tables import differences, overview
 from gan_convnorm.report.drawing import hex_colours
-from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.page import generator_tag, write_page
 from gan_convnorm.report.run_files import read_samples
-from gan_convnorm.report.runs import Group, Run, group_runs, show
+from gan_convnorm.report.runs import Group, Run, group_runs
 from gan_convnorm.score_table import titles
 
 __all__ = ["check_comparison", "write_comparison"]
 
-#: by which a page of this command is known again
+#: the mark of the pages of this command
 GENERATOR = "gan_convnorm.compare"
 #: panels of one figure; a page of thousands takes minutes
 MOST_LAYERS = 100
@@ -79,9 +77,9 @@ def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False
     check_comparison(path, overwrite=overwrite)
     groups, differing = group_runs(list(runs))
     blocks = [
-        *_overview(groups),
+        *overview(groups),
         Heading("Configuration"),
-        *_differences(groups, differing),
+        *differences(groups, differing),
         Heading("Scores"),
         *_scores(groups),
         Heading("Losses"),
@@ -95,61 +93,6 @@ def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False
         write_page(path, f"Comparison of {len(runs)} runs", blocks, GENERATOR)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another file with --out") from error
-
-
-def _overview(groups: Sequence[Group]) -> list[Block]:
-    """Return one row a group: seeds, scores of the last step, time; it is also the colours' key."""
-    shown = titles(*(run.curves for group in groups for run in group.runs))
-    head = ["", "seeds", "G steps", *(f"{title} (last)" for title in shown.values())]
-    head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "seconds per G step"]
-    rows: list[list[str | Cell]] = []
-    for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
-        last = [_spread([run.curves[name][-1][1] for run in group.runs if run.curves.get(name)]) for name in shown]
-        best = [min(value for _, value in run.curves["fid"]) for run in group.runs if run.curves.get("fid")]
-        steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
-        seconds = [float(run.summary["seconds"]) for run in group.runs if run.summary.get("seconds") is not None]
-        times = [t for run in group.runs if (t := run.seconds_per_step) is not None]
-        rows.append(
-            [
-                Cell(group.label, colour),
-                ", ".join(show(run.seed) for run in group.runs),
-                " to ".join(str(step) for step in dict.fromkeys([steps[0], steps[-1]])),
-                *last,
-                *([_spread(best)] if "fid" in shown else []),
-                _time(seconds, ".1f"),
-                _time(times, ".3g"),
-            ]
-        )
-    notes = [
-        "Mean ± standard deviation over the seeds. Each row is named by the flags that set it apart, or by its run "
-        "where these are many, and its colour is the same in every figure. Last: the last evaluation; best: the one "
-        "with the lowest FID. Times are on the "
-        "clock, of the whole run with its evaluations."
-    ]
-    protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
-    notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]
-    if len(protocols) > 1:
-        notes.append("The runs were scored in different ways, and such scores are not comparable.")
-    return [Table(head, rows, first_number=2), *map(_note, notes)]
-
-
-def _protocol(run: Run) -> str | None:
-    p: dict[str, Any] = run.summary.get("protocol") or {}
-    if not p:
-        return None
-    images = f"{p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}"
-    return f"{images}, {p.get('extractor')} features"
-
-
-def _differences(groups: Sequence[Group], differing: Sequence[str]) -> list[Block]:
-    if not differing:
-        seeds = ", seeds apart" if len(groups[0].runs) > 1 else ""
-        return [_note(f"The runs have the same configuration{seeds}.")]
-    colours = hex_colours(len(groups))
-    names = [" ".join(run.name for run in group.runs) for group in groups]
-    head: list[str | Cell] = ["", *(Cell(name, colour) for name, colour in zip(names, colours, strict=True))]
-    rows = [[flag_name(key), *(show(group.runs[0].config.get(key, "-")) for group in groups)] for key in differing]
-    return [Table(head, rows), _note("The flags in which the runs differ, seeds and folders apart.")]
 
 
 def _losses(groups: Sequence[Group]) -> list[Block]:
@@ -216,17 +159,3 @@ def _samples(groups: Sequence[Group]) -> list[Block]:
 
 def _note(text: str) -> Paragraph:
     return Paragraph(text, note=True)
-
-
-def _spread(values: Sequence[float]) -> str:
-    if not values:
-        return "-"
-    mean, deviation = mean_and_deviation(values)
-    return f"{mean:.4g}" + (f" ± {deviation:.3g}" if len(values) > 1 else "")
-
-
-def _time(values: Sequence[float], form: str) -> str:
-    if not values:
-        return "-"
-    mean, deviation = mean_and_deviation(values)
-    return f"{mean:{form}} s" + (f" ± {deviation:{form}} s" if len(values) > 1 else "")

@@ -74,7 +74,14 @@ def draw_curves(groups: Sequence[Group], shown: dict[str, str], *, columns: int 
 
 
 def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
-    """Return names of the layers with a column of the spectrum log in some run, in the network's order if known."""
+    """Return names of the layers with a column of the spectrum log in some run, in the network's order if known.
+
+    >>> from gan_convnorm.report.runs import Run
+    >>> curves = {"spectrum/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
+    >>> run = Run("a", {}, 0, curves, {}, {"linear": {"before": [1.0, 0.5], "after": [1.2, 0.4]}}, None)
+    >>> layers_with([Group("a", (run,))], "operator_norm")
+    ['linear']
+    """
     runs = [run for group in groups for run in group.runs]
     found = {
         column.removeprefix("spectrum/").removesuffix(f"/{kind}"): None
@@ -87,13 +94,24 @@ def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
 
 
 def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
-    """Return the names of the layers with singular values after the training in some run, in the network's order."""
+    """Return the names of the layers with singular values after the training in some run, in the network's order.
+
+    >>> from gan_convnorm.report.runs import Run
+    >>> curves = {"spectrum/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
+    >>> run = Run("a", {}, 0, curves, {}, {"linear": {"before": [1.0, 0.5], "after": [1.2, 0.4]}}, None)
+    >>> layers_with_spectra([Group("a", (run,))])
+    ['linear']
+    """
     runs = [run for group in groups for run in group.runs]
     return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
 
 
 def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, columns: int = COLUMNS) -> bytes:
-    """Draw a panel a layer: a column of the spectrum log against the step."""
+    """Return a PNG with a panel for each layer: a column of the spectrum log against the step.
+
+    >>> draw_by_layer([], "operator_norm", [])[1:4]
+    b'PNG'
+    """
     axes_of = _Panels(len(layers), groups, height=1.9, columns=columns)
     for axes, name in zip(axes_of.panels, layers, strict=True):
         _curves(axes, groups, f"spectrum/{name}/{kind}")
@@ -104,13 +122,19 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, 
         if values and max(values) > 30 * min(values):
             axes.set_yscale("log")
         elif values and max(values) < 1.05 * min(values):
-            # Rounding is not shown as if it were something.
+            # Keeps differences that are rounding from filling the panel.
             axes.set_ylim(0.95 * min(values), 1.05 * max(values))
     return axes_of.encode()
 
 
 def draw_spectra(groups: Sequence[Group], layers: Sequence[str], *, columns: int = 4) -> bytes:
-    """Draw two panels a layer with common axes: singular values against their rank, before and after the training."""
+    """Return a PNG of singular values against their rank, before and after the training.
+
+    Each layer has two panels with common axes.
+
+    >>> draw_spectra([], [])[1:4]
+    b'PNG'
+    """
     axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=columns)
     for number, name in enumerate(layers):
         pair = axes_of.panels[2 * number : 2 * number + 2]
@@ -151,7 +175,7 @@ def _curves(axes: Axes, groups: Sequence[Group], column: str) -> None:
 
 
 class _Panels:
-    """A grid of panels, placed by hand in inches: a layout engine takes seconds for so many."""
+    """A grid of panels, placed by hand in inches: matplotlib's layout engines take seconds for many panels."""
 
     def __init__(self, count: int, groups: Sequence[Group], *, height: float = 2.6, columns: int = COLUMNS) -> None:
         from matplotlib.figure import Figure

@@ -15,7 +15,7 @@ Colour = tuple[float, float, float]
 
 
 def colours(count: int, palette: str = "tab10") -> list[Colour]:
-    """Return colours of a palette of matplotlib's, from its start again after its end.
+    """Return the first colours of a palette of matplotlib; after its last one they repeat.
 
     >>> len(colours(12)), colours(12)[10] == colours(1)[0]
     (12, True)
@@ -38,7 +38,12 @@ def hex_colours(count: int) -> list[str]:
 
 
 def encode(figure: Figure, dpi: int) -> bytes:
-    """Return a figure as PNG of `dpi` pixels an inch."""
+    """Return a figure as PNG of `dpi` pixels an inch.
+
+    >>> from matplotlib.figure import Figure
+    >>> encode(Figure(figsize=(1, 1)), dpi=20)[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

@@ -28,7 +28,7 @@ def render_page(title: str, blocks: Sequence[Block], generator: str) -> str:
     Args:
         title: of the page.
         blocks: from top to bottom.
-        generator: what made it, by which it is known again (`generator_tag`).
+        generator: name of what made the page, which marks it (`generator_tag`).
 
     >>> from gan_convnorm.report.blocks import Paragraph
     >>> page = render_page("a & b", [Paragraph("1 < 2")], "an example")
@@ -39,7 +39,7 @@ def render_page(title: str, blocks: Sequence[Block], generator: str) -> str:
 
 
 def generator_tag(generator: str) -> str:
-    """Return the element near the start of a page that says what made it.
+    """Return the element near the start of a page that names what made it.
 
     >>> generator_tag("an example") in render_page("title", [], "an example")[:1000]
     True
@@ -48,7 +48,14 @@ def generator_tag(generator: str) -> str:
 
 
 def write_page(path: Path, title: str, blocks: Sequence[Block], generator: str) -> None:
-    """Write `render_page` to a file, whole or not at all: an OSError leaves what was there."""
+    """Write `render_page` to a file, whole or not at all: an OSError leaves what was there.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_page(Path(folder) / "page.html", "a title", [], "an example")
+    ...     "<title>a title</title>" in (Path(folder) / "page.html").read_text()
+    True
+    """
     with atomic_write(path) as part:
         # A name may hold half a character, which UTF-8 cannot write.
         part.write_text(render_page(title, blocks, generator), encoding="utf-8", errors="backslashreplace")

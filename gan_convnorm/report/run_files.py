@@ -1,21 +1,21 @@
-"""The files of a run folder, read as a stranger's: plain values of the expected types, or one line."""
+"""The files of a run folder, read as a stranger's: plain values and pictures, or an error of one line."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
+from gan_convnorm.report.run_file_checks import check_names, check_spectra, check_summary, kind
 
 __all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_spectra", "read_summary"]
 
@@ -34,12 +34,18 @@ def read_config(folder: Path) -> dict[str, Any]:
 
     Raises:
         BadInput: there is none, or it is no mapping of names.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "config.yaml").write_text("model: {width: 0.5}")
+    ...     read_config(Path(folder))
+    {'model.width': 0.5}
     """
     path = folder / "config.yaml"
     content = read_yaml(_text(folder, path.name), str(path))
     if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {_kind(content)}; expected the configuration of a run")
-    _check_names(content, path)
+        raise BadInput(f"{path} holds {kind(content)}; expected the configuration of a run")
+    check_names(content, path)
     return flattened(content)
 
 
@@ -47,23 +53,41 @@ def read_summary(folder: Path) -> dict[str, Any]:
     """Return summary.json, empty if the run has not ended.
 
     A damaged file, or a value of another type among those that are shown, raises BadInput.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "summary.json").write_text('{"g_steps": 10}')
+    ...     read_summary(Path(folder))
+    {'g_steps': 10}
     """
-    return _read_json(folder, "summary.json", _check_summary)
+    return _read_json(folder, "summary.json", check_summary)
 
 
 def read_spectra(folder: Path) -> Spectra:
     """Return singular values before and after by layer, empty if they were not measured.
 
     A damaged spectrum.json, or another content, raises BadInput.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "spectrum.json").write_text('{"layers": {"linear": {"after": [2.0, 1.0]}}}')
+    ...     read_spectra(Path(folder))
+    {'linear': {'after': [2.0, 1.0]}}
     """
-    return _read_json(folder, "spectrum.json", _check_spectra).get("layers") or {}
+    return _read_json(folder, "spectrum.json", check_spectra).get("layers") or {}
 
 
 def read_curves(folder: Path) -> Curves:
-    """Return (step, value) of every column of metrics.csv.
+    r"""Return (step, value) of every column of metrics.csv.
 
     Raises:
         BadInput: there is none, or it is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "metrics.csv").write_text("step,fid\n10,4.0\n20,3.5\n")
+    ...     read_curves(Path(folder))
+    {'fid': [(10, 4.0), (20, 3.5)]}
     """
     path = folder / "metrics.csv"
     text = _text(folder, path.name)
@@ -94,7 +118,11 @@ def _numbers(row: dict[str, str]) -> tuple[int, dict[str, float]]:
 
 
 def last_samples(folder: Path) -> Path | None:
-    """Return the sample grid of the last step, None where there is none."""
+    """Return the sample grid of the last step, None where there is none.
+
+    >>> last_samples(Path("no such run")) is None
+    True
+    """
     grids = [path for path in (folder / "samples").glob("step-*.png") if GRID.fullmatch(path.name)]
     return max(grids, key=lambda path: int(path.stem.removeprefix("step-")), default=None)
 
@@ -104,6 +132,13 @@ def read_samples(path: Path) -> bytes:
 
     Raises:
         BadInput: it is a link out of the run folder, or no picture.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "step-000010.png").write_text("no picture")
+    ...     read_samples(Path(folder) / "step-000010.png")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: ...step-000010.png is no PNG picture (UnidentifiedImageError)
     """
     from PIL import Image
 
@@ -118,7 +153,7 @@ def read_samples(path: Path) -> bytes:
             warnings.simplefilter("error")  # of a picture that is far larger than its file
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 image.verify()
-    except Exception as error:  # Pillow raises as the damage has it
+    except Exception as error:  # a damaged file makes Pillow raise anything
         raise BadInput(f"{path} is no PNG picture ({type(error).__name__})") from error
     return data
 
@@ -145,78 +180,6 @@ def _read_json(folder: Path, name: str, check: Callable[[dict[str, Any], Path], 
         return {}
     content = read_json(_text(folder, name), str(path))
     if not isinstance(content, dict):
-        raise BadInput(f"{path} holds {_kind(content)}; expected what a run has written")
+        raise BadInput(f"{path} holds {kind(content)}; expected what a run has written")
     check(content, path)
     return content
-
-
-def _check_summary(summary: dict[str, Any], path: Path) -> None:
-    for key in ("seconds", "cpu_seconds", "g_steps"):
-        if summary.get(key) is not None and not _is_amount(summary[key]):
-            _refuse(path, key, summary[key], "a number of 0 or more")
-    if isinstance(summary.get("g_steps"), float):
-        _refuse(path, "g_steps", summary["g_steps"], "a whole number")
-    if not isinstance(summary.get("commit"), str | None):
-        _refuse(path, "commit", summary["commit"], "text")
-    final = _mapping(summary, "final", path)
-    for mapping, key in ((summary, "protocol"), (final, "protocol"), (summary, "versions")):
-        for name, value in _mapping(mapping, key, path).items():
-            if isinstance(value, dict | list):
-                _refuse(path, f"{key}.{name}", value, "a number or text")
-    for name, value in _mapping(final, "values", path).items():
-        if not _is_number(value):
-            _refuse(path, f"final.values.{name}", value, "a number")
-    times = summary.get("times") or []
-    if not isinstance(times, list):
-        _refuse(path, "times", times, "a list")
-    for time in times:
-        if not isinstance(time, dict) or not all(map(_is_amount, time.values())) or "step" not in time:
-            _refuse(path, "times", time, "numbers by name, a step among them")
-
-
-def _check_spectra(content: dict[str, Any], path: Path) -> None:
-    for name, layer in _mapping(content, "layers", path).items():
-        if not isinstance(layer, dict):
-            _refuse(path, f"layers.{name}", layer, "a mapping")
-        for side in ("before", "after"):
-            values = layer.get(side)
-            if values is not None and not (isinstance(values, list) and all(map(_is_number, values))):
-                _refuse(path, f"layers.{name}.{side}", values, "a list of numbers")
-
-
-def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
-    value = content.get(key)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        _refuse(path, key, value, "a mapping")
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
-
-
-def _is_amount(value: object) -> bool:
-    return isinstance(value, int | float) and _is_number(value) and math.isfinite(value) and value >= 0
-
-
-def _refuse(path: Path, key: str, value: object, expected: str) -> NoReturn:
-    raise BadInput(f"{path}: {key[:80]} is {_kind(value)}; expected {expected}")
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, dict | list):
-        return "a mapping" if isinstance(value, dict) else "a list"
-    return "nothing" if value is None else repr(value)[:60]
-
-
-def _check_names(value: object, path: Path) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise BadInput(f"{path} has the key {key!r:.60}, which is no text; expected names")
-            _check_names(inner, path)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_names(inner, path)

@@ -17,7 +17,7 @@ from gan_convnorm.score_table import SCORES, protocol_in_words, score_rows, titl
 
 __all__ = ["score_cells", "score_words", "write_run_page"]
 
-#: by which a page of a run is known again
+#: the mark of the pages of a run
 GENERATOR = "gan_convnorm.run"
 #: the rows of the table of scores, in words
 WORDS = (

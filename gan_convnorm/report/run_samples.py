@@ -18,7 +18,7 @@ STEP = re.compile(r"step-\d{6,}\.png")
 PNG = b"\x89PNG\r\n\x1a\n"
 #: files in a run's samples/ beside the grids of its steps
 REAL, CLASSES = "real.png", "classes.png"
-ROWS = "each row is one class, whose number stands at its left; the images of a column share their noise"
+ROWS = "each row is one class, whose number stands at its left; the images of a column share their latents"
 
 T = TypeVar("T")
 
@@ -43,7 +43,8 @@ def sample_blocks(folder: Path) -> list[Block]:
     first.append(_sample(files[-1], "samples at "))
     moving = animate([path.read_bytes() for path in _spread(files, FRAMES)])
     if moving:
-        first.append(Sample(moving, "the training as an animation", "the training, from the same noise"))
+        title = "the training as an animation"
+        first.append(Sample(moving, title, f"{title}, from the same latents"))
     blocks += [Samples(first), Paragraph("Samples are the averaged generator's (EMA). A click enlarges.", note=True)]
     if _is_picture(folder / CLASSES):
         data = (folder / CLASSES).read_bytes()

@@ -1,4 +1,4 @@
-"""Run folders as data, and which runs are seeds of one another."""
+"""Run folders as data, and groups of runs that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gan_convnorm.report.run_files import (
 
 __all__ = ["Group", "Run", "group_runs", "read_runs"]
 
-#: flags in a group's label; with more, its first run's name is shorter and as clear
+#: the most flags in a group's label; a group with more is named by its first run
 MOST_FLAGS = 3
-#: configuration that says where a run writes and not what it does
+#: settings that say where a run writes, not what it does
 PLACES = ("trainer.default_root_dir", "ckpt_path")
 
 
@@ -41,6 +41,9 @@ class Run:
         summary: summary.json, empty where the run has not ended.
         spectra: singular values before and after by layer, empty where they were not measured.
         samples: the last sample grid.
+
+    >>> Run("a", {}, 0, {}, {"seconds": 3.0, "g_steps": 20}, {}, None).seconds_per_step
+    0.15
     """
 
     name: str
@@ -65,6 +68,10 @@ class Group:
     Attributes:
         label: what sets it apart from the other groups.
         runs: at least one.
+
+    >>> run = Run("a", {}, 0, {}, {}, {}, None)
+    >>> len(Group("--disc-norm none", (run, run)).runs)
+    2
     """
 
     label: str
@@ -83,8 +90,12 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     Raises:
         BadInput: one is given twice, there is none, it has no config.yaml or metrics.csv, or a file in it is damaged
             or lies outside.
+
+    >>> read_runs([Path("a"), Path("a")])
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the run a is given twice; give each run once
     """
-    resolved = [os.path.realpath(folder) for folder in folders]  # which bears a link to itself
+    resolved = [os.path.realpath(folder) for folder in folders]  # Path.resolve fails on a link to itself
     twice = next((folder for folder, path in zip(folders, resolved, strict=True) if resolved.count(path) > 1), None)
     if twice is not None:
         raise BadInput(f"the run {twice} is given twice; give each run once")

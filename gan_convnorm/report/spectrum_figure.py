@@ -14,7 +14,7 @@ COLUMNS = 4
 def draw_spectra(
     history: dict[str, list[tuple[int, float, float | None]]], spectra: dict[str, dict[str, Any]], path: Path
 ) -> None:
-    """Operator norm and condition number against the step, and every layer's singular values before and after.
+    """Draw operator norm and condition number against the step, and every layer's singular values before and after.
 
     Args:
         history: (step, operator norm, condition number) of every layer.
@@ -26,7 +26,7 @@ def draw_spectra(
 
     spectra = {name: sides for name, sides in spectra.items() if len(sides["after"]) > 1}
     rows = max(1, math.ceil(len(spectra) / COLUMNS))
-    # Placed by hand, in inches: a layout engine takes seconds for so many axes.
+    # Placed by hand, in inches: matplotlib's layout engines take seconds for this many axes.
     height = 4.2 + 2.2 * rows
     figure = Figure(figsize=(12, height))
     edges = {"left": 0.05, "right": 0.98, "hspace": 0.45, "wspace": 0.2}

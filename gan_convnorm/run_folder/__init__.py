@@ -1,14 +1,13 @@
-"""What a run leaves on disk, and how it is never lost or overwritten: the folder, checkpoints, metrics, the record."""
+"""The files of a run, never lost or overwritten: its folder, checkpoints, metrics and record."""
 
-from gan_convnorm.run_folder.checkpoint_files import (
+from gan_convnorm.run_folder.checkpoint_content import (
     LAST,
     PREVIOUS,
-    CheckpointFiles,
     check_restorable,
     check_resumable,
-    last_checkpoint,
     read_checkpoint,
 )
+from gan_convnorm.run_folder.checkpoint_files import CheckpointFiles, last_checkpoint
 from gan_convnorm.run_folder.claim import RUNS, claim_folder
 from gan_convnorm.run_folder.from_checkpoint import FromCheckpoint
 from gan_convnorm.run_folder.lock import LOCK, check_folder, folder_locks, lock_folder

@@ -1,4 +1,4 @@
-"""Where a run writes."""
+"""The folder that a run writes to: new, or its own of before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
 
     Args:
         path: the folder.
-        rename: take path-2, path-3, ... where there is one already.
+        rename: if the folder exists, take path-2, path-3, ... instead.
         lock: keep other processes out, see `lock_folder`.
 
     Returns:
@@ -28,6 +28,11 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
 
     Raises:
         BadInput: it has files already, is another process's, or cannot be made or written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     claim_folder(Path(folder) / "run").name, claim_folder(Path(folder) / "run", rename=True).name
+    ('run', 'run-2')
     """
     number, folder = 1, path
     above = [parent for parent in path.parents if not parent.exists()]

@@ -15,7 +15,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.trust import check_trusted, code_names
 from gan_convnorm.files.weights import check_weights
-from gan_convnorm.run_folder.checkpoint_files import read_checkpoint
+from gan_convnorm.run_folder.checkpoint_content import read_checkpoint
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings, model_record
 
 __all__ = ["FromCheckpoint"]
@@ -29,6 +29,10 @@ class FromCheckpoint(pl.LightningModule):
         optimizer_count: how many optimizers it has.
         named: dotted names of the constructor's arguments that may name code outside this package.
         decisive: dotted names of the constructor's arguments that decide which weights there are.
+
+    >>> FromCheckpoint.load_from_checkpoint("none.ckpt")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no checkpoint none.ckpt; expected a .ckpt file that a run has written
     """
 
     program: ClassVar[str]

@@ -26,19 +26,19 @@ except ImportError:  # Windows, which has no flock: nothing is locked there
 __all__ = ["LOCK", "check_folder", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
-#: of file systems that know no locks, such as some NFS mounts
+#: errors of file systems without locks, such as some NFS mounts
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 #: the locked files of this process; the system frees their locks when it dies, however it dies
 _held: dict[Path, int] = {}
-#: of them those in folders that this process has made -> the folders above that it has made
+#: locked files in folders that this process has made -> the folders above that it has made too
 _made: dict[Path, list[Path]] = {}
 #: the folders themselves, as they were when they were locked
 _folders: dict[Path, os.stat_result] = {}
 
 
 def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ()) -> None:
-    """Keep other processes from writing to a folder for as long as this one lives, or until `folder_locks` ends.
+    """Keep other processes from writing to a folder while this one lives, or until `folder_locks` ends.
 
     The folder's `.lock` names the process. A second call by the same process does nothing.
 
@@ -49,6 +49,12 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
 
     Raises:
         BadInput: another process holds the lock, or the folder cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, folder_locks():
+    ...     lock_folder(Path(folder))
+    ...     read_holder(Path(folder))["pid"] == os.getpid()
+    True
     """
     path = folder.resolve() / LOCK
     if path in _held and _is_at(_held[path], path):
@@ -86,6 +92,8 @@ def check_folder(folder: Path) -> None:
 
     Raises:
         RunStopped: it was deleted, or another is in its place.
+
+    >>> check_folder(Path("a folder without a lock"))
     """
     try:
         path = folder.resolve() / LOCK
@@ -101,7 +109,15 @@ def check_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def folder_locks() -> Iterator[None]:
-    """Free the locks that are taken in the block; after an error, remove the folders that nothing was written to."""
+    """Free the locks that are taken in the block; after an error, remove the folders that nothing was written to.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with folder_locks():
+    ...         lock_folder(Path(folder))
+    ...     read_holder(Path(folder))
+    {}
+    """
     before = set(_held)
     try:
         yield
@@ -136,7 +152,11 @@ def _explain(error: OSError | RuntimeError, folder: Path) -> None:
 
 
 def read_holder(folder: Path) -> dict[str, Any]:
-    """Return the process that a lock names, as "pid", "host", "since" and "slurm_job"; empty without a lock."""
+    """Return the process that a lock names, as "pid", "host", "since" and "slurm_job"; empty without a lock.
+
+    >>> read_holder(Path("no such folder"))
+    {}
+    """
     try:
         found = json.loads((folder / LOCK).read_bytes()[:4096])
     except (OSError, ValueError):

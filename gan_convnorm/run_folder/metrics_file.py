@@ -30,6 +30,15 @@ class MetricsFile(Logger):
 
     Args:
         path: the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = MetricsFile(Path(folder) / "metrics.csv")
+    ...     file.log_metrics({"d_loss": 1.5}, step=10)
+    ...     file.log_metrics({"fid": 4.0}, step=10)
+    ...     file.save()
+    ...     file.path.read_text().splitlines()
+    ['step,d_loss,fid', '10,1.5,4.0']
     """
 
     def __init__(self, path: Path) -> None:

@@ -20,7 +20,11 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Return the checkout's commit, with "-dirty" if it was changed; None for an installed package."""
+    """Return the checkout's commit, with "-dirty" if it was changed; None for an installed package.
+
+    >>> commit() is None or len(commit().removesuffix("-dirty")) == 40
+    True
+    """
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

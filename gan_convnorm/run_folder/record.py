@@ -20,9 +20,9 @@ __all__ = ["RunRecord"]
 
 
 class RunRecord(pl.Callback):
-    """Writes config.yaml at the start, summary.json when a subclass asks; a resumed run goes on with its metrics.csv.
+    """Writes config.yaml at the start and summary.json when a subclass asks; a resumed run continues its metrics.csv.
 
-    Seconds are of all sittings of a resumed run, on the clock and of this process's CPU time.
+    Seconds are the sum over a run and the runs that it resumes, on the clock and of CPU time.
 
     Args:
         folder: the run's folder; it exists.
@@ -31,6 +31,10 @@ class RunRecord(pl.Callback):
 
     Attributes:
         packages: those whose versions the summary names.
+
+    >>> record = RunRecord(Path("run"), "", RunSettings("gan", {}))
+    >>> sorted(record.elapsed())
+    ['cpu_seconds', 'seconds']
     """
 
     packages: ClassVar[tuple[str, ...]] = ("torch", "torchvision", "pytorch-lightning", "numpy")
@@ -39,7 +43,7 @@ class RunRecord(pl.Callback):
         self.folder = folder
         self.config = config
         self.settings = settings
-        self.seconds = self.cpu_seconds = 0.0  # of earlier sittings
+        self.seconds = self.cpu_seconds = 0.0  # of the runs that this one resumes
         self.started, self.cpu_started = time.monotonic(), time.process_time()
 
     @staticmethod
@@ -76,7 +80,7 @@ class RunRecord(pl.Callback):
                 logger.keep(self.step(trainer, pl_module))
 
     def elapsed(self) -> dict[str, float]:
-        """Return the "seconds" and "cpu_seconds" of all sittings."""
+        """Return the "seconds" and "cpu_seconds" of this run and of those that it resumes."""
         return {
             "seconds": round(self.seconds + time.monotonic() - self.started, 1),
             "cpu_seconds": round(self.cpu_seconds + time.process_time() - self.cpu_started, 1),

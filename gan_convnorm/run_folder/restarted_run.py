@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gan_convnorm.run_folder.checkpoint_files import LAST, PREVIOUS
+from gan_convnorm.run_folder.checkpoint_content import LAST, PREVIOUS
 from gan_convnorm.run_folder.lock import LOCK, read_holder
 from gan_convnorm.run_folder.slurm_job import is_restarted_job, slurm_job
 
@@ -20,6 +20,9 @@ def restarted_folder(out: Path | None, runs: Path) -> Path | None:
 
     Returns:
         None if the job runs for the first time, or saved nothing.
+
+    >>> restarted_folder(None, Path("checkpoints/runs")) is None  # outside of SLURM
+    True
     """
     if not is_restarted_job():
         return None

@@ -9,13 +9,21 @@ __all__ = ["is_restarted_job", "requeue_in_words", "requeue_job", "slurm_job"]
 
 
 def slurm_job() -> str | None:
-    """Return the job's number, ARRAY_TASK in a job array; None outside of SLURM."""
+    """Return the job's number, ARRAY_TASK in a job array; None outside of SLURM.
+
+    >>> slurm_job() is None  # outside of SLURM
+    True
+    """
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID") or None
 
 
 def is_restarted_job() -> bool:
-    """Return True if SLURM has started this job before: after preemption, a failed node, or a request."""
+    """Return True if SLURM has started this job before: after preemption, a failed node, or a request.
+
+    >>> is_restarted_job()  # outside of SLURM
+    False
+    """
     return slurm_job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0").strip() not in ("", "0")
 
 
@@ -24,6 +32,9 @@ def requeue_job() -> str | None:
 
     Returns:
         None if it will; otherwise the reason why not.
+
+    >>> requeue_job()
+    'there is no SLURM job'
     """
     job = slurm_job()
     if job is None:
@@ -37,7 +48,14 @@ def requeue_job() -> str | None:
 
 
 def requeue_in_words() -> tuple[bool, str]:
-    """Ask SLURM to start this job again; return True if it will, and the words that say so."""
+    """Ask SLURM to start this job again.
+
+    Returns:
+        True if it will, and the words that say so.
+
+    >>> requeue_in_words()
+    (False, 'SLURM does not start job None again (there is no SLURM job)')
+    """
     refused = requeue_job()
     if refused is None:
         return True, f"SLURM starts job {slurm_job()} again"

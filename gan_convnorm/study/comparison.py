@@ -20,7 +20,11 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation (NaN of one value) over n runs."""
+    """Mean and sample standard deviation (NaN of one value) over n runs.
+
+    >>> Spread(2.0, 0.5, 3).mean
+    2.0
+    """
 
     mean: float
     deviation: float
@@ -32,6 +36,9 @@ class Difference:
     """Mean of paired differences, and its percentile bootstrap interval over the pairs (Efron and Tibshirani, 1993).
 
     With few pairs the interval is too short: of 5 normal ones it holds the mean in about 83% of cases, not in 95%.
+
+    >>> Difference(-0.5, -0.9, -0.1, 5).high < 0  # lower than the baseline's, with an interval below 0
+    True
     """
 
     mean: float
@@ -44,7 +51,15 @@ Cell = tuple[str, int, float]
 
 
 def cells(results: Iterable[Result]) -> dict[Cell, list[Result]]:
-    """Return runs that differ only in their seed, by norm, n_dis and learning rate."""
+    """Return runs that differ only in their seed, by norm, n_dis and learning rate.
+
+    >>> runs = [
+    ...     Result("main", norm, seed, 1, 0.002, "finished", 10, 1.0, 1.0, [], {"fid": fid}, {}, {}, None, "here")
+    ...     for norm, seed, fid in (("none", 0, 4.0), ("none", 1, 5.0), ("spectral", 0, 3.0), ("spectral", 1, 3.5))
+    ... ]
+    >>> {cell: len(found) for cell, found in cells(runs).items()}
+    {('none', 1, 0.002): 2, ('spectral', 1, 0.002): 2}
+    """
     found: dict[Cell, list[Result]] = {}
     for result in results:
         found.setdefault((result.norm, result.n_dis, result.learning_rate), []).append(result)
@@ -74,6 +89,14 @@ def against(runs: Sequence[Result], baseline: Sequence[Result], score: str) -> D
 
     Returns:
         Mean and interval of `runs` minus `baseline`; None if fewer than two seeds have both.
+
+    >>> runs = [
+    ...     Result("main", norm, seed, 1, 0.002, "finished", 10, 1.0, 1.0, [], {"fid": fid}, {}, {}, None, "here")
+    ...     for norm, seed, fid in (("none", 0, 4.0), ("none", 1, 5.0), ("spectral", 0, 3.0), ("spectral", 1, 3.5))
+    ... ]
+    >>> found = against(runs[2:], runs[:2], "fid")
+    >>> found.mean, found.n
+    (-1.25, 2)
     """
     theirs = {run.seed: run.final[score] for run in baseline if score in run.final}
     pairs = [run.final[score] - theirs[run.seed] for run in runs if score in run.final and run.seed in theirs]

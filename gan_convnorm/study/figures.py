@@ -35,23 +35,40 @@ def draw_scores(results: Sequence[Result], axis: str, *, columns: int = 3) -> by
 
     Returns:
         PNG; None if there is nothing to draw.
+
+    >>> draw_scores([], "step") is None
+    True
     """
     return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=columns)
 
 
 def draw_layer_norms(results: Sequence[Result], *, columns: int = 4) -> bytes | None:
-    """Return operator norms of the discriminator's layers against the step, as PNG; None if no run measured them."""
+    """Return a PNG of the operator norms of the discriminator's layers against the step; None if no run measured them.
+
+    >>> draw_layer_norms([]) is None
+    True
+    """
     return _curves(results, layers(results), "step", columns=columns, height=2.0)
 
 
 def layers(results: Sequence[Result]) -> dict[str, str]:
-    """Return the layers' names by their column of operator norms."""
+    """Return the layers' names by their column of operator norms.
+
+    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
+    >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
+    >>> layers([run])
+    {'spectrum/linear/operator_norm': 'linear'}
+    """
     found = (key for result in results for row in result.rows for key in row if key.startswith(NORM_COLUMN[0]))
     return {key: key.removeprefix(NORM_COLUMN[0]).removesuffix(NORM_COLUMN[1]) for key in dict.fromkeys(found)}
 
 
 def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | None:
-    """Return final FID against the learning rate, a panel for each n_dis, hollow where runs diverged: PNG or None."""
+    """Return final FID against the learning rate, a panel for each n_dis, hollow where runs diverged: PNG or None.
+
+    >>> draw_sensitivity([]) is None
+    True
+    """
     groups = cells(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
     if len({rate for _, _, rate in groups}) < 2:
@@ -93,6 +110,7 @@ def _curves(
             low, high = ([m + sign * d for m, d in zip(means, deviations, strict=True)] for sign in (-1, 1))
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
+        axes.locator_params(axis="x", integer=axis == "step")
         if (column in SCORES and SCORES[column].better == "min") or column.startswith(NORM_COLUMN[0]):
             _log_where_wide(axes)
     _key(figure, panels)

@@ -35,6 +35,10 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
 
     Raises:
         BadInput: the configuration names another data module, or lacks a value.
+
+    >>> floor({"data": {"class_path": "os.system"}, "scores": {}})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the run's data are 'os.system', code that neither this package has nor the study names
     """
     try:
         data_class = _data_class(config["data"]["class_path"], trust)
@@ -77,7 +81,12 @@ def _data_class(path: str, trust: Sequence[str]) -> type[ImageData]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the floor of the run whose folder is the first word; the others are data modules to trust."""
+    """Print the floor of the run whose folder is the first word; the others are data modules to trust.
+
+    >>> main(["no such run"])
+    Traceback (most recent call last):
+    SystemExit: 2
+    """
     folder, *trust = sys.argv[1:] if words is None else words
     with one_line_errors():
         path = Path(folder) / "config.yaml"

@@ -23,6 +23,9 @@ class Grid:
         n_dis: discriminator steps per generator step; the configuration's when not given.
         learning_rate: Adam's, of both networks; the configuration's when not given.
         config: laid over the plan's configuration.
+
+    >>> Grid(seed=[0, 1], learning_rate=[0.001, 0.002]).n_dis is None
+    True
     """
 
     seed: list[int]
@@ -43,6 +46,10 @@ class Point:
         n_dis: discriminator steps per generator step; None where the grid leaves it to the configuration.
         learning_rate: of both networks; None likewise.
         config: the run's configuration, as `train_gan.py --config` reads it.
+
+    >>> point = Point("main", "none", 0, 5, None, {})
+    >>> point.label, point.name
+    ('main, none, seed 0, n_dis 5', 'main-none-seed0-n-dis5-44136fa3')
     """
 
     grid: str
@@ -54,7 +61,7 @@ class Point:
 
     @property
     def label(self) -> str:
-        """The values that set it apart, for a person."""
+        """The values that tell it from the study's other runs, for a person."""
         parts = [self.grid, self.norm, f"seed {self.seed}"]
         parts += [f"n_dis {self.n_dis}"] if self.n_dis is not None else []
         parts += [f"learning rate {self.learning_rate:g}"] if self.learning_rate is not None else []
@@ -144,7 +151,7 @@ class Plan:
 def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
     """Return nested mappings laid over one another, the upper one's values winning.
 
-    Options of a norm belong together: those of another norm must not shine through.
+    Options of a norm are taken whole: those of a lower layer, which may be another norm's, are dropped.
     """
     merged = dict(lower)
     for key, value in upper.items():

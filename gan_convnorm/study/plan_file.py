@@ -17,7 +17,7 @@ from gan_convnorm.study.plan import Grid, Plan
 
 __all__ = ["read_plan"]
 
-#: what names a folder or a file: no separator, no dot or dash first
+#: names that can be a folder's or a file's: no separator, no dot or dash first
 NAME = re.compile(r"\w[\w .,+=-]*")
 LONGEST_NAME = 60  # bytes; the name of a run's folder has two
 MOST_RUNS = 50_000

@@ -1,4 +1,4 @@
-"""What a run of a study leaves in its storage, and the table of all of them."""
+"""The results of a study's runs as its storage holds them, and the table of all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Result:
         seed: of the run.
         n_dis: discriminator steps per generator step.
         learning_rate: Adam's, of the discriminator.
-        outcome: finished, or stopped, by numbers that are none.
+        outcome: finished, or stopped because a loss or weight became NaN or infinite.
         steps: generator steps done.
         seconds: of the run, evaluations included; None where it was stopped.
         cpu_seconds: CPU time of its process, likewise.
@@ -48,6 +48,11 @@ class Result:
         commit: of the checkout, None for an installed package.
         host: name of the machine.
         reason: why it was stopped.
+
+    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
+    >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
+    >>> run.diverged, Result(**run.to_dict()) == run
+    (False, True)
     """
 
     grid: str
@@ -88,6 +93,10 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         folder: the run's.
         host: name of the machine.
         reason: why it was stopped, for one that was.
+
+    >>> read_result(Point("main", "none", 0, 1, None, {}), Path("no such run"), "here")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no run folder no such run; expected one such as checkpoints/runs/NAME
     """
     run = read_runs([folder])[0]
     summary = run.summary
@@ -134,6 +143,10 @@ def stored_result(name: str, stored: object) -> Result:
 
     Raises:
         BadInput: it has other entries.
+
+    >>> stored_result("main-none-seed0", {"grid": "main"})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the storage holds a result of main-none-seed0 that this version does not know; ...
     """
     try:
         return Result(**(stored if isinstance(stored, dict) else {}))
@@ -148,6 +161,12 @@ def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
 
     Returns:
         Columns, and rows with some of them.
+
+    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
+    >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
+    >>> columns, rows = table([run])
+    >>> [(row["kind"], row["step"], row["fid"]) for row in rows]
+    [('interim', 10.0, 4.0), ('final', 10, 4.0)]
     """
     rows: list[dict[str, Any]] = []
     for result in results:
@@ -168,6 +187,12 @@ def write_table(results: Sequence[Result], path: Path) -> None:
 
     Raises:
         BadInput: the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table([], Path(folder) / "runs.csv")
+    ...     (Path(folder) / "runs.csv").read_text()[:20]
+    'grid,norm,seed,n_dis'
     """
     columns, rows = table(results)
     buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""A study's database: opened by several processes at once, and named without its password."""
+"""A study's database: opened by several processes at once, and shown in messages without its password."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["named", "open_study", "storage_errors"]
 
-#: a study that has not been heard of for so long is gone, and its runs are free again
-HEARTBEAT, GRACE = 5, 20  # seconds
+#: a study sends a sign of life every HEARTBEAT seconds; after GRACE seconds without one, others take over its runs
+HEARTBEAT, GRACE = 5, 20
 #: processes that start at once make the tables at once, and all but one fail at it in such words
 MADE_BY_ANOTHER = re.compile("already exists|unique|duplicate|locked|no such table|deadlock", re.IGNORECASE)
 ATTEMPTS, PAUSE = 8, 0.2  # seconds, longer at every attempt
@@ -44,6 +44,10 @@ def open_study(name: str, storage: str, free: Free) -> optuna.Study:
 
     Raises:
         BadInput: the database cannot be used.
+
+    >>> open_study("example", "nonsense", lambda study, trial: None)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the storage nonsense cannot be used (it is no address such as sqlite:///study.db ...
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -65,6 +69,11 @@ def storage_errors(storage: str) -> Iterator[None]:
 
     Raises:
         RunStopped: the database's error.
+
+    >>> with storage_errors("sqlite:///study.db"):
+    ...     raise StorageInternalError("disk I/O error")
+    Traceback (most recent call last):
+    gan_convnorm.errors.RunStopped: the storage sqlite:///study.db cannot be used any more (disk I/O error); ...
     """
     try:
         yield
@@ -76,7 +85,11 @@ def storage_errors(storage: str) -> Iterator[None]:
 
 
 def named(storage: str) -> str:
-    """Return the address of a database without what may be secret: user, password and options."""
+    """Return the address of a database without what may be secret: user, password and options.
+
+    >>> named("postgresql://ann:secret@example.org/studies?sslmode=require")
+    'postgresql://example.org/studies'
+    """
     url = _parsed(storage)
     if url is None:
         start, at, end = storage.rpartition("@")
@@ -110,7 +123,7 @@ def _secrets(storage: str) -> list[str]:
     if url is not None:
         values = [value if isinstance(value, str) else " ".join(value) for value in url.query.values()]
         found += [str(url.password or ""), *values]
-    # As they are written, where a character of them stands for something else.
+    # As the address has them, with characters such as %23 not yet decoded.
     found += re.findall(r"//(?:[^:/@]*:)?(.*)@", storage)
     found += re.findall(r"=([^&]+)", storage.partition("?")[2])
     return [secret for secret in found if secret]

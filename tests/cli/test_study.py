@@ -30,6 +30,7 @@ from gan_convnorm.study.floor import main as floor_main
 from gan_convnorm.study.queue import AHEAD, Queue
 from gan_convnorm.study.report import write_report
 from gan_convnorm.study.results import Result, read_result, write_table
+from gan_convnorm.study.run_process import RunProcesses
 from gan_convnorm.study.storage import storage_errors
 
 ROOT = Path(__file__).parents[2]
@@ -259,8 +260,10 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     floor = {"values": {"fid": 0.987}, "n": 30, "split": "train", "reference": "test"}
     paths = write_report(plan, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
     text = (tmp_path / "report.md").read_text()
-    assert "| none | 3 | 20 | 3 +- 0 | 4 +- 0 | 4.00 +- 1.00 | 2.00 +- 0.00 | +1.00 (+1.00 to +1.00, n = 3) |" in text
-    assert "| spectral | 3 | 20 | 3 +- 0 | 4 +- 0 | 3.00 +- 1.00 | 2.00 +- 0.00 | - |" in text
+    assert "| none | 3 | 4.00 +- 1.00 | 2.00 +- 0.00 |" in text
+    assert "| none | +1.00 (+1.00 to +1.00, n = 3) | 20 | 3 +- 0 | 4 +- 0 |" in text
+    assert "| spectral | 3 | 3.00 +- 1.00 | 2.00 +- 0.00 |" in text
+    assert "| spectral | - | 20 | 3 +- 0 | 4 +- 0 |" in text
     assert "none 0 of 3, spectral 0 of 3." in text and "spectral 3 of 5." in text
     assert "30 real train images in place of fakes: FID 0.99." in text
     assert "twice: main, none, seed 9." in text and "became NaN" in text
@@ -328,14 +331,14 @@ def queue_of(tmp_path, behave="", *, plan=None, workers=2, told=None):
     """A queue whose runs are a script in place of a training."""
     points = (plan or read_plan(written(tmp_path))).points()
 
-    class Scripted(Queue):
-        def _command(self, point, folder):
+    class Scripted(RunProcesses):
+        def command(self, point, folder):
             script = f"def behave(folder):\n    import os, signal, sys, time\n    {behave or 'pass'}\n{FAKE_RUN}"
             return [sys.executable, "-c", script, str(folder), json.dumps(point.config)]
 
     tell = (lambda line: None) if told is None else told.append
     storage = f"sqlite:///{tmp_path / 'study.db'}"
-    return Scripted("small", points, storage, tmp_path / "runs", workers=workers, tell=tell)
+    return Queue("small", points, storage, Scripted(tmp_path / "runs", tell=tell), workers=workers, tell=tell)
 
 
 def started(tmp_path):
@@ -548,7 +551,7 @@ def test_all_points_are_run_where_few_are_queued_at_a_time(tmp_path, monkeypatch
 
 def test_a_storage_that_cannot_be_opened_is_one_line(tmp_path):
     with pytest.raises(BadInput, match="the storage nonsense cannot be used"):
-        Queue("small", [], "nonsense", tmp_path)
+        Queue("small", [], "nonsense", RunProcesses(tmp_path))
 
 
 def test_a_changed_plan_keeps_what_is_done(tmp_path):
@@ -743,11 +746,10 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
         )
     )
     point = plan.points()[0]
-    queue = Queue(plan.name, [point], f"sqlite:///{tmp_path / 'study.db'}", tmp_path / "runs")
     folder = tmp_path / "runs" / point.name
     folder.mkdir(parents=True)
     (folder / "last.ckpt").touch()
-    words = queue._command(point, folder)
+    words = RunProcesses(tmp_path / "runs").command(point, folder)
     assert words[words.index("--resume") + 1] == "last"
     given = yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())
     assert given["model"]["architecture"]["disc_norm"] == "mine:Norm"

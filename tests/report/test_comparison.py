@@ -87,7 +87,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         self.text += data
         if {"td", "th"} & set(self.open):
-            self.rows[-1][-1] += data
+            self.rows[-1][-1] += data.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.fixture(scope="module")

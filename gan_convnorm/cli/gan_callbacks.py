@@ -1,0 +1,50 @@
+"""The callbacks of a GAN's training, in the order in which Lightning calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytorch_lightning.callbacks import Callback
+
+from gan_convnorm.callbacks import (
+    FidelityScores,
+    FiniteCheck,
+    Interruption,
+    RunReport,
+    SampleGrids,
+    SpectrumLog,
+    StepProgressBar,
+)
+from gan_convnorm.cli.run_outputs import best_and_last
+from gan_convnorm.run_folder import LAST
+from gan_convnorm.score_table import SCORES
+
+__all__ = ["fit_callbacks"]
+
+
+def fit_callbacks(
+    folder: Path, scoring: FidelityScores, report: RunReport, *, progress_bar: bool, spectrum_every: int
+) -> list[Callback]:
+    """Return what happens during training besides the scores, which are `scoring`'s own.
+
+    A signal is heeded between the batches of an evaluation too.
+
+    Args:
+        folder: of the run.
+        scoring: the scores, which say by which value the best checkpoint is chosen.
+        report: what the run leaves when it ends.
+        progress_bar: show one.
+        spectrum_every: generator steps between measurements of the discriminator's layers; 0 for none.
+    """
+    best = scoring.taken.best
+    interruption = Interruption(folder / LAST)
+    scoring.between_batches = interruption.check
+    return [
+        *([StepProgressBar()] if progress_bar else []),
+        FiniteCheck(),
+        SampleGrids(folder / "samples"),
+        *best_and_last(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
+        interruption,
+        *([SpectrumLog(folder, spectrum_every)] if spectrum_every else []),
+        report,
+    ]

@@ -1,0 +1,38 @@
+"""The blocks of a page as Markdown, with its pictures in files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
+
+__all__ = ["render_markdown"]
+
+
+def render_markdown(title: str, blocks: Sequence[Block]) -> str:
+    """Return headings, paragraphs, tables and links to pictures as Markdown; other blocks are omitted.
+
+    Args:
+        title: of the page.
+        blocks: from top to bottom; a picture is linked by its `file`.
+
+    >>> print(render_markdown("Runs", [Table(["norm", "FID"], [["none", "2.1"]])]))
+    # Runs
+    <BLANKLINE>
+    | norm | FID |
+    | --- | --- |
+    | none | 2.1 |
+    <BLANKLINE>
+    """
+    return "\n\n".join([f"# {title}", *filter(None, map(_part, blocks))]) + "\n"
+
+
+def _part(block: Block) -> str:
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {block.text}"
+    if isinstance(block, Table):
+        lines = [block.head, ["---"] * len(block.head), *block.rows]
+        return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    if isinstance(block, Picture):
+        return f"{block.caption}\n\n![{block.title}]({block.file})"
+    return block.text if isinstance(block, Paragraph) else ""
