@@ -26,9 +26,9 @@ class Folder(ImageData):
     """Images of a folder: train/CLASS/*.jpg and test/CLASS/*.jpg (or val), CLASS/*.jpg, or *.jpg.
 
     Classes are labelled by the order of the folders' names; one folder alone is no class. Every image is turned upright
-    (EXIF), an alpha channel is dropped unless asked for, and the shorter side resized and the centre cropped, once: the
-    bytes are kept memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same
-    for every seed of a run. A warning says which files were passed over.
+    (EXIF), an alpha channel is dropped unless asked for, the image is resized and its centre cropped, once: the bytes
+    are kept memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for
+    every seed of a run. A warning says which files were passed over.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -43,10 +43,10 @@ class Folder(ImageData):
 
     Args:
         path: the folder.
-        resolution: side of the square images in pixels.
+        resolution: side of square images in pixels, or "HEIGHTxWIDTH".
         channels: 3, where grey images are repeated to three channels; 1, where coloured ones are made grey; or 4, where
             the alpha channel is kept, 255 for files without one.
-        fit: crop (resize the shorter side, crop the centre) or stretch (resize both sides); bilinear, antialiased.
+        fit: crop (keep the aspect ratio, crop the centre) or stretch (resize both sides); bilinear, antialiased.
         test_fraction: share of the images that is held out where there is no test folder; 0 holds out none.
         split_seed: seeds which images are held out.
         skip_bad: leave out files that cannot be read, with a warning, in place of refusing the folder.
@@ -60,7 +60,7 @@ class Folder(ImageData):
     def __init__(
         self,
         path: str = "",
-        resolution: int = 32,
+        resolution: int | str = 32,
         channels: Literal[1, 3, 4] = 3,
         fit: Literal["crop", "stretch"] = "crop",
         test_fraction: float = 0.1,

@@ -24,7 +24,7 @@ class Architecture:
     Args:
         network: architecture of both networks: sngan (ResNet), dcgan, or package.module:Name of your own.
         plan: channels and sides of the networks in place of the table's, see `networks.plans.Plan`.
-        attention: side in pixels of the feature maps that self-attention follows; none when not given.
+        attention: shorter side in pixels of the feature maps that self-attention follows; none when not given.
         conditional: class-conditional generator (batch normalization) and discriminator (projection).
         head_bias: a bias on the discriminator's last layer, as torch-mimicry has it.
         width: factor on the networks' channels; 1 is the published network.
@@ -61,11 +61,11 @@ class Architecture:
         check_names(vars(self), ("network", "disc_norm", "gen_norm"))
         check_ranges(vars(self), RANGES)
 
-    def generator_arguments(self, resolution: int, channels: int, num_classes: int | None) -> dict[str, Any]:
+    def generator_arguments(self, resolution: int | str, channels: int, num_classes: int | None) -> dict[str, Any]:
         """Return the arguments of the generator's constructor, as plain values.
 
         Args:
-            resolution: side of the images in pixels.
+            resolution: side of the images in pixels, or "HEIGHTxWIDTH".
             channels: channels of the images.
             num_classes: number of classes; None for an unconditional network.
         """
@@ -81,11 +81,11 @@ class Architecture:
             "plan": self.plan,
         }
 
-    def generator(self, resolution: int, channels: int, num_classes: int | None) -> Generator:
+    def generator(self, resolution: int | str, channels: int, num_classes: int | None) -> Generator:
         """Return an untrained generator; arguments as in `generator_arguments`."""
         return find_networks(self.network).generator(**self.generator_arguments(resolution, channels, num_classes))
 
-    def discriminator(self, resolution: int, channels: int, num_classes: int | None) -> Discriminator:
+    def discriminator(self, resolution: int | str, channels: int, num_classes: int | None) -> Discriminator:
         """Return an untrained discriminator; arguments as in `generator_arguments`."""
         return find_networks(self.network).discriminator(
             resolution,

@@ -19,6 +19,7 @@ from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.gan.ranges import Range, check_ranges
 from gan_convnorm.images.pixels import bytes_to_images
+from gan_convnorm.images.size import Size
 from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objectives.objective import mixes_images
@@ -27,7 +28,6 @@ from gan_convnorm.run_folder import RunSettings
 __all__ = ["GAN"]
 
 RANGES: dict[str, Range] = {
-    "resolution": (lambda x: x >= 1, "1 or more"),
     "channels": (lambda x: 1 <= x <= 65536, "from 1 to 65,536"),
     "num_classes": (lambda x: x >= 1, "1 or more"),
     "seed": (lambda x: 0 <= x < 2**32, "from 0 to 2^32 - 1"),
@@ -54,7 +54,7 @@ class GAN(Pretrained):
     The defaults are those of the digits run of a few minutes; the published settings are in configs/.
 
     Args:
-        resolution: side of the images in pixels; the data module's.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; the data module's.
         channels: channels of the images; the data module's.
         num_classes: number of classes of the images; the data module's.
         architecture: the networks.
@@ -77,7 +77,7 @@ class GAN(Pretrained):
 
     def __init__(
         self,
-        resolution: int = 16,
+        resolution: int | str = 16,
         channels: int = 1,
         num_classes: int | None = None,
         architecture: Architecture = Architecture(),  # noqa: B008 - frozen
@@ -86,6 +86,7 @@ class GAN(Pretrained):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        resolution = Size.of(resolution).plain
         sizes = {"resolution": resolution, "channels": channels, "num_classes": num_classes, "seed": seed}
         check_ranges(sizes, RANGES)
         if architecture.conditional and num_classes is None:

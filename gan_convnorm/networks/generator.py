@@ -1,7 +1,8 @@
-"""The base of all generators: linear layer, blocks that double the side, norm - ReLU - convolution - tanh."""
+"""The base of all generators: linear layer, blocks that double the sides, norm - ReLU - convolution - tanh."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -22,7 +23,8 @@ class Generator(nn.Module, ABC):
     A network is a subclass with its name, its table of plans, its block and its initialization.
 
     Args:
-        resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH": the shorter side is a key of `plans`, or both are
+            those that `plan` makes.
         channels: channels of the images.
         latent_dim: length of the latents.
         width: factor on every hidden channel count; 1 is the published network.
@@ -30,7 +32,7 @@ class Generator(nn.Module, ABC):
         norm_options: its options.
         num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
             last norm has none, as in sngan_projection).
-        attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
+        attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
         plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
 
     Raises:
@@ -43,7 +45,7 @@ class Generator(nn.Module, ABC):
 
     def __init__(
         self,
-        resolution: int = 32,
+        resolution: int | str = 32,
         channels: int = 3,
         latent_dim: int = 128,
         width: float = 1.0,
@@ -59,12 +61,12 @@ class Generator(nn.Module, ABC):
         found, chosen = find_plan(self.name, self.plans, resolution, plan), find_normalization(norm, norm_options)
         of_class = conditional(chosen, num_classes)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)
-        sides = [found.bottom * 2**number for number in range(1, len(rest) + 1)]
+        sides = [min(found.start) * 2**number for number in range(1, len(rest) + 1)]
         self.attention_index = attention_index("generator", sides, attention)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
-        self.bottom = (incoming, found.bottom, found.bottom)
-        linear = nn.Linear(latent_dim, incoming * found.bottom**2)
+        self.bottom = (incoming, *found.start)
+        linear = nn.Linear(latent_dim, math.prod(self.bottom))
         self.initialize(linear.weight)
         nn.init.zeros_(linear.bias)
         self.linear = chosen.linear(linear)
@@ -88,7 +90,7 @@ class Generator(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
-        """Return a block that doubles the side.
+        """Return a block that doubles both sides.
 
         It is called with the features, and with the labels too if the network is conditional.
 
@@ -107,7 +109,7 @@ class Generator(nn.Module, ABC):
                 raise `BadInput`.
 
         Returns:
-            Shape (B, channels, resolution, resolution), in [-1, 1].
+            Shape (B, channels, height, width), in [-1, 1].
         """
         following = check_labels("generator", self.num_classes, labels, noise.shape[0])
         features = self.linear(noise).unflatten(1, self.bottom)

@@ -39,6 +39,7 @@ def test_commands_run(tmp_path, monkeypatch, capsys):
     assert "22 photos train images" in out and "24 images train images" in out
     runs = {path.parent.name for path in Path("checkpoints/runs").glob("*/summary.json")}
     assert runs == {"photos-spectral-seed0", "images-spectral-seed0", "stripes-spectral-seed0"}
+    assert "32 x 48" in Path("wide/report.html").read_text()
 
 
 def test_table_is_the_registry():
