@@ -47,6 +47,8 @@ class ImageData(pl.LightningDataModule):
         num_classes: number of classes, None for images without labels.
         batch_size: images in one discriminator step (in any step of another module) of one process.
         seed: seeds the order of the images.
+        conditions: names of the numbers in each image's vector, where it has one in place of a class; the second tensor
+            of a split is then float32 (N, len(conditions)).
 
     Attributes:
         size: height and width of the images in pixels.
@@ -62,7 +64,13 @@ class ImageData(pl.LightningDataModule):
     overfit_batches: int = 0
 
     def __init__(
-        self, resolution: int | str, channels: int, num_classes: int | None, batch_size: int, seed: int
+        self,
+        resolution: int | str,
+        channels: int,
+        num_classes: int | None,
+        batch_size: int,
+        seed: int,
+        conditions: list[str] | None = None,
     ) -> None:
         super().__init__()
         self.size = Size.of(resolution)
@@ -73,6 +81,7 @@ class ImageData(pl.LightningDataModule):
         self.resolution = self.size.plain
         self.channels = channels
         self.num_classes = num_classes
+        self.conditions = conditions
         self.batch_size = batch_size
         self.seed = seed
         self.file_names: dict[str, list[str]] = {}

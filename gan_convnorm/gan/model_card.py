@@ -73,6 +73,7 @@ def model_card(config: Mapping[str, Any], name: str, run: Path | None, license_n
         size=size,
         channels=model["channels"],
         conditional=architecture["conditional"],
+        vectors=[_cell(vector) for vector in model.get("conditions") or []],
         facts=_facts(model, step, settings, summary, protocol, data) | {"licence": license_shown},
         scores={title: write_score(values, score) for score, title in titles(values).items()},
         protocol=protocol_in_words(protocol) if values else "",
@@ -91,10 +92,12 @@ def _facts(
     """Return the rows of the card's table, by title."""
     architecture, chosen = model["architecture"], model["optimization"]
     options = f" {architecture['disc_norm_options']}" if architecture["disc_norm_options"] else ""
+    vectors = model.get("conditions") or []
     facts = {
         "data": f"{data} ({protocol['n_real']} images)" if "n_real" in protocol else data,
         "resolution": f"{Size.of(model['resolution'])}, channels {model['channels']}",
-        "classes": f"{model['num_classes']}, class-conditional" if architecture["conditional"] else "",
+        "classes": f"{model['num_classes']}, class-conditional" if architecture["conditional"] and not vectors else "",
+        "vectors": f"conditional on {', '.join(vectors)}" if architecture["conditional"] and vectors else "",
         "network": f"{architecture['network']}, width {architecture['width']:g}, latents {architecture['latent_dim']}",
         "attention": f"on {architecture['attention']}x{architecture['attention']} features"
         if architecture["attention"]

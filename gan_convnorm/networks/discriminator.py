@@ -37,6 +37,7 @@ class Discriminator(nn.Module, ABC):
         norm_options: its options; those of `OPTIONS` where they are not given.
         num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
+        condition_size: length of a vector per image, in place of classes; its embedding is linear, <V c, h>.
         attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
         plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
         head_bias: a bias on the last linear layer; sngan_projection has none.
@@ -58,6 +59,7 @@ class Discriminator(nn.Module, ABC):
         norm_options: dict[str, Any] | None = None,
         *,
         num_classes: int | None = None,
+        condition_size: int | None = None,
         attention: int | None = None,
         plan: Plan | Mapping[str, Any] | None = None,
         head_bias: bool = False,
@@ -66,11 +68,12 @@ class Discriminator(nn.Module, ABC):
         check_sizes(channels=channels)
         found = find_plan(self.name, self.plans, resolution, plan)
         chosen = find_normalization(norm, _with_defaults(norm, norm_options or {}))
-        check_classes(num_classes)
+        check_classes(num_classes, condition_size)
         shorter = min(found.size)
         sides = [shorter // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
         self.num_classes = num_classes
+        self.condition_size = condition_size
         incoming = channels
         self.blocks = nn.Sequential()
         for number, (own_channels, down) in enumerate(found.discriminator):
@@ -86,9 +89,9 @@ class Discriminator(nn.Module, ABC):
         if head_bias:
             nn.init.zeros_(linear.bias)
         self.linear = chosen.linear(linear)
-        if num_classes is not None:
+        if (outputs := num_classes or condition_size) is not None:
             # A linear layer, of which the label's output is taken: so every norm for linear layers applies to it.
-            embedding = nn.Linear(size, num_classes, bias=False)
+            embedding = nn.Linear(size, outputs, bias=False)
             self.initialize(embedding.weight)
             self.embedding = chosen.linear(embedding)
 
@@ -125,13 +128,13 @@ class Discriminator(nn.Module, ABC):
 
         Args:
             images: shape (B, channels, height, width); real ones are in [-1, 1].
-            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
-                raise `BadInput`.
+            labels: whole numbers of shape (B,) in [0, num_classes), or vectors of shape (B, condition_size); None for
+                an unconditional network. Other labels raise `BadInput`.
 
         Returns:
             Shape (B,).
         """
-        following = check_labels("discriminator", self.num_classes, labels, len(images))
+        following = check_labels("discriminator", self.num_classes, self.condition_size, labels, len(images))
         features = images
         for number, block in enumerate(self.blocks):
             features = block(features)
@@ -140,7 +143,11 @@ class Discriminator(nn.Module, ABC):
         vectors = self.vector(features)
         scores: Tensor = self.linear(vectors)
         for own in following:
-            scores = scores + self.embedding(vectors).gather(1, own.unsqueeze(1))
+            projected = self.embedding(vectors)
+            if self.condition_size is None:
+                scores = scores + projected.gather(1, own.unsqueeze(1))
+            else:  # <V c, h> = <c, V^T h>
+                scores = scores + (own.to(projected.dtype) * projected).sum(dim=1, keepdim=True)
         return scores.squeeze(1)
 
 

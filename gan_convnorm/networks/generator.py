@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
-from gan_convnorm.networks.conditional import check_labels, conditional
+from gan_convnorm.networks.conditional import CONDITIONS, check_labels, conditional
 from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
 
 __all__ = ["Generator"]
@@ -32,6 +33,7 @@ class Generator(nn.Module, ABC):
         norm_options: its options.
         num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
             last norm has none, as in sngan_projection).
+        condition_size: length of a vector per image, in place of classes; scale and shift are an affine map of it.
         attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
         plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
 
@@ -42,6 +44,7 @@ class Generator(nn.Module, ABC):
 
     name: ClassVar[str]
     plans: ClassVar[dict[int, Plan]]
+    conditions: Tensor
 
     def __init__(
         self,
@@ -53,18 +56,23 @@ class Generator(nn.Module, ABC):
         norm_options: dict[str, Any] | None = None,
         *,
         num_classes: int | None = None,
+        condition_size: int | None = None,
         attention: int | None = None,
         plan: Plan | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_sizes(channels=channels, latent_dim=latent_dim)
         found, chosen = find_plan(self.name, self.plans, resolution, plan), find_normalization(norm, norm_options)
-        of_class = conditional(chosen, num_classes)
+        of_class = conditional(chosen, num_classes, condition_size)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)
         sides = [min(found.start) * 2**number for number in range(1, len(rest) + 1)]
         self.attention_index = attention_index("generator", sides, attention)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
+        self.condition_size = condition_size
+        if condition_size is not None:
+            # Vectors of training images: what one may ask for is known wherever the weights are.
+            self.register_buffer("conditions", torch.zeros(CONDITIONS, condition_size))
         self.bottom = (incoming, *found.start)
         linear = nn.Linear(latent_dim, math.prod(self.bottom))
         self.initialize(linear.weight)
@@ -105,13 +113,13 @@ class Generator(nn.Module, ABC):
 
         Args:
             noise: latents, shape (B, latent_dim).
-            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
-                raise `BadInput`.
+            labels: whole numbers of shape (B,) in [0, num_classes), or vectors of shape (B, condition_size); None for
+                an unconditional network. Other labels raise `BadInput`.
 
         Returns:
             Shape (B, channels, height, width), in [-1, 1].
         """
-        following = check_labels("generator", self.num_classes, labels, noise.shape[0])
+        following = check_labels("generator", self.num_classes, self.condition_size, labels, noise.shape[0])
         features = self.linear(noise).unflatten(1, self.bottom)
         for number, block in enumerate(self.blocks):
             features = block(features, *following)
