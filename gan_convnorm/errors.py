@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import NoReturn
@@ -16,6 +17,8 @@ __all__ = ["NOT_FINITE", "BadInput", "OneLineParser", "RunStopped", "fail", "one
 
 #: exit status of a run whose losses or weights became NaN or infinite
 NOT_FINITE = 3
+#: torch's words, of aten/src/ATen/mps/MPSFallback.mm
+MISSING_ON_MPS = "The operator '([^']+)' is not currently implemented for the MPS device"
 
 
 class BadInput(ValueError):  # noqa: N818 - the input is at fault, and the name says so
@@ -101,8 +104,8 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
     (2, 'width is 0')
 
     Returns:
-        Status 2 for bad input, the run's own for a run that has to stop, 1 for a file that cannot be written. None for
-        a defect of this package.
+        Status 2 for bad input and for what Apple's GPU cannot compute, the run's own for a run that has to stop, 1 for
+        a file that cannot be written. None for a defect of this package.
     """
     cause: BaseException | None = error
     while cause is not None:  # jsonargparse wraps a constructor's errors in its own
@@ -112,12 +115,30 @@ def status_and_line(error: BaseException) -> tuple[int, str] | None:
             return cause.status, str(cause)
         if type(cause).__name__ == "MisconfigurationException":  # Lightning's, whose import takes seconds
             return 2, f"the settings cannot be used: {cause}"
+        if line := _missing_on_mps(cause):
+            return 2, line
         cause = cause.__cause__
     if isinstance(error, OSError) and error.errno in FILE_SYSTEM_ERRORS:
         return 1, f"{error.filename or 'a file'} cannot be written ({error.strerror})"
     if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
         reason = str(error).splitlines()[0].rstrip(". ")
         return 1, f"a process that reads images has ended ({reason}); often the system killed it for lack of memory"
+    return None
+
+
+def _missing_on_mps(error: BaseException) -> str | None:
+    """Return the line for an operation, or a type of numbers, that torch does not have on Apple's GPU, else None."""
+    said = str(error)
+    if isinstance(error, NotImplementedError) and (found := re.match(MISSING_ON_MPS, said)):
+        return (
+            f"Apple's GPU (mps) cannot compute the operation {found[1]}; start again with the environment variable "
+            "PYTORCH_ENABLE_MPS_FALLBACK=1, which computes it on the CPU, or with --accelerator cpu"
+        )
+    if isinstance(error, TypeError) and "MPS framework doesn't support float64" in said:
+        return (
+            "Apple's GPU (mps) has no float64, which a measurement or setting of this run needs; start again with "
+            "--accelerator cpu"
+        )
     return None
 
 

@@ -28,7 +28,8 @@ class ImageWriter(pl.Callback):
     Args:
         folder: where to write; it exists.
         form: png: `folder`/images/NNNNN.png, and with classes `folder`/images/CLASS/NNNNN.png; npz: `folder`/images.npz
-            with "images", uint8 (N, H, W, C), and with classes "labels", int64 (N,). Both can be trained on.
+            with "images", uint8 (N, H, W, C), and with classes "labels", int64 (N,), or with vectors "conditions",
+            float32 (N, K). Images and classes can be trained on.
         num_classes: None without.
     """
 
@@ -60,7 +61,7 @@ class ImageWriter(pl.Callback):
         else:
             for number, image in enumerate(outputs):
                 folder = self.folder / "images"
-                if labels is not None:
+                if labels is not None and labels.dim() == 1:
                     folder /= f"{int(labels[number]):0{self.digits}d}"
                 folder.mkdir(parents=True, exist_ok=True)
                 save_image(image, folder / f"{batch['first'] + number:05d}.png")
@@ -75,7 +76,8 @@ class ImageWriter(pl.Callback):
         if self.form == "npz":
             arrays: dict[str, Any] = {"images": torch.cat(self.images).permute(0, 2, 3, 1).numpy()}
             if self.labels:
-                arrays["labels"] = torch.cat(self.labels).cpu().numpy()
+                labels = torch.cat(self.labels).cpu().numpy()
+                arrays["labels" if labels.ndim == 1 else "conditions"] = labels
             with atomic_write(self.folder / ARRAYS) as part, part.open("wb") as file:
                 np.savez_compressed(file, **arrays)
         save_grid(torch.stack(self.first), self.folder / "grid.png")

@@ -123,8 +123,9 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
 def split_images(data: SplitData, split: str) -> ReferenceImages:
     """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split."""
     images, *labels = data.split(split).tensors
+    classes = labels[0] if labels and not labels[0].is_floating_point() else None
     name = f"{data.name} {split} images"
-    return ReferenceImages(TensorImages(images, name), name, data.train_set.tensors, labels[0] if labels else None)
+    return ReferenceImages(TensorImages(images, name), name, data.train_set.tensors, classes)
 
 
 def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:

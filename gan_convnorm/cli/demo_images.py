@@ -12,6 +12,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.generator_file import TrainedGenerator
+from gan_convnorm.images.size import Size
 from gan_convnorm.run_folder import RUN, RunSettings, read_checkpoint
 
 __all__ = ["train_images"]
@@ -24,7 +25,7 @@ def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | N
             data = _run_data(sampler, source)
         else:
             shape = sampler.sample(1).shape
-            data = Folder(path=str(folder), resolution=shape[-1], channels=3 if shape[1] == 3 else 1)
+            data = Folder(path=str(folder), resolution=Size(*shape[2:]).plain, channels=3 if shape[1] == 3 else 1)
         data.prepare_data()
         data.setup("predict")
     except (BadInput, OSError) as error:

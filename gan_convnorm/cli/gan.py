@@ -51,7 +51,7 @@ class Command(RunCommand):
     """LightningCLI with this project's flags, folders and callbacks."""
 
     table = GAN_FLAGS
-    linked = ("resolution", "channels", "num_classes", "seed")
+    linked = ("resolution", "channels", "num_classes", "conditions", "seed")
     groups = ("architecture", "optimization")
     sections = ("scores",)
     options = ("spectrum_every",)
@@ -69,6 +69,7 @@ class Command(RunCommand):
         parser.link_arguments("data.resolution", "model.resolution", apply_on="instantiate")
         parser.link_arguments("data.channels", "model.channels", apply_on="instantiate")
         parser.link_arguments("data.num_classes", "model.num_classes", apply_on="instantiate")
+        parser.link_arguments("data.conditions", "model.conditions", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed")
         parser.link_arguments("seed_everything", "data.init_args.seed")
         # Of every verb, so that a run's config.yaml works with each.
@@ -130,6 +131,8 @@ class Command(RunCommand):
     def _shapes(self) -> dict[str, Any]:
         """Return the configuration of data with the checkpoint's shapes and no images: sampling needs none."""
         shapes = {name: self.settings.model[name] for name in ("resolution", "channels", "num_classes")}
+        if conditions := self.settings.model.get("conditions"):
+            shapes["conditions"] = conditions
         return {"class_path": class_path_of(ImageData), "init_args": {**shapes, "batch_size": 1, "seed": 0}}
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:  # noqa: ANN401
@@ -157,7 +160,8 @@ class Command(RunCommand):
             callbacks = []
             if self.subcommand == "predict":
                 self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
-                self.prediction.check(self.model.num_classes)
+                names = self.model.hparams.get("conditions") if self.model.condition_size else None
+                self.prediction.check(self.model.num_classes, names)
                 default = Path(config.ckpt_path).parent / "predict"
                 self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, lock=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]

@@ -121,6 +121,7 @@ SCORES = (
 IMAGES = (
     Flag("--num", "num", "Number of images.", "N", 64),
     Flag("--labels", "labels", "Classes that the images take in turn: all, 3, or 0,1,7.", "CLASSES", "all"),
+    Flag("--condition", "condition", "Numbers of the vector that all images take, such as 1,0.5.", "X,X"),
     Flag("--format", "format", "png: one file an image; npz: one file of all.", "NAME", "png"),
     Flag("--truncation", "truncation", "Latents within +-X; a smaller X gives more alike images.", "X"),
     Flag("--ema", "ema", "The averaged weights; false: the current ones.", "BOOL", True),

@@ -7,7 +7,12 @@ from gan_convnorm.cli.flag import Flag
 __all__ = ["RESTART", "SIZES", "THREADS"]
 
 SIZES = (
-    Flag("--resolution", "data.init_args.resolution", "Side of the images. (default: the data set's)", "PIXELS"),
+    Flag(
+        "--resolution",
+        "data.init_args.resolution",
+        "Side of the images, or HEIGHTxWIDTH. (default: the data set's)",
+        "PIXELS",
+    ),
     Flag("--batch-size", "data.init_args.batch_size", "Images in a batch. (default: the data set's)", "N"),
 )
 RESTART = (

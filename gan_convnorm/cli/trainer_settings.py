@@ -159,7 +159,8 @@ def _probe(settings: Mapping[str, Any]) -> Trainer:
         return Trainer(**given, logger=False, enable_checkpointing=False, enable_model_summary=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError, ImportError) as problem:
         there = [name for name in ("cpu", "cuda", "mps", "tpu") if _is_available(name)]
-        said = str(problem).splitlines()[0][:120] if str(problem) else type(problem).__name__
+        # The first sentence: the others list what "here are" lists.
+        said = str(problem).splitlines()[0].partition(". ")[0][:120] if str(problem) else type(problem).__name__
         raise BadInput(
             f"accelerator {accelerator}, devices {devices}, strategy {strategy or 'auto'}: {said.rstrip('.')}; "
             f"here are: {', '.join(there)}"

@@ -15,7 +15,7 @@ from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import shown
 from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.images.square import to_square
+from gan_convnorm.images.fitting import crop_to
 
 __all__ = ["Arrays"]
 
@@ -46,8 +46,8 @@ class Arrays(ImageData):
 
     Args:
         path: the file.
-        resolution: side of the images in pixels; where it is not theirs, the shorter side is resized (bilinear,
-            antialiased) and the centre cropped. The shorter side when not given.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; where it is not theirs, they are resized (bilinear,
+            antialiased) and the centre is cropped. The shorter side when not given.
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
 
@@ -55,7 +55,9 @@ class Arrays(ImageData):
         BadInput: no file, a damaged or foreign one, other names, types or shapes, a class without images.
     """
 
-    def __init__(self, path: str = "", resolution: int | None = None, batch_size: int = 64, seed: int = 0) -> None:
+    def __init__(
+        self, path: str = "", resolution: int | str | None = None, batch_size: int = 64, seed: int = 0
+    ) -> None:
         if not path:
             raise BadInput("the data need a path (--data.path FILE): an .npz, .npy or .pt file of images")
         self.file = Path(path)
@@ -94,8 +96,8 @@ class Arrays(ImageData):
         if name is None:
             return None
         pixels = content.images(name)
-        if tuple(pixels.shape[2:]) != (self.resolution, self.resolution):
-            pixels = torch.cat([to_square(part.contiguous(), self.resolution) for part in torch.split(pixels, 1000)])
+        if tuple(pixels.shape[2:]) != self.size:
+            pixels = torch.cat([crop_to(part.contiguous(), self.size) for part in torch.split(pixels, 1000)])
         labels = _labels(content, split)
         return TensorDataset(pixels.contiguous()) if labels is None else TensorDataset(pixels.contiguous(), labels)
 

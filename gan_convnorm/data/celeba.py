@@ -24,7 +24,7 @@ class CelebA(TorchvisionData):
 
     Args:
         root: folder that has, or gets, celeba/.
-        resolution: side of the resized images in pixels.
+        resolution: side of the resized images in pixels, or "HEIGHTxWIDTH".
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (1.4 GB, with the package gdown) where it is missing.
@@ -37,7 +37,7 @@ class CelebA(TorchvisionData):
     def __init__(
         self,
         root: str = "data",
-        resolution: int = 64,
+        resolution: int | str = 64,
         batch_size: int = 64,
         seed: int = 0,
         download: bool = False,

@@ -20,7 +20,8 @@ class CIFAR10(TorchvisionData):
 
     Args:
         root: folder that has, or gets, cifar-10-batches-py/.
-        resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; others than 32 are made by resizing (bilinear,
+            antialiased).
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (170 MB) where it is missing.
@@ -33,7 +34,7 @@ class CIFAR10(TorchvisionData):
     def __init__(
         self,
         root: str = "data",
-        resolution: int = 32,
+        resolution: int | str = 32,
         batch_size: int = 64,
         seed: int = 0,
         download: bool = False,
@@ -67,7 +68,8 @@ class CIFAR100(CIFAR10):
 
     Args:
         root: folder that has, or gets, cifar-100-python/.
-        resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; others than 32 are made by resizing (bilinear,
+            antialiased).
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (169 MB) where it is missing.

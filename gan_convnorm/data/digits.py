@@ -24,14 +24,14 @@ class Digits(ImageData):
     torch.Size([360, 1, 16, 16])
 
     Args:
-        resolution: side of the resized images in pixels (bicubic).
+        resolution: side of the resized images in pixels, or "HEIGHTxWIDTH", to which they are stretched (bicubic).
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
     """
 
     name = "digits"
 
-    def __init__(self, resolution: int = 16, batch_size: int = 32, seed: int = 0) -> None:
+    def __init__(self, resolution: int | str = 16, batch_size: int = 32, seed: int = 0) -> None:
         super().__init__(resolution, channels=1, num_classes=10, batch_size=batch_size, seed=seed)
 
     @override
@@ -40,7 +40,7 @@ class Digits(ImageData):
 
         digits = load_digits()
         images = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
-        images = F.interpolate(images, size=self.resolution, mode="bicubic").round().clamp(0, 255).to(torch.uint8)
+        images = F.interpolate(images, size=self.size, mode="bicubic").round().clamp(0, 255).to(torch.uint8)
         labels = torch.from_numpy(digits.target).long()
         is_test = torch.arange(len(images)) % 5 == 0
         self.train_set = TensorDataset(images[~is_test], labels[~is_test])

@@ -22,7 +22,8 @@ class FashionMNIST(TorchvisionData):
 
     Args:
         root: folder that has, or gets, FashionMNIST/raw/.
-        resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; others than 32 are made by resizing (bilinear,
+            antialiased).
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (31 MB) where it is missing.
@@ -34,7 +35,7 @@ class FashionMNIST(TorchvisionData):
     def __init__(
         self,
         root: str = "data",
-        resolution: int = 32,
+        resolution: int | str = 32,
         batch_size: int = 64,
         seed: int = 0,
         download: bool = False,

@@ -16,6 +16,7 @@ from gan_convnorm.data.folder_layout import LAYOUTS, Listing, find_splits, hold_
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.data.picture_cache import decode_once
 from gan_convnorm.data.pictures import Files, Form
+from gan_convnorm.data.vectors import Vectors
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import shown
 
@@ -26,9 +27,9 @@ class Folder(ImageData):
     """Images of a folder: train/CLASS/*.jpg and test/CLASS/*.jpg (or val), CLASS/*.jpg, or *.jpg.
 
     Classes are labelled by the order of the folders' names; one folder alone is no class. Every image is turned upright
-    (EXIF), an alpha channel is dropped unless asked for, and the shorter side resized and the centre cropped, once: the
-    bytes are kept memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same
-    for every seed of a run. A warning says which files were passed over.
+    (EXIF), an alpha channel is dropped unless asked for, the image is resized and its centre cropped, once: the bytes
+    are kept memory-mapped in the cache folder. Without a test folder a part of the images is held out, the same for
+    every seed of a run. A warning says which files were passed over.
 
     >>> import tempfile
     >>> from PIL import Image
@@ -43,28 +44,31 @@ class Folder(ImageData):
 
     Args:
         path: the folder.
-        resolution: side of the square images in pixels.
+        resolution: side of square images in pixels, or "HEIGHTxWIDTH".
         channels: 3, where grey images are repeated to three channels; 1, where coloured ones are made grey; or 4, where
             the alpha channel is kept, 255 for files without one.
-        fit: crop (resize the shorter side, crop the centre) or stretch (resize both sides); bilinear, antialiased.
+        fit: crop (keep the aspect ratio, crop the centre) or stretch (resize both sides); bilinear, antialiased.
         test_fraction: share of the images that is held out where there is no test folder; 0 holds out none.
         split_seed: seeds which images are held out.
+        labels: CSV file with a vector of numbers for each image, in place of classes, see `data.vectors.Vectors`.
         skip_bad: leave out files that cannot be read, with a warning, in place of refusing the folder.
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
 
     Raises:
-        BadInput: no folder, no images, another layout; in `setup`: bad files, no space for the cache.
+        BadInput: no folder, no images, another layout, a bad file of labels; in `setup`: bad files, an image without a
+            line in the file of labels, no space for the cache.
     """
 
     def __init__(
         self,
         path: str = "",
-        resolution: int = 32,
+        resolution: int | str = 32,
         channels: Literal[1, 3, 4] = 3,
         fit: Literal["crop", "stretch"] = "crop",
         test_fraction: float = 0.1,
         split_seed: int = 0,
+        labels: str | None = None,
         skip_bad: bool = False,
         batch_size: int = 64,
         seed: int = 0,
@@ -82,7 +86,10 @@ class Folder(ImageData):
         self.train_files, self.test_files = (
             (train, test) if test is not None else hold_out(train, test_fraction, split_seed)
         )
-        super().__init__(resolution, channels, len(train.classes) or None, batch_size, seed)
+        self.vectors = None if labels is None else Vectors(Path(labels))
+        names = None if self.vectors is None else self.vectors.names
+        num_classes = (len(train.classes) or None) if names is None else None
+        super().__init__(resolution, channels, num_classes, batch_size, seed, names)
         self.form = Form(resolution, channels, fit)
         self.skip_bad = skip_bad
         # Also of "." and of "photos/".
@@ -107,6 +114,8 @@ class Folder(ImageData):
         advice = "remove them, or leave them out with skip_bad=True (--data.skip_bad true)"
         found.check(shown(self.folder), skip_bad=self.skip_bad, advice=advice)
         self.file_names[split] = [files.paths[number] for number in found.kept.tolist()]
+        if self.vectors is not None:
+            return TensorDataset(found.images, self.vectors.of(self.file_names[split]))
         if not files.classes:
             return TensorDataset(found.images)
         return TensorDataset(found.images, torch.tensor(files.labels)[found.kept])

@@ -13,7 +13,7 @@ from torch.utils.data import TensorDataset
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.images.square import MOST_PIXELS
+from gan_convnorm.images.size import Size
 
 __all__ = ["EndlessBatches", "ImageData"]
 
@@ -42,13 +42,16 @@ class ImageData(pl.LightningDataModule):
     gan_convnorm.errors.BadInput: the data noise have no test split; choose a protocol that scores against train
 
     Args:
-        resolution: side of the images in pixels.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH".
         channels: channels of the images.
         num_classes: number of classes, None for images without labels.
         batch_size: images in one discriminator step (in any step of another module) of one process.
         seed: seeds the order of the images.
+        conditions: names of the numbers in each image's vector, where it has one in place of a class; the second tensor
+            of a split is then float32 (N, len(conditions)).
 
     Attributes:
+        size: height and width of the images in pixels.
         name: the data set's name in scores and run names.
         test_set: None where there is no test split; `split` says so in words.
         file_names: of the images of "train" and "test" in their order, where each is a file; set up by `setup`.
@@ -60,18 +63,25 @@ class ImageData(pl.LightningDataModule):
     test_set: TensorDataset | None
     overfit_batches: int = 0
 
-    def __init__(self, resolution: int, channels: int, num_classes: int | None, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        resolution: int | str,
+        channels: int,
+        num_classes: int | None,
+        batch_size: int,
+        seed: int,
+        conditions: list[str] | None = None,
+    ) -> None:
         super().__init__()
-        for argument, value in (("resolution", resolution), ("batch_size", batch_size)):
-            if value < 1:
-                raise BadInput(f"{argument} is {value}, and must be 1 or more")
-        if resolution > MOST_PIXELS:
-            raise BadInput(f"resolution is {resolution}, and must be {MOST_PIXELS} pixels or less")
+        self.size = Size.of(resolution)
+        if batch_size < 1:
+            raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
         if batch_size > MOST_IMAGES:
             raise BadInput(f"batch_size is {batch_size}, and must be {MOST_IMAGES:,} or less")
-        self.resolution = resolution
+        self.resolution = self.size.plain
         self.channels = channels
         self.num_classes = num_classes
+        self.conditions = conditions
         self.batch_size = batch_size
         self.seed = seed
         self.file_names: dict[str, list[str]] = {}

@@ -35,7 +35,7 @@ class LSUN(TorchvisionData):
         root: folder that has CATEGORY_train_lmdb/ and CATEGORY_val_lmdb/.
         categories: which, such as bedroom or church_outdoor.
         max_images: the first so many of every category; all when not given.
-        resolution: side of the resized images in pixels.
+        resolution: side of the resized images in pixels, or "HEIGHTxWIDTH".
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
     """
@@ -50,7 +50,7 @@ class LSUN(TorchvisionData):
         root: str = "data",
         categories: list[str] | str = "bedroom",
         max_images: int | None = None,
-        resolution: int = 128,
+        resolution: int | str = 128,
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:

@@ -95,7 +95,7 @@ def _checked(path: Path, pictures: Pictures, form: Form) -> Decoded:
         raise ValueError("the list is another one")
     if len(kept) + len(bad) != len(pictures):
         raise ValueError(f"{len(kept)} good and {len(bad)} bad pictures, expected {len(pictures)}")
-    pixels = _mapped(path, (len(kept), form.channels, form.resolution, form.resolution))
+    pixels = _mapped(path, (len(kept), form.channels, *form.size))
     # Hashing gigabytes takes longer than training's start should: only a file that was touched is hashed.
     if content["time"] != path.stat().st_mtime_ns and content["sha256"] != hashlib.sha256(pixels.data).hexdigest():
         raise ValueError("the pixels are others")

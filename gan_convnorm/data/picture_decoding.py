@@ -51,7 +51,7 @@ def decode_to_file(path: Path, pictures: Pictures, form: Form) -> None:
     Raises:
         BadInput: no room for the files, or no permission to write them.
     """
-    one = (form.channels, form.resolution, form.resolution)
+    one = (form.channels, *form.size)
     needed = len(pictures) * prod(one)
     room = (
         f"{len(pictures)} images of {pictures.name} at {form.resolution} pixels take {needed / 1e9:.3g} GB in "

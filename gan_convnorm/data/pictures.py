@@ -13,8 +13,9 @@ import numpy as np
 
 from gan_convnorm.files.names import shown
 from gan_convnorm.images.decoding import decode
+from gan_convnorm.images.fitting import crop_to
 from gan_convnorm.images.regular_files import file_stamp
-from gan_convnorm.images.square import to_square
+from gan_convnorm.images.size import Size
 
 __all__ = ["Files", "Form", "Pictures"]
 
@@ -60,16 +61,21 @@ class Form:
     (1, 16, 16)
 
     Attributes:
-        resolution: side in pixels.
+        resolution: side in pixels, or "HEIGHTxWIDTH".
         channels: 3, 1 for grey, or 4 for RGBA.
-        fit: "crop" resizes the shorter side and crops the centre, "stretch" resizes both sides.
+        fit: "crop" keeps the aspect ratio and crops the centre (`crop_to`), "stretch" resizes both sides.
         crop_first: side of a centre crop before that, in pixels.
     """
 
-    resolution: int
+    resolution: int | str
     channels: int = 3
     fit: str = "crop"
     crop_first: int | None = None
+
+    @property
+    def size(self) -> Size:
+        """Height and width in pixels."""
+        return Size.of(self.resolution)
 
     def __call__(self, file: Path | BinaryIO) -> tuple[np.ndarray, list[str]]:
         """Return a picture as uint8 (C, H, W), and the conversions that it needed beyond resizing."""
@@ -78,10 +84,9 @@ class Form:
         image, notes = decode(file, MODES[self.channels])
         if self.crop_first is not None:
             image = tv.center_crop(image, self.crop_first)
-        if min(image.size) < self.resolution:
+        if image.height < self.size.height or image.width < self.size.width:
             notes.append(f"are smaller than {self.resolution} pixels and were enlarged")
-        side = self.resolution
-        image = to_square(image, side) if self.fit == "crop" else tv.resize(image, [side, side])
+        image = crop_to(image, self.size) if self.fit == "crop" else tv.resize(image, list(self.size))
         return np.atleast_3d(np.asarray(image)).transpose(2, 0, 1), notes
 
 

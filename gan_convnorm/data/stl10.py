@@ -26,7 +26,7 @@ class STL10(TorchvisionData):
     Args:
         root: folder that has, or gets, stl10_binary/.
         part: unlabeled, or train: the 5,000 images with labels, in 10 classes.
-        resolution: side of the resized images in pixels.
+        resolution: side of the resized images in pixels, or "HEIGHTxWIDTH".
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (2.6 GB) where it is missing.
@@ -39,7 +39,7 @@ class STL10(TorchvisionData):
         self,
         root: str = "data",
         part: Literal["unlabeled", "train"] = "unlabeled",
-        resolution: int = 48,
+        resolution: int | str = 48,
         batch_size: int = 64,
         seed: int = 0,
         download: bool = False,

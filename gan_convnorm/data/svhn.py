@@ -20,7 +20,8 @@ class SVHN(TorchvisionData):
 
     Args:
         root: folder that has, or gets, train_32x32.mat and test_32x32.mat.
-        resolution: side of the images in pixels; others than 32 are made by resizing (bilinear, antialiased).
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; others than 32 are made by resizing (bilinear,
+            antialiased).
         batch_size: images in one discriminator step.
         seed: seeds the order of the images.
         download: fetch the data set (246 MB) where it is missing.
@@ -33,7 +34,7 @@ class SVHN(TorchvisionData):
     def __init__(
         self,
         root: str = "data",
-        resolution: int = 32,
+        resolution: int | str = 32,
         batch_size: int = 64,
         seed: int = 0,
         download: bool = False,

@@ -15,7 +15,7 @@ from typing_extensions import override
 from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed
-from gan_convnorm.images.square import to_square
+from gan_convnorm.images.fitting import crop_to
 
 __all__ = ["Foreign", "TorchvisionData"]
 
@@ -33,7 +33,7 @@ class TorchvisionData(ImageData):
 
     Args:
         root: folder that has or gets the data set's files.
-        resolution: side of the images in pixels; others than the data set's own are made by resizing.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; others than its own are made by resizing.
         channels: channels of the images.
         num_classes: number of classes, None for images without labels.
         batch_size: images in one discriminator step.
@@ -53,7 +53,7 @@ class TorchvisionData(ImageData):
     def __init__(
         self,
         root: str,
-        resolution: int,
+        resolution: int | str,
         channels: int,
         num_classes: int | None,
         batch_size: int,
@@ -142,7 +142,7 @@ class TorchvisionData(ImageData):
 
     def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
         """Return a split, its images resized from the data set's own size."""
-        if tuple(images.shape[-2:]) != (self.resolution, self.resolution):
+        if tuple(images.shape[-2:]) != self.size:
             # In parts: some data sets in their own size take most of the memory.
-            images = torch.cat([to_square(part.contiguous(), self.resolution) for part in torch.split(images, 1000)])
+            images = torch.cat([crop_to(part.contiguous(), self.size) for part in torch.split(images, 1000)])
         return TensorDataset(images) if labels is None else TensorDataset(images, labels)

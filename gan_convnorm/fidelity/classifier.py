@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
 from gan_convnorm.fidelity.small_network import SmallNetwork
 from gan_convnorm.files.cache_folder import temporary_folder
+from gan_convnorm.images.size import Size
 from gan_convnorm.progress import Progress
 
 __all__ = ["FROM_LABELS", "FROM_ROTATIONS", "train_classifier", "trained_weights"]
@@ -38,14 +38,15 @@ def train_classifier(
 ) -> tuple[SmallNetwork, dict[str, Any]]:
     """Train a classifier; the same images give the same network on a CPU, and the global random state stays.
 
-    Without labels it learns by how many quarter turns an image is rotated (Gidaris et al., 2018, arXiv:1803.07728).
+    Without labels it learns by how many quarter turns an image is rotated (Gidaris et al., 2018, arXiv:1803.07728); of
+    an image that is not square, a random square part of it. The features are of the whole image.
 
     >>> images = torch.zeros(20, 1, 4, 4, dtype=torch.uint8)
     >>> train_classifier(images, torch.zeros(20, dtype=torch.int64))[1]
     {'accuracy': 1.0, 'held_out': 2}
 
     Args:
-        images: uint8, shape (N, C, H, W), square.
+        images: uint8, shape (N, C, H, W).
         labels: int64, shape (N,), classes from 0.
         device: where it is trained.
 
@@ -60,7 +61,7 @@ def train_classifier(
         order = torch.randperm(len(images))
         number = min(len(images) // 10, MOST_HELD_OUT)
         classes = TURNS if labels is None else int(labels.max()) + 1
-        network = SmallNetwork(images.shape[-1], images.shape[1], classes)
+        network = SmallNetwork(Size(*images.shape[2:]).plain, images.shape[1], classes)
         network.to(device).to(memory_format=torch.channels_last)
         _fit(network, images, labels, order[number:])
         network.eval()
@@ -89,11 +90,23 @@ def _with_targets(images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor
     """Return images and their classes; without labels, randomly rotated images and their quarter turns."""
     if labels is not None:
         return images, labels
+    squares = _squares(images)
     turns = torch.randint(TURNS, (len(images),))
-    rotated = images.clone()
+    rotated = squares.clone()
     for turn in range(1, TURNS):
-        rotated[turns == turn] = images[turns == turn].rot90(turn, (2, 3))
+        rotated[turns == turn] = squares[turns == turn].rot90(turn, (2, 3))
     return rotated, turns
+
+
+def _squares(images: Tensor) -> Tensor:
+    """Return a random square of the shorter side of every image; the images themselves where they are square."""
+    height, width = images.shape[2:]
+    if height == width:
+        return images
+    side = min(height, width)
+    firsts = torch.randint(max(height, width) - side + 1, (len(images),)).tolist()
+    axis = 1 if height > width else 2
+    return torch.stack([image.narrow(axis, first, side) for image, first in zip(images, firsts, strict=True)])
 
 
 @torch.no_grad()
@@ -111,29 +124,22 @@ def trained_weights(images: Tensor, labels: Tensor | None = None, device: torch.
     """Return the file with the network of these images, trained on the first call and cached by content.
 
     Args:
-        images: uint8, shape (N, C, H, W), square.
+        images: uint8, shape (N, C, H, W).
         labels: int64, shape (N,), classes from 0; without them the network learns to recognize rotations.
         device: where it is trained.
 
     Returns:
         A file for torch-fidelity's `feature_extractor_weights_path`, in the cache folder, or with a warning in a
         temporary one if that cannot be written.
-
-    Raises:
-        BadInput: images that are not square.
     """
-    height, width = images.shape[2:]
-    if height != width:
-        raise BadInput(
-            f"the images are {width}x{height} pixels, and the extractor 'classifier' is for square ones; resize=N "
-            "(--resize N) brings files to N x N"
-        )
     digest = hashlib.sha256(images.contiguous().numpy().data)
     if labels is not None:
         digest.update(labels.contiguous().numpy().data)
     learned = FROM_ROTATIONS if labels is None else FROM_LABELS
     training = (tuple(images.shape), EPOCHS, MOST_IMAGES, BATCH_SIZE, SEED, MOST_HELD_OUT, MOST_FITTED)
-    path = cache_path(f"{learned}-{width}px-{len(images)}-images", *training, digest.hexdigest())
+    path = cache_path(
+        f"{learned}-{Size(*images.shape[2:]).plain}px-{len(images)}-images", *training, digest.hexdigest()
+    )
     found = read_cached(path)
     if found is None or not {"shape", "state_dict"} <= set(found):
         network, accuracy = train_classifier(images, labels, device)

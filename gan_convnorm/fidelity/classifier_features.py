@@ -16,12 +16,13 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier import FROM_LABELS, FROM_ROTATIONS
 from gan_convnorm.fidelity.small_network import SmallNetwork
 from gan_convnorm.files.tensors import load_tensors
+from gan_convnorm.images.size import Size
 
 __all__ = ["NAME", "ClassifierFeatures", "held_out_accuracy"]
 
 #: in torch-fidelity's registry
 NAME = FROM_LABELS
-#: pixels a side, channels and classes that a weights file may ask for
+#: channels and classes that a weights file may ask for
 MOST = 65536
 #: held-out accuracy below which a warning is given
 TRUSTED = 0.9
@@ -60,8 +61,9 @@ class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-igno
         saved: Any = load_tensors(self.path)
         names = ("resolution", "channels", "num_classes")
         shape = saved.get("shape") if isinstance(saved, dict) else None
-        if not isinstance(shape, dict) or not all(
-            type(shape.get(name)) is int and 0 < shape[name] <= MOST for name in names
+        if not isinstance(shape, dict) or not (
+            _is_size(shape.get("resolution"))
+            and all(type(shape.get(name)) is int and 0 < shape[name] <= MOST for name in names[1:])
         ):
             raise BadInput(f"{feature_extractor_weights_path} does not hold a trained classifier: it has no shape")
         if saved.get("learned") not in (FROM_LABELS, FROM_ROTATIONS):
@@ -115,6 +117,13 @@ class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-igno
     @override
     def get_dummy_input_for_compile() -> Tensor:
         raise NotImplementedError("this extractor is not compiled")
+
+
+def _is_size(resolution: object) -> bool:
+    try:
+        return isinstance(resolution, (int, str)) and Size.of(resolution).plain == resolution
+    except BadInput:
+        return False
 
 
 def held_out_accuracy(extractor: FeatureExtractorBase) -> dict[str, float]:

@@ -42,7 +42,7 @@ def evaluate(
     seed: int = 0,
     ema: bool = True,
     latent_dim: int = 128,
-    resize: int | None = None,
+    resize: int | str | None = None,
     skip_bad: bool = False,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
@@ -76,7 +76,7 @@ def evaluate(
         seed: seeds the latents; samples do not depend on the number of processes.
         ema: sample from the averaged weights, else from the current ones.
         latent_dim: length of a callable's latents.
-        resize: side in pixels to which the images of folders and arrays are brought.
+        resize: side in pixels, or "HEIGHTxWIDTH", to which the images of folders and arrays are brought.
         skip_bad: omit unreadable files instead of refusing the folder.
         device: where the extractor runs; a GPU where there is one.
         progress: called with the number of images done and of all.

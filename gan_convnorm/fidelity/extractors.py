@@ -91,8 +91,8 @@ def create_extractor(
         name: a key of `EXTRACTORS`, or a name in torch-fidelity's registry.
         metrics: what its features are for; it computes the layers they need.
         device: where it runs.
-        labelled: uint8 images (N, C, H, W) that "classifier" is trained on, and int64 labels (N,) where there are some.
-            Without labels it is trained to recognize rotated images.
+        labelled: uint8 images (N, C, H, W) that "classifier" is trained on, and labels where there are some.
+            Without classes, int64 (N,), it is trained to recognize rotated images.
         weights: a weights file in torch-fidelity's format; by default downloaded, or trained for "classifier".
 
     Returns:
@@ -108,6 +108,8 @@ def create_extractor(
         assert labelled is not None
         images, labels = (*labelled, None)[:2]
         assert images is not None
+        if labels is not None and labels.is_floating_point():  # vectors, which are no classes
+            labels = None
         train = partial(trained_weights, images, labels, device)
         trained: Path = processes.from_first(train)
         weights = trained if trained.exists() else train()  # on another machine

@@ -12,6 +12,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier_features import ClassifierFeatures
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.processes import Processes
+from gan_convnorm.images.size import Size
 
 __all__ = ["Progress", "extract"]
 
@@ -128,11 +129,11 @@ def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
                 raise BadInput("the images are in colour, and the classifier was trained on grey ones")
             return images[:, :1]
         if images.shape[1] == expected:
-            side = extractor.network.shape["resolution"]
-            if images.shape[2:] != (side, side):
+            size = Size.of(extractor.network.shape["resolution"])
+            if tuple(images.shape[2:]) != size:
                 raise BadInput(
-                    f"the images are {images.shape[3]}x{images.shape[2]} pixels, and the classifier was trained on "
-                    f"{side}x{side}; resize={side} (--resize {side}) brings folders to it"
+                    f"the images are {Size(*images.shape[2:])} pixels (height x width), and the classifier was trained "
+                    f"on {size}; resize={size.plain!r} (--resize {size.plain}) brings folders to it"
                 )
             return images
     if 4 in (images.shape[1], expected):

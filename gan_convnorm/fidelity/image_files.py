@@ -21,9 +21,10 @@ from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.files.names import listed, shown
 from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
 from gan_convnorm.images.decoding import BadImage, decode
+from gan_convnorm.images.fitting import crop_to
 from gan_convnorm.images.folder import list_images
 from gan_convnorm.images.regular_files import file_stamp
-from gan_convnorm.images.square import MOST_PIXELS, to_square
+from gan_convnorm.images.size import Size
 
 __all__ = ["FolderImages", "array_images"]
 
@@ -38,8 +39,8 @@ class FolderImages:
 
     Args:
         folder: the folder; not one that holds a train and a test split.
-        resize: side in pixels to resize the shorter side to (antialiased bilinear) and to crop the centre of; files of
-            different sizes are refused without it.
+        resize: side in pixels of squares, or "HEIGHTxWIDTH", to resize to (antialiased bilinear) and to crop the centre
+            of; files of different sizes are refused without it.
         skip_bad: omit files that cannot be read, with a warning, instead of refusing the folder.
 
     Raises:
@@ -48,10 +49,9 @@ class FolderImages:
 
     block = 0
 
-    def __init__(self, folder: Path, resize: int | None = None, skip_bad: bool = False) -> None:
-        _check_resize(resize)
+    def __init__(self, folder: Path, resize: int | str | None = None, skip_bad: bool = False) -> None:
         self.folder = folder
-        self.resize = resize
+        self.resize = _size(resize)
         self.skip_bad = skip_bad
         self.files, self.classes = _image_files(folder)
         self.name = f"images of {shown(folder)}"
@@ -84,10 +84,10 @@ class FolderImages:
                 converted.update(notes)
                 size, size_of = (size, size_of) if size else (image.shape, path)
                 if image.shape != size:
-                    found, expected = (f"{s[1]}x{s[0]}" for s in (image.shape, size))
+                    found, expected = (Size(*s[:2]) for s in (image.shape, size))
                     raise BadInput(
-                        f"{shown(path)} is {found} pixels and {shown(size_of)} is {expected}; expected one size: "
-                        f"resize={min(size[:2])} (--resize {min(size[:2])}) brings them to it"
+                        f"{shown(path)} is {found} pixels (height x width) and {shown(size_of)} is {expected}; "
+                        f"expected one size: resize={min(size[:2])} (--resize {min(size[:2])}) brings them to it"
                     )
                 kept.append(image)
             if kept:
@@ -115,7 +115,9 @@ class FolderImages:
 
     def digest(self) -> str:
         """Return a hash of paths, sizes and times of the files, and of how they are read."""
-        content = hashlib.sha256(f"{READING} {PIL.__version__} {self.resize} {self.skip_bad}".encode())
+        content = hashlib.sha256(
+            f"{READING} {PIL.__version__} {self.resize and self.resize.plain} {self.skip_bad}".encode()
+        )
         for path in self.files:
             content.update(os.fsencode(f"{path}\0{file_stamp(path)}\n"))
         return content.hexdigest()
@@ -124,7 +126,7 @@ class FolderImages:
 class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
     """Files as (path, bytes of shape (H, W, 3), conversions), or (path, None, [reason]) for bad ones."""
 
-    def __init__(self, files: list[str], resize: int | None) -> None:
+    def __init__(self, files: list[str], resize: Size | None) -> None:
         self.files = files
         self.resize = resize
 
@@ -138,7 +140,7 @@ class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
         except BadImage as error:
             return path, None, [str(error)]
         if self.resize is not None:
-            image = to_square(image, self.resize)
+            image = crop_to(image, self.resize)
         return path, np.asarray(image), notes
 
 
@@ -161,13 +163,13 @@ def _image_files(folder: Path) -> tuple[list[str], list[str]]:
     return [real for real, _ in files], [name for _, name in files]
 
 
-def array_images(path: Path, resize: int | None) -> TensorImages:
+def array_images(path: Path, resize: int | str | None) -> TensorImages:
     """Return the images of an .npz or .npy file; in an .npz file, those in the array that training takes.
 
     Raises:
         BadInput: no file, a damaged one, or no uint8 images in it.
     """
-    _check_resize(resize)
+    size = _size(resize)
     content = ArrayFile(path)
     name = content.find(IMAGE_NAMES)
     if name is None:
@@ -180,19 +182,21 @@ def array_images(path: Path, resize: int | None) -> TensorImages:
     images = content.images(name)
     if unused := content.ignored():
         warnings.warn(unused, stacklevel=3)
-    if resize is not None:
+    if size is not None:
         # Through PIL, as files are: a tensor's resizing rounds differently.
-        images = torch.stack([_resized(image, resize) for image in images])
+        images = torch.stack([_resized(image, size) for image in images])
     return TensorImages(images, f"images of {content.name}")
 
 
-def _check_resize(resize: int | None) -> None:
-    if resize is not None and not 1 <= resize <= MOST_PIXELS:
-        raise BadInput(f"resize is {resize}, and must be from 1 to {MOST_PIXELS} pixels (--resize)")
+def _size(resize: int | str | None) -> Size | None:
+    try:
+        return None if resize is None else Size.of(resize, "resize")
+    except BadInput as error:
+        raise BadInput(f"{error} (--resize)") from error
 
 
-def _resized(image: Tensor, side: int) -> Tensor:
+def _resized(image: Tensor, size: Size) -> Tensor:
     from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 
-    resized: Tensor = pil_to_tensor(to_square(to_pil_image(image), side))
+    resized: Tensor = pil_to_tensor(crop_to(to_pil_image(image), size))
     return resized

@@ -28,7 +28,7 @@ def as_images(
     ema: bool = True,
     latent_dim: int = 128,
     device: torch.device | str = "cpu",
-    resize: int | None = None,
+    resize: int | str | None = None,
     skip_bad: bool = False,
 ) -> Images:
     """Return a set of images from anything that holds or generates them.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
+
+from gan_convnorm.images.size import Size
 
 __all__ = ["FEATURES", "SmallNetwork"]
 
@@ -17,7 +21,7 @@ LEAST = 1e-3
 
 
 class SmallNetwork(nn.Module):
-    """Convolutions and poolings down to 4x4, with a classifier's logits and features of every scale.
+    """Convolutions and poolings down to a shorter side of 4, with a classifier's logits and features of every scale.
 
     The features begin as the mean and the standard deviation over the pixels of the image and of each convolution's
     outputs. They are brought to mean 0 and variance 1 on the training images, mixed by fixed random directions to 64,
@@ -30,7 +34,7 @@ class SmallNetwork(nn.Module):
     (torch.Size([2, 64]), torch.Size([2, 10]))
 
     Args:
-        resolution: side of the images in pixels.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; the shorter side decides the depth.
         channels: channels of the images.
         num_classes: number of classes.
     """
@@ -40,11 +44,11 @@ class SmallNetwork(nn.Module):
     mixing: Tensor
     mixed_scale: Tensor
 
-    def __init__(self, resolution: int, channels: int, num_classes: int) -> None:
+    def __init__(self, resolution: int | str, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.shape = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
+        self.shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
         self.stages = nn.ModuleList()
-        incoming, outgoing, side, pooled = channels, FIRST, resolution, 2 * channels
+        incoming, outgoing, side, pooled = channels, FIRST, min(Size.of(resolution)), 2 * channels
         while True:
             convolution = nn.Conv2d(incoming, outgoing, 3, padding=1, bias=False)
             pool = nn.MaxPool2d(2) if self.stages else nn.Identity()

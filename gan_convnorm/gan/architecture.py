@@ -24,8 +24,8 @@ class Architecture:
     Args:
         network: architecture of both networks: sngan (ResNet), dcgan, or package.module:Name of your own.
         plan: channels and sides of the networks in place of the table's, see `networks.plans.Plan`.
-        attention: side in pixels of the feature maps that self-attention follows; none when not given.
-        conditional: class-conditional generator (batch normalization) and discriminator (projection).
+        attention: shorter side in pixels of the feature maps that self-attention follows; none when not given.
+        conditional: generator (batch normalization) and discriminator (projection) take the images' classes or vectors.
         head_bias: a bias on the discriminator's last layer, as torch-mimicry has it.
         width: factor on the networks' channels; 1 is the published network.
         latent_dim: length of the noise vectors.
@@ -61,15 +61,19 @@ class Architecture:
         check_names(vars(self), ("network", "disc_norm", "gen_norm"))
         check_ranges(vars(self), RANGES)
 
-    def generator_arguments(self, resolution: int, channels: int, num_classes: int | None) -> dict[str, Any]:
+    def generator_arguments(
+        self, resolution: int | str, channels: int, num_classes: int | None, condition_size: int | None = None
+    ) -> dict[str, Any]:
         """Return the arguments of the generator's constructor, as plain values.
 
         Args:
-            resolution: side of the images in pixels.
+            resolution: side of the images in pixels, or "HEIGHTxWIDTH".
             channels: channels of the images.
             num_classes: number of classes; None for an unconditional network.
+            condition_size: length of vectors in place of classes.
         """
-        return {
+        vectors = {} if condition_size is None else {"condition_size": condition_size}
+        return vectors | {
             "resolution": resolution,
             "channels": channels,
             "latent_dim": self.latent_dim,
@@ -81,11 +85,16 @@ class Architecture:
             "plan": self.plan,
         }
 
-    def generator(self, resolution: int, channels: int, num_classes: int | None) -> Generator:
+    def generator(
+        self, resolution: int | str, channels: int, num_classes: int | None, condition_size: int | None = None
+    ) -> Generator:
         """Return an untrained generator; arguments as in `generator_arguments`."""
-        return find_networks(self.network).generator(**self.generator_arguments(resolution, channels, num_classes))
+        arguments = self.generator_arguments(resolution, channels, num_classes, condition_size)
+        return find_networks(self.network).generator(**arguments)
 
-    def discriminator(self, resolution: int, channels: int, num_classes: int | None) -> Discriminator:
+    def discriminator(
+        self, resolution: int | str, channels: int, num_classes: int | None, condition_size: int | None = None
+    ) -> Discriminator:
         """Return an untrained discriminator; arguments as in `generator_arguments`."""
         return find_networks(self.network).discriminator(
             resolution,
@@ -94,6 +103,7 @@ class Architecture:
             self.disc_norm,
             self.disc_norm_options,
             num_classes=num_classes,
+            condition_size=condition_size,
             attention=self.attention,
             plan=self.plan,
             head_bias=self.head_bias,

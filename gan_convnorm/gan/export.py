@@ -47,7 +47,7 @@ def export(
     description = {
         "network": architecture.network,
         "arguments": architecture.generator_arguments(
-            gan.hparams["resolution"], gan.hparams["channels"], gan.num_classes
+            gan.hparams["resolution"], gan.hparams["channels"], gan.num_classes, gan.condition_size
         ),
         "seed": gan.seed,
         "g_step": gan.g_step,
@@ -61,7 +61,7 @@ def export(
     network = gan.generator_with(ema=ema)
     folder = claim_folder(folder)
     programs = [
-        write(network, gan.latent_dim, gan.num_classes, folder / name)
+        write(network, gan.latent_dim, gan.num_classes, folder / name, gan.condition_size)
         for write, name, asked in ((export_program, PROGRAM, program), (export_onnx, ONNX, onnx))
         if asked
     ]

@@ -44,6 +44,7 @@ class TrainedGenerator(Sampler, nn.Module):
         self.generator: Generator = network(**description["arguments"]).to(memory_format=torch.channels_last)
         self.latent_dim = self.generator.latent_dim
         self.num_classes = self.generator.num_classes
+        self.condition_size = self.generator.condition_size
         self.seed = description["seed"]
         self.g_step = description["g_step"]
 

@@ -14,6 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
+from gan_convnorm.images.size import Size
 from gan_convnorm.run_folder import RUN, read_rows
 from gan_convnorm.score_table import SCORE_COLUMNS, SCORES, protocol_in_words, score_rows, titles, write_score
 
@@ -62,15 +63,17 @@ def model_card(config: Mapping[str, Any], name: str, run: Path | None, license_n
     data = str(protocol.get("reference") or data_class.rpartition(".")[2])
     license_shown = license_name or "unknown"
     architecture = model["architecture"]
+    size = Size.of(model["resolution"])
     text: str = _ENVIRONMENT.get_template("model_card.md.j2").render(
         front_matter=yaml.safe_dump(
             _metadata(name, license_shown, architecture["disc_norm"], data, values, protocol), sort_keys=False
         ),
         name=_cell(name.rpartition("/")[2]),
         place=json.dumps(name, ensure_ascii=False),
-        side=model["resolution"],
+        size=size,
         channels=model["channels"],
         conditional=architecture["conditional"],
+        vectors=[_cell(vector) for vector in model.get("conditions") or []],
         facts=_facts(model, step, settings, summary, protocol, data) | {"licence": license_shown},
         scores={title: write_score(values, score) for score, title in titles(values).items()},
         protocol=protocol_in_words(protocol) if values else "",
@@ -89,10 +92,12 @@ def _facts(
     """Return the rows of the card's table, by title."""
     architecture, chosen = model["architecture"], model["optimization"]
     options = f" {architecture['disc_norm_options']}" if architecture["disc_norm_options"] else ""
+    vectors = model.get("conditions") or []
     facts = {
         "data": f"{data} ({protocol['n_real']} images)" if "n_real" in protocol else data,
-        "resolution": f"{model['resolution']}x{model['resolution']}, channels {model['channels']}",
-        "classes": f"{model['num_classes']}, class-conditional" if architecture["conditional"] else "",
+        "resolution": f"{Size.of(model['resolution'])}, channels {model['channels']}",
+        "classes": f"{model['num_classes']}, class-conditional" if architecture["conditional"] and not vectors else "",
+        "vectors": f"conditional on {', '.join(vectors)}" if architecture["conditional"] and vectors else "",
         "network": f"{architecture['network']}, width {architecture['width']:g}, latents {architecture['latent_dim']}",
         "attention": f"on {architecture['attention']}x{architecture['attention']} features"
         if architecture["attention"]

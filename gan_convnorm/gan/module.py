@@ -19,6 +19,7 @@ from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.gan.ranges import Range, check_ranges
 from gan_convnorm.images.pixels import bytes_to_images
+from gan_convnorm.images.size import Size
 from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objectives.objective import mixes_images
@@ -27,7 +28,6 @@ from gan_convnorm.run_folder import RunSettings
 __all__ = ["GAN"]
 
 RANGES: dict[str, Range] = {
-    "resolution": (lambda x: x >= 1, "1 or more"),
     "channels": (lambda x: 1 <= x <= 65536, "from 1 to 65,536"),
     "num_classes": (lambda x: x >= 1, "1 or more"),
     "seed": (lambda x: 0 <= x < 2**32, "from 0 to 2^32 - 1"),
@@ -38,7 +38,7 @@ Batch = Tensor | Sequence[Tensor]
 
 
 class Labelled(NamedTuple):
-    """Images of shape (B, C, H, W) in [-1, 1], and their classes of shape (B,), None without classes."""
+    """Images of shape (B, C, H, W) in [-1, 1], and classes (B,) or vectors (B, K), None for an unconditional GAN."""
 
     images: Tensor
     labels: Tensor | None
@@ -54,17 +54,18 @@ class GAN(Pretrained):
     The defaults are those of the digits run of a few minutes; the published settings are in configs/.
 
     Args:
-        resolution: side of the images in pixels; the data module's.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH"; the data module's.
         channels: channels of the images; the data module's.
         num_classes: number of classes of the images; the data module's.
         architecture: the networks.
         optimization: their training.
         compile_networks: compile both networks with `torch.compile`; names in checkpoints stay as they are.
         seed: seeds the noise; the run's seed.
+        conditions: names of the numbers in each image's vector, in place of classes; the data module's.
 
     Raises:
         BadInput: a number out of its range; an unknown name, which lists the choices; sizes that do not fit together;
-            a conditional GAN of data without classes.
+            a conditional GAN of data without classes or vectors.
 
     >>> GAN(architecture=Architecture(width=0.05)).sample(2).shape
     torch.Size([2, 1, 16, 16])
@@ -77,28 +78,33 @@ class GAN(Pretrained):
 
     def __init__(
         self,
-        resolution: int = 16,
+        resolution: int | str = 16,
         channels: int = 1,
         num_classes: int | None = None,
         architecture: Architecture = Architecture(),  # noqa: B008 - frozen
         optimization: Optimization = Optimization(),  # noqa: B008 - frozen
         compile_networks: bool = False,
         seed: int = 0,
+        conditions: list[str] | None = None,
     ) -> None:
         super().__init__()
+        resolution = Size.of(resolution).plain
         sizes = {"resolution": resolution, "channels": channels, "num_classes": num_classes, "seed": seed}
         check_ranges(sizes, RANGES)
-        if architecture.conditional and num_classes is None:
+        if architecture.conditional and num_classes is None and not conditions:
             raise BadInput("conditional is asked for, and the data has no classes; give labelled data")
+        vectors = {"conditions": list(conditions)} if conditions else {}
         # Plain values: a checkpoint holds no objects.
         groups = {"architecture": asdict(architecture), "optimization": asdict(optimization)}
-        self.save_hyperparameters({**sizes, **groups, "compile_networks": compile_networks})
+        self.save_hyperparameters({**sizes, **vectors, **groups, "compile_networks": compile_networks})
         # Two networks step in turn, which Lightning leaves to manual optimization.
         self.automatic_optimization = False
         self.optimization = optimization
-        self.num_classes = num_classes if architecture.conditional else None
-        self.generator = architecture.generator(resolution, channels, self.num_classes)
-        self.discriminator = architecture.discriminator(resolution, channels, self.num_classes)
+        self.num_classes = num_classes if architecture.conditional and not conditions else None
+        self.condition_size = len(conditions) if architecture.conditional and conditions else None
+        labels = (self.num_classes, self.condition_size)
+        self.generator = architecture.generator(resolution, channels, *labels)
+        self.discriminator = architecture.discriminator(resolution, channels, *labels)
         for network in (self.generator, self.discriminator):
             # Convolutions are faster with the channels innermost, on a CPU by a fifth.
             network.to(memory_format=torch.channels_last)
@@ -134,6 +140,11 @@ class GAN(Pretrained):
         return optimizers, [chosen.decay(optimizer) for optimizer in optimizers]
 
     @override
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.condition_size is not None:
+            self._keep_conditions()
+
+    @override
     def on_fit_start(self) -> None:
         if self.compile_networks:
             # Each network by itself: as a whole the module breaks the graph at every optimizer step.
@@ -150,13 +161,14 @@ class GAN(Pretrained):
         """Run one generator step and the discriminator steps before it.
 
         Args:
-            batch: uint8 images (n_dis * B, C, H, W), or a sequence of them and, for a conditional GAN, labels.
+            batch: uint8 images (n_dis * B, C, H, W), or a sequence of them and, for a conditional GAN, classes or
+                vectors.
             batch_idx: not used.
 
         Returns:
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
-        images, labels = _images_and_labels(batch, self.num_classes)
+        images, labels = _images_and_labels(batch, self.takes_labels)
         parts = list(shares(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
@@ -183,7 +195,7 @@ class GAN(Pretrained):
     def _discriminator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         _, optimizer = self._optimizers()
         count, parts = len(real.images), self.optimization.accumulate
-        noise, labels = self._noise(count, shared)
+        noise, labels = self._noise(count, shared, real)
         with torch.no_grad():
             fakes = [
                 self._fakes(noise, labels, rows).images for rows in micro_batches(count, parts, own_rng, self.generator)
@@ -203,7 +215,7 @@ class GAN(Pretrained):
         optimizer, _ = self._optimizers()
         self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
         count = self.optimization.gen_batch_size or len(real.images)
-        noise, labels = self._noise(count, shared)
+        noise, labels = self._noise(count, shared, real)
 
         def loss(rows: slice) -> Tensor:
             fake = self._fakes(noise, labels, rows)
@@ -234,9 +246,22 @@ class GAN(Pretrained):
         optimizer.step()
         return torch.stack(total).sum()
 
-    def _noise(self, count: int, shared: SharedRandom) -> tuple[Tensor, Tensor | None]:
-        """Return latents, and labels of a conditional GAN."""
+    def _keep_conditions(self) -> None:
+        """Keep vectors of training images in the generators, to sample with."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if data is None or len(data.train_set.tensors) < 2:
+            raise BadInput("a GAN of vectors takes them from a data module's train_set; give the data as an ImageData")
+        found = data.train_set.tensors[1]
+        rows = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
+        for network in (self.generator, self.generator_ema):
+            network.conditions.copy_(found[rows[torch.arange(len(network.conditions)) % len(rows)]])
+
+    def _noise(self, count: int, shared: SharedRandom, real: Labelled) -> tuple[Tensor, Tensor | None]:
+        """Return latents, and labels of a conditional GAN: random classes, or the vectors of the real images."""
         latents = shared.normal(count, self.latent_dim).to(self.dtype)
+        if self.condition_size is not None:
+            assert real.labels is not None
+            return latents, real.labels[torch.arange(count, device=self.device) % len(real.labels)]
         return latents, None if self.num_classes is None else shared.whole(count, self.num_classes)
 
     def _fakes(self, latents: Tensor, labels: Tensor | None, rows: slice) -> Labelled:
@@ -301,9 +326,9 @@ class GAN(Pretrained):
             self.objective.adaptation.restore(checkpoint["ada"])
 
 
-def _images_and_labels(batch: Batch, num_classes: int | None) -> tuple[Tensor, Tensor | None]:
+def _images_and_labels(batch: Batch, conditional: bool) -> tuple[Tensor, Tensor | None]:
     images, *labels = batch if isinstance(batch, (tuple, list)) else (batch,)
-    if num_classes is None:
+    if not conditional:
         return images, None
     if not labels:
         raise BadInput("conditional is asked for, and the data module yields images without labels")

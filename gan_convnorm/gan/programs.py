@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,19 +23,25 @@ ONNX_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 #: latents, and labels of a conditional generator, to images
 Program = Callable[..., Tensor]
+#: number of images to example inputs of a program
+Inputs = Callable[[int], tuple[Tensor, ...]]
 
 
-def export_program(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
+def export_program(
+    network: nn.Module, latent_dim: int, num_classes: int | None, path: Path, condition_size: int | None = None
+) -> Path:
     """Write a generator as a program of `torch.export`, for any batch size.
 
     The program maps latents (B, latent_dim), float32, to images (B, C, H, W), float32 in [-1, 1]:
-    `torch.export.load(path).module()(latents)`. A conditional generator's also takes labels (B,), int64.
+    `torch.export.load(path).module()(latents)`. A conditional generator's also takes labels
+    (B,), int64, or vectors (B, condition_size), float32.
 
     Args:
         network: the generator, in evaluation mode, on the CPU.
         latent_dim: length of the latents.
         num_classes: number of classes; None for an unconditional generator.
         path: file to write.
+        condition_size: length of the vectors of a generator that takes them.
 
     Returns:
         The file.
@@ -42,7 +49,8 @@ def export_program(network: nn.Module, latent_dim: int, num_classes: int | None,
     Raises:
         BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
     """
-    program = _traced(network, latent_dim, num_classes)
+    example = partial(_inputs, latent_dim, num_classes, condition_size)
+    program = _traced(network, example)
     with atomic_write(path) as part:
         # By handle: torch wants a name that ends in .pt2.
         with part.open("wb") as file, warnings.catch_warnings():
@@ -51,21 +59,25 @@ def export_program(network: nn.Module, latent_dim: int, num_classes: int | None,
             torch.export.save(program, file)
         with part.open("rb") as file:
             loaded = torch.export.load(file).module()
-        _compare(loaded, network, latent_dim, num_classes, TOLERANCE, "leave it out with --no-program")
+        _compare(loaded, network, example, TOLERANCE, "leave it out with --no-program")
     return path
 
 
-def export_onnx(network: nn.Module, latent_dim: int, num_classes: int | None, path: Path) -> Path:
+def export_onnx(
+    network: nn.Module, latent_dim: int, num_classes: int | None, path: Path, condition_size: int | None = None
+) -> Path:
     """Write a generator as one ONNX file, for any batch size.
 
     Its input "latents" is float32 (batch, latent_dim), its output "images" float32 (batch, C, H, W) in [-1, 1]. A
-    conditional generator's second input "labels" is int64 (batch,). The file's metadata say so too.
+    conditional generator's second input "labels" is int64 (batch,), or float32 (batch, condition_size). The file's
+    metadata say so too.
 
     Args:
         network: the generator, in evaluation mode, on the CPU.
         latent_dim: length of the latents.
         num_classes: number of classes; None for an unconditional generator.
         path: file to write.
+        condition_size: length of the vectors of a generator that takes them.
 
     Returns:
         The file.
@@ -76,8 +88,9 @@ def export_onnx(network: nn.Module, latent_dim: int, num_classes: int | None, pa
     """
     if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
         raise BadInput(f"--onnx needs {', '.join(missing)}: pip install 'gan_convnorm[onnx]'")
-    program = _traced(network, latent_dim, num_classes)
-    names = ["latents", "labels"][: 1 if num_classes is None else 2]
+    example = partial(_inputs, latent_dim, num_classes, condition_size)
+    program = _traced(network, example)
+    names = ["latents", "labels"][: len(example(1))]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of names that torch gives to the batch's axis
@@ -89,16 +102,17 @@ def export_onnx(network: nn.Module, latent_dim: int, num_classes: int | None, pa
         latents=f"float32 (batch, {latent_dim}), standard normal",
         images="float32 (batch, channels, height, width) in [-1, 1]",
         **({} if num_classes is None else {"labels": f"int64 (batch,) from 0 to {num_classes - 1}"}),
+        **({} if condition_size is None else {"labels": f"float32 (batch, {condition_size})"}),
     )
     with atomic_write(path) as part:
         made.save(part, external_data=False)
-        _compare(_onnx_program(part), network, latent_dim, num_classes, ONNX_TOLERANCE, "leave out --onnx")
+        _compare(_onnx_program(part), network, example, ONNX_TOLERANCE, "leave out --onnx")
     return path
 
 
-def _traced(network: nn.Module, latent_dim: int, num_classes: int | None) -> torch.export.ExportedProgram:
+def _traced(network: nn.Module, inputs: Inputs) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
-    example = _inputs(2, latent_dim, num_classes)
+    example = inputs(2)
     try:
         with torch.no_grad():
             return torch.export.export(network, example, dynamic_shapes=tuple({0: batch} for _ in example))
@@ -122,20 +136,21 @@ def _onnx_program(path: Path) -> Program:
     return run
 
 
-def _compare(
-    program: Program, network: nn.Module, latent_dim: int, num_classes: int | None, tolerance: float, advice: str
-) -> None:
+def _compare(program: Program, network: nn.Module, examples: Inputs, tolerance: float, advice: str) -> None:
     """Raise unless a program gives the network's images, for two batch sizes other than the traced one."""
     for count in (1, 5):
-        inputs = _inputs(count, latent_dim, num_classes)
+        inputs = examples(count)
         with torch.no_grad():
             difference = float((program(*inputs) - network(*inputs)).abs().max())
         if not difference <= tolerance:
             raise BadInput(f"the exported program differs from the generator by {difference:.1e} in [-1, 1]; {advice}")
 
 
-def _inputs(count: int, latent_dim: int, num_classes: int | None) -> tuple[Tensor, ...]:
-    latents = torch.randn(count, latent_dim, generator=torch.Generator().manual_seed(count))
+def _inputs(latent_dim: int, num_classes: int | None, condition_size: int | None, count: int) -> tuple[Tensor, ...]:
+    rng = torch.Generator().manual_seed(count)
+    latents = torch.randn(count, latent_dim, generator=rng)
+    if condition_size is not None:
+        return latents, torch.randn(count, condition_size, generator=rng)
     return (latents,) if num_classes is None else (latents, torch.arange(count) % num_classes)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.images.pixels import images_to_bytes
+from gan_convnorm.networks import Generator
 from gan_convnorm.noise import BLOCK, numbered_noise
 from gan_convnorm.operators.evaluation_mode import evaluating
 
@@ -18,13 +19,22 @@ class Sampler:
 
     Attributes:
         latent_dim: length of the latents.
-        num_classes: None for an unconditional generator.
+        generator: the network.
+        num_classes: None for a generator without classes.
+        condition_size: length of the vectors that a generator takes in place of classes, else None.
         seed: of the latents, when no other is given.
     """
 
+    generator: Generator
     latent_dim: int
     num_classes: int | None
+    condition_size: int | None = None
     seed: int
+
+    @property
+    def takes_labels(self) -> bool:
+        """True for a generator of classes or of vectors."""
+        return self.num_classes is not None or self.condition_size is not None
 
     def generator_with(self, *, ema: bool) -> nn.Module:
         """Return the network with the averaged weights, or with the current ones.
@@ -53,7 +63,8 @@ class Sampler:
         Args:
             n: number of images.
             labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
-                given.
+                given. Or vectors, shape (n, condition_size), or one for all; those of up to 1,000 training images in
+                turn when not given.
             seed: seeds the latents; the run's seed when not given.
             ema: from the averaged weights, else from the current ones.
             first: number of the first image in the endless series of this seed.
@@ -83,7 +94,7 @@ class Sampler:
 
         Args:
             noise: latents (n, latent_dim), finite.
-            labels: classes (n,); None for an unconditional generator.
+            labels: classes (n,), or vectors (n, condition_size); None for an unconditional generator.
             ema: from the averaged weights, else from the current ones.
             batch_size: images in one forward pass.
 
@@ -106,16 +117,43 @@ class Sampler:
                 batches.append(images_to_bytes(images).cpu())
         return torch.cat(batches)
 
+    def usual_labels(self, first: int, stop: int) -> Tensor | None:
+        """Return the labels of the images of these numbers, where none are asked for.
+
+        Args:
+            first: number of the first image.
+            stop: one more than the number of the last.
+
+        Returns:
+            Classes (n,), in turn; vectors (n, condition_size) of training images, in turn; or None without labels.
+        """
+        if self.condition_size is not None:
+            table = self.generator.conditions.cpu()
+            return table[torch.arange(first, stop) % len(table)]
+        return None if self.num_classes is None else torch.arange(first, stop) % self.num_classes
+
     def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:
-        if self.num_classes is None:
-            if labels is not None:
-                raise BadInput("labels are given, and this generator was trained without classes")
-            return None
         if labels is None:
-            return torch.arange(first, first + n) % self.num_classes
+            return self.usual_labels(first, first + n)
+        if self.condition_size is not None:
+            return _vectors(n, self.condition_size, labels)
+        if self.num_classes is None:
+            raise BadInput("labels are given, and this generator was trained without classes")
         chosen = torch.as_tensor(labels).expand(n) if isinstance(labels, int) else labels
         if chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
             raise BadInput(
                 f"labels are {str(labels)[:60]}; expected {n} whole numbers from 0 to {self.num_classes - 1}"
             )
         return chosen
+
+
+def _vectors(n: int, size: int, labels: Tensor | int) -> Tensor:
+    if (
+        isinstance(labels, Tensor)
+        and labels.is_floating_point()
+        and labels.shape in ((n, size), (size,))
+        and labels.isfinite().all()
+    ):
+        return labels.cpu().expand(n, size)
+    found = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else str(labels)[:60]
+    raise BadInput(f"labels are {found}; expected {n} vectors of {size} finite floating-point numbers, or one for all")

@@ -49,7 +49,7 @@ def interpolate(
     pairs: int,
     steps: int,
     *,
-    labels: Sequence[int] | None = None,
+    labels: Sequence[int] | Tensor | None = None,
     seed: int | None = None,
     ema: bool = True,
     truncation: float | None = None,
@@ -60,7 +60,8 @@ def interpolate(
         module: a trained generator.
         pairs: number of ways; way i goes from image 2 i of the seed to image 2 i + 1.
         steps: images on each way, ends included.
-        labels: classes that the ways of a conditional generator take in turn; all when not given.
+        labels: classes that the ways of a conditional generator take in turn; all when not given. Or one vector of all;
+            those of training images in turn when not given.
         seed: of the latents; the run's when not given.
         ema: from the averaged weights, else from the current ones.
         truncation: see `Sampler.sample`.
@@ -75,9 +76,12 @@ def interpolate(
         raise BadInput(f"{pairs} interpolations of {steps} images are asked for; expected 1 or more of 2 or more")
     latents = numbered_noise(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)
     between = slerp(latents[::2], latents[1::2], torch.linspace(0, 1, steps)).transpose(0, 1)
-    classes = None
-    if module.num_classes is not None:
-        chosen = torch.tensor(range(module.num_classes) if labels is None else labels)
-        classes = chosen[torch.arange(pairs) % len(chosen)].repeat_interleave(steps)
-    images = module.decode(between.flatten(0, 1), classes, ema=ema)
+    if isinstance(labels, Tensor):
+        of_ways: Tensor | None = labels.expand(pairs, -1)
+    elif labels is None:
+        of_ways = module.usual_labels(0, pairs)
+    else:
+        of_ways = torch.tensor(labels)[torch.arange(pairs) % len(labels)]
+    of_images = None if of_ways is None else of_ways.repeat_interleave(steps, 0)
+    images = module.decode(between.flatten(0, 1), of_images, ema=ema)
     return images.view(pairs, steps, *images.shape[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.grid import picture_grid, save_grid
@@ -48,7 +49,7 @@ def write_interpolation(
     animation: str,
     folder: Path,
     *,
-    labels: list[int] | None,
+    labels: list[int] | Tensor | None,
     ema: bool,
     truncation: float | None,
 ) -> list[Path]:
@@ -59,7 +60,7 @@ def write_interpolation(
         ways: number of ways.
         animation: gif, mp4 or none.
         folder: where to write.
-        labels: classes of the rows in turn; None for an unconditional generator.
+        labels: classes of the rows in turn, or a vector of all; None for an unconditional generator.
         ema: from the averaged weights, else from the current ones.
         truncation: as in `Sampler.sample`.
 

@@ -77,7 +77,10 @@ class Playground:
         """
         ends = [numbered_noise(0, 1, self.sampler.latent_dim, seed, truncation) for seed in (start, end)]
         latents = slerp(ends[0], ends[1], torch.linspace(0, 1, steps)).flatten(0, 1)
-        labels = None if self.num_classes is None else torch.full((steps,), label or 0)
+        usual = self.sampler.usual_labels(0, 1)
+        labels = None if usual is None else usual.repeat_interleave(steps, 0)
+        if labels is not None and label is not None:
+            labels = torch.full((steps,), label)
         return self.sampler.decode(latents, labels)
 
     def nearest(self, image: Tensor, count: int = 5) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from jsonargparse.typing import NonNegativeInt, PositiveInt
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from gan_convnorm.errors import BadInput
@@ -29,6 +31,8 @@ class Prediction:
         num: number of images.
         format: png (images/NNNNN.png, or images/CLASS/NNNNN.png with classes) or npz (images.npz).
         labels: classes that the images take in turn: all, one such as 3, or several such as 0,1,7.
+        condition: numbers of the vector that all images take, such as 1,0.5; those of training images in turn when not
+            given.
         truncation: latents within +-truncation; the smaller, the more alike and typical the images.
         ema: from the averaged weights, else from the current ones.
         interpolate: number of ways from one latent to another that interpolation.png and the animation show.
@@ -43,6 +47,7 @@ class Prediction:
     num: PositiveInt = 64
     format: Literal["png", "npz"] = "png"
     labels: str = "all"
+    condition: str | None = None
     truncation: float | None = None
     ema: bool = True
     interpolate: NonNegativeInt = 0
@@ -55,16 +60,21 @@ class Prediction:
         """True if real images are needed."""
         return bool(self.nearest or self.project)
 
-    def check(self, num_classes: int | None) -> None:
+    def check(self, num_classes: int | None, conditions: list[str] | None = None) -> None:
         """Raise unless the options suit the generator.
 
         Args:
-            num_classes: the generator's; None for an unconditional one.
+            num_classes: the generator's; None for one without classes.
+            conditions: names of the numbers in its vectors; None for one without.
 
         Raises:
-            BadInput: labels that are not the generator's, a truncation of 0 or below, a missing package.
+            BadInput: labels or a vector that are not the generator's, a truncation of 0 or below, a missing package.
         """
         self.chosen(num_classes)
+        vector = self.vector()
+        if vector is not None and len(vector) != len(conditions or ()):
+            expected = f"one number for each of {', '.join(conditions)}" if conditions else "none: it takes no vectors"
+            raise BadInput(f"--condition is {self.condition!r}, and this generator takes {expected}")
         if self.truncation is not None and not self.truncation > 0:
             raise BadInput(f"--truncation is {self.truncation}, and must be above 0")
         check_animation(self.animation if self.interpolate else "none")
@@ -92,6 +102,22 @@ class Prediction:
             raise BadInput(f"--labels is {self.labels!r}; expected all, or of 0 to {num_classes - 1}, such as 0,1")
         return [int(word) for word in words]
 
+    def vector(self) -> Tensor | None:
+        """Return the vector that is asked for, float32 (K,), or None.
+
+        Raises:
+            BadInput: anything but finite numbers.
+        """
+        if self.condition is None:
+            return None
+        try:
+            found = torch.tensor([float(word) for word in str(self.condition).split(",")])
+        except ValueError:
+            found = torch.tensor([math.nan])
+        if not found.isfinite().all():
+            raise BadInput(f"--condition is {self.condition!r}; expected finite numbers, such as 1,0.5")
+        return found
+
     def batches(self, num_classes: int | None) -> DataLoader[dict[str, Any]]:
         """Return the arguments of `Sampler.sample` for one batch after the other."""
         batches: Any = list(self._batches(self.chosen(num_classes)))
@@ -101,6 +127,8 @@ class Prediction:
         for first in range(0, self.num, BLOCK):
             n = min(BLOCK, self.num - first)
             batch = {"n": n, "first": first, "ema": self.ema, "truncation": self.truncation}
+            if (vector := self.vector()) is not None:
+                batch["labels"] = vector.expand(n, -1)
             if chosen is not None:
                 batch["labels"] = torch.tensor(chosen)[torch.arange(first, first + n) % len(chosen)]
             yield batch
@@ -120,12 +148,12 @@ class Prediction:
         Returns:
             The pictures and tables.
         """
-        chosen = self.chosen(module.num_classes)
+        chosen, vector = self.chosen(module.num_classes), self.vector()
         paths = write_classes(module, chosen or [], folder, ema=self.ema, truncation=self.truncation)
         if self.interpolate:
             paths += write_interpolation(
                 *(module, self.interpolate, self.animation, folder),
-                labels=chosen,
+                labels=chosen if vector is None else vector,
                 ema=self.ema,
                 truncation=self.truncation,
             )
@@ -133,7 +161,9 @@ class Prediction:
             data.prepare_data()
             data.setup("predict")
         if self.nearest:
-            first = Prediction(self.nearest, labels=self.labels, truncation=self.truncation, ema=self.ema)
+            first = Prediction(
+                self.nearest, labels=self.labels, condition=self.condition, truncation=self.truncation, ema=self.ema
+            )
             fakes = torch.cat([module.sample(**batch) for batch in first._batches(chosen)])
             found = nearest_train_images(fakes, data, extractor, weights)
             paths += found.write(folder, fakes, data.train_set.tensors[0], data.file_names.get("train", ()))

@@ -102,7 +102,7 @@ def project(
     Args:
         module: a trained generator.
         images: uint8 (N, C, H, W), of the generator's size.
-        labels: classes (N,) for a conditional generator.
+        labels: classes (N,), or vectors (N, condition_size), for a conditional generator.
         steps: of Adam; the rate falls to 0 as a cosine.
         starts: random latents for each image.
         seed: of the starts.
@@ -127,8 +127,8 @@ def project(
         )
     if steps < 1 or starts < 1:
         raise BadInput(f"{steps} steps and {starts} starts are asked for; expected 1 or more of each")
-    if (labels is None) != (module.num_classes is None):
-        needs = "no labels" if module.num_classes is None else "one label for each image"
+    if (labels is not None) != module.takes_labels:
+        needs = "one label for each image" if module.takes_labels else "no labels"
         raise BadInput(f"the generator takes {needs} for a projection")
     size = max(1, BATCH // starts)
     found = []
@@ -148,7 +148,7 @@ def _project(
     device = next(network.parameters()).device
     starts = len(latents) // len(images)
     target = images.to(device).float().div(127.5).sub(1).repeat_interleave(starts, 0)
-    classes = None if labels is None else labels.to(device).repeat_interleave(starts)
+    classes = None if labels is None else labels.to(device).repeat_interleave(starts, 0)
     z = latents.to(device).clone().requires_grad_()
     optimizer = torch.optim.Adam([z], LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -88,6 +88,6 @@ def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool
     images, *labels = (tensor[:count] for tensor in split.tensors)
     described = "train images, for none are held out" if kind == "train" else "held-out images"
     print(f"looking for the latents of {len(images)} {data.name} {described}", flush=True)
-    classes = labels[0] if module.num_classes is not None else None
+    classes = labels[0] if module.takes_labels else None
     found = project(module, images, classes, seed=module.seed, ema=ema)
     return found, data.file_names.get(kind, ())[:count]

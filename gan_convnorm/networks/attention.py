@@ -54,7 +54,7 @@ def attention_index(network: str, sides: list[int], attention: int | None) -> in
 
     Args:
         network: for the message.
-        sides: side of every block's output, in pixels.
+        sides: shorter side of every block's output, in pixels.
         attention: the side; None for no attention.
 
     Returns:

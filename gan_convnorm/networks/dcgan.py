@@ -11,6 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gan_convnorm.images.size import Size
 from gan_convnorm.layers.registry import Norm
 from gan_convnorm.networks.discriminator import Discriminator
 from gan_convnorm.networks.generator import Generator
@@ -129,8 +130,8 @@ class DCGANDiscriminator(Discriminator):
 
     @staticmethod
     @override
-    def vector_size(channels: int, side: int) -> int:
-        return channels * side**2
+    def vector_size(channels: int, size: Size) -> int:
+        return channels * size.height * size.width
 
     @staticmethod
     @override

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from gan_convnorm.images.size import Size
 from gan_convnorm.layers.convnorm.options import DISCRIMINATOR
 from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
@@ -27,7 +28,8 @@ class Discriminator(nn.Module, ABC):
     A network is a subclass with its name, its table of plans, its block, its feature vector and its initialization.
 
     Args:
-        resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH": the shorter side is a key of `plans`, or both are
+            those that `plan` makes.
         channels: channels of the images.
         width: factor on every hidden channel count; 1 is the published network.
         norm: name of a normalization in `gan_convnorm.layers.NORMS`, on every layer, shortcuts, head and embedding
@@ -35,7 +37,8 @@ class Discriminator(nn.Module, ABC):
         norm_options: its options; those of `OPTIONS` where they are not given.
         num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
-        attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
+        condition_size: length of a vector per image, in place of classes; its embedding is linear, <V c, h>.
+        attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
         plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
         head_bias: a bias on the last linear layer; sngan_projection has none.
 
@@ -49,13 +52,14 @@ class Discriminator(nn.Module, ABC):
 
     def __init__(
         self,
-        resolution: int = 32,
+        resolution: int | str = 32,
         channels: int = 3,
         width: float = 1.0,
         norm: str = "spectral",
         norm_options: dict[str, Any] | None = None,
         *,
         num_classes: int | None = None,
+        condition_size: int | None = None,
         attention: int | None = None,
         plan: Plan | Mapping[str, Any] | None = None,
         head_bias: bool = False,
@@ -64,10 +68,12 @@ class Discriminator(nn.Module, ABC):
         check_sizes(channels=channels)
         found = find_plan(self.name, self.plans, resolution, plan)
         chosen = find_normalization(norm, _with_defaults(norm, norm_options or {}))
-        check_classes(num_classes)
-        sides = [resolution // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
+        check_classes(num_classes, condition_size)
+        shorter = min(found.size)
+        sides = [shorter // 2**halvings for halvings in accumulate(int(down) for _, down in found.discriminator)]
         self.attention_index = attention_index("discriminator", sides, attention)
         self.num_classes = num_classes
+        self.condition_size = condition_size
         incoming = channels
         self.blocks = nn.Sequential()
         for number, (own_channels, down) in enumerate(found.discriminator):
@@ -76,15 +82,16 @@ class Discriminator(nn.Module, ABC):
             incoming = outgoing
             if number == self.attention_index:
                 self.attention = SelfAttention(incoming, chosen, self.initialize)
-        size = self.vector_size(incoming, sides[-1])
+        last = Size(*(side // 2**found.halvings for side in found.size))
+        size = self.vector_size(incoming, last)
         linear = nn.Linear(size, 1, bias=head_bias)
         self.initialize(linear.weight)
         if head_bias:
             nn.init.zeros_(linear.bias)
         self.linear = chosen.linear(linear)
-        if num_classes is not None:
+        if (outputs := num_classes or condition_size) is not None:
             # A linear layer, of which the label's output is taken: so every norm for linear layers applies to it.
-            embedding = nn.Linear(size, num_classes, bias=False)
+            embedding = nn.Linear(size, outputs, bias=False)
             self.initialize(embedding.weight)
             self.embedding = chosen.linear(embedding)
 
@@ -103,31 +110,31 @@ class Discriminator(nn.Module, ABC):
             out_channels: channels of its output.
             norm: makes and normalizes its layers.
             first: its input is the image.
-            down: it halves the side.
+            down: it halves both sides.
         """
 
     @staticmethod
     @abstractmethod
-    def vector_size(channels: int, side: int) -> int:
-        """Return the length of `vector` for the last block's output, (B, channels, side, side)."""
+    def vector_size(channels: int, size: Size) -> int:
+        """Return the length of `vector` for the last block's output, (B, channels, size.height, size.width)."""
 
     @staticmethod
     @abstractmethod
     def vector(features: Tensor) -> Tensor:
-        """Return one vector per image, (B, vector_size), of the last block's output, (B, channels, side, side)."""
+        """Return one vector per image, (B, vector_size), of the last block's output, (B, channels, H, W)."""
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return one score per image.
 
         Args:
-            images: shape (B, channels, resolution, resolution); real ones are in [-1, 1].
-            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
-                raise `BadInput`.
+            images: shape (B, channels, height, width); real ones are in [-1, 1].
+            labels: whole numbers of shape (B,) in [0, num_classes), or vectors of shape (B, condition_size); None for
+                an unconditional network. Other labels raise `BadInput`.
 
         Returns:
             Shape (B,).
         """
-        following = check_labels("discriminator", self.num_classes, labels, len(images))
+        following = check_labels("discriminator", self.num_classes, self.condition_size, labels, len(images))
         features = images
         for number, block in enumerate(self.blocks):
             features = block(features)
@@ -136,7 +143,11 @@ class Discriminator(nn.Module, ABC):
         vectors = self.vector(features)
         scores: Tensor = self.linear(vectors)
         for own in following:
-            scores = scores + self.embedding(vectors).gather(1, own.unsqueeze(1))
+            projected = self.embedding(vectors)
+            if self.condition_size is None:
+                scores = scores + projected.gather(1, own.unsqueeze(1))
+            else:  # <V c, h> = <c, V^T h>
+                scores = scores + (own.to(projected.dtype) * projected).sum(dim=1, keepdim=True)
         return scores.squeeze(1)
 
 

@@ -1,16 +1,18 @@
-"""The base of all generators: linear layer, blocks that double the side, norm - ReLU - convolution - tanh."""
+"""The base of all generators: linear layer, blocks that double the sides, norm - ReLU - convolution - tanh."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
-from gan_convnorm.networks.conditional import check_labels, conditional
+from gan_convnorm.networks.conditional import CONDITIONS, check_labels, conditional
 from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_channels
 
 __all__ = ["Generator"]
@@ -22,7 +24,8 @@ class Generator(nn.Module, ABC):
     A network is a subclass with its name, its table of plans, its block and its initialization.
 
     Args:
-        resolution: side of the images in pixels, a key of `plans`, or the side that `plan` makes.
+        resolution: side of the images in pixels, or "HEIGHTxWIDTH": the shorter side is a key of `plans`, or both are
+            those that `plan` makes.
         channels: channels of the images.
         latent_dim: length of the latents.
         width: factor on every hidden channel count; 1 is the published network.
@@ -30,7 +33,8 @@ class Generator(nn.Module, ABC):
         norm_options: its options.
         num_classes: number of classes; the blocks' norms then have a scale and shift per class (`ConditionalNorm`; the
             last norm has none, as in sngan_projection).
-        attention: side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
+        condition_size: length of a vector per image, in place of classes; scale and shift are an affine map of it.
+        attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
         plan: a plan in place of the table's, also as a mapping with the names of `Plan`.
 
     Raises:
@@ -40,10 +44,11 @@ class Generator(nn.Module, ABC):
 
     name: ClassVar[str]
     plans: ClassVar[dict[int, Plan]]
+    conditions: Tensor
 
     def __init__(
         self,
-        resolution: int = 32,
+        resolution: int | str = 32,
         channels: int = 3,
         latent_dim: int = 128,
         width: float = 1.0,
@@ -51,20 +56,25 @@ class Generator(nn.Module, ABC):
         norm_options: dict[str, Any] | None = None,
         *,
         num_classes: int | None = None,
+        condition_size: int | None = None,
         attention: int | None = None,
         plan: Plan | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_sizes(channels=channels, latent_dim=latent_dim)
         found, chosen = find_plan(self.name, self.plans, resolution, plan), find_normalization(norm, norm_options)
-        of_class = conditional(chosen, num_classes)
+        of_class = conditional(chosen, num_classes, condition_size)
         incoming, *rest = (scale_channels(c, width) for c in found.generator)
-        sides = [found.bottom * 2**number for number in range(1, len(rest) + 1)]
+        sides = [min(found.start) * 2**number for number in range(1, len(rest) + 1)]
         self.attention_index = attention_index("generator", sides, attention)
         self.latent_dim = latent_dim
         self.num_classes = num_classes
-        self.bottom = (incoming, found.bottom, found.bottom)
-        linear = nn.Linear(latent_dim, incoming * found.bottom**2)
+        self.condition_size = condition_size
+        if condition_size is not None:
+            # Vectors of training images: what one may ask for is known wherever the weights are.
+            self.register_buffer("conditions", torch.zeros(CONDITIONS, condition_size))
+        self.bottom = (incoming, *found.start)
+        linear = nn.Linear(latent_dim, math.prod(self.bottom))
         self.initialize(linear.weight)
         nn.init.zeros_(linear.bias)
         self.linear = chosen.linear(linear)
@@ -88,7 +98,7 @@ class Generator(nn.Module, ABC):
     @staticmethod
     @abstractmethod
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
-        """Return a block that doubles the side.
+        """Return a block that doubles both sides.
 
         It is called with the features, and with the labels too if the network is conditional.
 
@@ -103,13 +113,13 @@ class Generator(nn.Module, ABC):
 
         Args:
             noise: latents, shape (B, latent_dim).
-            labels: whole numbers of shape (B,) in [0, num_classes); None for an unconditional network. Other labels
-                raise `BadInput`.
+            labels: whole numbers of shape (B,) in [0, num_classes), or vectors of shape (B, condition_size); None for
+                an unconditional network. Other labels raise `BadInput`.
 
         Returns:
-            Shape (B, channels, resolution, resolution), in [-1, 1].
+            Shape (B, channels, height, width), in [-1, 1].
         """
-        following = check_labels("generator", self.num_classes, labels, noise.shape[0])
+        following = check_labels("generator", self.num_classes, self.condition_size, labels, noise.shape[0])
         features = self.linear(noise).unflatten(1, self.bottom)
         for number, block in enumerate(self.blocks):
             features = block(features, *following)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.images.size import Size
 from gan_convnorm.layers.registry import Norm
 from gan_convnorm.networks.blocks import DiscriminatorBlock, GeneratorBlock, OptimizedDiscriminatorBlock
 from gan_convnorm.networks.discriminator import Discriminator
@@ -53,7 +54,7 @@ class SNGANGenerator(Generator):
 class SNGANDiscriminator(Discriminator):
     """SNGAN-ResNet's discriminator; arguments and errors are those of `Discriminator`.
 
-    The first block of a plan must halve the side.
+    The first block of a plan must halve the sides.
 
     >>> import torch
     >>> SNGANDiscriminator(32, width=0.05)(torch.zeros(2, 3, 32, 32)).shape
@@ -81,7 +82,7 @@ class SNGANDiscriminator(Discriminator):
 
     @staticmethod
     @override
-    def vector_size(channels: int, side: int) -> int:
+    def vector_size(channels: int, size: Size) -> int:
         return channels
 
     @staticmethod

@@ -98,8 +98,13 @@ def score_words(summary: dict[str, Any]) -> list[str]:
 def _title(about: dict[str, Any], name: str) -> str:
     """Return the page's title: data, normalization and resolution, then the folder's name."""
     parts = [str(about[key]) for key in ("data", "norm") if key in about]
-    parts += [f"{about['resolution']} x {about['resolution']}"] if "resolution" in about else []
+    parts += [_size(about["resolution"])] if "resolution" in about else []
     return f"{', '.join(parts)} ({name})" if parts else name
+
+
+def _size(resolution: object) -> str:
+    """Return height x width in words, from the side of a square or text such as "32x48"."""
+    return resolution.replace("x", " x ") if isinstance(resolution, str) else f"{resolution} x {resolution}"
 
 
 def _about(about: dict[str, Any]) -> list[Block]:

@@ -116,8 +116,8 @@ class Classifier(FromCheckpoint):
             BadInput: the crop is as large as the images.
         """
         crop = self.hparams.crop  # type: ignore[attr-defined]
-        if crop >= data.resolution:
-            raise BadInput(f"crop is {crop}, and the images have {data.resolution} pixels; expected less")
+        if crop >= min(data.size):
+            raise BadInput(f"crop is {crop}, and the images have {min(data.size)} pixels; expected less")
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K) of images (B, C, H, W) in [0, 1]."""

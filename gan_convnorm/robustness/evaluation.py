@@ -99,12 +99,19 @@ class RobustnessEvaluation(pl.Callback):
             self.check_network(pl_module.network)  # type: ignore[arg-type]
 
     def check_data(self, data: ImageData) -> None:
-        """Raise when the corruption folder is of other data.
+        """Raise unless the images can be corrupted and the corruption folder is of these data.
 
-        Images of another shape, or labels that are not among the data's classes, raise `BadInput`.
+        Raises:
+            BadInput: images to be corrupted that are not square; a folder of images of another shape, or with labels
+                that are not among the data's classes.
         """
+        if self.measurement.corruptions and self.folder is None and data.size.height != data.size.width:
+            raise BadInput(
+                f"the images are {data.size} pixels (height x width), and corruptions are made for square ones; leave "
+                "them out with --corruptions none"
+            )
         if self.folder is not None:
-            self.folder.check((data.channels, data.resolution, data.resolution), data.num_classes)
+            self.folder.check((data.channels, *data.size), data.num_classes)
 
     def check_network(self, network: Normalized) -> None:
         """Raise when accuracy is to be certified of a network that has no certificate."""

@@ -4,14 +4,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from program_runs import refused
 
 from gan_convnorm.cli import main
 from gan_convnorm.cli.classify import main as classify
 from gan_convnorm.cli.trainer_settings import check_gan_settings, check_trainer_settings
 from gan_convnorm.data.image_data import EndlessBatches
 from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN
 from gan_convnorm.strategies import check_launch_environment
 
+#: torch's own text (aten/src/ATen/mps/MPSFallback.mm)
+MISSING = (
+    "The operator 'aten::_fft_r2c' is not currently implemented for the MPS device. If you want this op to be "
+    "considered for addition please comment on https://github.com/pytorch/pytorch/issues/141287 and mention use- "
+    "case, that resulted in missing op as well as commit hash 2236df1770800ffea5697b11b0bb0d910b2e59e1. As a "
+    "temporary fix, you can set the environment variable `PYTORCH_ENABLE_MPS_FALLBACK=1` to use the CPU as a "
+    "fallback for this op. WARNING: this will be slower than running natively on MPS."
+)
 SETTINGS = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "val_check_interval": 5}
 
 
@@ -72,6 +82,34 @@ def test_a_setting_that_a_gan_s_run_cannot_mean_is_named(name, value):
 def test_a_gpu_that_is_not_there_is_one_line():
     with pytest.raises(BadInput, match=r"accelerator gpu, .*here are: cpu"):
         check_gan_settings({**SETTINGS, "accelerator": "gpu"})
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="a machine without Apple's GPU")
+@pytest.mark.parametrize(
+    ("program", "flag"), [(main, "--accelerator"), (main, "--trainer.accelerator"), (classify, "--trainer.accelerator")]
+)
+def test_an_apple_gpu_that_is_not_there_is_one_line(program, flag, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    line = refused(capsys, flag, "mps", "--out", "run", program=program)
+    assert "accelerator mps, devices 1, strategy auto: `MPSAccelerator` can not run on your system since the" in line
+    assert "is not available; here are: cpu" in line
+    assert not Path("run").exists()
+
+
+def test_an_operation_that_apple_s_gpu_does_not_have_ends_a_run_in_one_line(tmp_path, monkeypatch, capsys):
+    """No machine here has that GPU: torch's own words are raised in a training step."""
+
+    def step(self, batch, batch_idx):
+        raise NotImplementedError(MISSING)
+
+    monkeypatch.setattr(GAN, "training_step", step)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["--width", "0.05", "--steps", "2", "--batch-size", "8", "--out", "run"])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert stop.value.code == 2
+    assert line.startswith("error: Apple's GPU (mps) cannot compute the operation aten::_fft_r2c; start again with")
+    assert "PYTORCH_ENABLE_MPS_FALLBACK=1" in line
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import gan_convnorm
 from gan_convnorm.cli import main
 from gan_convnorm.data import DATA
 
@@ -30,15 +31,19 @@ def test_commands_run(tmp_path, monkeypatch, capsys):
         folder = Path("photos") / "ab"[number % 2]
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(folder / f"{number}.jpg")
+    lines = [f"{'ab'[number % 2]}/{number}.jpg,{number % 2},{number / 24}" for number in range(24)]
+    Path("labels.csv").write_text("\n".join(["file,smiling,age", *lines]))
     np.savez("images.npz", x=pixels, y=np.arange(24) % 2)
     for command in COMMANDS:
         words = shlex.split(command)
         assert words[:2] == ["python", "train_gan.py"]
-        main([*words[2:], *SMALL])
+        main([*words[2:], *([] if words[2] == "predict" else SMALL)])
     out = capsys.readouterr().out
     assert "22 photos train images" in out and "24 images train images" in out
     runs = {path.parent.name for path in Path("checkpoints/runs").glob("*/summary.json")}
     assert runs == {"photos-spectral-seed0", "images-spectral-seed0", "stripes-spectral-seed0"}
+    assert gan_convnorm.load("vectors/last.ckpt").condition_size == 2 and Path("vectors/predict/grid.png").is_file()
+    assert "32 x 48" in Path("wide/report.html").read_text()
 
 
 def test_table_is_the_registry():

@@ -122,7 +122,7 @@ def test_layouts_that_are_refused(tmp_path):
         ({"channels": 2}, "channels is 2"),
         ({"fit": "pad"}, "fit is 'pad'"),
         ({"resolution": 0}, "resolution is 0"),
-        ({"resolution": 1_000_000}, "resolution is 1000000, and must be 8192 pixels or less"),
+        ({"resolution": 1_000_000}, "resolution is 1000000, and must be from 1 to 8192 pixels"),
     ):
         with pytest.raises(BadInput, match=message):
             Folder(str(tmp_path / "other/train"), **options)

@@ -295,3 +295,19 @@ def test_features_that_are_no_numbers_are_refused(digits, bad):
     ):
         with pytest.raises(BadInput, match="labelled-classifier-2 gives features of images that are NaN or infinite"):
             score()
+
+
+@pytest.mark.filterwarnings("ignore:the classifier whose features")
+@pytest.mark.parametrize("labelled", [True, False])
+def test_images_that_are_not_square_have_a_classifier(labelled):
+    images = torch.randint(0, 100, (60, 1, 8, 12), dtype=torch.uint8)
+    images[:, :, :2] += 100  # without labels: the bright rows say how a square part was turned
+    images[::2, :, :, :6] += 50
+    labels = (torch.arange(60) + 1) % 2 if labelled else None
+    weights = trained_weights(images, labels)
+    extractor = create_extractor("classifier", weights=str(weights))
+    assert extractor.network.shape == {"resolution": "8x12", "channels": 1, "num_classes": 2 if labelled else 4}
+    score = Evaluator(extractor, images[:30])
+    assert score(images[30:]).values["fid"] < score(images[30:].flip(2)).values["fid"]
+    with pytest.raises(BadInput, match=r"are 12x8 pixels \(height x width\), and .* on 8x12; .*--resize 8x12"):
+        score(images[30:].mT.contiguous())

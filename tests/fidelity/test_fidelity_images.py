@@ -102,7 +102,9 @@ def test_bad_files_are_named_and_counted_or_left_out(folder, rgb):
 
 def test_sizes_that_differ_are_named(folder, rgb):
     Image.fromarray(rgb[0, :10]).save(folder / "4.png")
-    with pytest.raises(BadInput, match=r"4\.png is 24x10 pixels and .*0\.png is 24x20; .*--resize 20"):
+    with pytest.raises(
+        BadInput, match=r"4\.png is 10x24 pixels \(height x width\) and .*0\.png is 20x24; .*--resize 20"
+    ):
         read(FolderImages(folder))
     assert read(FolderImages(folder, resize=8)).shape == (6, 3, 8, 8)
 

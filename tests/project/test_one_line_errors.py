@@ -54,6 +54,46 @@ def test_a_killed_loader_s_worker_is_one_line():
     assert status_and_line(RuntimeError("something else")) is None
 
 
+#: torch's own text for an operation that it does not have on Apple's GPU, of torch 2.6 and later and of earlier ones
+MISSING = [
+    "The operator 'aten::_fft_r2c' is not currently implemented for the MPS device. If you want this op to be "
+    "considered for addition please comment on https://github.com/pytorch/pytorch/issues/141287 and mention use- "
+    "case, that resulted in missing op as well as commit hash 2236df1770800ffea5697b11b0bb0d910b2e59e1. As a "
+    "temporary fix, you can set the environment variable `PYTORCH_ENABLE_MPS_FALLBACK=1` to use the CPU as a "
+    "fallback for this op. WARNING: this will be slower than running natively on MPS.",
+    "The operator 'aten::_fft_r2c' is not currently implemented for the MPS device. If you want this op to be "
+    "added in priority during the prototype phase of this feature, please comment on "
+    "https://github.com/pytorch/pytorch/issues/77764. As a temporary fix, you can set the environment variable "
+    "`PYTORCH_ENABLE_MPS_FALLBACK=1` to use the CPU as a fallback for this op. WARNING: this will be slower than "
+    "running natively on MPS.",
+]
+
+
+@pytest.mark.parametrize("said", MISSING)
+def test_an_operation_that_apple_s_gpu_does_not_have_is_one_line(said, capsys):
+    with pytest.raises(SystemExit) as ended, one_line_errors():
+        raise NotImplementedError(said)
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "(mps) cannot compute the operation aten::_fft_r2c;" in line
+    assert "PYTORCH_ENABLE_MPS_FALLBACK=1, which computes it on the CPU, or with --accelerator cpu" in line
+
+
+def test_float64_on_apple_s_gpu_is_one_line():
+    said = (
+        "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64. Please use float32 "
+        "instead."
+    )
+    status, line = status_and_line(TypeError(said))
+    assert status == 2 and "has no float64" in line and line.endswith("--accelerator cpu")
+    for defect in (
+        TypeError("float64 it is"),
+        NotImplementedError("The operator 'aten::x' is not here"),
+        RuntimeError(said),
+    ):
+        assert status_and_line(defect) is None
+
+
 def test_ctrl_c_is_one_line_and_a_reader_that_is_gone_is_none(capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop, one_line_errors():
         raise KeyboardInterrupt
