@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 from typing_extensions import override
 
-from gan_convnorm.callbacks.class_scores import check_intra_class, intra_class_scores
+from gan_convnorm.callbacks.class_scores import intra_class_scores
 from gan_convnorm.callbacks.collapse import collapse_in_words
 from gan_convnorm.callbacks.generated_samples import (
     SampleFunction,
@@ -23,7 +20,9 @@ from gan_convnorm.callbacks.generated_samples import (
 )
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.reference_images import ReferenceImages, given_images, trainer_images
-from gan_convnorm.callbacks.step_count import counts_steps, is_over, step_of, step_word
+from gan_convnorm.callbacks.scorable import check_finite_weights, check_reference
+from gan_convnorm.callbacks.score_log import ScoreLog
+from gan_convnorm.callbacks.step_count import is_over, step_of
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
@@ -32,8 +31,6 @@ from gan_convnorm.fidelity import (
     Processes,
     Scores,
     check_num_fake,
-    check_numbers,
-    check_weights_file,
     create_extractor,
     parse_metrics,
     protocol_named,
@@ -155,7 +152,7 @@ class FidelityScores(pl.Callback):
         self.scored_step = -1
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
-        self.told: list[dict[str, Any]] = []
+        self.score_log = ScoreLog(prefix, best, between=every is not None)
 
     @property
     @override
@@ -227,22 +224,18 @@ class FidelityScores(pl.Callback):
             module: that is to be scored.
 
         Raises:
-            BadInput: too few images, no labels or classes where they are needed, no way to sample, or RGBA images for
-                an extractor of RGB.
+            BadInput: a module without samples, or images that the scores cannot be taken with (`check_reference`).
         """
-        if real.labelled is not None and real.labelled[0].shape[1] == 4 and self.extractor != "classifier":
-            raise BadInput(
-                f"the data have 4 channels (RGBA), and the extractor {self.extractor} takes 3; score with --extractor "
-                "classifier, or train without the alpha channel (--data.channels 3)"
-            )
-        sampler(module, self.sample, self.value_range)
-        if hasattr(real.source, "__len__"):
-            for number in (self.interim_num_fake, self.num_fake):
-                check_numbers(number, len(real.source), self.metrics)
-        if self.intra_class:
-            check_intra_class(module, real, self.num_fake)
-        if self.extractor_weights is not None:
-            check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
+        sampler(module, self.sample, self.value_range)  # raises for a module without samples
+        check_reference(
+            real,
+            module,
+            extractor=self.extractor,
+            extractor_weights=self.extractor_weights,
+            metrics=self.metrics,
+            numbers=(self.interim_num_fake, self.num_fake),
+            intra_class=self.intra_class,
+        )
 
     def find_reference(self, trainer: pl.Trainer, split: str) -> ReferenceImages | None:
         """Return the images to compare with; None as long as the trainer's loaders are not there."""
@@ -308,36 +301,13 @@ class FidelityScores(pl.Callback):
         two = has_two_weights(module, self.sample)
         for ema in {"ema": (True,), "raw": (False,), "both": (False, True)}[self.weights if two else "ema"]:
             name = "EMA samples" if two and ema else "samples"
-            _check_finite(module, ema)
+            check_finite_weights(module, ema)
             scores = self.evaluator(GeneratedImages(self._sampler(module, ema), number, name))
             matches = self.split == self.protocol.split and number == self.protocol.num_fake and self.reference is None
             scores.protocol["name"] = self.protocol.name if matches else "custom"
             kind = "raw_" if self.weights == "both" and two and not ema else ""
-            self._tell(trainer, module, scores, prefix, kind)
+            self.score_log.write(trainer, module, scores, prefix + kind)
         return scores
-
-    def _tell(self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, prefix: str, kind: str) -> None:
-        # Every process has the same values; Lightning warns where it is not told so.
-        sync, step = trainer.world_size > 1, step_of(trainer, module)
-        # Between two evaluations of a training epoch Lightning would write the old values again.
-        between = trainer.training and self.every is not None
-        for name, value in scores.values.items():
-            # As float64 tensors: plain floats would be logged in float32.
-            logged = torch.tensor(value, dtype=torch.float64)
-            shown = name == self.taken.best and not prefix + kind
-            full_name = f"{self.prefix}{prefix}{kind}{name}"
-            module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
-            for logger in trainer.loggers if between and trainer.is_global_zero else ():
-                logger.log_metrics({full_name: value}, step)
-        if counts_steps(module):
-            # Lightning takes "step" for the logs' axis.
-            module.log("step", float(step), sync_dist=sync, logger=not between)
-        if trainer.is_global_zero:
-            if scores.protocol not in self.told:
-                meaning = f"scores ({scores.protocol['name']}): {scores.meaning()}"
-                print(textwrap.fill(meaning, 80, break_long_words=False, break_on_hyphens=False))
-                self.told.append(scores.protocol)
-            print(f"{step_word(module)} {step}{kind and ' raw'}: {scores.line()}", flush=True)
 
     def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.intra_class:
@@ -346,9 +316,7 @@ class FidelityScores(pl.Callback):
         ema = self.weights != "raw"
         images = GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples")
         mean, line = intra_class_scores(self.evaluator, images, module, self.real)
-        module.log(f"{self.prefix}intra_fid", mean, sync_dist=trainer.world_size > 1)
-        if trainer.is_global_zero:
-            print(f"{step_word(module)} {step_of(trainer, module)}: {line}", flush=True)
+        self.score_log.write_class_mean(trainer, module, mean, line)
 
     def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:
         return sampler(module, self.sample, self.value_range, ema=ema)
@@ -363,15 +331,3 @@ class FidelityScores(pl.Callback):
                 trainer.progress_bar_callback.show_scoring(done, total)
 
         return tell
-
-
-def _check_finite(module: pl.LightningModule, ema: bool) -> None:
-    """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
-    choose: Any = getattr(module, "generator_with", None)
-    network: Any = module if choose is None else choose(ema=ema)
-    averaged = "averaged " if ema and network is not module else ""
-    for name, value in network.named_parameters():
-        if not value.isfinite().all():
-            raise BadInput(
-                f"the {averaged}weights {name} are NaN or infinite; their images mean nothing, and are not scored"
-            )
