@@ -7,10 +7,12 @@ from gan_convnorm.layers.convnorm.layer import ConvNorm1d, ConvNorm2d, ConvNorm3
 from gan_convnorm.layers.convnorm.original_2021 import OriginalConvNorm2d, convnorm_2021
 from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
 from gan_convnorm.layers.fuse import Fusion, fuse
+from gan_convnorm.layers.lot import LOTConv2d, lot
 from gan_convnorm.layers.ocnn import OCNNConv2d, norm_penalty, ocnn
 from gan_convnorm.layers.oni import oni
 from gan_convnorm.layers.registry import NORMS, Norm, find_normalization
 from gan_convnorm.layers.row_norm import LinearRowNorm
+from gan_convnorm.layers.soc import SOCConv2d, soc
 from gan_convnorm.layers.spectral import spectral
 from gan_convnorm.layers.spectral_conv import spectral_conv
 
@@ -23,10 +25,12 @@ __all__ = [
     "ConvNormTranspose2d",
     "Conversion",
     "Fusion",
+    "LOTConv2d",
     "LinearRowNorm",
     "Norm",
     "OCNNConv2d",
     "OriginalConvNorm2d",
+    "SOCConv2d",
     "aol",
     "cayley",
     "convert",
@@ -34,9 +38,11 @@ __all__ = [
     "convnorm_2021",
     "find_normalization",
     "fuse",
+    "lot",
     "norm_penalty",
     "ocnn",
     "oni",
+    "soc",
     "spectral",
     "spectral_conv",
 ]

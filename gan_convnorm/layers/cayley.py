@@ -87,18 +87,22 @@ class CayleyConv2d(nn.Conv2d):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        name, sizes = "CayleyConv2d", (in_channels, out_channels, kernel_size)
+        name, sizes = type(self).__name__, (in_channels, out_channels, kernel_size)
         geometry = checked_geometry(name, 2, *sizes, stride, padding, dilation, groups, padding_mode)
         super().__init__(**geometry, bias=bias, device=device, dtype=dtype)
+
+    def orthogonal(self, matrix: Tensor) -> Tensor:
+        """Return the orthogonal matrices for those of the frequencies, shape (..., outputs, inputs)."""
+        return cayley_transform(matrix)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the output; shapes are those of `nn.Conv2d`."""
         if input.dim() != 4 or input.shape[1] != self.in_channels:
-            return self.forward(as_batch("CayleyConv2d", input, self.in_channels, 2)).squeeze(0)
+            return self.forward(as_batch(type(self).__name__, input, self.in_channels, 2)).squeeze(0)
         if self.kernel_size == (1, 1) and self.stride == (1, 1):
             with autocast_off(input.device):
                 matrix = exact_dtype(self.weight)[..., 0, 0].unflatten(0, (self.groups, -1))
-                weight = cayley_transform(matrix).flatten(0, 1)[..., None, None].to(self.weight.dtype)
+                weight = self.orthogonal(matrix).flatten(0, 1)[..., None, None].to(self.weight.dtype)
             return self._conv_forward(input, weight, self.bias)
         pairs = [int(p) for p in self._reversed_padding_repeated_twice]
         padding = [(pairs[2], pairs[3]), (pairs[0], pairs[1])]
@@ -109,7 +113,7 @@ class CayleyConv2d(nn.Conv2d):
             grid, counts = self._grid((image.shape[2], image.shape[3]), padding)
             spectra = to_spectrum(self._phases_of(image, padding, grid), (-2, -1)).flatten(3)
             # (groups, frequencies, outputs, inputs) by (groups, frequencies, inputs, batch)
-            found = self._orthogonal(grid) @ spectra.permute(1, 3, 2, 0)
+            found = self._transfer(grid) @ spectra.permute(1, 3, 2, 0)
             found = found.permute(3, 0, 2, 1).unflatten(3, (grid[0], grid[1] // 2 + 1)).flatten(1, 2)
             output = to_pixels(found, grid, (-2, -1))
             for axis, (count, n) in enumerate(zip(counts, grid, strict=True), start=2):
@@ -120,18 +124,16 @@ class CayleyConv2d(nn.Conv2d):
 
     def _grid(self, image: tuple[int, int], padding: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
         """Return the side lengths of the circular grid of strided pixels, and those of the output."""
-        grid, counts = [], []
+        name, grid, counts = type(self).__name__, [], []
         axes = zip(image, padding, self.kernel_size, self.stride, self.dilation, strict=True)
         for n, (before, after), k, s, d in axes:
             counts.append((n + before + after - d * (k - 1) - 1) // s + 1)
             if counts[-1] <= 0:
                 pixels = f"{image[0]} x {image[1]}"
-                raise BadInput(f"CayleyConv2d: an image of {pixels} pixels with padding {before} is below the kernel")
+                raise BadInput(f"{name}: an image of {pixels} pixels with padding {before} is below the kernel")
             if self.padding_mode == "circular":
                 if n % s:
-                    raise BadInput(
-                        f"CayleyConv2d: circular padding needs an image that the stride {s} divides, not {n}"
-                    )
+                    raise BadInput(f"{name}: circular padding needs an image that the stride {s} divides, not {n}")
                 grid.append(n // s)
             else:
                 # So wide that no tap of the layer's own kernels reads around the grid.
@@ -148,7 +150,7 @@ class CayleyConv2d(nn.Conv2d):
         image = image.unflatten(3, (n2, s2)).unflatten(2, (n1, s1)).permute(0, 1, 3, 5, 2, 4)
         return image.flatten(1, 3).unflatten(1, (self.groups, -1))
 
-    def _orthogonal(self, grid: list[int]) -> Tensor:
+    def _transfer(self, grid: list[int]) -> Tensor:
         """Return the orthogonal matrix of every frequency, shape (groups, frequencies, outputs, inputs)."""
         kernels = exact_dtype(self.weight).unflatten(0, (self.groups, -1))
         kernels, _, centres = phases(kernels, self.stride, self.dilation)
@@ -156,7 +158,7 @@ class CayleyConv2d(nn.Conv2d):
         # As in `conv2d`, later taps read later pixels.
         centres = [n - 1 - c for n, c in zip(kernels.shape[3:], centres, strict=True)]
         placed = place(kernels.flip(3, 4).flatten(0, 2), grid, centres).unflatten(0, kernels.shape[:3])
-        return cayley_transform(torch.fft.rfft2(placed).flatten(3).permute(0, 3, 1, 2))
+        return self.orthogonal(torch.fft.rfft2(placed).flatten(3).permute(0, 3, 1, 2))
 
 
 class _Cayley(ExactParametrization):

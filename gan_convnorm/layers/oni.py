@@ -10,7 +10,31 @@ from gan_convnorm.layers.arguments import check_choice, check_whole
 from gan_convnorm.layers.kernels import Kernels, kernels_of
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
-__all__ = ["oni"]
+__all__ = ["newton_orthogonal", "oni"]
+
+
+def newton_orthogonal(matrix: Tensor, iterations: int) -> Tensor:
+    """Return matrices with every singular value s in [0, 1] nearer to 1: s <- (3 s - s^3) / 2, after a scaling.
+
+    The scaling makes ||M M^H||_F = 1, which bounds the largest singular value.
+
+    Args:
+        matrix: M, shape (..., rows, columns), real or complex.
+        iterations: of Newton's method.
+
+    Returns:
+        W = (M M^H)^(-1/2) M as far as the iteration has come, with ||W|| <= 1.
+
+    >>> newton_orthogonal(torch.tensor([[3.0, 4.0]]), 5)
+    tensor([[0.6000, 0.8000]])
+    """
+    # The smaller Gram matrix, whichever side it is of.
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    wide = matrix.mH if tall else matrix
+    found = wide * inverse_root(torch.linalg.matrix_norm(wide @ wide.mH, keepdim=True))
+    for _ in range(iterations):
+        found = 1.5 * found - 0.5 * (found @ found.mH) @ found
+    return found.mH if tall else found
 
 
 def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Module:
@@ -55,14 +79,7 @@ class _Newton(ExactParametrization):
         rows = self.kernels.split(weight).flatten(2)
         if self.center and rows.shape[2] > 1:
             rows = rows - rows.mean(2, keepdim=True)
-        # The smaller Gram matrix, whichever side it is of.
-        tall = rows.shape[1] > rows.shape[2]
-        wide = rows.mT if tall else rows
-        # ||V V^T||_F = 1 bounds the largest eigenvalue (the paper's compact scaling).
-        found = wide * inverse_root(torch.linalg.matrix_norm(wide @ wide.mT, keepdim=True))
-        for _ in range(self.iterations):
-            found = 1.5 * found - 0.5 * (found @ found.mT) @ found
-        return (found.mT if tall else found).reshape(weight.shape)
+        return newton_orthogonal(rows, self.iterations).reshape(weight.shape)
 
     def extra_repr(self) -> str:
         """Return the options."""

@@ -20,9 +20,11 @@ from gan_convnorm.layers.convnorm.original_2021 import convnorm_2021
 from gan_convnorm.layers.group_norm import group
 from gan_convnorm.layers.instance_norm import instance
 from gan_convnorm.layers.layer_norm import layer
+from gan_convnorm.layers.lot import lot, lot_linear
 from gan_convnorm.layers.ocnn import ocnn
 from gan_convnorm.layers.oni import oni
 from gan_convnorm.layers.row_norm import convnorm_linear
+from gan_convnorm.layers.soc import soc, soc_linear
 from gan_convnorm.layers.spectral import spectral
 from gan_convnorm.layers.spectral_conv import spectral_conv
 from gan_convnorm.layers.sync_batch_norm import sync_batch
@@ -75,6 +77,8 @@ NORMS: dict[str, Norm] = {
     "ocnn": Norm(conv=ocnn, linear=ocnn),
     "aol": Norm(conv=aol, linear=aol),
     "cayley": Norm(conv=cayley, linear=cayley_linear),
+    "lot": Norm(conv=lot, linear=lot_linear),
+    "soc": Norm(conv=soc, linear=soc_linear),
 }
 
 

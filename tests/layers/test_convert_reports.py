@@ -105,7 +105,7 @@ def overridden(conv):
     return conv
 
 
-@pytest.mark.parametrize("norm", ["convnorm", "spectral", "cayley", "weight", "ocnn"])
+@pytest.mark.parametrize("norm", ["convnorm", "spectral", "cayley", "soc", "weight", "ocnn"])
 @pytest.mark.parametrize(
     ("hang", "reason"),
     [

@@ -15,8 +15,10 @@ from gan_convnorm.layers import (
     ConvNorm3d,
     ConvNormTranspose2d,
     LinearRowNorm,
+    LOTConv2d,
     OCNNConv2d,
     OriginalConvNorm2d,
+    SOCConv2d,
     find_normalization,
 )
 from gan_convnorm.layers.ocnn import OCNNConvTranspose2d, OCNNLinear
@@ -30,9 +32,10 @@ def convnorm(kernel_size=3, padding=1, **options):
     return lambda: ConvNorm2d(4, 6, kernel_size, padding=padding, **options)
 
 
+WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley", "lot", "soc")
 LAYERS = {
     "nn.Conv2d": lambda: nn.Conv2d(4, 6, 3, padding=1),
-    **{name: of(name) for name in ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley")},
+    **{name: of(name) for name in WEIGHTED},
     "spectral_conv, one size": of("spectral_conv", size=8),
     "convnorm, learned": of("convnorm", gain="learned"),
     "convnorm, eps 0": convnorm(eps=0.0),
@@ -47,12 +50,17 @@ LAYERS = {
     "convnorm, 1x1": convnorm(1, 0),
     "cayley, circular": of("cayley", circular=True),
     "cayley, stride": lambda: CayleyConv2d(4, 6, 3, 2, 1),
+    "lot, circular": of("lot", circular=True),
+    "soc, circular": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="circular"),
+    "soc, reflect": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="reflect", groups=2),
+    "soc, stride": lambda: SOCConv2d(4, 6, 3, 2, 1),
+    "soc, 1x1": lambda: SOCConv2d(4, 6, 1),
     "cayley, 1x1": lambda: CayleyConv2d(4, 6, 1),
     "original": lambda: OriginalConvNorm2d(4, 6, 3, padding=1),
     "original, bare": lambda: OriginalConvNorm2d(4, 6, 3, stride=2, padding=1, affine=False, batch_norm=False),
     "transposed": lambda: ConvNormTranspose2d(4, 6, 4, 2, 1),
 }
-OWN = (ConvNorm2d, ConvNormTranspose2d, CayleyConv2d, OriginalConvNorm2d)
+OWN = (ConvNorm2d, ConvNormTranspose2d, CayleyConv2d, OriginalConvNorm2d, SOCConv2d)
 
 
 @pytest.fixture(params=LAYERS)
@@ -136,7 +144,7 @@ def test_memory_format_is_that_of_the_image_or_the_weight(name, layer):
     found = layer(image.to(memory_format=torch.channels_last))
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert torch.allclose(found, expected, atol=1e-5)
-    if name != "cayley, 1x1":  # a 1x1 weight has both formats
+    if name not in ("cayley, 1x1", "soc, 1x1"):  # a 1x1 weight has both formats
         assert layer.to(memory_format=torch.channels_last)(image).is_contiguous(memory_format=torch.channels_last)
 
 
@@ -180,7 +188,7 @@ def test_shapes_of_other_dimensions(kind, axes):
 # Constructors.
 
 CONVOLUTIONS = [ConvNorm1d, ConvNorm2d, ConvNorm3d, ConvNormTranspose2d, CayleyConv2d, OriginalConvNorm2d, OCNNConv2d]
-CONVOLUTIONS += [OCNNConvTranspose2d]
+CONVOLUTIONS += [OCNNConvTranspose2d, LOTConv2d, SOCConv2d]
 GEOMETRY = [
     *({"kernel_size": value} for value in (0, -1, 1.5, "3", True, (3,) * 4, None)),
     *({"stride": value} for value in (0, -2, 0.5)),
@@ -255,6 +263,8 @@ def test_impossible_options_of_row_norm_are_one_line(options):
         (OCNNConv2d, {"coefficient": math.nan}),
         (OCNNConv2d, {"coefficient": -0.1}),
         (OCNNConv2d, {"coefficient": "0.1"}),
+        (LOTConv2d, {"iterations": 0}),
+        (SOCConv2d, {"terms": 5}),
     ],
 )
 def test_impossible_options_of_other_layers_are_one_line(kind, options):
@@ -283,6 +293,9 @@ ROLES = {"conv": lambda: nn.Conv2d(4, 4, 3), "linear": lambda: nn.Linear(4, 4), 
         ("oni", {"center": "no"}),
         *(("ocnn", {"coefficient": value}) for value in (-1.0, math.nan, math.inf, "0.1")),
         ("cayley", {"circular": "no"}),
+        ("lot", {"circular": "no"}),
+        *(("lot", {"iterations": value}) for value in (0, 2.5, "10")),
+        *(("soc", {"terms": value}) for value in (0, 5, 8.0, "8")),
         *((norm, {"eps": value}) for norm in ("batch", "layer", "group", "instance") for value in (-1, math.nan, "1")),
         *(("batch", {"momentum": value}) for value in (-0.1, 1.1, math.nan, "0.1")),
         *(("group", {"num_groups": value}) for value in (0, 1.5, "8")),

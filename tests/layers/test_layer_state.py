@@ -15,12 +15,13 @@ from gan_convnorm.layers import (
     LinearRowNorm,
     OCNNConv2d,
     OriginalConvNorm2d,
+    SOCConv2d,
     find_normalization,
     fuse,
 )
 from gan_convnorm.operators import flattened_norm, operator_norm
 
-WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley")
+WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley", "lot", "soc")
 LAYERS = {
     **{name: lambda name=name: find_normalization(name).conv(nn.Conv2d(4, 6, 3, padding=1)) for name in WEIGHTED},
     **{f"{name}, linear": lambda name=name: find_normalization(name).linear(nn.Linear(8, 6)) for name in WEIGHTED},
@@ -35,6 +36,7 @@ LAYERS = {
     "row, eps 0": lambda: LinearRowNorm(8, 6, eps=0.0),
     "row, learned": lambda: LinearRowNorm(8, 6, gain="learned"),
     "cayley, stride": lambda: CayleyConv2d(4, 6, 3, 2, 1),
+    "soc, stride": lambda: SOCConv2d(4, 6, 3, 2, 1),
     "ocnn": lambda: OCNNConv2d(4, 6, 3),
     "original": lambda: OriginalConvNorm2d(4, 6, 3, padding=1),
     "original, bare": lambda: OriginalConvNorm2d(4, 6, 3, padding=1, affine=False, batch_norm=False, momentum=0.1),

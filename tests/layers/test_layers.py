@@ -97,7 +97,7 @@ def test_convnorm_can_leave_layers_with_few_input_channels_to_spectral_norm():
 
 
 def test_unknown_names_and_options_list_the_choices():
-    with pytest.raises(BadInput, match=r"none, batch, sync_batch, .*, cayley, or two as a\+b, or give your own"):
+    with pytest.raises(BadInput, match=r"none, batch, .*, cayley, lot, soc, or two as a\+b, or give your own"):
         find_normalization("convnrom")
     options = "affine, boundary, eps, gain, gradient, max_gain, max_radius, min_inputs, strided, tolerance"
     with pytest.raises(BadInput, match=options):

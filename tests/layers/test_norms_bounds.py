@@ -15,6 +15,8 @@ from gan_convnorm.layers.cayley import CayleyConv2d
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.ocnn import self_convolution_penalty
 
+WEIGHTED = ("weight", "spectral", "spectral_conv", "oni", "aol", "cayley", "lot", "soc", "convnorm", "ocnn")
+
 
 @pytest.mark.parametrize("geometry", [dict(stride=2, padding=1), dict(stride=2, output_padding=1, groups=2), {}])
 @pytest.mark.parametrize("name", ["spectral_conv", "spectral_conv of 4", "aol", "oni", "ocnn"])
@@ -75,7 +77,7 @@ def plain_copy(layer):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["weight", "spectral", "spectral_conv", "oni", "aol", "cayley", "convnorm", "ocnn"])
+@pytest.mark.parametrize("name", WEIGHTED)
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (6, 1), (1, 6)])
 @pytest.mark.parametrize("state", STATES)
 def test_linear_layers(name, shape, state):
@@ -100,7 +102,7 @@ def test_linear_layers(name, shape, state):
         layer = other
     matrix = layer.eval()(torch.eye(shape[0], dtype=torch.float64)).detach().T
     values = torch.linalg.svdvals(matrix)
-    if name == "cayley":
+    if name in ("cayley", "soc"):
         assert (values - 1).abs().max() <= 1e-12
     elif "spectral" in name:
         assert values.max().item() == pytest.approx(1, abs=1e-6)
@@ -132,7 +134,7 @@ def test_bad_input():
             find_normalization(name, options).conv(conv)
     with pytest.raises(BadInput, match="num_groups is 0"):
         find_normalization("group", {"num_groups": 0}).activation(4)
-    for name in ("oni", "aol", "spectral_conv", "ocnn", "cayley"):
+    for name in ("oni", "aol", "spectral_conv", "ocnn", "cayley", "lot", "soc"):
         with pytest.raises(BadInput, match="found Embedding"):
             find_normalization(name).conv(nn.Embedding(2, 3))
     with pytest.raises(BadInput, match="below the kernel"):
