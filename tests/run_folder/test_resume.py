@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_program import ForkedProgram
+from killed_run import killed_run
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.stop_signals import listen, stop_signals
@@ -31,7 +32,6 @@ from gan_convnorm.run_folder import (
 WORDS = ["--steps", "12", "--eval-every", "4", "--n-dis", "2", "--width", "0.05", "--batch-size", "4"]
 WORDS += ["--num-fake", "20", "--trainer.log_every_n_steps", "2", "--disc-norm", "spectral", "--conditional"]
 
-KILLED = Path(__file__).with_name("killed_run.py")
 pytestmark = pytest.mark.usefixtures("working_folder")
 
 
@@ -84,10 +84,8 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
         ("evaluation", 8, again, 8),
         ("evaluation", 12, again, 12),
     ):
-        done = subprocess.run(
-            [sys.executable, str(KILLED), moment, str(step), *words], check=False, capture_output=True
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        killed = ForkedProgram(killed_run, moment, step, words)
+        assert killed.end() == -signal.SIGKILL, killed.printed
         assert read_checkpoint(run / "last.ckpt")["g_step"] == saved
     main(again)
     assert_same_run(whole, run)
