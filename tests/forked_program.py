@@ -8,6 +8,7 @@ import io
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,30 +17,31 @@ __all__ = ["FORKED", "ForkedProgram"]
 FORKED = multiprocessing.get_context("forkserver")
 #: imported by the first, for all of them; the last two are imported late by a run
 FORKED.set_forkserver_preload(["gan_convnorm.cli.gan", "sklearn.datasets", "torch.utils.tensorboard"])
+#: set by a trainer of this process, whose port may still be taken
+LEFT_BEHIND = {"MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"}
 
 
 class ForkedProgram:
-    """A function in a process of its own, in the current folder, with everything it prints in one file.
+    """A function in a process of its own, in the current folder.
 
     Args:
         function: importable by its module's name, for it is pickled.
         words: its arguments.
-        output: file for standard output and error.
         environment: changes of the variables.
     """
 
-    def __init__(self, function, *words, output="output.txt", **environment):
-        self.output = Path(output).resolve()
-        self.output.touch()
-        variables = {**os.environ, **environment}
-        arguments = (function, words, os.getcwd(), variables, str(self.output))  # noqa: PTH109 - a link stays one
+    def __init__(self, function, *words, **environment):
+        self.output = tempfile.NamedTemporaryFile()  # noqa: SIM115 - removed with this object
+        variables = {name: value for name, value in os.environ.items() if name not in LEFT_BEHIND} | environment
+        arguments = (function, words, Path.cwd(), variables, self.output.name)
         self.process = FORKED.Process(target=_run, args=arguments)
         self.process.start()
         self.pid = self.process.pid
 
     @property
     def printed(self):
-        return self.output.read_text(errors="replace")
+        """Everything that it has printed, to standard output and error."""
+        return Path(self.output.name).read_text(errors="replace")
 
     def wait_for(self, text, timeout=120):
         """Return when the text has been printed; fail when the process ends without it."""
