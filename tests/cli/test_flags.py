@@ -220,37 +220,47 @@ def test_help_and_typos_load_no_heavy_library():
     assert done.stdout.splitlines() == [f"{line} []" for line in ANSWERED_AT_ONCE]
 
 
-@pytest.mark.parametrize(
-    ("words", "key", "value"),
-    [
-        (f"fit --{name} {given}", key, value)
-        for names, given, key, value in [
-            ("disc-norm disc_norm", "layer", "model.architecture.disc_norm", "layer"),
-            ("model.architecture.disc-norm model.architecture.disc_norm", "oni", "model.architecture.disc_norm", "oni"),
-            ("model.optimization.gen-lr model.optimization.gen_lr", "0.5", "model.optimization.gen_lr", 0.5),
-            ("batch-size batch_size data.batch-size data.batch_size", "7", "data.init_args.batch_size", 7),
-            ("data.init-args.batch-size data.init_args.batch_size", "7", "data.init_args.batch_size", 7),
-            ("seed seed-everything seed_everything", "3", "seed_everything", 3),
-            ("spectrum-every spectrum_every", "9", "spectrum_every", 9),
-            ("trainer.log-every-n-steps trainer.log_every_n_steps", "4", "trainer.log_every_n_steps", 4),
-            ("num-fake num_fake scores.num-fake scores.num_fake", "50", "scores.num_fake", 50),
-            ("detect-anomaly detect_anomaly", "", "trainer.detect_anomaly", True),
-        ]
-        for name in names.split()
-    ]
-    + [
-        (f"classify --{name} {given}", key, value)
-        for names, given, key, value in [
-            ("label-noise label_noise split.label-noise split.label_noise", "0.25", "split.label_noise", 0.25),
-            ("evaluation.attack-eps evaluation.attack_eps", "4", "evaluation.attack_eps", 4),
-        ]
-        for name in names.split()
+#: the ways to write each flag, what is given, and the setting
+SPELLINGS = {
+    "fit": [
+        ("disc-norm disc_norm", "layer", "model.architecture.disc_norm", "layer"),
+        ("model.architecture.disc-norm model.architecture.disc_norm", "oni", "model.architecture.disc_norm", "oni"),
+        ("model.optimization.gen-lr model.optimization.gen_lr", "0.5", "model.optimization.gen_lr", 0.5),
+        ("batch-size batch_size data.batch-size data.batch_size", "7", "data.init_args.batch_size", 7),
+        ("data.init-args.batch-size data.init_args.batch_size", "6", "data.init_args.batch_size", 6),
+        ("seed seed-everything seed_everything", "3", "seed_everything", 3),
+        ("spectrum-every spectrum_every", "9", "spectrum_every", 9),
+        ("trainer.log-every-n-steps trainer.log_every_n_steps", "4", "trainer.log_every_n_steps", 4),
+        ("num-fake num_fake scores.num-fake scores.num_fake", "50", "scores.num_fake", 50),
+        ("detect-anomaly detect_anomaly", "", "trainer.detect_anomaly", True),
     ],
-)
-def test_hyphens_and_underscores_are_the_same(words, key, value, capsys):
-    config = yaml.safe_load(printed(capsys, *words.split(), "--print-config"))
-    assert value_at(config, key) == value
-    assert yaml.safe_load(printed(capsys, *words.split(), "--print_config")) == config
+    "classify": [
+        ("label-noise label_noise split.label-noise split.label_noise", "0.25", "split.label_noise", 0.25),
+        ("evaluation.attack-eps evaluation.attack_eps", "4", "evaluation.attack_eps", 4),
+    ],
+}
+
+
+def lines_of_spellings():
+    """Yield the verb, words and settings of as few command lines as have every spelling once."""
+    for verb, flags in SPELLINGS.items():
+        left = [(name, given, key, value) for names, given, key, value in flags for name in names.split()]
+        while left:
+            words, settings = [], {}
+            for spelling in list(left):
+                name, given, key, value = spelling
+                if key not in settings:
+                    words += [f"--{name}", *given.split()]
+                    settings[key] = value
+                    left.remove(spelling)
+            yield verb, words, settings
+
+
+@pytest.mark.parametrize(("verb", "words", "settings"), lines_of_spellings())
+def test_hyphens_and_underscores_are_the_same(verb, words, settings, capsys):
+    config = yaml.safe_load(printed(capsys, verb, *words, "--print-config"))
+    assert {key: value_at(config, key) for key in settings} == settings
+    assert yaml.safe_load(printed(capsys, verb, *words, "--print_config")) == config
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """A GAN in a folder or on the Hugging Face Hub: the same images again, no code from files, a true card."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from forked_program import ForkedProgram
 from short_training import small_gan
 
 import gan_convnorm
@@ -68,8 +68,10 @@ def test_a_folder_gives_the_same_gan(case, tmp_path):
 
 
 def test_another_process_loads_it_without_huggingface_hub(saved, tmp_path):
+    """And the import of the GAN does not import it."""
     code = (
-        "import sys; sys.modules['huggingface_hub'] = None; import torch; from gan_convnorm import GAN; "
+        "import sys; from gan_convnorm import GAN; assert 'huggingface_hub' not in sys.modules; "
+        "sys.modules['huggingface_hub'] = None; import torch; "
         "torch.save(GAN.from_pretrained(sys.argv[1]).sample(4), sys.argv[2])"
     )
     subprocess.run([sys.executable, "-c", code, str(saved), str(tmp_path / "images.pt")], check=True)
@@ -82,11 +84,6 @@ def test_a_name_on_the_hub_without_huggingface_hub_is_one_line(monkeypatch):
         GAN.from_pretrained("someone/digits")
     with pytest.raises(BadInput, match=re.escape("pip install 'gan_convnorm[hub]'")):
         small_gan().push_to_hub("someone/digits")
-
-
-def test_importing_the_gan_does_not_import_huggingface_hub():
-    code = "import sys; from gan_convnorm import GAN; assert 'huggingface_hub' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture
@@ -114,16 +111,14 @@ def test_a_cached_repository_loads_without_the_network(cache, saved):
         GAN.from_pretrained("someone/digits", cache_dir=cache, local_files_only=True)
 
 
-def test_the_hubs_offline_mode_reads_the_cache(cache, tmp_path):
-    code = (
-        "import sys; from gan_convnorm import GAN; "
-        "print(tuple(GAN.from_pretrained('someone/digits', cache_dir=sys.argv[1]).sample(2).shape))"
-    )
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(cache)], env=environment, check=True, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "(2, 1, 16, 16)"
+def print_shape(cache):
+    print(tuple(GAN.from_pretrained("someone/digits", cache_dir=cache).sample(2).shape))
+
+
+def test_the_hubs_offline_mode_reads_the_cache(cache):
+    program = ForkedProgram(print_shape, cache, HF_HUB_OFFLINE="1")
+    assert program.end() == 0, program.printed
+    assert program.printed.strip() == "(2, 1, 16, 16)"
 
 
 class FakeApi:

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_every_room_has_quick_tests(room):
 def test_a_slow_test_is_not_quick(request):
     """The rule of conftest.py, seen from inside."""
     assert request.node.get_closest_marker("quick") and not request.node.get_closest_marker("slow")
+
+
+def test_no_two_files_share_a_name():
+    """pytest, and the tests themselves, import each by its name alone."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_hooks_name_commands_that_exist():

@@ -1,22 +1,20 @@
 """The classifiers' training: learning rates, adversarial images, precision, several processes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from forked_program import ForkedProgram
 from torch.nn import functional as F
+from two_processes import train_on_two_processes
 
 from gan_convnorm.data import Digits
 from gan_convnorm.robustness.attacks import NotAttacked
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-
-TWO_PROCESSES = Path(__file__).with_name("two_processes.py")
 
 
 def module_and_data(**options):
@@ -146,9 +144,9 @@ def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not(
 @pytest.mark.slow
 def test_two_processes_train_and_measure_as_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    # In a program of its own, since a process that has run a backward cannot fork.
-    done = subprocess.run([sys.executable, str(TWO_PROCESSES)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    # Apart, since a process that has run a backward cannot fork.
+    program = ForkedProgram(train_on_two_processes)
+    assert program.end() == 0, program.printed
     pl.seed_everything(5)
     module = Classifier(width=0.5, norm="none", crop=0)
     data = LabelledData(Digits(resolution=8, batch_size=32), TrainingSplit(fraction=0.1))

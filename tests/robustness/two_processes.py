@@ -1,4 +1,4 @@
-"""Two processes train and measure a classifier; they leave two.json and two.pt in the current folder."""
+"""A classifier that two processes train and measure; two.json and two.pt are left in the current folder."""
 
 import pytorch_lightning as pl
 import torch
@@ -8,7 +8,8 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
 
-if __name__ == "__main__":
+
+def train_on_two_processes():
     torch.set_num_threads(1)
     pl.seed_everything(5)
     module = Classifier(width=0.5, norm="none", crop=0)

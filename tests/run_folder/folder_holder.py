@@ -1,11 +1,12 @@
-"""A process that locks the folder of its first argument, says so, and waits until its input ends."""
+"""A process that locks a folder, says so, and waits until it is killed."""
 
-import sys
+import time
 from pathlib import Path
 
 from gan_convnorm.run_folder.lock import lock_folder
 
-if __name__ == "__main__":
-    lock_folder(Path(sys.argv[1]), made=True)
+
+def hold(folder):
+    lock_folder(Path(folder), made=True)
     print("locked", flush=True)
-    sys.stdin.read()
+    time.sleep(600)

@@ -1,12 +1,11 @@
-"""A run that kills itself: killed_run.py MOMENT STEP WORDS, with the words of the command line.
+"""A run that kills itself at a moment.
 
-MOMENT is one of the G step with that number: `step`, between the discriminator's two steps; `write`, when half of
+A moment is one of the G step with that number: `step`, between the discriminator's two steps; `write`, when half of
 last.ckpt is on the disk; `evaluation`, when its scores are computed and not yet saved.
 """
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
@@ -60,7 +59,8 @@ class Killer:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-if __name__ == "__main__":
+def killed_run(moment, step, words):
+    """Run the program with the words of a command line until the moment of the G step with that number."""
     torch.set_num_threads(1)
-    Killer(sys.argv[1], int(sys.argv[2])).install()
-    cli.main(sys.argv[3:])
+    Killer(moment, step).install()
+    cli.main(words)

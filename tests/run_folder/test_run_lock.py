@@ -3,18 +3,17 @@
 import errno
 import json
 import os
+import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from folder_holder import hold
+from forked_program import ForkedProgram
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
 from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
-
-HOLDER = Path(__file__).with_name("folder_holder.py")
 
 
 @pytest.fixture(autouse=True)
@@ -27,23 +26,23 @@ def no_job(working_folder, monkeypatch):
 def test_another_process_holds_the_folder_until_it_is_dead(capsys):
     run = Path("run")
     run.mkdir()
-    words = [sys.executable, str(HOLDER), "run"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "locked\n"
-        named = rf"run is being written by process {holder.pid} on {socket.gethostname()}, since 20"
-        # Also where both believe to have made the folder: the one that is refused leaves it alone.
-        for claim in (lambda: lock_folder(run, made=True), lambda: claim_folder(run, lock=True)):
-            with pytest.raises(BadInput, match=named), folder_locks():
-                claim()
-        (run / "last.ckpt").write_bytes(b"")
-        with pytest.raises(BadInput, match=named):
-            claim_folder(run, lock=True)
-        (run / "last.ckpt").unlink()
-        with pytest.raises(SystemExit) as stop:
-            main(["--out", "run"])
-        assert stop.value.code == 2 and f"process {holder.pid}" in capsys.readouterr().err
-        assert [path.name for path in run.iterdir()] == [".lock"]
-        holder.kill()
+    holder = ForkedProgram(hold, "run")
+    holder.wait_for("locked")
+    named = rf"run is being written by process {holder.pid} on {socket.gethostname()}, since 20"
+    # Also where both believe to have made the folder: the one that is refused leaves it alone.
+    for claim in (lambda: lock_folder(run, made=True), lambda: claim_folder(run, lock=True)):
+        with pytest.raises(BadInput, match=named), folder_locks():
+            claim()
+    (run / "last.ckpt").write_bytes(b"")
+    with pytest.raises(BadInput, match=named):
+        claim_folder(run, lock=True)
+    (run / "last.ckpt").unlink()
+    with pytest.raises(SystemExit) as stop:
+        main(["--out", "run"])
+    assert stop.value.code == 2 and f"process {holder.pid}" in capsys.readouterr().err
+    assert [path.name for path in run.iterdir()] == [".lock"]
+    holder.process.kill()
+    assert holder.end() == -signal.SIGKILL
     with folder_locks():
         assert claim_folder(run, lock=True) == run  # the file that the dead one left is no content
         assert json.loads((run / ".lock").read_text())["pid"] == os.getpid()

@@ -1,13 +1,15 @@
-"""The second of two processes: it beats until its input ends. Run with the port of the first one's store."""
+"""The second of two processes, which beats until it is killed."""
 
-import sys
+import time
 from datetime import timedelta
 
 import torch.distributed as dist
 
 from gan_convnorm.strategies.heartbeats import Heartbeats
 
-if __name__ == "__main__":
-    store = dist.TCPStore("127.0.0.1", int(sys.argv[1]), 2, False, timedelta(seconds=20))
+
+def beat(port):
+    """Beat in the store of the first process, which listens at the port."""
+    store = dist.TCPStore("127.0.0.1", port, 2, False, timedelta(seconds=20))
     Heartbeats(store, 1, 2, print, every=0.1, patience=1)
-    sys.stdin.read()
+    time.sleep(600)

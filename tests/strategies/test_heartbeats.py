@@ -1,19 +1,17 @@
 """A stopped process is named, and so is one that goes on."""
 
+import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import torch.distributed as dist
+from beating_process import beat
+from forked_program import ForkedProgram
 
 from gan_convnorm.strategies.heartbeats import Heartbeats
-
-SECOND = Path(__file__).with_name("beating_process.py")
 
 
 def wait_for(told, word):
@@ -27,24 +25,23 @@ def wait_for(told, word):
 def test_a_stopped_process_is_named_until_it_goes_on():
     store = dist.TCPStore("127.0.0.1", 0, 2, True, timedelta(seconds=60), wait_for_workers=False)
     told = []
-    words = [sys.executable, str(SECOND), str(store.port)]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as second:
-        until = time.monotonic() + 60
-        while not store.check(["alive/1"]):
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        first = Heartbeats(store, 0, 2, told.append, every=0.1, patience=1)
-        try:
-            time.sleep(1.5)
-            assert not told
-            second.send_signal(signal.SIGSTOP)
-            wait_for(told, f"waiting for process 1 (number {second.pid} on ")
-            assert len(told) == 1
-            second.send_signal(signal.SIGCONT)
-            wait_for(told, "answers again")
-        finally:
-            first.stop()
-            second.kill()
+    second = ForkedProgram(beat, store.port)
+    until = time.monotonic() + 60
+    while not store.check(["alive/1"]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    first = Heartbeats(store, 0, 2, told.append, every=0.1, patience=1)
+    try:
+        time.sleep(1.5)
+        assert not told
+        os.kill(second.pid, signal.SIGSTOP)
+        wait_for(told, f"waiting for process 1 (number {second.pid} on ")
+        assert len(told) == 1
+        os.kill(second.pid, signal.SIGCONT)
+        wait_for(told, "answers again")
+    finally:
+        first.stop()
+        second.process.kill()
 
 
 class Stuck:

@@ -1,13 +1,11 @@
 """NetworksDDP in modules that know nothing of this package."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import pytorch_lightning as pl
 import torch
+from forked_program import ForkedProgram
 from torch.utils.data import DataLoader, TensorDataset
+from two_networks import train_two_networks
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.strategies import NetworksDDP
@@ -15,10 +13,10 @@ from gan_convnorm.strategies import NetworksDDP
 
 @pytest.mark.slow
 def test_two_processes_train_a_strangers_networks_as_one_does(working_folder):
-    script = Path(__file__).with_name("two_networks.py")
     weights = []
     for count in (1, 2):
-        subprocess.run([sys.executable, str(script), str(count)], check=True, timeout=300)
+        program = ForkedProgram(train_two_networks, count)
+        assert program.end(300) == 0, program.printed
         weights.append(torch.load(f"weights{count}.pt", weights_only=True))
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-4, atol=1e-5)

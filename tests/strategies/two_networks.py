@@ -1,6 +1,4 @@
-"""Trains a stranger's two networks on a number of processes, the argument N; leaves weightsN.pt behind."""
-
-import sys
+"""A stranger's two networks, trained on a number of processes N; weightsN.pt is left in the current folder."""
 
 import pytorch_lightning as pl
 import torch
@@ -39,9 +37,8 @@ class TwoNetworks(pl.LightningModule):
         return torch.optim.SGD(self.first.parameters(), 0.1), torch.optim.Adam(self.second.parameters(), 0.01)
 
 
-if __name__ == "__main__":
+def train_two_networks(count):
     torch.set_num_threads(1)
-    count = int(sys.argv[1])
     pl.seed_everything(5)
     module = TwoNetworks()
     trainer = pl.Trainer(
