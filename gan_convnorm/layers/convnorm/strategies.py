@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_for
 from gan_convnorm.fourier.grid_filter import filter_reference, filter_response
 from gan_convnorm.fourier.tap_waves import tap_waves
 from gan_convnorm.layers.convnorm.geometry import Geometry
+from gan_convnorm.layers.convnorm.polyphase import polyphase
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 from gan_convnorm.layers.convnorm.truncation import Truncated, filter_truncated
 
@@ -49,7 +51,7 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     A GPU's convolution is so fast beside its complex matrix products that nothing is gained there. The products would
     also be only as exact as float32_matmul_precision lets them be.
     """
-    if layer.groups > 1 or any(s > 1 for s in geometry.stride):
+    if layer.groups > 1:
         return False
     if images.dtype not in (torch.float32, torch.float64) or images.dtype != layer.weight.dtype:
         return False
@@ -57,8 +59,8 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
         return False
     if max(geometry.grid) > LARGEST_GRID:
         return False
-    pairs = layer.in_channels * layer.out_channels
-    enough = min(ENOUGH_IMAGES, pairs / (CHANNELS_PER_IMAGE * (layer.in_channels + layer.out_channels)))
+    inputs = layer.in_channels * math.prod(geometry.stride)
+    enough = min(ENOUGH_IMAGES, inputs * layer.out_channels / (CHANNELS_PER_IMAGE * (inputs + layer.out_channels)))
     return images.shape[0] >= max(1, enough)
 
 
@@ -87,9 +89,13 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
         crop = tuple((first, count // pool, pool) for first, count, _ in geometry.crop)
     else:
         crop = geometry.crop
-    waves = tap_waves(layer.kernel_size, geometry.grid, layer.dilation, geometry.padding, pool, images)
+    weight, padding, dilation = layer.weight, list(geometry.padding), list(layer.dilation)
+    if any(step > 1 for step in geometry.stride):
+        images, weight, padding = polyphase(images, weight, geometry.stride, padding, dilation)
+        dilation = [1] * len(padding)
+    waves = tap_waves(weight.shape[2:], geometry.grid, dilation, padding, pool, images)
     transfer = layer.transfer(spectrum, geometry.grid)
-    return convolve_in_fourier(images, layer.weight, transfer, layer.bias, waves, geometry.grid, crop)
+    return convolve_in_fourier(images, weight, transfer, layer.bias, waves, geometry.grid, crop)
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
