@@ -27,7 +27,7 @@ class Vectors:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder, "labels.csv")
-    ...     _ = path.write_text("file,smiling,age\\na.png,1,0.25\\n")
+    ...     _ = path.write_text("file,smiling,age\na.png,1,0.25\n")
     ...     vectors = Vectors(path)
     >>> vectors.names, vectors.of(["a.png"])
     (['smiling', 'age'], tensor([[1.0000, 0.2500]]))

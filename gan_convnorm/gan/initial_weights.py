@@ -96,6 +96,8 @@ def _by_layer(weights: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """Return weights by layer; the tensors of a normalized layer are one layer's, also those in its parametrization."""
     layers: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for name, value in weights.items():
+        if name.endswith(".conditions"):  # vectors of images, no weights of a layer
+            continue
         layer = name.partition(".parametrizations.")[0] if ".parametrizations." in name else name.rpartition(".")[0]
         layers[layer][name] = value
     return layers

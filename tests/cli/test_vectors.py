@@ -1,6 +1,7 @@
 """A vector for every image, from a CSV file through training, scores, predictions and export."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,22 @@ def test_vectors_train_a_gan_that_takes_them(words, capsys):
     assert longer.g_step == 5 and torch.equal(longer.generator.conditions, gan.generator.conditions)
 
     capsys.readouterr()
+    main(
+        [
+            *words,
+            "--init-from",
+            "exported",
+            "--steps",
+            "1",
+            "--num-fake",
+            "40",
+            "--disc-norm",
+            "convnorm",
+            "--out",
+            "fine",
+        ]
+    )
+    assert re.search(r"exported: (\d+) of \1 layers of the generator, 0 of", capsys.readouterr().out)
     for given, said in (
         ("1", "takes one number for each of level, slope"),
         ("1,2,3", "takes one number for each of level, slope"),
