@@ -283,6 +283,8 @@ def test_layers_say_what_they_are():
         ("spectral_conv, one size", "grid=(8, 8)"),
         ("oni", "iterations=5"),
         ("ocnn", "coefficient=0.1"),
+        ("lot", "iterations=10"),
+        ("soc", "terms=8"),
         ("convnorm, learned", "gain='learned'"),
         ("convnorm, learned", "max_gain=2.0"),
     ]:

@@ -8,7 +8,8 @@ import torch
 from normalized_convolutions import GEOMETRIES, SIZE, STATES, applied, dense, norm_of, train
 
 from gan_convnorm.layers import SOCConv2d
-from gan_convnorm.layers.soc import TERMS, skew, unit_skew
+from gan_convnorm.layers.skew import skew, unit_skew
+from gan_convnorm.layers.soc import TERMS
 
 #: geometry; the first pixel and the first output (in strided pixels) on the grid, and the grid's size in strided pixels
 CASES = {
