@@ -13,7 +13,8 @@ from gan_convnorm.report.markdown import render_markdown
 from gan_convnorm.report.page import generator_tag, render_page
 from gan_convnorm.study.plan import Plan
 from gan_convnorm.study.report_content import report_blocks
-from gan_convnorm.study.results import FIRST_COLUMNS, Result, write_table
+from gan_convnorm.study.results import Result
+from gan_convnorm.study.table import FIRST_COLUMNS, write_table
 
 __all__ = ["check_report", "write_report"]
 

@@ -29,9 +29,10 @@ from gan_convnorm.study.comparison import against, spread
 from gan_convnorm.study.floor import main as floor_main
 from gan_convnorm.study.queue import AHEAD, Queue
 from gan_convnorm.study.report import write_report
-from gan_convnorm.study.results import Result, read_result, write_table
+from gan_convnorm.study.results import Result, read_result
 from gan_convnorm.study.run_process import RunProcesses
 from gan_convnorm.study.storage import storage_errors
+from gan_convnorm.study.table import write_table
 
 ROOT = Path(__file__).parents[2]
 PLAN = {
