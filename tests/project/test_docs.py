@@ -31,7 +31,7 @@ ELSEWHERE = {
     "norms.md": "tests/layers/test_norms.py",
     "python.md": "tests/project/test_python_page.py",
     "robustness.md": "tests/cli/test_robustness_cli.py",
-    "study.md": "tests/cli/test_study.py",
+    "study.md": "tests/cli/test_study_command.py",
     "training.md": "tests/gan/test_training_processes.py",  # starts several processes
     "zoo.md": "tests/project/test_export_pages.py",
     "scores.md": "tests/fidelity/test_fidelity.py",  # 50,000 images
