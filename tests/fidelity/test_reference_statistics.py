@@ -33,19 +33,27 @@ def test_fid_of_a_file_is_that_of_its_images_to_the_digit(digits, extractor, tmp
         assert Evaluator(extractor, ReferenceStatistics.read(tmp_path / name))(test).values == expected.values
 
 
+@pytest.fixture(scope="module")
+def inception_features(digits, inception_weights):
+    """Inception, fakes, and the features of real images and of the fakes."""
+    inception = create_extractor("inception", metrics=("fid",), weights=inception_weights)
+    fakes = digits.test_set.tensors[0][:8]
+    real_features, fake_features = (
+        extract(inception, TensorImages(images.expand(-1, 3, -1, -1)))["2048"].double().numpy()
+        for images in (digits.train_set.tensors[0][:10], fakes)
+    )
+    return inception, fakes, real_features, fake_features
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize("kind", [np.float64, np.float32])
-def test_a_file_of_pytorch_fid_is_the_frechet_distance_by_its_definition(digits, inception_weights, tmp_path, kind):
-    inception = create_extractor("inception", metrics=("fid",), weights=inception_weights)
-    real, fakes = (
-        extract(inception, TensorImages(images.expand(-1, 3, -1, -1)))["2048"].double().numpy()
-        for images in (digits.train_set.tensors[0][:24], digits.test_set.tensors[0][:20])
-    )
+def test_a_file_of_pytorch_fid_is_the_frechet_distance_by_its_definition(inception_features, tmp_path, kind):
+    inception, images, real, fakes = inception_features
     # As pytorch-fid's fid_score.py computes and saves them.
     mu, sigma = np.mean(real, axis=0), np.cov(real, rowvar=False)
     np.savez_compressed(tmp_path / "cats.npz", mu=mu.astype(kind), sigma=sigma.astype(kind))
-    scores = Evaluator(inception, tmp_path / "cats.npz", metrics="fid")(digits.test_set.tensors[0][:20])
+    scores = Evaluator(inception, tmp_path / "cats.npz", metrics="fid")(images)
     # tr (C1 C2)^(1/2) is the sum of the singular values of X1 X2^T, where Ci = Xi^T Xi.
     roots = [(rows - rows.mean(0)) / np.sqrt(len(rows) - 1) for rows in (fakes, real)]
     cross = scipy.linalg.svdvals(roots[0] @ roots[1].T).sum()

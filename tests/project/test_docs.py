@@ -16,6 +16,7 @@ from PIL import Image
 from gan_convnorm.cli import main
 from gan_convnorm.cli.export import main as export
 from gan_convnorm.data.torchvision_data import TorchvisionData
+from gan_convnorm.inference.projection import project
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -31,7 +32,7 @@ ELSEWHERE = {
     "norms.md": "tests/layers/test_norms.py",
     "python.md": "tests/project/test_python_page.py",
     "robustness.md": "tests/cli/test_robustness_cli.py",
-    "study.md": "tests/cli/test_study.py",
+    "study.md": "tests/cli/test_study_command.py",
     "training.md": "tests/gan/test_training_processes.py",  # starts several processes
     "zoo.md": "tests/project/test_export_pages.py",
     "scores.md": "tests/fidelity/test_fidelity.py",  # 50,000 images
@@ -75,8 +76,8 @@ def folder(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def photos():
-    pixels = np.random.RandomState(0).randint(0, 256, (60, 40, 48, 3), dtype=np.uint8)
+def photos(count):
+    pixels = np.random.RandomState(0).randint(0, 256, (count, 40, 48, 3), dtype=np.uint8)
     for number, image in enumerate(pixels):
         place = Path("photos") / ("cats", "dogs")[number % 2]
         place.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,8 @@ def run_job(script, steps):
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
 def test_a_page_runs_from_top_to_bottom(page, capsys, monkeypatch, inception_weights):
-    photos()
+    photos(60 if page in TUTORIALS else 12)  # Inception takes 0.2 s for one
+    monkeypatch.setitem(project.__kwdefaults__, "steps", 5)
     shutil.copy(inception_weights, "inception.pth")
     fetched = []
     monkeypatch.setattr(TorchvisionData, "opened", lambda data, train, download: fetched.append((data.name, download)))

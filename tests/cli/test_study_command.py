@@ -1,0 +1,101 @@
+"""The verb study: the shipped study's runs and its report, a kill in the middle, words that are refused."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_studies import queue_of, written
+
+from gan_convnorm.cli.study import main
+from gan_convnorm.study import read_plan
+from gan_convnorm.study.queue import AHEAD
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_study_of_twenty_thousand_seeds_starts_and_reports_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, grids={"main": {"seed": list(range(20_000)), "norm": ["none"]}})
+    begun = time.process_time()
+    with pytest.raises(SystemExit) as caught:
+        main(["plan.yaml", "--report", "--storage", "sqlite:///study.db", "--out", "out"])
+    assert caught.value.code == 0
+    assert "0 of 20000 runs are done" in capsys.readouterr().out
+    queue = queue_of(tmp_path, plan=read_plan(tmp_path / "plan.yaml"))
+    assert queue.study.get_trials() == []  # a report queues nothing
+    queue._fill()
+    assert len(queue.study.get_trials()) == AHEAD
+    queue._fill()  # enough wait
+    assert len(queue.study.get_trials()) == AHEAD
+    assert time.process_time() - begun < 15
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("nothing.yaml", "there is no study nothing.yaml"),
+        ("plan.yaml --workers 0", "--workers is 0; expected 1 to 1024"),
+        ("plan.yaml --workers 100000", "--workers is 100000; expected 1 to 1024"),
+        ("plan.yaml --threads 0", "--threads is 0; expected 1 to 1024"),
+        ("plan.yaml --out full", "the folder full has something and no study.db"),
+        ("plan.yaml --storage nonsense", "the storage nonsense cannot be used"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/something").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize("words", ["", "plan.yaml --nonsense", "plan.yaml --workers many", "plan.yaml another.yaml"])
+def test_wrong_words_are_one_line(capsys, words):
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: ") and line.count("\n") == 1 and line.endswith(" --help\n")
+
+
+def test_the_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, capsys):
+    """The real command with real runs."""
+    file = str(ROOT / "configs/studies/digits_norms.yaml")
+    command = [sys.executable, "-m", "gan_convnorm", "study", file, "--smoke", "--out", "out", "--workers", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/runs/*/last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "its study on" in done.stdout and "is gone; queued again" in done.stdout
+    with (tmp_path / "out/runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    plan = read_plan(ROOT / "configs/studies/digits_norms.yaml")
+    norms = {next(iter(plan.norms)), list(plan.norms)[-1], plan.baseline}
+    runs = sorted((norm, seed) for seed in ("0", "4") for norm in norms)
+    finals = [row for row in rows if row["kind"] == "final"]
+    assert sorted((row["norm"], row["seed"]) for row in finals) == runs
+    interim = [(row["norm"], row["seed"], row["step"]) for row in rows if row["kind"] == "interim" and row["fid"]]
+    assert sorted(interim) == [(*run, step) for run in runs for step in ("2", "4")]
+    assert all(float(row["cpu_seconds"]) > 0 and row["kid"] and row["recall"] for row in finals)
+    text = (tmp_path / "out/report.md").read_text()
+    assert "6 of 6 runs." in text and "The floor, 1437 real train images in place of fakes: FID 1.8" in text
+    assert (tmp_path / "out/report.html").exists()
+    assert len(list(tmp_path.glob("out/*_layer_norms.png"))) == 1
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        main([*command[4:], "--report"])
+    assert ended.value.code == 0 and "6 of 6 runs are done" in capsys.readouterr().out

@@ -1,0 +1,128 @@
+"""A study's numbers: differences, their spread, the table and the report."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from small_studies import result, written
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study import read_plan, report
+from gan_convnorm.study.comparison import against, spread
+from gan_convnorm.study.report import write_report
+from gan_convnorm.study.table import write_table
+
+
+def test_differences_are_paired_by_seed_and_their_interval_is_the_bootstrap_s():
+    random = np.random.default_rng(1)
+    base = random.normal(2, 1, 6)
+    shift = random.normal(0.5, 0.2, 6)
+    ours = [result("none", seed, (9.0, base[seed] + shift[seed])) for seed in (3, 1, 5, 0, 4)]  # seed 2 is not there
+    theirs = [result("spectral", seed, (9.0, base[seed])) for seed in range(6)]
+    found = against(ours, theirs, "fid")
+    pairs = shift[[3, 1, 5, 0, 4]]
+    assert found.n == 5 and found.mean == pytest.approx(pairs.mean(), abs=1e-12)
+    # All 5^5 resamples, in place of some drawn by chance.
+    every = np.stack(np.meshgrid(*[pairs] * 5), axis=-1).reshape(-1, 5).mean(axis=1)
+    low, high = np.quantile(every, [0.025, 0.975])
+    assert (found.low, found.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    assert against(ours[:1], theirs, "fid") is None
+    assert against(ours, theirs, "kid") is None
+
+
+def test_a_spread_leaves_out_what_is_no_number():
+    found = spread([1.0, math.nan, 3.0, math.inf])
+    assert (found.mean, found.deviation, found.n) == (2.0, pytest.approx(math.sqrt(2)), 2)
+    assert spread([math.nan]) is None and math.isnan(spread([1.0]).deviation)
+
+
+def test_which_runs_have_diverged():
+    assert not result(fids=(5.0, 2.0)).diverged
+    assert not result(fids=(2.0, 3.9)).diverged
+    assert result(fids=(2.0, 4.0)).diverged
+    assert result(fids=(2.0, math.nan)).diverged
+    assert result(outcome="stopped").diverged
+
+
+def test_the_table_has_a_row_for_each_evaluation(tmp_path):
+    write_table([result(), result("none", 1, (7.0,), outcome="stopped", seconds=None)], tmp_path / "runs.csv")
+    with (tmp_path / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["norm"], r["kind"], r["step"], r["fid"]) for r in rows] == [
+        ("spectral", "interim", "10.0", "5.0"),
+        ("spectral", "interim", "20.0", "2.0"),
+        ("spectral", "final", "20", "2.0"),
+        ("none", "interim", "10.0", "7.0"),
+        ("none", "final", "20", "7.0"),
+    ]
+    assert [r["seconds"] for r in rows] == ["1.0", "2.0", "3.0", "1.0", ""]
+    assert rows[0]["spectrum/linear/operator_norm"] == "1.5" and rows[1]["spectrum/linear/operator_norm"] == ""
+    assert json.loads(rows[0]["protocol"])["n_fake"] == 40
+    assert (rows[0]["versions"], rows[0]["commit"], rows[0]["host"]) == ("torch=9.9", "abc", "one")
+
+
+@pytest.mark.slow
+def test_a_report_says_what_the_numbers_are(tmp_path):
+    plan = read_plan(written(tmp_path))
+    runs = [result("none", seed, (6.0, 3.0 + seed)) for seed in range(3)]
+    runs += [result("spectral", seed, (5.0, 2.0 + seed)) for seed in range(3)]
+    rates = [
+        result("spectral", 0, (4.0, 2.0 if rate < 0.01 else 9.0), grid="rates", n_dis=n, learning_rate=rate)
+        for n in (1, 2)
+        for rate in (0.001, 0.01)
+    ]
+    stopped = result("spectral", 1, (4.0,), grid="rates", outcome="stopped", reason="became NaN", final={})
+    floor = {"values": {"fid": 0.987}, "n": 30, "split": "train", "reference": "test"}
+    paths = write_report(plan, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
+    text = (tmp_path / "report.md").read_text()
+    assert "| none | 3 | 4.00 +- 1.00 | 2.00 +- 0.00 |" in text
+    assert "| none | +1.00 (+1.00 to +1.00, n = 3) | 20 | 3 +- 0 | 4 +- 0 |" in text
+    assert "| spectral | 3 | 3.00 +- 1.00 | 2.00 +- 0.00 |" in text
+    assert "| spectral | - | 20 | 3 +- 0 | 4 +- 0 |" in text
+    assert "none 0 of 3, spectral 0 of 3." in text and "spectral 3 of 5." in text
+    assert "30 real train images in place of fakes: FID 0.99." in text
+    assert "twice: main, none, seed 9." in text and "became NaN" in text
+    pictures = {path.name for path in paths if path.suffix == ".png"}
+    assert pictures == {
+        *(f"main_{kind}.png" for kind in ("steps", "seconds", "cpu_seconds", "layer_norms")),
+        *(f"rates_{kind}.png" for kind in ("sensitivity", "layer_norms")),
+    }
+    assert all(f"]({name})" in text for name in pictures)
+    page = (tmp_path / "report.html").read_text()
+    # Each is in the page itself, for a wide window and for a phone.
+    assert page.count(' src="data:image/png;base64,') == len(pictures) and "4.00 +- 1.00" in page
+    assert page.count(' srcset="data:image/png;base64,') == len(pictures)
+
+
+@pytest.mark.slow
+def test_a_report_replaces_its_own_files_and_no_others(tmp_path, monkeypatch):
+    plan = read_plan(written(tmp_path))
+    runs = [result("none", 0), result("spectral", 0)]
+    paths = write_report(plan, runs, tmp_path, floor=None, failed=[])
+    drawn = list(report._blocks(plan, runs, None, []))
+    monkeypatch.setattr(report, "_blocks", lambda *_: drawn)  # to draw them takes a second
+    assert write_report(plan, runs, tmp_path, floor=None, failed=[]) == paths
+    for path in paths:
+        kept = path.read_bytes()
+        path.write_bytes(b"precious")
+        if path.suffix == ".png":
+            text = tmp_path / "report.md"
+            text.write_text(text.read_text().replace(f"]({path.name})", ""))
+        if path.suffix == ".html":
+            (tmp_path / "report.md").unlink()
+        with pytest.raises(BadInput, match=f"{path.name} exists and was not written by this command"):
+            write_report(plan, runs, tmp_path, floor=None, failed=[])
+        assert path.read_bytes() == b"precious"
+        write_report(plan, runs, tmp_path, floor=None, failed=[], overwrite=True)
+        assert path.read_bytes() == kept
+
+
+@pytest.mark.slow
+def test_the_page_of_an_earlier_version_is_replaced(tmp_path):
+    plan, runs = read_plan(written(tmp_path)), [result()]
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    (tmp_path / "report.html").write_text("<!DOCTYPE html>\n<html>of an earlier version</html>")
+    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    assert "earlier version" not in (tmp_path / "report.html").read_text()

@@ -1,0 +1,70 @@
+"""What a study reads of its runs: a folder, a stored result, the data whose images are the floor."""
+
+import optuna
+import pytest
+import yaml
+from small_studies import one_point, queue_of
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study.floor import main as floor_main
+from gan_convnorm.study.results import read_result
+
+
+def test_reading_a_run_that_is_none_is_one_line(tmp_path):
+    point = one_point(tmp_path).points()[0]
+    with pytest.raises(BadInput, match="there is no run folder"):
+        read_result(point, tmp_path / "nothing", "one")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.csv").write_text("step,fid\n10,4.0\n")
+    for model, message in (({}, "n_dis None"), ({"n_dis": 1, "disc_lr": "fast"}, "disc_lr 'fast'")):
+        config = {"seed_everything": 0, "model": {"optimization": model}}
+        (run / "config.yaml").write_text(yaml.safe_dump(config))
+        with pytest.raises(BadInput, match=f"model.optimization.{message}; expected a number"):
+            read_result(point, run, "one")
+    (run / "config.yaml").write_text(yaml.safe_dump({"model": {"optimization": {"n_dis": 1, "disc_lr": 0.1}}}))
+    (run / "summary.json").write_text('{"g_steps": null, "times": null, "final": null, "versions": null}')
+    assert read_result(point, run, "one").steps == 10
+
+
+def test_a_stored_result_of_another_version_is_one_line(tmp_path):
+    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    (name,) = queue.points
+    state = optuna.trial.TrialState.COMPLETE
+    for stored in ({"grid": "main"}, [1], None):
+        attributes = {"point": name, "result": stored}
+        queue.study.add_trial(optuna.trial.create_trial(state=state, value=1.0, user_attrs=attributes))
+        with pytest.raises(BadInput, match="the storage holds a result of main-none-seed0"):
+            queue.results()
+
+
+def write_config(folder, **data):
+    folder.mkdir()
+    scores = {"metrics": "fid", "protocol": "quick", "extractor": "classifier"}
+    scores |= {"extractor_weights": None, "isc_splits": 10}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"data": data, "scores": scores}))
+
+
+@pytest.mark.parametrize("path", ["evil.Data", "os.system", "gan_convnorm.data.folder.Path", "gan_convnorm.data.x", ""])
+def test_the_floor_imports_no_code_that_a_run_names(tmp_path, monkeypatch, capsys, path):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "evil.py").write_text("open('evil.txt', 'w')\nraise RuntimeError")
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path / "run", class_path=path)
+    with pytest.raises(SystemExit) as caught:
+        floor_main(["run", "another.Class"])
+    assert caught.value.code == 2
+    assert "code that neither this package has nor the study names" in capsys.readouterr().err
+    assert not (tmp_path / "evil.txt").exists()
+    if path == "evil.Data":  # what the study names is imported
+        with pytest.raises(RuntimeError):
+            floor_main(["run", "evil.Data"])
+
+
+@pytest.mark.parametrize("arguments", [{"nonsense": 1}, {"resolution": "large"}, [1]])
+def test_the_floor_of_damaged_arguments_is_one_line(tmp_path, capsys, arguments):
+    write_config(tmp_path / "run", class_path="gan_convnorm.data.Digits", init_args=arguments)
+    with pytest.raises(SystemExit) as caught:
+        floor_main([str(tmp_path / "run")])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("error: the arguments of the run's data")
