@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -15,6 +15,7 @@ from typing_extensions import override
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.accumulation import micro_batches, shares
 from gan_convnorm.gan.architecture import Architecture
+from gan_convnorm.gan.batch import Batch, Labelled, images_and_labels
 from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.gan.ranges import Range, check_ranges
@@ -32,16 +33,6 @@ RANGES: dict[str, Range] = {
     "num_classes": (lambda x: x >= 1, "1 or more"),
     "seed": (lambda x: 0 <= x < 2**32, "from 0 to 2^32 - 1"),
 }
-
-#: images of a data module, or a sequence of images and labels
-Batch = Tensor | Sequence[Tensor]
-
-
-class Labelled(NamedTuple):
-    """Images of shape (B, C, H, W) in [-1, 1], and their classes of shape (B,), None without classes."""
-
-    images: Tensor
-    labels: Tensor | None
 
 
 class GAN(Pretrained):
@@ -156,7 +147,7 @@ class GAN(Pretrained):
         Returns:
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
-        images, labels = _images_and_labels(batch, self.num_classes)
+        images, labels = images_and_labels(batch, self.num_classes)
         parts = list(shares(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
@@ -299,15 +290,6 @@ class GAN(Pretrained):
         self.g_step = checkpoint["g_step"]
         if self.objective.adaptation is not None and "ada" in checkpoint:  # a run may go on with ada
             self.objective.adaptation.restore(checkpoint["ada"])
-
-
-def _images_and_labels(batch: Batch, num_classes: int | None) -> tuple[Tensor, Tensor | None]:
-    images, *labels = batch if isinstance(batch, (tuple, list)) else (batch,)
-    if num_classes is None:
-        return images, None
-    if not labels:
-        raise BadInput("conditional is asked for, and the data module yields images without labels")
-    return images, labels[0]
 
 
 def _has_penalty(network: nn.Module) -> bool:
