@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 from typing_extensions import override
 
 from gan_convnorm.callbacks.class_scores import check_intra_class, intra_class_scores
 from gan_convnorm.callbacks.collapse import collapse_in_words
+from gan_convnorm.callbacks.comparison import Comparison
 from gan_convnorm.callbacks.generated_samples import (
     SampleFunction,
-    ValueRange,
     check_range,
+    check_weights,
     has_two_weights,
     sampler,
 )
 from gan_convnorm.callbacks.progress import StepProgressBar
-from gan_convnorm.callbacks.reference_images import ReferenceImages, given_images, trainer_images
-from gan_convnorm.callbacks.step_count import counts_steps, is_over, step_of, step_word
+from gan_convnorm.callbacks.reference_images import ReferenceImages
+from gan_convnorm.callbacks.score_log import ScoreLog
+from gan_convnorm.callbacks.step_count import is_over, step_of
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
-    Evaluator,
     GeneratedImages,
-    Processes,
     Scores,
     check_num_fake,
-    check_numbers,
-    check_weights_file,
-    create_extractor,
     parse_metrics,
     protocol_named,
     registered_name,
 )
 from gan_convnorm.fidelity.features import Progress
+from gan_convnorm.fidelity.value_range import ValueRange
 from gan_convnorm.score_table import SCORES
 
 __all__ = ["FidelityScores"]
@@ -71,7 +66,8 @@ class FidelityScores(pl.Callback):
         sample: a function of (module, n) or (module, first, n) that returns n images; by default the module's own
             `sample(n)`, which may also take `first`, the number of the first image, and `ema`.
         value_range: (0, 1) or (-1, 1): the values that are black and white in floating-point images, of samples and
-            reference; None accepts uint8 images alone.
+            reference; None accepts uint8 images alone. Small overshoots are clamped. Images in another range are
+            refused.
         every: steps between two evaluations in fit, in place of those at validations.
         prefix: of the logged names, such as "ema_".
         extractor: feature extractor: classifier (trained on the reference, or on a data module's train split),
@@ -136,26 +132,22 @@ class FidelityScores(pl.Callback):
         if intra_class and "fid" not in self.metrics:
             raise BadInput(f"intra_class is asked for, and the metrics are {', '.join(self.metrics)}; add fid")
         check_range(value_range)
-        self.reference = reference
         self.sample = sample
         self.value_range = value_range
         self.every = every
         self.prefix = prefix
-        self.extractor = extractor
-        self.extractor_weights = extractor_weights
         self.interim_num_fake = min(self.num_fake, interim_num_fake)
-        self.isc_splits = isc_splits
-        self.batch_size = batch_size
         self.weights = weights
         self.intra_class = intra_class
         self.stop_on_collapse = stop_on_collapse
-        self.evaluator: Evaluator | None = None
-        self.real: ReferenceImages | None = None
-        self.split = ""
+        numbers = (self.interim_num_fake, self.num_fake)
+        self.comparison = Comparison(
+            reference, value_range, extractor, extractor_weights, self.metrics, numbers, isc_splits, batch_size
+        )
         self.scored_step = -1
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
-        self.told: list[dict[str, Any]] = []
+        self.score_log = ScoreLog(prefix, best, own_steps=every is not None)
 
     @property
     @override
@@ -230,53 +222,19 @@ class FidelityScores(pl.Callback):
             BadInput: too few images, no labels or classes where they are needed, no way to sample, or RGBA images for
                 an extractor of RGB.
         """
-        if real.labelled is not None and real.labelled[0].shape[1] == 4 and self.extractor != "classifier":
-            raise BadInput(
-                f"the data have 4 channels (RGBA), and the extractor {self.extractor} takes 3; score with --extractor "
-                "classifier, or train without the alpha channel (--data.channels 3)"
-            )
         sampler(module, self.sample, self.value_range)
-        if hasattr(real.source, "__len__"):
-            for number in (self.interim_num_fake, self.num_fake):
-                check_numbers(number, len(real.source), self.metrics)
+        self.comparison.check(real)
         if self.intra_class:
             check_intra_class(module, real, self.num_fake)
-        if self.extractor_weights is not None:
-            check_weights_file(registered_name(self.extractor), Path(self.extractor_weights))
-
-    def find_reference(self, trainer: pl.Trainer, split: str) -> ReferenceImages | None:
-        """Return the images to compare with; None as long as the trainer's loaders are not there."""
-        if self.reference is None:
-            return trainer_images(trainer, split, self.value_range)
-        return Processes.current().together(lambda: given_images(self.reference, self.value_range))
 
     def _prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
-        if self.split == split or (self.evaluator is not None and self.reference is not None):
+        if self.comparison.is_ready(split):
             return
-        real = self.find_reference(trainer, split)
+        real = self.comparison.find(trainer, split)
         if real is None:
             return
         self.check_data(real, module)
-        if trainer.is_global_zero:
-            count = f"{len(real.source)} " if hasattr(real.source, "__len__") else ""
-            print(f"preparing the scores: {self.extractor} features of {count}{real.name}", flush=True)
-        extractor = create_extractor(
-            self.extractor,
-            metrics=self.metrics,
-            labelled=real.labelled,
-            weights=self.extractor_weights,
-            device=trainer.strategy.root_device,
-        )
-        self.evaluator = Evaluator(
-            extractor,
-            real.source,
-            metrics=self.metrics,
-            reference_name=real.name,
-            isc_splits=self.isc_splits,
-            batch_size=self.batch_size,
-            progress=self._progress(trainer),
-        )
-        self.real, self.split = real, split
+        self.comparison.prepare(trainer, real, split, self._progress(trainer))
 
     def _evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take the scores of one evaluation; after the last step of fit, also those of the whole protocol."""
@@ -303,52 +261,30 @@ class FidelityScores(pl.Callback):
 
     def _score(self, trainer: pl.Trainer, module: pl.LightningModule, number: int, prefix: str = "") -> Scores:
         """Return the scores of `number` samples, logged and printed; of several weights, the averaged ones'."""
-        if self.evaluator is None:
+        comparison, protocol = self.comparison, self.protocol
+        if comparison.evaluator is None:
             raise BadInput("there are no images to score against; give FidelityScores a reference")
         two = has_two_weights(module, self.sample)
         for ema in {"ema": (True,), "raw": (False,), "both": (False, True)}[self.weights if two else "ema"]:
             name = "EMA samples" if two and ema else "samples"
-            _check_finite(module, ema)
-            scores = self.evaluator(GeneratedImages(self._sampler(module, ema), number, name))
-            matches = self.split == self.protocol.split and number == self.protocol.num_fake and self.reference is None
-            scores.protocol["name"] = self.protocol.name if matches else "custom"
+            check_weights(module, ema)
+            scores = comparison.evaluator(GeneratedImages(self._sampler(module, ema), number, name))
+            by_protocol = comparison.split == protocol.split and number == protocol.num_fake
+            is_named = by_protocol and comparison.reference is None
+            scores.protocol["name"] = protocol.name if is_named else "custom"
             kind = "raw_" if self.weights == "both" and two and not ema else ""
-            self._tell(trainer, module, scores, prefix, kind)
+            self.score_log.tell(trainer, module, scores, prefix, kind)
         return scores
-
-    def _tell(self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, prefix: str, kind: str) -> None:
-        # Every process has the same values; Lightning warns where it is not told so.
-        sync, step = trainer.world_size > 1, step_of(trainer, module)
-        # Between two evaluations of a training epoch Lightning would write the old values again.
-        between = trainer.training and self.every is not None
-        for name, value in scores.values.items():
-            # As float64 tensors: plain floats would be logged in float32.
-            logged = torch.tensor(value, dtype=torch.float64)
-            shown = name == self.taken.best and not prefix + kind
-            full_name = f"{self.prefix}{prefix}{kind}{name}"
-            module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
-            for logger in trainer.loggers if between and trainer.is_global_zero else ():
-                logger.log_metrics({full_name: value}, step)
-        if counts_steps(module):
-            # Lightning takes "step" for the logs' axis.
-            module.log("step", float(step), sync_dist=sync, logger=not between)
-        if trainer.is_global_zero:
-            if scores.protocol not in self.told:
-                meaning = f"scores ({scores.protocol['name']}): {scores.meaning()}"
-                print(textwrap.fill(meaning, 80, break_long_words=False, break_on_hyphens=False))
-                self.told.append(scores.protocol)
-            print(f"{step_word(module)} {step}{kind and ' raw'}: {scores.line()}", flush=True)
 
     def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.intra_class:
             return
-        assert self.evaluator is not None and self.real is not None
-        ema = self.weights != "raw"
+        comparison, ema = self.comparison, self.weights != "raw"
+        assert comparison.evaluator is not None and comparison.real is not None
         images = GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples")
-        mean, line = intra_class_scores(self.evaluator, images, module, self.real)
-        module.log(f"{self.prefix}intra_fid", mean, sync_dist=trainer.world_size > 1)
-        if trainer.is_global_zero:
-            print(f"{step_word(module)} {step_of(trainer, module)}: {line}", flush=True)
+        self.score_log.tell_classes(
+            trainer, module, *intra_class_scores(comparison.evaluator, images, module, comparison.real)
+        )
 
     def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:
         return sampler(module, self.sample, self.value_range, ema=ema)
@@ -363,15 +299,3 @@ class FidelityScores(pl.Callback):
                 trainer.progress_bar_callback.show_scoring(done, total)
 
         return tell
-
-
-def _check_finite(module: pl.LightningModule, ema: bool) -> None:
-    """Raise for weights that are NaN or infinite: a score of their images is a number all the same."""
-    choose: Any = getattr(module, "generator_with", None)
-    network: Any = module if choose is None else choose(ema=ema)
-    averaged = "averaged " if ema and network is not module else ""
-    for name, value in network.named_parameters():
-        if not value.isfinite().all():
-            raise BadInput(
-                f"the {averaged}weights {name} are NaN or infinite; their images mean nothing, and are not scored"
-            )

@@ -11,56 +11,35 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.value_range import ValueRange, as_bytes
 from gan_convnorm.noise import random_for
 from gan_convnorm.operators import evaluating
 
-__all__ = ["RANGES", "SampleFunction", "ValueRange", "as_bytes", "check_range", "has_two_weights", "sampler"]
+__all__ = ["RANGES", "SampleFunction", "check_range", "check_weights", "has_two_weights", "sampler"]
 
 #: from (module, n), or from (module, first, n), to images FIRST to FIRST + n - 1
 SampleFunction = Callable[..., Tensor]
-ValueRange = tuple[float, float]
 RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
 
 
 def check_range(value_range: ValueRange | None) -> None:
-    """Raise `BadInput` unless a range of floating-point images is None, (0, 1) or (-1, 1)."""
+    """Raise unless a range of floating-point images is None, (0, 1) or (-1, 1).
+
+    >>> check_range((0, 1))
+
+    Raises:
+        BadInput: another range.
+    """
     if value_range is not None and tuple(value_range) not in RANGES:
         raise BadInput(f"value_range is {value_range!r:.60}; expected (0, 1), (-1, 1), or None for uint8 images")
 
 
-def as_bytes(images: object, value_range: ValueRange | None, name: str) -> Tensor:
-    """Return images as uint8 on the CPU; floating-point ones are scaled, rounded to the nearest byte and clamped.
-
-    >>> as_bytes(torch.tensor([[[[0.0, 0.5, 1.0]]]]), (0, 1), "samples")
-    tensor([[[[  0, 128, 255]]]], dtype=torch.uint8)
-
-    Args:
-        images: uint8 or floating point, (N, C, H, W).
-        value_range: the values that are black and white in floating-point images; None refuses such images.
-        name: the images in words, for messages.
-
-    Raises:
-        BadInput: another type or shape, floating point without a range, or NaN.
-    """
-    if not isinstance(images, Tensor) or images.dim() != 4:
-        found = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-        raise BadInput(f"{name} are {found}; expected a tensor of shape (N, C, H, W)")
-    if images.dtype == torch.uint8:
-        return images.cpu()
-    if not images.is_floating_point() or value_range is None:
-        raise BadInput(
-            f"{name} are {str(images.dtype).removeprefix('torch.')}; expected uint8 from 0 to 255, or floating point "
-            "with value_range=(0, 1) or (-1, 1)"
-        )
-    low, high = value_range
-    images = images.detach().float()
-    if not images.isfinite().all():
-        raise BadInput(f"{name} hold NaN or infinite values, and mean nothing")
-    return ((images - low) / (high - low) * 255).round().clamp(0, 255).to(torch.uint8).cpu()
-
-
 def has_two_weights(module: pl.LightningModule, sample: SampleFunction | None) -> bool:
-    """Return True if a module's own `sample` takes `ema`, and so has averaged and current weights."""
+    """Return True if a module's own `sample` takes `ema`, and so has averaged and current weights.
+
+    >>> has_two_weights(pl.LightningModule(), None)
+    False
+    """
     return sample is None and "ema" in _parameters(getattr(module, "sample", None))
 
 
@@ -77,6 +56,10 @@ def sampler(
     It samples in evaluation mode without gradients. A sample function that is not told the number of the first image
     draws from torch's global random state. That state is seeded by `seed` and the number for the call, and put back
     afterwards. So the training draws the same numbers with and without it, and several processes make different images.
+
+    >>> generate = sampler(pl.LightningModule(), lambda module, n: torch.rand(n, 1, 2, 2), (0, 1))
+    >>> generate(0, 5).shape, bool((generate(0, 5) == generate(0, 5)).all())
+    (torch.Size([5, 1, 2, 2]), True)
 
     Args:
         module: any module.
@@ -97,12 +80,34 @@ def sampler(
         with evaluating(module), torch.random.fork_rng(devices, enabled=not numbered):
             if not numbered:
                 torch.manual_seed(random_for("samples", seed, first).initial_seed())
-            images = as_bytes(call(first, n), value_range, "samples")
+            images = as_bytes(call(first, n), value_range, "samples").cpu()
         if len(images) != n:
             raise BadInput(f"{n} samples were asked for, and {len(images)} came; sample must return as many as asked")
         return images
 
     return generate
+
+
+def check_weights(module: pl.LightningModule, ema: bool) -> None:
+    """Raise for weights that are NaN or infinite: a score of their images would be a number all the same.
+
+    >>> check_weights(pl.LightningModule(), ema=False)
+
+    Args:
+        module: any module.
+        ema: check the averaged weights of a module that has a `generator_with`, else the current ones.
+
+    Raises:
+        BadInput: names the first such weights.
+    """
+    choose: Any = getattr(module, "generator_with", None)
+    network: Any = module if choose is None else choose(ema=ema)
+    averaged = "averaged " if ema and network is not module else ""
+    for name, value in network.named_parameters():
+        if not value.isfinite().all():
+            raise BadInput(
+                f"the {averaged}weights {name} are NaN or infinite; their images mean nothing, and are not scored"
+            )
 
 
 def _call(

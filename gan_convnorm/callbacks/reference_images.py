@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
 
-from gan_convnorm.callbacks.generated_samples import ValueRange, as_bytes
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.evaluate import images_and_labels
 from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.reference import as_reference
 from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
+from gan_convnorm.fidelity.value_range import ValueRange, as_bytes
 
 __all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
 
@@ -121,7 +121,13 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
 
 
 def split_images(data: SplitData, split: str) -> ReferenceImages:
-    """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split."""
+    """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split.
+
+    >>> from types import SimpleNamespace
+    >>> images = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
+    >>> split_images(SimpleNamespace(name="cats", train_set=images, split=lambda name: images), "test").name
+    'cats test images'
+    """
     images, *labels = data.split(split).tensors
     name = f"{data.name} {split} images"
     return ReferenceImages(TensorImages(images, name), name, data.train_set.tensors, labels[0] if labels else None)
@@ -157,7 +163,7 @@ def _is_label(value: object) -> bool:
 def _in_memory(batches: Iterable[tuple[Any, ...]], name: str, value_range: ValueRange | None) -> ReferenceImages:
     images, labels = [], []
     for part, *rest in batches:
-        images.append(as_bytes(part, value_range, name))
+        images.append(as_bytes(part, value_range, name).cpu())
         labels += [rest[0].cpu()] if rest and isinstance(rest[0], Tensor) and rest[0].dim() == 1 else []
     if not sum(map(len, images)):
         raise BadInput(f"there are no {name}")

@@ -12,9 +12,10 @@ from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from torch import Tensor
 from typing_extensions import override
 
-from gan_convnorm.callbacks.generated_samples import SampleFunction, ValueRange, check_range, sampler
+from gan_convnorm.callbacks.generated_samples import SampleFunction, check_range, sampler
 from gan_convnorm.callbacks.step_count import step_of, step_word
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fidelity.value_range import ValueRange
 from gan_convnorm.images.grid import picture_grid, save_image
 from gan_convnorm.run_folder import check_folder
 

@@ -22,13 +22,12 @@ from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
 from gan_convnorm.fidelity.real_features import RealFeatures
+from gan_convnorm.fidelity.value_range import as_bytes
 
 __all__ = ["FidelityMetric"]
 
 #: the values of each metric
 NAMES = {"isc": ("isc", "isc_std"), "fid": ("fid",), "kid": ("kid", "kid_std"), "prc": ("precision", "recall")}
-#: part of the range by which float images may leave it, as rounding makes them
-ROUNDING = 1e-4
 
 
 class FidelityMetric(Metric):
@@ -55,6 +54,7 @@ class FidelityMetric(Metric):
         value: name of the one score to compute, such as "fid", for `self.log` of a LightningModule; by default all, as
             a dict.
         value_range: values of black and white in float images, such as (0, 1) or (-1, 1); uint8 images need none.
+            Small overshoots are clamped; images in another range are refused.
         reset_real_features: forget the real images too on a reset; False keeps them for the next epoch.
         labelled: images, and labels where there are some, that "classifier" is trained on.
         extractor_weights: the extractor's weights file.
@@ -97,7 +97,7 @@ class FidelityMetric(Metric):
             extractor = create_extractor(
                 extractor, metrics=self.metrics, labelled=labelled, weights=extractor_weights, device=usable_device()
             )
-        # In a tuple, where torch does not look for modules whose weights belong into a checkpoint.
+        # In a tuple, where torch does not look for modules whose weights a checkpoint would hold.
         self.held = (extractor,)
         self.layer = {metric: extractor.get_default_feature_layer_for_metric(metric) for metric in self.metrics}
         self.value, self.value_range, self.reset_real_features = value, value_range, reset_real_features
@@ -118,10 +118,11 @@ class FidelityMetric(Metric):
         Raises:
             BadInput: images of another type, shape or range.
         """
-        extractor = self.held[0].to(images.device)
-        batch = TensorImages(self._bytes(images), "the real images" if real else "the fakes")
-        if len(images) == 0:
+        if len(images) == 0:  # a process without a share of the last batch
             return
+        name = "the real images" if real else "the fakes"
+        batch = TensorImages(as_bytes(images, self.value_range, name), name)
+        extractor = self.held[0].to(images.device)
         found = extract(extractor, batch, batch_size=len(images), processes=Processes())
         assert found is not None
         for layer in set(self.layer.values()):
@@ -160,21 +161,6 @@ class FidelityMetric(Metric):
         super().reset()
         for name, rows in kept.items():
             setattr(self, name, rows)
-
-    def _bytes(self, images: Tensor) -> Tensor:
-        if not images.is_floating_point() or images.numel() == 0:
-            return images.to(torch.uint8) if images.is_floating_point() else images
-        if self.value_range is None:
-            raise BadInput("the images are floats; say which values are black and white by value_range, such as (0, 1)")
-        black, white = self.value_range
-        shares = (images.float() - black) / (white - black)
-        least, most = shares.min().item(), shares.max().item()
-        if not (least >= -ROUNDING and most <= 1 + ROUNDING):
-            raise BadInput(
-                f"the images go from {images.min().item():.3g} to {images.max().item():.3g}, beyond value_range "
-                f"{self.value_range}"
-            )
-        return (shares * 255).round().clamp(0, 255).to(torch.uint8)
 
     def _gather(self, kind: str, processes: Processes) -> dict[str, Tensor]:
         """Return the features of all processes by layer on the first process; empty ones on the others."""

@@ -15,10 +15,11 @@ from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader,
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from gan_convnorm.callbacks import FidelityScores
-from gan_convnorm.callbacks.generated_samples import as_bytes, sampler
+from gan_convnorm.callbacks.generated_samples import sampler
 from gan_convnorm.callbacks.reference_images import given_images
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import create_extractor, evaluate
+from gan_convnorm.fidelity.value_range import as_bytes
 
 pytestmark = [pytest.mark.usefixtures("working_folder"), pytest.mark.filterwarnings("ignore:FID of")]
 OPTIONS = {"num_fake": 300, "metrics": "fid", "value_range": (0, 1)}
@@ -169,6 +170,7 @@ def test_a_folder_of_classes_brings_its_labels(tmp_path):
         ({"sample": lambda module: 0}, VAE, "sample takes 1 arguments"),
         ({"sample": lambda module, n: decode_prior(module, 3)}, VAE, "256 samples were asked for, and 3 came"),
         ({"sample": lambda module, n: torch.full((n, 1, 8, 8), float("nan"))}, VAE, "NaN or infinite"),
+        ({"sample": lambda module, n: 255 * decode_prior(module, n)}, VAE, r"far beyond value_range \(0, 1\)"),
         ({"sample": lambda module, n: torch.zeros(n, 64)}, VAE, r"expected a tensor of shape \(N, C, H, W\)"),
         ({"reference": 7}, VAE, "the reference is a int"),
         ({"reference": reference()[0][:0]}, VAE, "there are no reference images"),
@@ -194,9 +196,20 @@ def test_impossible_options_are_refused_at_once(options, line):
 
 
 def test_the_range_of_floats_decides_their_bytes():
-    values = torch.tensor([-2.0, -1.0, 0.0, 0.25, 1.0, 3.0]).view(1, 1, 1, 6)
-    assert as_bytes(values, (0, 1), "x").flatten().tolist() == [0, 0, 0, 64, 255, 255]
+    values = torch.tensor([-0.2, 0.0, 0.25, 1.0, 1.2]).view(1, 1, 1, 5)
+    assert as_bytes(values, (0, 1), "x").flatten().tolist() == [0, 0, 64, 255, 255]
+    values = torch.tensor([-1.4, -1.0, 0.0, 0.25, 1.0, 1.4]).view(1, 1, 1, 6)
     assert as_bytes(values, (-1, 1), "x").flatten().tolist() == [0, 0, 128, 159, 255, 255]
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(255, 0), (2, -1)])
+def test_images_in_another_range_are_refused_and_single_pixels_are_clamped(scale, shift):
+    images = reference()[0][:20].float() / 255
+    with pytest.raises(BadInput, match=r"x go from \S+ to \S+, far beyond value_range \(0, 1\); give the values"):
+        as_bytes(images * scale + shift, (0, 1), "x")
+    few = images.clone()
+    few.view(-1)[: few.numel() // 200] = -9.0
+    assert torch.equal(as_bytes(few, (0, 1), "x"), as_bytes(few.clamp(0, 1), (0, 1), "x"))
 
 
 def test_a_prefix_keeps_two_sets_of_scores_apart():

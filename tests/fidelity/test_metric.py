@@ -67,9 +67,10 @@ def test_floats_in_a_stated_range_are_the_bytes(digits, extractor):
         found.append(metric.compute()["fid"].item())
     assert found[0] == found[1] == found[2] > 0
     for bad, value_range, message in (
-        (images / 255, None, "say which values are black and white"),
-        (images / 127.5 - 1, (0, 1), r"go from -1 to 1, beyond value_range \(0, 1\)"),
-        (torch.full((3, 1, 16, 16), float("nan")), (0, 1), "beyond value_range"),
+        (images / 255, None, r"the fakes are float32; .*value_range=\(0, 1\)"),
+        (images / 127.5 - 1, (0, 1), r"go from -1 to 1, far beyond value_range \(0, 1\)"),
+        (images.float(), (0, 1), r"go from 0 to 255, far beyond value_range \(0, 1\)"),
+        (torch.full((3, 1, 16, 16), float("nan")), (0, 1), "NaN or infinite"),
     ):
         with pytest.raises(BadInput, match=message):
             FidelityMetric(extractor, "fid", value_range=value_range).update(bad, real=False)
