@@ -26,7 +26,10 @@ def listen(receiver: Receiver) -> Callable[[], None]:
         receiver: called from within whatever the main thread does.
 
     Returns:
-        A function that makes everything what it was before.
+        A function that restores the signals' handlers.
+
+    >>> restore = listen(print)
+    >>> restore()
     """
     before: dict[int, Any] = {}
     _receivers.append(receiver)
@@ -47,7 +50,11 @@ def listen(receiver: Receiver) -> Callable[[], None]:
 
 
 def reason(number: signal.Signals) -> str:
-    """Return why a program stops, for a line that begins with "stopped"."""
+    """Return why a program stops, for a line that begins with "stopped".
+
+    >>> reason(signal.SIGTERM)
+    'by SIGTERM'
+    """
     return "as its output has no reader (SIGPIPE)" if number.name == "SIGPIPE" else f"by {number.name}"
 
 
