@@ -2,13 +2,8 @@
 
 from gan_convnorm.fidelity.evaluate import evaluate
 from gan_convnorm.fidelity.evaluator import Evaluator
-from gan_convnorm.fidelity.extractors import (
-    EXTRACTORS,
-    check_labelled,
-    check_weights_file,
-    create_extractor,
-    registered_name,
-)
+from gan_convnorm.fidelity.extractor_weights import check_weights_file
+from gan_convnorm.fidelity.extractors import EXTRACTORS, check_labelled, create_extractor, registered_name
 from gan_convnorm.fidelity.generated_images import GeneratedImages
 from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers
 from gan_convnorm.fidelity.image_files import FolderImages

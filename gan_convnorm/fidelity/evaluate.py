@@ -20,7 +20,8 @@ from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.images import as_images
 from gan_convnorm.fidelity.metrics import parse_metrics
 from gan_convnorm.fidelity.processes import Processes
-from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
+from gan_convnorm.fidelity.reference import as_reference
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.fidelity.scores import Scores
 from gan_convnorm.fidelity.statistics_file import check_fid, check_statistics_path
 

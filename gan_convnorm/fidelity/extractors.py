@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import zipfile
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -18,18 +15,16 @@ from torch_fidelity.utils import create_feature_extractor
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import classifier_features
 from gan_convnorm.fidelity.classifier import trained_weights
+from gan_convnorm.fidelity.extractor_weights import check_weights_file, weights_origin
 from gan_convnorm.fidelity.metrics import METRICS
 from gan_convnorm.fidelity.processes import Processes
-from gan_convnorm.files.tensors import load_tensors
 
 __all__ = [
     "EXTRACTORS",
     "check_labelled",
-    "check_weights_file",
     "create_extractor",
     "layer_for",
     "registered_name",
-    "weights_digest",
 ]
 
 #: short name on the command line -> name in torch-fidelity's registry, whose own names are taken as well
@@ -65,7 +60,11 @@ def registered_name(name: str) -> str:
 
 
 def layer_for(name: str, metric: str) -> str:
-    """Return the layer whose features torch-fidelity takes for a metric."""
+    """Return the layer whose features torch-fidelity takes for a metric.
+
+    >>> layer_for("inception", "fid")
+    '2048'
+    """
     layer: str = FEATURE_EXTRACTORS_REGISTRY[registered_name(name)].get_default_feature_layer_for_metric(metric)
     return layer
 
@@ -154,58 +153,10 @@ def _create(name: str, layers: list[str], weights: str | Path | None) -> Feature
         if weights is not None:
             raise BadInput(
                 f"extractor {name!r}: {weights} does not hold its weights ({reason}); expected the file that "
-                f"{_origin(registered)}"
+                f"{weights_origin(registered)}"
             ) from error
         raise BadInput(
             f"extractor {name!r}: its weights cannot be downloaded ({reason}); fetch the file that "
-            f"{_origin(registered)} where there is a network, and put it into {torch.hub.get_dir()}/checkpoints or "
-            "give it with --extractor-weights FILE; or choose --extractor classifier"
+            f"{weights_origin(registered)} where there is a network, and put it into {torch.hub.get_dir()}/checkpoints "
+            "or give it with --extractor-weights FILE; or choose --extractor classifier"
         ) from error
-
-
-def weights_digest(extractor: FeatureExtractorBase) -> str:
-    """Return a hash of all parameters and buffers, which cached features depend on."""
-    content = hashlib.sha256()
-    for name, value in sorted(extractor.state_dict().items()):
-        content.update(name.encode())
-        content.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return content.hexdigest()
-
-
-def check_weights_file(registered: str, path: Path) -> None:
-    """Raise when a file cannot hold the weights of an extractor.
-
-    Args:
-        registered: the extractor's name in torch-fidelity's registry.
-        path: the file.
-
-    Raises:
-        BadInput: there is none, or it holds other things than tensors.
-    """
-    if not path.is_file():
-        raise BadInput(f"there is no weights file {path}; expected the file that {_origin(registered)}")
-    if registered.startswith("clip"):
-        if not zipfile.is_zipfile(path):
-            raise BadInput(f"{path} is no TorchScript archive; expected the file that {_origin(registered)}")
-    else:
-        # torch-fidelity would run code from a pickle; CLIP's files are TorchScript archives.
-        try:
-            load_tensors(path)
-        except BadInput as error:
-            raise BadInput(f"{error}; expected the file that {_origin(registered)}") from error
-
-
-def _origin(registered: str) -> str:
-    """Return the origin of an extractor's weights, as the end of a sentence."""
-    from torch_fidelity import feature_extractor_clip, feature_extractor_inceptionv3
-    from torchvision.models import VGG16_Weights
-
-    if registered == classifier_features.NAME:
-        return f"an earlier run has trained (in the cache folder, {classifier_features.NAME}-*.pt)"
-    if registered == "inception-v3-compat":
-        return f"torch-fidelity fetches from {feature_extractor_inceptionv3.URL_INCEPTION_V3}"
-    if registered == "vgg16":
-        return f"torchvision fetches from {VGG16_Weights.IMAGENET1K_V1.url}"
-    if re.match("clip-", registered):
-        return f"torch-fidelity fetches from {feature_extractor_clip.MODEL_URLS.get(registered)}"
-    return "torch-fidelity fetches"

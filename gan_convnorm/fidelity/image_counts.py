@@ -12,6 +12,10 @@ __all__ = ["check_num_fake", "check_numbers", "check_sizes"]
 def check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
     """Refuse an empty batch, and KID subsets of fewer than two images.
 
+    >>> check_sizes(batch_size=0, kid_subset_size=None)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: batch_size is 0, and must be 1 or more (--batch-size)
+
     Raises:
         BadInput: names the number and its flag.
     """

@@ -75,6 +75,10 @@ class TensorImages:
 def check_batch(images: object, name: str) -> None:
     """Refuse anything but uint8 images (N, C, H, W) with 1, 3 or 4 channels.
 
+    >>> check_batch(torch.zeros(2, 8, 8), "the fakes")
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the fakes are float32 of shape (2, 8, 8) from 0 to 0; expected uint8 from 0 to ...
+
     Raises:
         BadInput: says what was found.
     """

@@ -75,6 +75,10 @@ def intra_class_fid(
 def check_classes(fake_labels: Tensor, real_labels: Tensor) -> None:
     """Refuse labels with which there is no FID within every class.
 
+    >>> check_classes(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 1, 1]))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: class 1 has 1 fakes and 2 real images; FID within a class needs 2 or more of ...
+
     Args:
         fake_labels: int64 (n,).
         real_labels: int64 (N,).

@@ -13,6 +13,9 @@ __all__ = ["PROTOCOLS", "Protocol", "protocol_named"]
 class Protocol:
     """The numbers that make scores comparable: fakes, and the split of real images that they are compared with.
 
+    >>> PROTOCOLS["quick"]
+    Protocol(name='quick', num_fake=2000, split='train')
+
     Attributes:
         name: a key of `PROTOCOLS`.
         num_fake: number of generated images.

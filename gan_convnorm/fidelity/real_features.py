@@ -13,7 +13,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.cache import cache_path, read_cached, write_cached
-from gan_convnorm.fidelity.extractors import weights_digest
+from gan_convnorm.fidelity.extractor_weights import weights_digest
 from gan_convnorm.fidelity.features import Progress, extract
 from gan_convnorm.fidelity.image_set import Images
 from gan_convnorm.fidelity.metrics import statistics

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -15,21 +14,19 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier import FROM_ROTATIONS
 from gan_convnorm.fidelity.classifier_features import ClassifierFeatures
-from gan_convnorm.fidelity.extractors import EXTRACTORS, weights_digest
-from gan_convnorm.fidelity.image_set import Images
-from gan_convnorm.fidelity.images import as_images
+from gan_convnorm.fidelity.extractor_weights import weights_digest
+from gan_convnorm.fidelity.extractors import EXTRACTORS
 from gan_convnorm.fidelity.real_features import RealFeatures
 from gan_convnorm.fidelity.statistics_file import (
     PROVENANCE,
     check_statistics_path,
-    is_statistics_file,
     read_statistics,
 )
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.cache_folder import cache_folder
 from gan_convnorm.files.names import shown
 
-__all__ = ["ReferenceStatistics", "as_reference"]
+__all__ = ["ReferenceStatistics"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class ReferenceStatistics:
         mu: mean of the features, float32, shape (D,).
         sigma: their covariance, float64, shape (D, D).
         extractor: name of the extractor in torch-fidelity's registry; None if unknown, as are the following.
-        weights: hash of the extractor's weights, of `extractors.weights_digest`.
+        weights: hash of the extractor's weights, of `extractor_weights.weights_digest`.
         weights_file: name of the trained classifier's file in the cache folder.
         reference: name of the real images, such as "images of train".
         count: their number.
@@ -191,24 +188,3 @@ class ReferenceStatistics:
     @property
     def _source(self) -> str:
         return self.file or "the reference"
-
-
-def as_reference(source: object, **options: Any) -> Images | ReferenceStatistics:  # noqa: ANN401
-    """Return real images, or statistics of them.
-
-    >>> import torch
-    >>> len(as_reference(torch.zeros(5, 3, 8, 8, dtype=torch.uint8)))
-    5
-
-    Args:
-        source: `ReferenceStatistics`, an .npz file of them, or images as `as_images` takes them.
-        options: of `as_images`.
-
-    Returns:
-        The reference.
-    """
-    if isinstance(source, ReferenceStatistics):
-        return source
-    if isinstance(source, (str, os.PathLike)) and is_statistics_file(Path(source)):
-        return ReferenceStatistics.read(source)
-    return as_images(source, **options)

@@ -21,6 +21,10 @@ def check_ranges(settings: Mapping[str, object], ranges: Mapping[str, Range]) ->
 
     Raises:
         BadInput: names the first setting out of its range.
+
+    >>> check_ranges({"width": 0}, {"width": (lambda x: x > 0, "above 0")})
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: width is 0, and must be above 0
     """
     for name, (contains, words) in ranges.items():
         value = settings[name]
@@ -37,6 +41,10 @@ def check_names(settings: Mapping[str, object], names: Iterable[str]) -> None:
 
     Raises:
         BadInput: names the first setting that is no text.
+
+    >>> check_names({"loss": 3}, ["loss"])
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: loss is 3; expected a name
     """
     for name in names:
         if not isinstance(settings[name], str):

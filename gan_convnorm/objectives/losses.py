@@ -1,4 +1,8 @@
-"""GAN losses: pure functions of scores, with a row of `LOSSES` for each pair."""
+"""GAN losses: pure functions of scores, with a row of `LOSSES` for each pair.
+
+Every loss has the same arguments: `real_scores` are D(x) and `fake_scores` are D(G(z)), of any shape. The relativistic
+losses compare them in pairs, and so need equal shapes. The result is a scalar. s is the logistic function.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +37,6 @@ def hinge_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     >>> import torch
     >>> hinge_discriminator(torch.tensor([0.5, 2.0]), torch.tensor([-3.0, 1.0]))  # (0.5 + 0) / 2 + (0 + 2) / 2
     tensor(1.2500)
-
-    Args:
-        real_scores: D(x), any shape.
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar, zero or above.
     """
     return (1 - real_scores).relu().mean() + (1 + fake_scores).relu().mean()
 
@@ -50,47 +47,28 @@ def hinge_generator(fake_scores: Tensor) -> Tensor:
     >>> import torch
     >>> hinge_generator(torch.tensor([1.0, 2.0]))
     tensor(-1.5000)
-
-    Args:
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar.
     """
     return -fake_scores.mean()
 
 
 def non_saturating_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Return -mean log s(D(x)) - mean log(1 - s(D(G(z)))), with the logistic function s.
+    """Return -mean log s(D(x)) - mean log(1 - s(D(G(z)))).
 
     The source is Goodfellow et al. (NeurIPS 2014, arXiv:1406.2661), eq. 1 with the opposite sign.
 
     >>> import torch
     >>> non_saturating_discriminator(torch.tensor([0.0]), torch.tensor([0.0]))  # 2 log 2
     tensor(1.3863)
-
-    Args:
-        real_scores: D(x), any shape.
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar, above 0.
     """
     return softplus(-real_scores).mean() + softplus(fake_scores).mean()
 
 
 def non_saturating_generator(fake_scores: Tensor) -> Tensor:
-    """Return -mean log s(D(G(z))), with the logistic function s (Goodfellow et al., arXiv:1406.2661, section 3).
+    """Return -mean log s(D(G(z))) (Goodfellow et al., arXiv:1406.2661, section 3).
 
     >>> import torch
     >>> non_saturating_generator(torch.tensor([0.0]))  # log 2
     tensor(0.6931)
-
-    Args:
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar, above 0.
     """
     return softplus(-fake_scores).mean()
 
@@ -101,13 +79,6 @@ def least_squares_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Ten
     >>> import torch
     >>> least_squares_discriminator(torch.tensor([3.0]), torch.tensor([1.0]))  # 4 / 2 + 1 / 2
     tensor(2.5000)
-
-    Args:
-        real_scores: D(x), any shape.
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar, zero or above.
     """
     return ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
 
@@ -118,12 +89,6 @@ def least_squares_generator(fake_scores: Tensor) -> Tensor:
     >>> import torch
     >>> least_squares_generator(torch.tensor([3.0]))  # 4 / 2
     tensor(2.)
-
-    Args:
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar, zero or above.
     """
     return (fake_scores - 1).square().mean() / 2
 
@@ -134,13 +99,6 @@ def wasserstein_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tenso
     >>> import torch
     >>> wasserstein_discriminator(torch.tensor([3.0]), torch.tensor([1.0]))
     tensor(-2.)
-
-    Args:
-        real_scores: D(x), any shape.
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar.
     """
     return fake_scores.mean() - real_scores.mean()
 
@@ -151,18 +109,12 @@ def wasserstein_generator(fake_scores: Tensor) -> Tensor:
     >>> import torch
     >>> wasserstein_generator(torch.tensor([1.0, 2.0]))
     tensor(-1.5000)
-
-    Args:
-        fake_scores: D(G(z)), any shape.
-
-    Returns:
-        A scalar.
     """
     return -fake_scores.mean()
 
 
 def relativistic_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
-    """Return -mean log s(D(x) - D(G(z))) over pairs, with the logistic function s.
+    """Return -mean log s(D(x) - D(G(z))) over pairs.
 
     The sources are Jolicoeur-Martineau (ICLR 2019, arXiv:1807.00734) and Huang et al. (NeurIPS 2024, arXiv:2501.05441),
     who call it RpGAN.
@@ -171,12 +123,8 @@ def relativistic_discriminator(real_scores: Tensor, fake_scores: Tensor) -> Tens
     >>> relativistic_discriminator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
     tensor(0.6931)
 
-    Args:
-        real_scores: D(x), any shape.
-        fake_scores: D(G(z)), of the same shape; another one raises `BadInput`.
-
-    Returns:
-        A scalar, above 0.
+    Raises:
+        BadInput: scores of unequal shapes.
     """
     return _paired_softplus(fake_scores, real_scores)
 
@@ -188,12 +136,8 @@ def relativistic_generator(fake_scores: Tensor, real_scores: Tensor) -> Tensor:
     >>> relativistic_generator(torch.tensor([5.0]), torch.tensor([5.0]))  # log 2
     tensor(0.6931)
 
-    Args:
-        fake_scores: D(G(z)), any shape.
-        real_scores: D(x), of the same shape; another one raises `BadInput`.
-
-    Returns:
-        A scalar, above 0.
+    Raises:
+        BadInput: scores of unequal shapes.
     """
     return _paired_softplus(real_scores, fake_scores)
 
@@ -210,6 +154,9 @@ def _paired_softplus(scores: Tensor, other_scores: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Loss:
     """A loss for either network.
+
+    >>> LOSSES["relativistic"].uses_real, LOSSES["hinge"].uses_real
+    (True, False)
 
     Attributes:
         discriminator: real and fake scores to the discriminator's loss, a scalar.

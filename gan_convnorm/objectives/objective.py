@@ -13,8 +13,10 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.objectives.adaptation import Adaptation
 from gan_convnorm.objectives.adaptive_augmentation import augment_adaptively
 from gan_convnorm.objectives.augmentation import augment, parse_policy
+from gan_convnorm.objectives.critic_gradients import distance_from_one
+from gan_convnorm.objectives.gradient_normalization import gradient_normalized
 from gan_convnorm.objectives.losses import find_loss
-from gan_convnorm.objectives.penalties import distance_from_one, find_penalty, gradient_normalized
+from gan_convnorm.objectives.penalties import find_penalty
 
 __all__ = ["Objective", "mixes_images"]
 
@@ -179,5 +181,9 @@ class Objective:
 
 
 def mixes_images(network: nn.Module) -> bool:
-    """Return True if an image's scores depend on the other images of its batch: the network has a BatchNorm."""
+    """Return True if an image's scores depend on the other images of its batch: the network has a BatchNorm.
+
+    >>> mixes_images(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
+    True
+    """
     return any(isinstance(module, _BatchNorm) for module in network.modules())

@@ -14,9 +14,7 @@ from typing_extensions import override
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
-from gan_convnorm.operators.evaluation_mode import evaluating
-from gan_convnorm.robustness.attacks import ascend
-from gan_convnorm.robustness.attacks.gradient import uniform
+from gan_convnorm.robustness.adversarial_training import FreePerturbation, pgd_images
 from gan_convnorm.robustness.augmentation import crop_and_flip
 from gan_convnorm.robustness.networks import build_network
 from gan_convnorm.run_folder import FromCheckpoint
@@ -50,6 +48,9 @@ class Classifier(FromCheckpoint):
         attack_steps: number of PGD's steps in training.
         replays: how often free training uses a batch in a row.
         seed: seeds weights, augmentation and attacks; the run's seed.
+
+    >>> Classifier(channels=1, num_classes=10, width=0.25)(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 10])
     """
 
     optimizer_count = 1
@@ -104,9 +105,7 @@ class Classifier(FromCheckpoint):
         self.network = build_network(arch, channels, num_classes, norm, norm_options, width)
         self.adversarial = adversarial
         self.replays = replays if adversarial == "free" else 1
-        #: of free training: the perturbation that stays, and the perturbed images of the step
-        self.perturbation: Tensor | None = None
-        self.perturbed: Tensor | None = None
+        self.free = FreePerturbation(eps / 255) if adversarial == "free" else None
         self.val_loss, self.val_accuracy = MeanMetric(), MeanMetric()
 
     def check_data(self, data: ImageData) -> None:
@@ -139,7 +138,8 @@ class Classifier(FromCheckpoint):
         rate = self._learning_rate(self.current_epoch)
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = rate
-        self.perturbation = None
+        if self.free is not None:
+            self.free.restart()
 
     def _learning_rate(self, epoch: int) -> float:
         epochs = self.trainer.max_epochs or 0
@@ -157,51 +157,20 @@ class Classifier(FromCheckpoint):
         rng = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
         images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, rng)
         if self.adversarial == "pgd":
-            images = self._pgd_images(images, labels, rng)
-        elif self.adversarial == "free":
-            images = self._perturbed(images)
+            eps, step = h.eps / 255, h.attack_step / 255
+            images = pgd_images(self.network, images, labels, rng, eps=eps, step=step, steps=h.attack_steps)
+        elif self.free is not None:
+            images = self.free.added_to(images)
         logits = self.network(images)
         loss = F.cross_entropy(logits, labels)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         self.log_dict({"train_loss": loss.detach(), "train_accuracy": accuracy}, prog_bar=True)
         return loss
 
-    def _pgd_images(self, images: Tensor, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """Return images for PGD adversarial training (Madry et al., ICLR 2018, arXiv:1706.06083, eq. 2.1).
-
-        All are attacked, misclassified ones too. The attacked network is the one that evaluation sees: attacks advance
-        no statistics and no power iteration.
-        """
-        h: Any = self.hparams
-        with evaluating(self.network):
-            return ascend(
-                self.network,
-                images,
-                labels,
-                eps=h.eps / 255,
-                step=h.attack_step / 255,
-                steps=h.attack_steps,
-                start=uniform(images, rng),
-            )
-
-    def _perturbed(self, images: Tensor) -> Tensor:
-        """Return images for free adversarial training (Shafahi et al., NeurIPS 2019, arXiv:1904.12843, algorithm 1).
-
-        The perturbation stays from batch to batch, as published, but starts at zero in every epoch, so that a resumed
-        run is exact. The gradient is by the perturbed image itself, so pixels at 0 and 1 move too.
-        """
-        if self.perturbation is None or self.perturbation.shape != images.shape:
-            self.perturbation = torch.zeros_like(images)
-        self.perturbed = (images + self.perturbation).clamp(0, 1).requires_grad_()
-        return self.perturbed
-
     @override
     def on_after_backward(self) -> None:
-        if self.perturbed is not None and self.perturbation is not None:
-            eps = self.hparams.eps / 255  # type: ignore[attr-defined]
-            assert self.perturbed.grad is not None
-            self.perturbation = (self.perturbation + eps * self.perturbed.grad.sign()).clamp(-eps, eps)
-            self.perturbed = None
+        if self.free is not None:
+            self.free.follow_gradient()
 
     @override
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
@@ -224,5 +193,9 @@ class Classifier(FromCheckpoint):
 
 
 def bytes_to_unit(images: Tensor) -> Tensor:
-    """Return uint8 images as float32 in [0, 1]."""
+    """Return uint8 images as float32 in [0, 1].
+
+    >>> bytes_to_unit(torch.tensor([0, 255], dtype=torch.uint8))
+    tensor([0., 1.])
+    """
     return images.float() / 255

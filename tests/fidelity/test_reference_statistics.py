@@ -128,7 +128,7 @@ def test_statistics_of_other_features_are_refused(digits, extractor, tmp_path):
 
 
 def test_an_npz_of_images_beside_statistics_is_images(tmp_path):
-    from gan_convnorm.fidelity.reference_statistics import as_reference
+    from gan_convnorm.fidelity.reference import as_reference
 
     # As the reference batches of guided-diffusion.
     images = np.zeros((5, 8, 8, 3), np.uint8)

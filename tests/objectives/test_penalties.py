@@ -7,7 +7,8 @@ from torch import nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import NORMS
 from gan_convnorm.networks import NETWORKS, SNGANDiscriminator, find_networks
-from gan_convnorm.objectives.penalties import PENALTIES, find_penalty, gradient_normalized
+from gan_convnorm.objectives.gradient_normalization import gradient_normalized
+from gan_convnorm.objectives.penalties import PENALTIES, find_penalty
 
 
 def seeded():

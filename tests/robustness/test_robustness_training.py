@@ -51,7 +51,9 @@ def test_free_training_moves_perturbation_and_weights_by_one_gradient():
 
     class Watch(pl.Callback):
         def on_train_batch_start(self, trainer, module, batch, number):
-            start = torch.zeros(len(batch[0]), 1, 8, 8) if module.perturbation is None else module.perturbation
+            start = (
+                torch.zeros(len(batch[0]), 1, 8, 8) if module.free.perturbation is None else module.free.perturbation
+            )
             images = (batch[0] / 255 + start).clamp(0, 1).requires_grad_()
             loss = F.cross_entropy(module.network(images), batch[1])
             gradient = torch.autograd.grad(loss, images)[0]
@@ -60,11 +62,11 @@ def test_free_training_moves_perturbation_and_weights_by_one_gradient():
             seen.append(batch[1].tolist())
 
         def on_train_batch_end(self, trainer, module, *args):
-            assert torch.allclose(module.perturbation, self.expected, atol=1e-7, rtol=0)
+            assert torch.allclose(module.free.perturbation, self.expected, atol=1e-7, rtol=0)
 
     trainer(max_epochs=1, limit_val_batches=0, callbacks=[Watch()]).fit(module, data)
     assert len(seen) == 12 and seen[0] == seen[1] == seen[2] != seen[3] == seen[5]
-    assert module.perturbation.abs().max() <= 8 / 255 + 1e-7
+    assert module.free.perturbation.abs().max() <= 8 / 255 + 1e-7
 
 
 def test_pgd_training_leaves_a_frozen_part_in_evaluation():

@@ -101,8 +101,8 @@ def test_a_report_replaces_its_own_files_and_no_others(tmp_path, monkeypatch):
     plan = read_plan(written(tmp_path))
     runs = [result("none", 0), result("spectral", 0)]
     paths = write_report(plan, runs, tmp_path, floor=None, failed=[])
-    drawn = list(report._blocks(plan, runs, None, []))
-    monkeypatch.setattr(report, "_blocks", lambda *_: drawn)  # to draw them takes a second
+    drawn = list(report.report_blocks(plan, runs, None, []))
+    monkeypatch.setattr(report, "report_blocks", lambda *_: drawn)  # to draw them takes a second
     assert write_report(plan, runs, tmp_path, floor=None, failed=[]) == paths
     for path in paths:
         kept = path.read_bytes()

@@ -61,10 +61,17 @@ def test_the_floor_imports_no_code_that_a_run_names(tmp_path, monkeypatch, capsy
             floor_main(["run", "evil.Data"])
 
 
-@pytest.mark.parametrize("arguments", [{"nonsense": 1}, {"resolution": "large"}, [1]])
-def test_the_floor_of_damaged_arguments_is_one_line(tmp_path, capsys, arguments):
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"nonsense": 1}, "error: the arguments of the run's data"),
+        ({"resolution": "large"}, "error: resolution is 'large'; expected the side"),
+        ([1], "error: the arguments of the run's data"),
+    ],
+)
+def test_the_floor_of_damaged_arguments_is_one_line(tmp_path, capsys, arguments, line):
     write_config(tmp_path / "run", class_path="gan_convnorm.data.Digits", init_args=arguments)
     with pytest.raises(SystemExit) as caught:
         floor_main([str(tmp_path / "run")])
     assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("error: the arguments of the run's data")
+    assert capsys.readouterr().err.startswith(line)

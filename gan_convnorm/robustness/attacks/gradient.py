@@ -124,7 +124,11 @@ def ascend(
 
 
 def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
-    """Return the gradient of the summed cross entropy by the images; the parameters' gradients stay as they are."""
+    """Return the gradient of the summed cross entropy by the images; the parameters' gradients stay as they are.
+
+    >>> input_gradient(lambda x: x.flatten(1), torch.zeros(1, 1, 1, 2), torch.tensor([0]))
+    tensor([[[[-0.5000,  0.5000]]]])
+    """
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         loss = F.cross_entropy(model(images).float(), labels, reduction="sum")
@@ -133,7 +137,11 @@ def input_gradient(model: Model, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def uniform(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Return U(-1, 1) in the shape and on the device of images."""
+    """Return U(-1, 1) in the shape and on the device of images.
+
+    >>> bool((uniform(torch.zeros(2, 1, 4, 4), torch.Generator().manual_seed(0)).abs() <= 1).all())
+    True
+    """
     return (2 * torch.rand(images.shape, generator=rng) - 1).to(images)
 
 

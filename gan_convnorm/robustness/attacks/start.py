@@ -78,13 +78,29 @@ def right_images(attack: str, model: Model, images: Tensor, labels: Tensor, eps:
 
 
 def check_above(attack: str, name: str, value: float) -> None:
-    """Refuse a number that is not above zero and finite."""
+    """Refuse a number that is not above zero and finite.
+
+    >>> check_above("spsa", "delta", 0.0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: spsa: delta is 0.0; expected a number above 0
+
+    Raises:
+        BadInput: names the number.
+    """
     if not 0 < value < math.inf:
         raise BadInput(f"{attack}: {name} is {value}; expected a number above 0")
 
 
 def check_count(attack: str, name: str, value: int) -> None:
-    """Refuse a number below one."""
+    """Refuse a number below one.
+
+    >>> check_count("square", "queries", 0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: square: queries is 0; expected 1 or more
+
+    Raises:
+        BadInput: names the number.
+    """
     if not value >= 1:
         raise BadInput(f"{attack}: {name} is {value}; expected 1 or more")
 

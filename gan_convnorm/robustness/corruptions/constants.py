@@ -120,6 +120,9 @@ def constants_for(name: str, severity: int, side: int) -> float | tuple[float, .
     as published, so on a digit of 16 pixels a blur is twice as wide in relation to the image as on CIFAR's; only
     the elastic transform, published in units of the side, follows the side.
 
+    >>> constants_for("jpeg_compression", severity=5, side=224)
+    7
+
     Args:
         name: the corruption.
         severity: from 1 to 5.

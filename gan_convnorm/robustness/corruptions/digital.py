@@ -15,14 +15,24 @@ Image = NDArray[np.float64]
 
 
 def contrast(image: Image, factor: float, rng: np.random.Generator) -> Image:
-    """Shrinks the distance from each channel's mean."""
+    """Return the image with a smaller distance from each channel's mean.
+
+    >>> contrast(np.array([[[0.0], [1.0]]]), 0.5, np.random.default_rng(0)).ravel()
+    array([0.25, 0.75])
+    """
     mean = image.mean(axis=(0, 1), keepdims=True)
     changed: Image = (image - mean) * factor + mean
     return changed
 
 
 def elastic_transform(image: Image, constants: tuple[float, float, float], rng: np.random.Generator) -> Image:
-    """Move pixels: an affine map that shifts three corners of a square, then displacements by smoothed noise."""
+    """Return the image with moved pixels: by a random affine map, then by smoothed noise.
+
+    The affine map shifts three corners of a square.
+
+    >>> elastic_transform(np.ones((8, 8, 1)), (1.0, 2.0, 1.0), np.random.default_rng(0)).shape
+    (8, 8, 1)
+    """
     strength, smoothness, reach = constants
     height, width = image.shape[:2]
     middle, half = np.array([height, width]) // 2, min(height, width) // 3
@@ -39,7 +49,11 @@ def elastic_transform(image: Image, constants: tuple[float, float, float], rng: 
 
 
 def pixelate(image: Image, factor: float, rng: np.random.Generator) -> Image:
-    """Reduces the side by box averages and enlarges it again."""
+    """Return the image reduced by box averages and enlarged again.
+
+    >>> pixelate(np.ones((4, 4, 1)), 0.5, np.random.default_rng(0)).shape
+    (4, 4, 1)
+    """
     height, width = image.shape[:2]
     box = PIL.Image.Resampling.BOX
     small = _to_pil(image).resize((max(1, int(width * factor)), max(1, int(height * factor))), box)
@@ -47,7 +61,11 @@ def pixelate(image: Image, factor: float, rng: np.random.Generator) -> Image:
 
 
 def jpeg_compression(image: Image, quality: int, rng: np.random.Generator) -> Image:
-    """JPEG at a quality, and back."""
+    """Return the image compressed to a JPEG of a quality, and decoded.
+
+    >>> jpeg_compression(np.ones((8, 8, 1)), 10, np.random.default_rng(0)).shape
+    (8, 8, 1)
+    """
     file = BytesIO()
     _to_pil(image).save(file, "JPEG", quality=quality)
     return _from_pil(PIL.Image.open(file))

@@ -56,7 +56,11 @@ def fog(image: Image, constants: tuple[float, float], rng: np.random.Generator) 
 
 
 def brightness(image: Image, amount: float, rng: np.random.Generator) -> Image:
-    """Add to the value at constant hue and saturation: scale each pixel to a brightest channel of max + amount."""
+    """Return the image with each pixel scaled to a brightest channel of max + amount, at the same hue and saturation.
+
+    >>> brightness(np.full((1, 1, 1), 0.5), 0.25, np.random.default_rng(0)).ravel()
+    array([0.75])
+    """
     value = image.max(axis=2, keepdims=True)
     brighter = np.minimum(value + amount, 1.0)
     # A black pixel has no hue and becomes grey.
@@ -65,7 +69,11 @@ def brightness(image: Image, amount: float, rng: np.random.Generator) -> Image:
 
 
 def grey(image: Image) -> Image:
-    """Return the luma of red, green and blue (ITU-R BT.601), shape (H, W, 1); a grey image is its own."""
+    """Return the luma of red, green and blue (ITU-R BT.601), shape (H, W, 1); a grey image is its own.
+
+    >>> grey(np.ones((1, 1, 3))).round(3).ravel()
+    array([1.])
+    """
     return image @ np.array([[0.299], [0.587], [0.114]]) if image.shape[2] == 3 else image
 
 
