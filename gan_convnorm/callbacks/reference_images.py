@@ -17,7 +17,8 @@ from gan_convnorm.callbacks.generated_samples import image_bytes
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.evaluate import images_and_labels
 from gan_convnorm.fidelity.image_set import TensorImages
-from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics, as_reference
+from gan_convnorm.fidelity.reference import as_reference
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.images.value_range import ValueRange
 
 __all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
