@@ -24,6 +24,7 @@ def polyphase(
         padding: p, zeros before the image.
         dilation: d, of the convolution.
 
+    >>> import torch
     >>> images, weight = torch.arange(6.0).view(1, 1, 6), torch.tensor([[[1.0, 10.0, 100.0]]])
     >>> x, a, (p,) = polyphase(images, weight, [2], [1], [1])
     >>> x.tolist(), p

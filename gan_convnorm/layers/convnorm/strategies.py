@@ -89,13 +89,15 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
         crop = tuple((first, count // pool, pool) for first, count, _ in geometry.crop)
     else:
         crop = geometry.crop
+    memory_format = memory_format_of(images, layer.weight)
     weight, padding, dilation = layer.weight, list(geometry.padding), list(layer.dilation)
     if any(step > 1 for step in geometry.stride):
         images, weight, padding = polyphase(images, weight, geometry.stride, padding, dilation)
         dilation = [1] * len(padding)
     waves = tap_waves(weight.shape[2:], geometry.grid, dilation, padding, pool, images)
     transfer = layer.transfer(spectrum, geometry.grid)
-    return convolve_in_fourier(images, weight, transfer, layer.bias, waves, geometry.grid, crop)
+    output = convolve_in_fourier(images, weight, transfer, layer.bias, waves, geometry.grid, crop)
+    return output.contiguous(memory_format=memory_format)
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
