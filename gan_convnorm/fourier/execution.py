@@ -79,17 +79,16 @@ def memory_format_of(*tensors: Tensor) -> torch.memory_format:
     return torch.contiguous_format
 
 
-def parts(tensor: Tensor, dim: int = 0) -> list[slice]:
+def parts(tensor: Tensor) -> list[slice]:
     """Return slices of a batch. Small transforms stay in the cache, and the whole batch's spectrum is never stored.
 
     Args:
-        tensor: a batch.
-        dim: axis of its images.
+        tensor: a batch, its images along the first axis.
 
     >>> parts(torch.zeros(2, 8, 16, 16))
     [slice(0, 128, None)]
     """
-    images = tensor.shape[dim]
+    images = tensor.shape[0]
     size = max(1, part_elements(tensor) * images // max(1, tensor.numel()))
     return [slice(first, first + size) for first in range(0, images, size)]
 

@@ -36,15 +36,14 @@ class Memory(threading.local):
     def __init__(self) -> None:
         self._held: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
 
-    def take(self, name: str, like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    def take(self, name: str, like: Tensor, shape: Sequence[int]) -> Tensor:
         """Return a tensor of a shape with any values; it overwrites the one that had the name before."""
-        dtype = dtype or like.dtype
-        count, key = math.prod(shape), (name, dtype, like.device)
+        count, key = math.prod(shape), (name, like.dtype, like.device)
         held = self._held.pop(key, None)
         if held is None or held.numel() < count:
             held = None  # given back before there is more
             with torch.inference_mode(False):
-                held = torch.empty(count, dtype=dtype, device=like.device)
+                held = torch.empty(count, dtype=like.dtype, device=like.device)
         if held.numel() * held.element_size() <= LARGEST_KEPT:
             self._held[key] = held
         return held[:count].view(*shape)
@@ -118,7 +117,7 @@ def _part(spectra: Tensor, matrix: Tensor, rows: slice) -> Tensor:
 
 
 def _multiply_first(matrix: Tensor, tensor: Tensor, out: Tensor) -> None:
-    """Multiply the first of three axes. One tensor may be a part of a larger one: then there is a product a column."""
+    """Multiply the first of three axes. A tensor that is a part of a larger one takes a product for each column."""
     if tensor.is_contiguous() and out.is_contiguous():
         torch.mm(matrix, tensor.flatten(1), out=out.flatten(1))
     else:

@@ -88,7 +88,7 @@ def _grid(name: str, value: object, norms: dict[str, Any]) -> Grid:
 
     def known(norm: object) -> str:
         if not isinstance(norm, str) or norm not in norms:
-            raise BadInput(f"{norm!r:.60}, which is none of the norms: {', '.join(norms)}")
+            raise BadInput(f"{norm!r:.60}; choose one of: {', '.join(norms)}")
         return norm
 
     readers = {"seed": _seed, "norm": known, "n_dis": _n_dis, "learning_rate": _rate}

@@ -71,21 +71,8 @@ def test_rgba_files_train_a_gan_that_predicts_rgba_files(photos, capsys):
     main([*words, "--steps", "2", "--eval-every", "2", "--num-fake", "20", "--out", "run"])
     grid = Image.open("run/samples/step-000002.png")
     assert grid.mode == "RGB"
-    main(
-        [
-            "predict",
-            "--ckpt-path",
-            "run/last.ckpt",
-            "--num",
-            "6",
-            "--nearest",
-            "2",
-            "--interpolate",
-            "1",
-            "--out",
-            "made",
-        ]
-    )
+    command = "predict --ckpt-path run/last.ckpt --num 6 --nearest 2 --interpolate 1 --out made"
+    main(command.split())
     files = sorted(Path("made/images").glob("**/*.png"))
     assert len(files) == 6
     assert all(Image.open(file).mode == "RGBA" for file in files)

@@ -70,23 +70,8 @@ def test_pictures_train_a_gan_that_makes_their_shape(photos, capsys):
     factor = 64 // 24
     assert picture.height % (factor * 16 + 2) == 2 and picture.width % (factor * 24 + 2) == 2
 
-    main(
-        [
-            "predict",
-            "--ckpt-path",
-            "run/last.ckpt",
-            "--num",
-            "6",
-            "--nearest",
-            "2",
-            "--project",
-            "1",
-            "--interpolate",
-            "1",
-            "--out",
-            "made",
-        ]
-    )
+    command = "predict --ckpt-path run/last.ckpt --num 6 --nearest 2 --project 1 --interpolate 1 --out made"
+    main(command.split())
     files = sorted(Path("made/images").glob("**/*.png"))
     assert len(files) == 6 and all(Image.open(file).size == (24, 16) for file in files)
     gan = gan_convnorm.load("run/last.ckpt")

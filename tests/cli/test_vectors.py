@@ -45,58 +45,17 @@ def test_vectors_train_a_gan_that_takes_them(words, capsys):
     assert not torch.equal(gan.sample(3), one)
     assert torch.equal(gan.sample(3), gan.sample(3, labels=gan.generator.conditions[:3]))
 
-    main(
-        [
-            "predict",
-            "--ckpt-path",
-            "run/last.ckpt",
-            "--num",
-            "3",
-            "--condition",
-            "0.5,0.1",
-            "--interpolate",
-            "1",
-            "--project",
-            "1",
-            "--out",
-            "made",
-        ]
-    )
+    command = "predict --ckpt-path run/last.ckpt --num 3 --condition 0.5,0.1 --interpolate 1 --project 1 --out made"
+    main(command.split())
     files = sorted(Path("made/images").glob("*.png"))
     found = torch.from_numpy(np.stack([np.asarray(Image.open(file)) for file in files]))[:, None]
     assert torch.equal(found, one)
-    main(
-        [
-            "predict",
-            "--ckpt-path",
-            "run/last.ckpt",
-            "--num",
-            "3",
-            "--condition",
-            "0.5,0.1",
-            "--format",
-            "npz",
-            "--out",
-            "arrays",
-        ]
-    )
+    command = "predict --ckpt-path run/last.ckpt --num 3 --condition 0.5,0.1 --format npz --out arrays"
+    main(command.split())
     arrays = np.load("arrays/images.npz")
     assert np.array_equal(arrays["conditions"], np.float32([[0.5, 0.1]] * 3)) and "labels" not in arrays
-    main(
-        [
-            "predict",
-            "--ckpt-path",
-            "run/last.ckpt",
-            "--num",
-            "3",
-            "--nearest",
-            "1",
-            "--interpolate",
-            "1",
-            "--out",
-            "usual",
-        ]
-    )
+    command = "predict --ckpt-path run/last.ckpt --num 3 --nearest 1 --interpolate 1 --out usual"
+    main(command.split())
 
     main(["export", "run/last.ckpt", "exported"])
     exported = gan_convnorm.load("exported")

@@ -162,7 +162,7 @@ def test_memory_format_and_unbatched_images_are_those_of_torch(path):
 
 
 def test_the_discriminator_s_pooled_layers_compute_pooled_pixels_alone(monkeypatch):
-    """Where SNGAN pools the layer's output, one pixel of four is computed; elsewhere every pixel."""
+    """A layer that SNGAN pools computes every second row and column. The others compute every pixel."""
     found = []
 
     def record(*arguments):

@@ -10,6 +10,7 @@ import torch
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import busy_cores
+import convnorm_paths
 import gpu_suite
 import mimicry_loop
 import throughput
@@ -136,3 +137,12 @@ def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
     arguments = argparse.Namespace(steps=1, seconds=1.0, width=0.05)
     with busy_cores.busy_processes(1):
         assert len(busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, arguments)["seconds"]) == 1
+
+
+def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["convnorm_paths.py", "--shapes", "32 @8", "--batches", "1", "--repeats", "1"])
+    convnorm_paths.main()
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 32 @8")]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[1] == "1" and float(cells[2]) > 0 and float(cells[3]) > 0
+    assert cells[4].removesuffix(" *") == "transforms"  # one image does not earn the kernels' transforms

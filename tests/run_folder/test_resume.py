@@ -1,4 +1,4 @@
-"""A run that is killed, fails or is damaged goes on as if nothing had happened, bit by bit."""
+"""A run that was killed, failed or was damaged is resumed with the same bits as one that was not stopped."""
 
 import json
 import shutil

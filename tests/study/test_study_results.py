@@ -1,4 +1,4 @@
-"""What a study reads of its runs: a folder, a stored result, the data whose images are the floor."""
+"""Reading the runs of a study: their folders, their stored results, and the real images for the lowest FID."""
 
 import optuna
 import pytest
