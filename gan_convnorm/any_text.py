@@ -15,6 +15,14 @@ def print_any_text() -> None:
 
     A file name is printed byte by byte, also where it is not text in the locale. Any other such character, as in a
     progress bar, is printed as a question mark. By default the first one would end the program with an error.
+
+    >>> import contextlib, io
+    >>> stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    >>> with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+    ...     print_any_text()
+    ...     print("40% █", end="", flush=True)
+    >>> stream.buffer.getvalue()
+    b'40% ?'
     """
     codecs.register_error(HANDLER, _printable)
     for stream in (sys.stdout, sys.stderr):

@@ -18,6 +18,14 @@ __all__ = ["check_intra_class", "intra_class_scores"]
 def check_intra_class(module: pl.LightningModule, real: ReferenceImages, num_fake: int) -> None:
     """Raise for all that FID within classes would refuse.
 
+    >>> from gan_convnorm.callbacks.reference_images import given_images
+    >>> module = pl.LightningModule()
+    >>> module.num_classes = 3
+    >>> real = given_images((torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 0, 1, 1])))
+    >>> check_intra_class(module, real, 6)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: class 2 has 2 fakes and 0 real images; FID within a class needs 2 or more of ...
+
     Args:
         module: with `num_classes`, the number of its classes.
         real: the real images, with labels.
@@ -33,6 +41,17 @@ def intra_class_scores(
     evaluator: Evaluator, images: GeneratedImages, module: pl.LightningModule, real: ReferenceImages
 ) -> tuple[Tensor, str]:
     """Return the mean of the FIDs within classes, float64, and a line with each.
+
+    >>> from gan_convnorm.callbacks.reference_images import given_images
+    >>> from gan_convnorm.fidelity import create_extractor
+    >>> images, labels = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2), torch.arange(4) % 2
+    >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, labels))
+    >>> module = pl.LightningModule()
+    >>> module.num_classes = 2
+    >>> fakes = GeneratedImages(lambda first, n: images[first : first + n], 4, "copies of the real images")
+    >>> real = given_images((images, labels))
+    >>> intra_class_scores(Evaluator(extractor, images, metrics="fid"), fakes, module, real)[1]
+    'intra-class FID 0.00, mean of 2 classes with about 2 fakes each (0: 0.00, 1: 0.00)'
 
     Args:
         evaluator: whose extractor, batch size and progress are used.

@@ -23,7 +23,15 @@ RANGES: tuple[ValueRange, ...] = ((0, 1), (-1, 1))
 
 
 def check_range(value_range: ValueRange | None) -> None:
-    """Raise `BadInput` unless a range of floating-point images is None, (0, 1) or (-1, 1)."""
+    """Raise unless a range of floating-point images is None, (0, 1) or (-1, 1).
+
+    >>> check_range((0, 255))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: value_range is (0, 255); expected (0, 1), (-1, 1), or None for uint8 images
+
+    Raises:
+        BadInput: any other range.
+    """
     if value_range is not None and tuple(value_range) not in RANGES:
         raise BadInput(f"value_range is {value_range!r:.60}; expected (0, 1), (-1, 1), or None for uint8 images")
 
@@ -44,7 +52,13 @@ def image_bytes(images: object, value_range: ValueRange | None, name: str, *, sa
 
 
 def has_two_weights(module: pl.LightningModule, sample: SampleFunction | None) -> bool:
-    """Return True if a module's own `sample` takes `ema`, and so has averaged and current weights."""
+    """Return True if a module's own `sample` takes `ema`, and so has averaged and current weights.
+
+    >>> gan, plain = pl.LightningModule(), pl.LightningModule()
+    >>> gan.sample = lambda n, *, ema=True: torch.zeros(n, 1, 8, 8)
+    >>> has_two_weights(gan, None), has_two_weights(plain, None)
+    (True, False)
+    """
     return sample is None and "ema" in _parameters(getattr(module, "sample", None))
 
 
@@ -61,6 +75,11 @@ def sampler(
     It samples in evaluation mode without gradients. A sample function that is not told the number of the first image
     draws from torch's global random state. That state is seeded by `seed` and the number for the call, and put back
     afterwards. So the training draws the same numbers with and without it, and several processes make different images.
+
+    >>> module = pl.LightningModule()
+    >>> generate = sampler(module, lambda module, n: torch.rand(n, 1, 8, 8), (0, 1))
+    >>> generate(4, 2).shape, bool((generate(4, 2) == generate(4, 2)).all())
+    (torch.Size([2, 1, 8, 8]), True)
 
     Args:
         module: any module.

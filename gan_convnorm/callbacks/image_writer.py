@@ -25,6 +25,15 @@ class ImageWriter(pl.Callback):
 
     A batch is the arguments of the module's `sample`, with "first" and, where there are classes, "labels".
 
+    >>> import tempfile
+    >>> trainer, module = pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     writer = ImageWriter(Path(folder))
+    ...     images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    ...     writer.on_predict_batch_end(trainer, module, images, {"first": 8}, batch_idx=0)
+    ...     sorted(path.name for path in Path(folder, "images").iterdir())
+    ['00008.png', '00009.png']
+
     Args:
         folder: where to write; it exists.
         form: png: `folder`/images/NNNNN.png, and with classes `folder`/images/CLASS/NNNNN.png; npz: `folder`/images.npz

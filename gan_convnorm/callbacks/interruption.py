@@ -35,6 +35,13 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
     In a SLURM job SIGUSR1, which `sbatch --signal=USR1@90` sends before the time is over, also asks SLURM to start
     the job again.
 
+    >>> from types import SimpleNamespace
+    >>> interruption = Interruption(Path("run/last.ckpt"))
+    >>> interruption.received = signal.SIGTERM  # as on_train_start's handler of signals does
+    >>> interruption.check(SimpleNamespace(lightning_module=SimpleNamespace(g_step=40)))
+    Traceback (most recent call last):
+    gan_convnorm.errors.RunStopped: stopped by SIGTERM, saved at G step 40, before its evaluation; go on with: ...
+
     Args:
         checkpoint: the file to save.
 

@@ -27,6 +27,9 @@ class StepProgressBar(RichProgressBar):
 
     Evaluations add no bar of their own. Where standard output is no terminal there is no bar: a plain line after 10
     seconds and then every 30 seconds has the step, the losses and an estimate of the time left.
+
+    >>> StepProgressBar().is_enabled  # as a trainer asks before it draws a bar: here nobody looks at a terminal
+    False
     """
 
     def __init__(self) -> None:

@@ -21,10 +21,10 @@ from gan_convnorm.fidelity.reference import as_reference
 from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.images.value_range import ValueRange
 
-__all__ = ["ReferenceImages", "SplitData", "given_images", "split_images", "trainer_images"]
+__all__ = ["ReferenceImages", "given_images", "split_images", "trainer_images"]
 
 
-class SplitData(Protocol):
+class _SplitData(Protocol):
     """Data with splits.
 
     Attributes:
@@ -42,6 +42,9 @@ class SplitData(Protocol):
 @dataclass(frozen=True)
 class ReferenceImages:
     """Real images.
+
+    >>> given_images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8)).name
+    'reference images'
 
     Attributes:
         source: as `Evaluator` takes it.
@@ -99,6 +102,13 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     They are the split of a data module that has `split("train")` and `split("test")`, as this package's data have, or
     else the first validation loader's, or else the train loader's.
 
+    >>> from types import SimpleNamespace
+    >>> cats = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
+    >>> trainer = pl.Trainer(accelerator="cpu", logger=False)
+    >>> trainer.datamodule = SimpleNamespace(name="cats", train_set=cats, split=lambda name: cats)
+    >>> trainer_images(trainer, "train").name
+    'cats train images'
+
     Args:
         trainer: of the run.
         split: "train" or "test".
@@ -121,8 +131,15 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     return None
 
 
-def split_images(data: SplitData, split: str) -> ReferenceImages:
-    """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split."""
+def split_images(data: _SplitData, split: str) -> ReferenceImages:
+    """Return a split of a data module that is set up; the extractor "classifier" is trained on its train split.
+
+    >>> from types import SimpleNamespace
+    >>> cats = TensorDataset(torch.zeros(3, 1, 8, 8, dtype=torch.uint8), torch.arange(3))
+    >>> data = SimpleNamespace(name="cats", train_set=cats, split=lambda name: cats)
+    >>> split_images(data, "test").labels
+    tensor([0, 1, 2])
+    """
     images, *labels = data.split(split).tensors
     classes = labels[0] if labels and not labels[0].is_floating_point() else None
     name = f"{data.name} {split} images"

@@ -45,6 +45,10 @@ class RunReport(RunRecord):
 
     In a long run report.html is also written after an evaluation, at most every five minutes.
 
+    >>> report = RunReport(Path("run"), "", RunSettings("gan", {}), TakenScores("fid"))
+    >>> sorted(report.state_dict())  # what a checkpoint keeps, so that a resumed run goes on counting
+    ['cpu_seconds', 'seconds', 'times']
+
     Args:
         folder: the run's folder; it exists.
         config: the complete configuration, YAML.

@@ -27,6 +27,14 @@ def check_reference(
 ) -> None:
     """Raise for images, or an extractor, that the scores cannot be taken with.
 
+    >>> import torch
+    >>> from gan_convnorm.callbacks.reference_images import given_images
+    >>> real = given_images(torch.zeros(4, 4, 8, 8, dtype=torch.uint8))
+    >>> scores = dict(metrics=("fid",), numbers=(100,), intra_class=False)
+    >>> check_reference(real, pl.LightningModule(), extractor="inception", extractor_weights=None, **scores)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the data have 4 channels (RGBA), and the extractor inception takes 3; score with ...
+
     Args:
         real: the images to compare with.
         module: that is to be scored.
@@ -56,6 +64,13 @@ def check_reference(
 
 def check_finite_weights(module: pl.LightningModule, ema: bool) -> None:
     """Raise for weights that are NaN or infinite: a score of their images is a number all the same.
+
+    >>> import torch
+    >>> module = pl.LightningModule()
+    >>> module.scale = torch.nn.Parameter(torch.tensor(torch.nan))
+    >>> check_finite_weights(module, ema=False)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the weights scale are NaN or infinite; their images mean nothing, and are not scored
 
     Args:
         module: that is scored; its `generator_with(ema=...)` is checked where it has one.

@@ -10,7 +10,13 @@ __all__ = ["counts_steps", "is_over", "step_of", "step_word"]
 
 
 def counts_steps(module: pl.LightningModule) -> bool:
-    """Return True if a module counts its own steps, by a whole number `g_step` (generator steps)."""
+    """Return True if a module counts its own steps, by a whole number `g_step` (generator steps).
+
+    >>> gan, plain = pl.LightningModule(), pl.LightningModule()
+    >>> gan.g_step = 7
+    >>> counts_steps(gan), counts_steps(plain)
+    (True, False)
+    """
     return isinstance(getattr(module, "g_step", None), int)
 
 
@@ -18,18 +24,39 @@ def step_of(trainer: pl.Trainer, module: pl.LightningModule) -> int:
     """Return the number of steps done: the module's `g_step` if it has one, else the trainer's `global_step`.
 
     The trainer counts every optimizer's step, so a GAN with manual optimization counts two or more for each batch.
+
+    >>> gan, plain = pl.LightningModule(), pl.LightningModule()
+    >>> gan.g_step = 7
+    >>> trainer = pl.Trainer(accelerator="cpu", logger=False)
+    >>> step_of(trainer, gan), step_of(trainer, plain)
+    (7, 0)
     """
     own: Any = getattr(module, "g_step", None)
     return own if counts_steps(module) else trainer.global_step
 
 
 def step_word(module: pl.LightningModule) -> str:
-    """Return "G step" for a module that counts its own steps, else "step"."""
+    """Return "G step" for a module that counts its own steps, else "step".
+
+    >>> gan, plain = pl.LightningModule(), pl.LightningModule()
+    >>> gan.g_step = 7
+    >>> step_word(gan), step_word(plain)
+    ('G step', 'step')
+    """
     return "G step" if counts_steps(module) else "step"
 
 
 def is_over(trainer: pl.Trainer, module: pl.LightningModule) -> bool:
-    """Return True if no training step follows: the module's `steps`, max_steps or max_epochs are reached."""
+    """Return True if no training step follows: the module's `steps`, max_steps or max_epochs are reached.
+
+    >>> trainer, gan = pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule()
+    >>> gan.g_step, gan.steps = 7, 8
+    >>> is_over(trainer, gan)
+    False
+    >>> gan.g_step += 1
+    >>> is_over(trainer, gan)
+    True
+    """
     steps: Any = getattr(module, "steps", None)
     if counts_steps(module) and isinstance(steps, int):
         return step_of(trainer, module) >= steps

@@ -22,6 +22,13 @@ def listen(receiver: Receiver) -> Callable[[], None]:
 
     A second signal of the same kind ends the process at once. Signals that were ignored, as by nohup, still are.
 
+    >>> told = []
+    >>> restore = listen(told.append)
+    >>> signal.raise_signal(signal.SIGTERM)  # as kill does
+    >>> restore()
+    >>> told[0].name
+    'SIGTERM'
+
     Args:
         receiver: called from within whatever the main thread does.
 
@@ -47,7 +54,11 @@ def listen(receiver: Receiver) -> Callable[[], None]:
 
 
 def reason(number: signal.Signals) -> str:
-    """Return why a program stops, for a line that begins with "stopped"."""
+    """Return why a program stops, for a line that begins with "stopped".
+
+    >>> f"stopped {reason(signal.SIGTERM)}"
+    'stopped by SIGTERM'
+    """
     return "as its output has no reader (SIGPIPE)" if number.name == "SIGPIPE" else f"by {number.name}"
 
 
@@ -66,6 +77,12 @@ def stop_signals(
     tell: Callable[[str], None], then: Callable[[signal.Signals], str | None] = lambda number: None
 ) -> Iterator[None]:
     """End the block, and the program, in one line when it is asked to stop; a run with a step to finish `listen`s.
+
+    >>> told = []
+    >>> with contextlib.suppress(SystemExit), stop_signals(told.append):
+    ...     signal.raise_signal(signal.SIGTERM)  # as kill does
+    >>> told
+    ['stopped by SIGTERM; go on with --resume last if there is a checkpoint, otherwise start again']
 
     Args:
         tell: prints the line.

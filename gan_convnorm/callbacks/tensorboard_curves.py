@@ -18,6 +18,9 @@ class TensorBoardCurves(TensorBoardLogger):
 
     A run that ends before its first step leaves no such folder.
 
+    >>> Path(TensorBoardCurves(Path("run")).log_dir).as_posix()
+    'run/tensorboard'
+
     Args:
         folder: the run's folder.
     """

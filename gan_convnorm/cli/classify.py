@@ -36,7 +36,7 @@ TRAINER_DEFAULTS = {
 }
 
 
-class Command(RunCommand):
+class _Command(RunCommand):
     """LightningCLI with the classifiers' flags, folders and callbacks."""
 
     table = CLASSIFY_FLAGS
@@ -171,4 +171,4 @@ def main(args: list[str] | None = None) -> None:
         "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
     ):
         warnings.filterwarnings("ignore", message)
-    Command.main(Classifier, args)
+    _Command.main(Classifier, args)

@@ -47,7 +47,7 @@ TRAINER_DEFAULTS = {
 }
 
 
-class Command(RunCommand):
+class _Command(RunCommand):
     """LightningCLI with this project's flags, folders and callbacks."""
 
     table = GAN_FLAGS
@@ -203,4 +203,4 @@ def main(args: list[str] | None = None) -> None:
     Args:
         args: the words after the program's name; `sys.argv` when not given.
     """
-    Command.main(GAN, args)
+    _Command.main(GAN, args)

@@ -19,7 +19,7 @@ from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
 from gan_convnorm.fourier.matrix_transform import half_grid, memory, pixels_to_spectra, spectra_to_pixels
 from gan_convnorm.fourier.real_transform import half_grid_weights
 
-__all__ = ["convolve_in_fourier", "convolve_reference"]
+__all__ = ["convolve_in_fourier"]
 
 #: numbers of the kernels' spectra that are computed at once, so that they stay in the cache until they are used
 BLOCK = 2**20
@@ -62,7 +62,7 @@ def convolve_in_fourier(
     return _ConvolveInFourier.apply(image, weight, transfer, bias, waves, tuple(grid), tuple(crop))
 
 
-def convolve_reference(
+def _convolve_reference(
     image: Tensor,
     weight: Tensor,
     transfer: Tensor,
@@ -117,7 +117,7 @@ class _ConvolveInFourier(torch.autograd.Function):
         grid, crop, whole = ctx.grid, ctx.crop, ctx.whole
         if torch.is_grad_enabled():
             inputs = (image, weight, transfer, bias)
-            found = differentiable_gradients(convolve_reference, inputs, (waves, grid, crop), gradient)
+            found = differentiable_gradients(_convolve_reference, inputs, (waves, grid, crop), gradient)
             return *found, None, None, None
         needs_image, needs_weight, needs_transfer = ctx.needs_input_grad[:3]
         weights = _counts(grid, image.dtype, image.device)

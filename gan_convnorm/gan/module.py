@@ -37,7 +37,7 @@ RANGES: dict[str, Range] = {
 Batch = Tensor | Sequence[Tensor]
 
 
-class Labelled(NamedTuple):
+class _Labelled(NamedTuple):
     """Images of shape (B, C, H, W) in [-1, 1], and classes (B,) or vectors (B, K), None for an unconditional GAN."""
 
     images: Tensor
@@ -177,7 +177,7 @@ class GAN(Pretrained):
         disc_losses = []
         for share in parts:
             pixels = bytes_to_images(images[share], shared).to(self.dtype, memory_format=torch.channels_last)
-            real = Labelled(pixels, None if labels is None else labels[share])
+            real = _Labelled(pixels, None if labels is None else labels[share])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))
         gen_loss = self._generator_step(real, shared, own_rng)
         self._average_weights()
@@ -192,7 +192,7 @@ class GAN(Pretrained):
             self.trainer.should_stop = True
         return losses
 
-    def _discriminator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
+    def _discriminator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         _, optimizer = self._optimizers()
         count, parts = len(real.images), self.optimization.accumulate
         noise, labels = self._noise(count, shared, real)
@@ -211,7 +211,7 @@ class GAN(Pretrained):
             self.objective.adaptation.advance(count * self.trainer.world_size, self.trainer.strategy.reduce)
         return total
 
-    def _generator_step(self, real: Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
+    def _generator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         optimizer, _ = self._optimizers()
         self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
         count = self.optimization.gen_batch_size or len(real.images)
@@ -256,7 +256,7 @@ class GAN(Pretrained):
         for network in (self.generator, self.generator_ema):
             network.conditions.copy_(found[rows[torch.arange(len(network.conditions)) % len(rows)]])
 
-    def _noise(self, count: int, shared: SharedRandom, real: Labelled) -> tuple[Tensor, Tensor | None]:
+    def _noise(self, count: int, shared: SharedRandom, real: _Labelled) -> tuple[Tensor, Tensor | None]:
         """Return latents, and labels of a conditional GAN: random classes, or the vectors of the real images."""
         latents = shared.normal(count, self.latent_dim).to(self.dtype)
         if self.condition_size is not None:
@@ -264,9 +264,9 @@ class GAN(Pretrained):
             return latents, real.labels[torch.arange(count, device=self.device) % len(real.labels)]
         return latents, None if self.num_classes is None else shared.whole(count, self.num_classes)
 
-    def _fakes(self, latents: Tensor, labels: Tensor | None, rows: slice) -> Labelled:
+    def _fakes(self, latents: Tensor, labels: Tensor | None, rows: slice) -> _Labelled:
         chosen = None if labels is None else labels[rows]
-        return Labelled(self.generator(latents[rows], chosen), chosen)
+        return _Labelled(self.generator(latents[rows], chosen), chosen)
 
     @torch.no_grad()
     def _average_weights(self) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 __all__ = ["Heartbeats"]
 
 
-class Store(Protocol):
+class _Store(Protocol):
     """The part of `torch.distributed.Store` that heartbeats need."""
 
     def set(self, key: str, value: str, /) -> None:
@@ -43,7 +43,7 @@ class Heartbeats:
 
     def __init__(
         self,
-        store: Store,
+        store: _Store,
         rank: int,
         world_size: int,
         tell: Callable[[str], None],
