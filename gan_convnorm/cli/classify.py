@@ -163,6 +163,10 @@ def main(args: list[str] | None = None) -> None:
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
 
+    >>> main(["--label-nose", "0.2"])  # with the line: error: unrecognized arguments: ...; did you mean --label-noise?
+    Traceback (most recent call last):
+    SystemExit: 2
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
     """

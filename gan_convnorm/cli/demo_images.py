@@ -19,7 +19,22 @@ __all__ = ["train_images"]
 
 
 def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | None) -> Tensor | None:
-    """Return the images that a generator was trained on; print why and return None if they are not found."""
+    """Return the images that a generator was trained on; print why and return None if they are not found.
+
+    >>> from gan_convnorm import load
+    >>> source = Path("checkpoints/digits_convnorm")
+    >>> train_images(load(source), source, None)
+    the page shows no nearest training images (checkpoints/digits_convnorm is what GAN.save_pretrained wrote, which ...
+
+    Args:
+        sampler: the trained generator.
+        source: the file or folder that it was read from.
+        folder: with the training images; None to take the data that the source names.
+
+    Raises:
+        BadInput: images of the folder that cannot be used.
+        OSError: a file of the folder that cannot be read.
+    """
     try:
         if folder is None:
             data = _run_data(sampler, source)

@@ -200,6 +200,10 @@ def main(args: list[str] | None = None) -> None:
     Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
     1, or 128 and a signal's number, and one line.
 
+    >>> main(["--disc-nrom", "none"])  # with the line: error: unrecognized arguments: ...; did you mean --disc-norm?
+    Traceback (most recent call last):
+    SystemExit: 2
+
     Args:
         args: the words after the program's name; `sys.argv` when not given.
     """

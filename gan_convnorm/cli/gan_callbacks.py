@@ -29,6 +29,13 @@ def fit_callbacks(
 
     A signal is heeded between the batches of an evaluation too.
 
+    >>> from gan_convnorm.run_folder import RunSettings
+    >>> folder, scoring = Path("run"), FidelityScores()
+    >>> report = RunReport(folder, "", RunSettings("gan", {}), scoring.taken)
+    >>> callbacks = fit_callbacks(folder, scoring, report, progress_bar=False, spectrum_every=0)
+    >>> [type(callback).__name__ for callback in callbacks]
+    ['FiniteCheck', 'SampleGrids', 'ModelCheckpoint', 'ModelCheckpoint', 'Interruption', 'RunReport']
+
     Args:
         folder: of the run.
         scoring: the scores, which say by which value the best checkpoint is chosen.

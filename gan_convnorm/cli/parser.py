@@ -21,6 +21,12 @@ __all__ = ["Parser"]
 class Parser(LightningArgumentParser):
     """The parser of one training verb.
 
+    >>> parser = Parser(verb="fit")
+    >>> _ = parser.add_argument("--steps", type=int)
+    >>> parser.parse_args(["--stepz", "9"])  # with the line: error: unrecognized arguments: ...; did you mean --steps?
+    Traceback (most recent call last):
+    SystemExit: 2
+
     Args:
         *args: as for Lightning's parser.
         verb: fit, validate, test or predict; "" for the parser of all of them.

@@ -37,6 +37,9 @@ __all__ = ["RunCommand"]
 class RunCommand(LightningCLI):
     """A LightningCLI with short flags, whose checkpoints bring their configuration with them.
 
+    >>> sorted(RunCommand.subcommands())
+    ['fit', 'predict', 'test', 'validate']
+
     Attributes:
         table: the verbs and flags.
         linked: the module's arguments that follow from the data and the seed.
