@@ -41,6 +41,10 @@ def write_weights(weights: Mapping[str, Tensor], path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name, on the CPU.
 
+    >>> read_weights(Path("nowhere.safetensors"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no file nowhere.safetensors; expected weights in safetensors format
+
     Raises:
         BadInput: no file, or a damaged or foreign one.
     """
