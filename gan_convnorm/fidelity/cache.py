@@ -33,24 +33,41 @@ def cache_path(kind: str, *parts: object) -> Path:
 
 
 def read_cached(path: Path) -> dict[str, Any] | None:
-    """Return the content that `write_cached` wrote here; None if there is none or, with a warning, if it is damaged."""
+    """Return the content that `write_cached` wrote here; None if there is none or, with a warning, if it is damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "features.pt")
+    ...     read_cached(path) is None, write_cached(path, {"count": 3}), read_cached(path)
+    (True, True, {'count': 3})
+    """
     if not os.path.lexists(path):
         return None
     try:
-        if not path.is_file():
-            raise ValueError("it is no regular file")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict) or content.pop(SEAL, None) != _seal(path, content):
-            raise ValueError("it holds something else")
-        return content
+        return _read(path)
     except Exception as error:  # a foreign file may raise anything; it is computed again
         reason = str(error) if type(error) is ValueError else type(error).__name__
         warnings.warn(f"{path} cannot be read ({reason}); it is computed again", stacklevel=2)
         return None
 
 
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError("it is no regular file")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or content.pop(SEAL, None) != _seal(path, content):
+        raise ValueError("it holds something else")
+    return content
+
+
 def write_cached(path: Path, content: dict[str, Any]) -> bool:
     """Write tensors and plain values by name; a full disk costs a warning, not the scores.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "features.pt")
+    ...     write_cached(path, {"mean": torch.zeros(2)}), read_cached(path)
+    (True, {'mean': tensor([0., 0.])})
 
     Args:
         path: a file of `cache_path`.

@@ -123,6 +123,11 @@ def _accuracy(network: SmallNetwork, images: Tensor, labels: Tensor | None, rows
 def trained_weights(images: Tensor, labels: Tensor | None = None, device: torch.device | str = "cpu") -> Path:
     """Return the file with the network of these images, trained on the first call and cached by content.
 
+    >>> images = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2)
+    >>> path = trained_weights(images, torch.arange(4) % 2)
+    >>> path.name, path == trained_weights(images, torch.arange(4) % 2)
+    ('labelled-classifier-2-2px-4-images-...pt', True)
+
     Args:
         images: uint8, shape (N, C, H, W).
         labels: int64, shape (N,), classes from 0; without them the network learns to recognize rotations.

@@ -127,7 +127,14 @@ def _is_size(resolution: object) -> bool:
 
 
 def held_out_accuracy(extractor: FeatureExtractorBase) -> dict[str, float]:
-    """Return "extractor_accuracy" and "extractor_held_out" for a protocol; nothing of an extractor from elsewhere."""
+    """Return "extractor_accuracy" and "extractor_held_out" for a protocol; nothing of an extractor from elsewhere.
+
+    >>> from gan_convnorm.fidelity import create_extractor
+    >>> images = torch.zeros(20, 1, 4, 4, dtype=torch.uint8)
+    >>> labels = torch.zeros(20, dtype=torch.int64)
+    >>> held_out_accuracy(create_extractor("classifier", metrics=("fid",), labelled=(images, labels)))
+    {'extractor_accuracy': 1.0, 'extractor_held_out': 2}
+    """
     if not isinstance(extractor, ClassifierFeatures) or extractor.accuracy is None:
         return {}
     return {"extractor_accuracy": extractor.accuracy, "extractor_held_out": extractor.held_out}

@@ -135,7 +135,12 @@ def evaluate(
 
 
 def images_and_labels(reference: Images) -> tuple[Tensor, ...]:
-    """Return the images to train the classifier on, and their labels where the reference is a folder of classes."""
+    """Return the images to train the classifier on, and their labels where the reference is a folder of classes.
+
+    >>> from gan_convnorm.fidelity import TensorImages
+    >>> [tensor.shape for tensor in images_and_labels(TensorImages(torch.zeros(5, 3, 8, 8, dtype=torch.uint8)))]
+    [torch.Size([5, 3, 8, 8])]
+    """
     images = torch.cat(list(reference.batches(0, len(reference), 256)))
     labels = reference.labels() if isinstance(reference, FolderImages) else None
     # Unreadable files that are left out have no image.

@@ -18,7 +18,14 @@ __all__ = ["check_weights_file", "weights_digest", "weights_origin"]
 
 
 def weights_digest(extractor: FeatureExtractorBase) -> str:
-    """Return a hash of all parameters and buffers, which cached features depend on."""
+    """Return a hash of all parameters and buffers, which cached features depend on.
+
+    >>> network = torch.nn.Linear(2, 2)
+    >>> before = weights_digest(network)
+    >>> network.bias.data += 1
+    >>> before == weights_digest(network)
+    False
+    """
     content = hashlib.sha256()
     for name, value in sorted(extractor.state_dict().items()):
         content.update(name.encode())

@@ -37,6 +37,15 @@ class FolderImages:
     They are found and read as training finds and reads them, see `gan_convnorm.images.folder` and
     `gan_convnorm.images.decoding.decode`; warnings say what was passed over and what was converted.
 
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.png", "b.png"):
+    ...         Image.new("RGB", (12, 8)).save(Path(folder, name))
+    ...     images = FolderImages(Path(folder), resize=4)
+    ...     [batch.shape for batch in images.batches(0, len(images), batch_size=2)]
+    [torch.Size([2, 3, 4, 4])]
+
     Args:
         folder: the folder; not one that holds a train and a test split.
         resize: side in pixels of squares, or "HEIGHTxWIDTH", to resize to (antialiased bilinear) and to crop the centre
@@ -165,6 +174,13 @@ def _image_files(folder: Path) -> tuple[list[str], list[str]]:
 
 def array_images(path: Path, resize: int | str | None) -> TensorImages:
     """Return the images of an .npz or .npy file; in an .npz file, those in the array that training takes.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder, "cats.npz"), images=np.zeros((5, 8, 8, 3), dtype=np.uint8))
+    ...     images = array_images(Path(folder, "cats.npz"), resize=4)
+    >>> images.name, images.images.shape
+    ('images of ...cats.npz', torch.Size([5, 3, 4, 4]))
 
     Raises:
         BadInput: no file, a damaged one, or no uint8 images in it.

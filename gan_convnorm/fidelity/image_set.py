@@ -17,6 +17,10 @@ __all__ = ["Images", "TensorImages", "check_batch"]
 class Images(Protocol):
     """A numbered set of images.
 
+    >>> images: Images = TensorImages(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), "cats")
+    >>> len(images), images.name, images.block
+    (5, 'cats', 0)
+
     Attributes:
         name: what they are, such as "EMA samples".
         block: processes' shares begin at multiples of it; 0 if they may begin anywhere.

@@ -26,6 +26,10 @@ __all__ = ["RealFeatures", "extract_real_features"]
 class RealFeatures:
     """Real images, as metrics see them; other processes than the first have the number alone.
 
+    >>> import torch
+    >>> RealFeatures(3, {"features": torch.zeros(3, 64)}).rows["features"].shape
+    torch.Size([3, 64])
+
     Attributes:
         count: number of images; None if unknown.
         rows: features by layer, shape (N, D); empty where only FID is asked for.
@@ -48,6 +52,15 @@ def extract_real_features(
     progress: Progress | None,
 ) -> RealFeatures:
     """Return the features of real images, from the cache where they are there; every process must call this.
+
+    >>> import torch
+    >>> from gan_convnorm.fidelity import TensorImages, create_extractor
+    >>> images = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2)
+    >>> extractor = create_extractor("classifier", metrics=("kid",), labelled=(images, torch.arange(4) % 2))
+    >>> usual = dict(batch_size=64, processes=Processes.current(), progress=None)
+    >>> real = extract_real_features(extractor, TensorImages(images), {"kid": "features"}, **usual)
+    >>> real.count, real.rows["features"].shape
+    (4, torch.Size([4, 64]))
 
     Args:
         extractor: of `create_extractor`.

@@ -49,6 +49,10 @@ def is_statistics_file(path: Path) -> bool:
 def check_fid(metrics: Iterable[str]) -> None:
     """Raise when no statistics are computed for any of the metrics.
 
+    >>> check_fid(["isc", "kid"])
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: statistics are computed for FID alone, which is not among the metrics; name fid ...
+
     Raises:
         BadInput: FID is not among them.
     """
@@ -58,6 +62,10 @@ def check_fid(metrics: Iterable[str]) -> None:
 
 def check_statistics_path(path: Path, overwrite: bool = False) -> None:
     """Raise when statistics must not be written to a file.
+
+    >>> check_statistics_path(Path("cats.txt"))
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the statistics' file cats.txt does not end in .npz; give it a name that does
 
     Args:
         path: the file.
@@ -75,6 +83,13 @@ def check_statistics_path(path: Path, overwrite: bool = False) -> None:
 
 def read_statistics(path: Path) -> dict[str, Any]:
     """Return a file's entries by name.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(Path(folder, "cats.npz"), mu=np.zeros(2), sigma=np.eye(2), count=500)
+    ...     found = read_statistics(Path(folder, "cats.npz"))
+    >>> found["sigma"].shape, found["count"]
+    (torch.Size([2, 2]), 500)
 
     Args:
         path: the file.
