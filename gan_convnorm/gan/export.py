@@ -30,6 +30,16 @@ def export(
 
     A missing checkpoint, a folder with files and a network that `torch.export` cannot take raise `BadInput`.
 
+    >>> import tempfile, torch
+    >>> from gan_convnorm.gan import GAN
+    >>> gan, checkpoint = GAN(architecture=Architecture(width=0.05)), {}
+    >>> gan.on_save_checkpoint(checkpoint)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "best.ckpt")
+    ...     torch.save({**checkpoint, "state_dict": gan.state_dict()}, path)  # as a trainer does
+    ...     [file.name for file in export(path, Path(folder, "exported"), program=False)]
+    ['generator.safetensors', 'generator.json']
+
     Args:
         checkpoint: a .ckpt file that a run has written.
         folder: where to write; made, and empty.

@@ -31,6 +31,11 @@ WEIGHTS = "generator.safetensors"
 class TrainedGenerator(Sampler, nn.Module):
     """A generator without its discriminator, which samples and decodes as a `GAN` does.
 
+    >>> sizes = {"resolution": 32, "width": 0.1}
+    >>> description = {"network": "sngan", "arguments": sizes, "seed": 0, "g_step": 0, "weights": "ema"}
+    >>> TrainedGenerator(description).sample(2).shape
+    torch.Size([2, 3, 32, 32])
+
     Args:
         description: what `write_generator` wrote: "network", a key of `NETWORKS`; "arguments", of its generator's
             constructor; "seed", of the run; "g_step", generator steps of its training; "weights", ema or raw; other
@@ -70,6 +75,13 @@ class TrainedGenerator(Sampler, nn.Module):
 def write_generator(network: nn.Module, description: dict[str, Any], folder: Path) -> list[Path]:
     """Write `folder`/generator.safetensors and generator.json.
 
+    >>> import tempfile
+    >>> sizes = {"resolution": 32, "width": 0.1}
+    >>> description = {"network": "sngan", "arguments": sizes, "seed": 0, "g_step": 0, "weights": "ema"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_generator(TrainedGenerator(description).generator, description, Path(folder))]
+    ['generator.safetensors', 'generator.json']
+
     Args:
         network: the generator.
         description: see `TrainedGenerator`.
@@ -87,6 +99,16 @@ def write_generator(network: nn.Module, description: dict[str, Any], folder: Pat
 
 def read_generator(path: Path, trust: Sequence[str] = ()) -> TrainedGenerator:
     """Return the generator that `write_generator` wrote.
+
+    >>> import tempfile
+    >>> sizes = {"resolution": 32, "width": 0.1}
+    >>> description = {"network": "sngan", "arguments": sizes, "seed": 0, "g_step": 0, "weights": "ema"}
+    >>> generator = TrainedGenerator(description)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = write_generator(generator.generator, description, Path(folder))
+    ...     found = read_generator(Path(folder))
+    >>> torch.equal(found.sample(2), generator.sample(2))
+    True
 
     Args:
         path: the folder, or its .safetensors file; the JSON file lies beside it.

@@ -19,6 +19,10 @@ NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 def download(name: str, files: Sequence[str], **options: Any) -> Path:  # noqa: ANN401
     """Return the folder in the Hub's cache with a repository's files.
 
+    >>> download("me/digits/16", ["config.json"])  # before anything is asked of the Hub
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: there is no folder me/digits/16; expected a folder of GAN.save_pretrained, or ...
+
     Args:
         name: "user/name".
         files: those to fetch.

@@ -20,6 +20,16 @@ def load_gan(path: Path, device: torch.device | str = "cpu", *, trust: Sequence[
 
     A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
 
+    >>> import tempfile
+    >>> from gan_convnorm.gan.architecture import Architecture
+    >>> gan, checkpoint = GAN(architecture=Architecture(width=0.05)), {}
+    >>> gan.on_save_checkpoint(checkpoint)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "best.ckpt")
+    ...     torch.save({**checkpoint, "state_dict": gan.state_dict()}, path)  # as a trainer does
+    ...     torch.equal(load_gan(path).sample(2), gan.sample(2))
+    True
+
     Args:
         path: a .ckpt file that a run has written.
         device: where it runs.

@@ -46,6 +46,10 @@ _ENVIRONMENT.filters["cell"] = _cell
 def model_card(config: Mapping[str, Any], name: str, run: Path | None, license_name: str | None) -> str:
     """Return the card's text.
 
+    >>> config = read_json(Path("checkpoints/digits_convnorm/config.json").read_text(), "config.json")
+    >>> model_card(config, "me/digits", None, "mit").splitlines()[:3]
+    ['---', 'license: mit', 'library_name: gan_convnorm']
+
     Args:
         config: "g_step", and the record `RUN` with the model's settings.
         name: of the repository or folder.

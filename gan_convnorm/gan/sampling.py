@@ -17,6 +17,14 @@ __all__ = ["Sampler"]
 class Sampler:
     """Sampling for a module with a generator; a base class beside `nn.Module`.
 
+    >>> from gan_convnorm.gan.loading import load
+    >>> sampler = load("checkpoints/digits_convnorm")
+    >>> isinstance(sampler, Sampler), sampler.latent_dim, sampler.takes_labels
+    (True, 128, False)
+    >>> four, last_two = sampler.sample(4), sampler.sample(2, first=2)
+    >>> bool((four[2:].int() - last_two.int()).abs().max() <= 1)  # images 2 and 3, up to rounding
+    True
+
     Attributes:
         latent_dim: length of the latents.
         generator: the network.
