@@ -34,6 +34,14 @@ def check_animation(form: str) -> None:
 def write_animation(frames: Sequence[Tensor], path: Path) -> None:
     """Write pictures as an animation.
 
+    >>> import tempfile, torch
+    >>> from PIL import Image
+    >>> frames = [torch.full((3, 8, 8), grey, dtype=torch.uint8) for grey in (0, 128, 255)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_animation(frames, Path(folder, "a.gif"))
+    ...     Image.open(Path(folder, "a.gif")).n_frames
+    3
+
     Args:
         frames: uint8, each (3, H, W), of one size.
         path: ends in .gif, for one that repeats without end, or in .mp4.

@@ -24,6 +24,11 @@ LINE = 16  # height of a line of text
 class Block:
     """Images in rows under one heading.
 
+    >>> import torch
+    >>> block = Block("samples", torch.zeros(2, 1, 3, 8, 8, dtype=torch.uint8), [["0"], ["1"]])
+    >>> block.captions[1][0]  # of the image in row 1, column 0
+    '1'
+
     Attributes:
         heading: in one line.
         images: uint8 (rows, columns, C, H, W), grey, RGB or RGBA.

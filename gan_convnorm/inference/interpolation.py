@@ -56,6 +56,10 @@ def interpolate(
 ) -> Tensor:
     """Return images on the way from one latent to another.
 
+    >>> from gan_convnorm.gan.loading import load
+    >>> interpolate(load("checkpoints/digits_convnorm"), pairs=3, steps=5).shape
+    torch.Size([3, 5, 1, 16, 16])
+
     Args:
         module: a trained generator.
         pairs: number of ways; way i goes from image 2 i of the seed to image 2 i + 1.

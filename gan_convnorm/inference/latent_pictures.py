@@ -24,6 +24,14 @@ def write_classes(
 ) -> list[Path]:
     """Write classes.png, and classes-50.png and so on, with one row for each class and one column for each latent.
 
+    >>> import tempfile
+    >>> from gan_convnorm.gan import GAN
+    >>> from gan_convnorm.gan.architecture import Architecture
+    >>> gan = GAN(num_classes=10, architecture=Architecture(width=0.05, conditional=True))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_classes(gan, [3, 8], Path(folder), ema=True, truncation=None)]
+    ['classes.png']
+
     Args:
         module: a conditional generator; any, where there are no classes.
         classes: from 0.
@@ -54,6 +62,13 @@ def write_interpolation(
     truncation: float | None,
 ) -> list[Path]:
     """Write interpolation.png, one way a row, and an animation of it.
+
+    >>> import tempfile
+    >>> from gan_convnorm.gan.loading import load
+    >>> generator, usual = load("checkpoints/digits_convnorm"), dict(labels=None, ema=True, truncation=None)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_interpolation(generator, 2, "gif", Path(folder), **usual)]
+    ['interpolation.png', 'interpolation.gif']
 
     Args:
         module: a trained generator.

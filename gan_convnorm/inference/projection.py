@@ -31,6 +31,10 @@ LEARNING_RATE = 0.1
 class Projection:
     """Images, and the generator's images that are most like them.
 
+    >>> image = torch.zeros(1, 1, 2, 2, dtype=torch.uint8)
+    >>> Projection(image, image + 51, torch.zeros(1, 8), torch.tensor([0.2]), torch.tensor([0.5])).line()
+    'projection: root mean square difference 0.2 (median of 1 images), 0.5 for the best random sample of each'
+
     Attributes:
         images: the given ones, uint8 (N, C, H, W).
         made: the generator's, uint8 (N, C, H, W).

@@ -24,6 +24,12 @@ UNSEEN = 200  # images that the fakes' distances are compared with
 class RealImages(Protocol):
     """The part of a data module that is read here.
 
+    >>> from types import SimpleNamespace
+    >>> cats = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
+    >>> data: RealImages = SimpleNamespace(name="cats", train_set=cats, test_set=None, file_names={})
+    >>> data.name, len(data.train_set)
+    ('cats', 4)
+
     Attributes:
         name: of the data set.
         train_set: images, and labels where there are classes.
@@ -45,6 +51,14 @@ class RealImages(Protocol):
 
 def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weights: str | None) -> Neighbours:
     """Find the train images nearest to fakes by pixels and by features.
+
+    >>> from types import SimpleNamespace
+    >>> images = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2)
+    >>> data = SimpleNamespace(name="toy", train_set=TensorDataset(images, torch.arange(4) % 2), test_set=None)
+    >>> found = nearest_train_images(images[2:3], data, "classifier", None)
+    looking for neighbours among 4 toy train images
+    >>> int(found.numbers["pixels"][0, 0]), int(found.numbers["classifier features"][0, 0])
+    (2, 2)
 
     Args:
         fakes: uint8 (n, C, H, W).
