@@ -85,7 +85,10 @@ def is_first(environment: Mapping[str, str]) -> bool:
 
 
 def prepare() -> None:
-    """Check the ranks and set the waiting of threads, if this process runs a program of this package."""
+    """Check the ranks and set the waiting of threads, if this process runs a program of this package.
+
+    >>> prepare()  # here it does nothing: no program of this package was started
+    """
     if is_program(sys.orig_argv):
         check_ranks(os.environ)
         spin_briefly(os.environ)

@@ -13,6 +13,9 @@ __all__ = ["SCORES", "SCORE_COLUMNS", "Score", "best_row", "protocol_in_words", 
 class Score:
     """A score of generated images.
 
+    >>> Score("FID", "min", ".2f", "fid").better, f"{4.321:{SCORES['fid'].form}}"
+    ('min', '4.32')
+
     Attributes:
         title: in tables and figures.
         better: "min" where a lower value is better, "max" where a higher one is.

@@ -16,6 +16,14 @@ def draw_spectra(
 ) -> None:
     """Draw operator norm and condition number against the step, and every layer's singular values before and after.
 
+    >>> import tempfile
+    >>> history = {"conv": [(0, 2.0, 4.0), (100, 1.5, 3.0)]}
+    >>> spectra = {"conv": {"before": [2.0, 1.0, 0.5], "after": [1.5, 1.0, 0.5]}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     draw_spectra(history, spectra, Path(folder, "spectrum.png"))
+    ...     Path(folder, "spectrum.png").is_file()
+    True
+
     Args:
         history: (step, operator norm, condition number) of every layer.
         spectra: "before" and "after" of every layer, falling.

@@ -32,6 +32,14 @@ class Heartbeats:
     the timeout ends the run. The first process watches the others. It hosts the store, so when it stops the second
     process notices that the store does not answer.
 
+    >>> import torch.distributed as dist
+    >>> store = dist.HashStore()
+    >>> heartbeats = Heartbeats(store, rank=0, world_size=1, tell=print, every=0.01)
+    >>> words = store.get("alive/0").decode().split()  # "COUNT NUMBER on HOST", of the process with this number
+    >>> heartbeats.stop()
+    >>> int(words[1]) == os.getpid()
+    True
+
     Args:
         store: a `torch.distributed.Store`, hosted by the first process.
         rank: this process.

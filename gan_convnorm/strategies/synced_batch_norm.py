@@ -70,7 +70,12 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SyncedBatchNormLayers(LayerSync):
-    """Lightning's `sync_batchnorm` with `SyncedBatchNorm`; afterwards every layer is back as it was."""
+    """Lightning's `sync_batchnorm` with `SyncedBatchNorm`; afterwards every layer is back as it was.
+
+    >>> network, layers = nn.Sequential(nn.BatchNorm2d(2)), SyncedBatchNormLayers()
+    >>> type(layers.apply(network)[0]).__name__, type(layers.revert(network)[0]).__name__
+    ('SyncedBatchNorm', 'BatchNorm2d')
+    """
 
     def __init__(self) -> None:
         self.replaced: list[tuple[nn.Module, str, nn.Module]] = []
