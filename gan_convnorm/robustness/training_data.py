@@ -24,6 +24,12 @@ __all__ = ["LabelledData", "TrainingSplit", "class_balanced"]
 class TrainingSplit:
     """Shares of the data's train split and the noise on its labels; the test split stays as it is.
 
+    >>> TrainingSplit(fraction=0.5).validation
+    0.1
+    >>> TrainingSplit(fraction=0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --fraction is 0; expected a share above 0, at most 1
+
     Args:
         validation: share of the train split that is held out before anything else, class-balanced, labels untouched.
         fraction: share of the rest that is trained on, class-balanced; at least one image of every class.
@@ -72,6 +78,12 @@ def class_balanced(labels: Tensor, share: float, rng: torch.Generator) -> tuple[
 
 class LabelledData(pl.LightningDataModule):
     """A data module's images for a classifier, in epochs.
+
+    >>> from gan_convnorm.data import Digits
+    >>> data = LabelledData(Digits(8), TrainingSplit(fraction=0.5, label_noise=0.1))
+    >>> data.setup()
+    >>> data.describe()["train_images"], round(data.wrong_labels, 2)
+    (646, 0.1)
 
     Args:
         data: the images.
