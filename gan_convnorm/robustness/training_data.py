@@ -79,11 +79,16 @@ def class_balanced(labels: Tensor, share: float, rng: torch.Generator) -> tuple[
 class LabelledData(pl.LightningDataModule):
     """A data module's images for a classifier, in epochs.
 
-    >>> from gan_convnorm.data import Digits
-    >>> data = LabelledData(Digits(8), TrainingSplit(fraction=0.5, label_noise=0.1))
+    >>> class Noise(ImageData):
+    ...     name = "noise"
+    ...     def setup(self, stage=None):
+    ...         images = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8)
+    ...         self.train_set = self.test_set = TensorDataset(images, torch.arange(40) % 2)
+    >>> noise = Noise(resolution=8, channels=1, num_classes=2, batch_size=4, seed=0)
+    >>> data = LabelledData(noise, TrainingSplit(validation=0.2, fraction=0.5, label_noise=0.25))
     >>> data.setup()
-    >>> data.describe()["train_images"], round(data.wrong_labels, 2)
-    (646, 0.1)
+    >>> len(data.val_set), len(data.train_set), data.wrong_labels
+    (8, 16, 0.25)
 
     Args:
         data: the images.
