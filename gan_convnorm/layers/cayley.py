@@ -12,40 +12,12 @@ from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_for
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
 from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
+from gan_convnorm.layers.cayley_transform import cayley_transform
 from gan_convnorm.layers.kernels import phases
 from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
-__all__ = ["CayleyConv2d", "cayley", "cayley_linear", "cayley_transform"]
-
-
-def cayley_transform(matrix: Tensor) -> Tensor:
-    """Return a semi-orthogonal matrix: Q^H Q = I, or Q Q^H = I for fewer rows than columns.
-
-    Trockman & Kolter, ICLR 2021, arXiv:2104.07167, eq. 4 and appendix A. Let U be the square upper part and V the rest:
-
-        A = U - U^H + V^H V
-        Q = [(I - A)(I + A)^{-1}; -2 V (I + A)^{-1}]
-
-    I + A is always invertible.
-
-    Args:
-        matrix: shape (..., rows, columns), real or complex.
-
-    Returns:
-        Q, of the matrix's shape.
-
-    >>> q = cayley_transform(torch.tensor([[0.0, 2.0], [0.0, 0.0]]))
-    >>> torch.allclose(q @ q.T, torch.eye(2), atol=1e-6)
-    True
-    """
-    rows, columns = matrix.shape[-2:]
-    if rows < columns:
-        return cayley_transform(matrix.mH).mH
-    upper, lower = matrix[..., :columns, :], matrix[..., columns:, :]
-    identity = torch.eye(columns, dtype=matrix.dtype, device=matrix.device)
-    inverse = torch.linalg.inv(identity + upper - upper.mH + lower.mH @ lower)
-    return torch.cat([2 * inverse - identity, -2 * lower @ inverse], dim=-2)
+__all__ = ["CayleyConv2d", "cayley", "cayley_linear"]
 
 
 class CayleyConv2d(nn.Conv2d):

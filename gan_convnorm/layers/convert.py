@@ -26,6 +26,13 @@ class Conversion:
     Attributes:
         changed: name of a layer and what it became.
         left: name of a layer that stays and why.
+
+    >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
+    >>> _, report = convert(network, exclude="0")
+    >>> print(report)
+    changed 2: ConvNorm2d
+    left 0: excluded
+    1 layers changed, 1 left
     """
 
     changed: dict[str, str] = field(default_factory=dict)
@@ -65,6 +72,12 @@ def convert(
     Raises:
         BadInput: an unknown norm or option value, or no convolution that can be converted. Whatever is raised, the
             network is as it was.
+
+    >>> network, report = convert(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()), "spectral")
+    >>> report.changed
+    {'0': 'ParametrizedConv2d, in place of 1 too'}
+    >>> network[1]
+    Identity()
     """
     row = find_normalization(norm, options)
     check_choice("convert", "batch_norm", batch_norm, ("replace", "keep"))
@@ -156,7 +169,11 @@ def _matches(name: str, patterns: str | Iterable[str]) -> bool:
 
 
 def exchange(network: nn.Module, name: str, layer: nn.Module) -> nn.Module:
-    """Put a layer wherever the module of a name is registered; the network, which is the layer if the name is empty."""
+    """Return the network with a layer wherever the module of a name is registered; the layer for an empty name.
+
+    >>> exchange(nn.Sequential(nn.Linear(3, 8), nn.ReLU()), "1", nn.Tanh())[1]
+    Tanh()
+    """
     if not name:
         return layer
     old = network.get_submodule(name)

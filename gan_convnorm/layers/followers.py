@@ -18,6 +18,10 @@ class Followers:
     Attributes:
         plain: name of a convolution, and of the `nn.BatchNorm2d` that alone reads its output, and reads nothing else.
         reasons: name of every other batch normalization, and why it is not such a one.
+
+    >>> found = followers_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+    >>> found.plain
+    {'0': '1'}
     """
 
     plain: dict[str, str] = field(default_factory=dict)
@@ -33,7 +37,12 @@ class _Tracer(fx.Tracer):
 
 
 def named_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Return a network's modules by name, without the parts of which a convolution of more than torch's is made."""
+    """Return a network's modules by name, without the parts of which a convolution of more than torch's is made.
+
+    >>> from torch.nn.utils.parametrizations import spectral_norm
+    >>> list(named_layers(nn.Sequential(spectral_norm(nn.Conv2d(3, 8, 3)), nn.ReLU())))
+    ['', '0', '1']
+    """
     found: dict[str, nn.Module] = {}
     inside: tuple[str, ...] = ()
     for name, module in network.named_modules():
@@ -69,7 +78,12 @@ def _followers_of_parts(network: nn.Module, modules: dict[str, nn.Module], error
 
 
 def followers_of(network: nn.Module) -> Followers:
-    """Return which `nn.BatchNorm2d` follows which convolution, and why every other batch normalization does not."""
+    """Return which `nn.BatchNorm2d` follows which convolution, and why every other batch normalization does not.
+
+    >>> found = followers_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.BatchNorm2d(8)))
+    >>> found.plain, found.reasons
+    ({'0': '1'}, {'3': 'it follows no convolution directly'})
+    """
     modules = named_layers(network)
     norms = {name: module for name, module in modules.items() if is_batch_norm(module)}
     if not norms:

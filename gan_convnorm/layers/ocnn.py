@@ -89,11 +89,26 @@ class OCNNConv2d(_Penalized, nn.Conv2d):
 
 
 class OCNNConvTranspose2d(_Penalized, nn.ConvTranspose2d):
-    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: `OCNNConv2d` of the adjoint."""
+    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: `OCNNConv2d` of the adjoint.
+
+    >>> layer = OCNNConvTranspose2d(1, 1, 2, stride=2)
+    >>> layer.weight.data.fill_(0.5)  # an orthogonal layer
+    tensor([[[[0.5000, 0.5000],
+              [0.5000, 0.5000]]]])
+    >>> layer.penalty().item()
+    0.0
+    """
 
 
 class OCNNLinear(_Penalized, nn.Linear):
-    """Bounds ||W||^2 <= 1 + sqrt(p) by the penalty's value p alone: `OCNNConv2d` of a 1x1 kernel on one pixel."""
+    """Bounds ||W||^2 <= 1 + sqrt(p) by the penalty's value p alone: `OCNNConv2d` of a 1x1 kernel on one pixel.
+
+    >>> layer = OCNNLinear(1, 1, coefficient=0.5)
+    >>> layer.weight.data.fill_(2.0)
+    tensor([[2.]])
+    >>> layer.penalty().item()  # 0.5 (2 * 2 - 1)^2
+    4.5
+    """
 
 
 KINDS: dict[type, Any] = {nn.Linear: OCNNLinear, nn.Conv2d: OCNNConv2d, nn.ConvTranspose2d: OCNNConvTranspose2d}

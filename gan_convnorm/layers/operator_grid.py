@@ -57,6 +57,10 @@ class GridConvolution:
         grid: size of its images.
         reads: per dimension the pixels of which the padded image consists.
         factor: by which the norm on this grid is multiplied.
+
+    >>> found = one_size(nn.Conv1d(3, 8, 3, stride=2, padding=1), 8)
+    >>> found.stride, found.grid, found.reads
+    ((2,), (8,), (Reads(first=-1, end=9, size=8, mode='zeros'),))
     """
 
     stride: tuple[int, ...]

@@ -15,7 +15,16 @@ __all__ = ["ExactParametrization", "parametrize_weight", "recomputing", "reset_w
 
 
 class ExactParametrization(nn.Module):
-    """The weight that a layer computes with, from the one that it stores: `normalize` in float32 or float64."""
+    """The weight that a layer computes with, from the one that it stores: `normalize` in float32 or float64.
+
+    >>> class Halved(ExactParametrization):
+    ...     def normalize(self, weight):
+    ...         return weight / 2
+    >>> layer = parametrize_weight(nn.Linear(1, 1, dtype=torch.bfloat16), Halved())
+    >>> layer.weight = torch.ones(1, 1, dtype=torch.bfloat16)
+    >>> layer.weight.item(), layer.weight.dtype
+    (0.5, torch.bfloat16)
+    """
 
     @override
     def forward(self, weight: Tensor) -> Tensor:
@@ -54,6 +63,15 @@ def reset_with_layer(layer: nn.Module) -> nn.Module:
 
     Returns:
         The layer.
+
+    >>> class Halved(ExactParametrization):
+    ...     def normalize(self, weight):
+    ...         return weight / 2
+    >>> layer = parametrize.register_parametrization(nn.Linear(8, 8), "weight", Halved())
+    >>> before = layer.weight
+    >>> reset_with_layer(layer).reset_parameters()
+    >>> torch.equal(layer.weight, before)
+    False
     """
     # torch has made a class for this layer alone.
     type(layer).reset_parameters = _reset_parameters  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
 from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
+from gan_convnorm.layers.centred_grid import CentredGrid, centred_grid
 from gan_convnorm.layers.kernels import phases
 from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
@@ -99,7 +100,7 @@ class SOCConv2d(nn.Conv2d):
         generator = unit_skew(skew(nn.functional.pad(kernels.flatten(2, 3), margins)))
         size = generator.shape[1]
         reach = [r * d for r, d in zip(radii, step, strict=True)]
-        image, lead, counts = self._as_phases(image, reach)
+        image, grid = self._as_phases(image, reach)
         term = nn.functional.pad(image, (0, 0, 0, 0, 0, size - image.shape[2])).flatten(1, 2)
         found, weight = term, generator.flatten(0, 1)
         for power in range(1, self.terms + 1):
@@ -110,52 +111,27 @@ class SOCConv2d(nn.Conv2d):
             term = nn.functional.conv2d(term, weight / power, None, 1, padding, step, self.groups)
             found = found + term
         found = found.unflatten(1, (self.groups, -1))[:, :, : self.out_channels // self.groups].flatten(1, 2)
-        for axis, (first, count) in enumerate(zip(lead, counts, strict=True), start=2):
+        for axis, (first, count) in enumerate(zip(grid.lead, grid.counts, strict=True), start=2):
             positions = torch.arange(count, device=found.device) + first
             found = found.index_select(axis, positions % found.shape[axis])
         return found
 
-    def _as_phases(self, image: Tensor, reach: list[int]) -> tuple[Tensor, list[int], list[int]]:
-        """Return the image with the stride's phases as channels, (B, groups, inputs, *grid), and the outputs' place.
-
-        Outputs stand at the centre of their kernels. The grid has all pixels and all outputs: `counts` of them, from
-        the index `lead`.
-
-        Raises:
-            BadInput: an image below the kernel, or a circular one that the stride does not divide.
-        """
+    def _as_phases(self, image: Tensor, reach: list[int]) -> tuple[Tensor, CentredGrid]:
+        """Return the image with the stride's phases as channels, (B, groups, inputs, *grid), and the grid."""
         pairs = [int(p) for p in self._reversed_padding_repeated_twice]
         padding = [(pairs[2], pairs[3]), (pairs[0], pairs[1])]
         if self.padding_mode in ("reflect", "replicate"):
             image, padding = nn.functional.pad(image, pairs, mode=self.padding_mode), [(0, 0), (0, 0)]
-        lead, counts, grid, firsts = [], [], [], []
-        sizes = (image.shape[2], image.shape[3])
-        axes = zip(sizes, padding, self.kernel_size, self.stride, self.dilation, reach, strict=True)
-        for n, (before, after), k, s, d, r in axes:
-            counts.append((n + before + after - d * (k - 1) - 1) // s + 1)
-            if counts[-1] <= 0 or (self.padding_mode == "circular" and n // s < r):
-                pixels = f"{sizes[0]} x {sizes[1]}"
-                raise BadInput(f"SOCConv2d: an image of {pixels} pixels with padding {before} is below the kernel")
-            if self.padding_mode == "circular" and n % s:
-                raise BadInput(f"SOCConv2d: circular padding needs an image that the stride {s} divides, not {n}")
-            # Pixels from the first output's centre to the first pixel.
-            first = before - d * ((k - 1) // 2)
-            if self.padding_mode == "circular":
-                lead.append(0)
-                grid.append(n // s)
-            else:
-                lead.append(max(0, -(first // s)))
-                first += s * lead[-1]
-                grid.append(max(-(-(first + n) // s), lead[-1] + counts[-1]))
-            firsts.append(first)
-        (s1, s2), (n1, n2) = self.stride, grid
-        if self.padding_mode == "circular":
+        sizes, circular = (image.shape[2], image.shape[3]), self.padding_mode == "circular"
+        grid = centred_grid(sizes, padding, self.kernel_size, self.stride, self.dilation, reach, circular=circular)
+        (s1, s2), (n1, n2), firsts = self.stride, grid.size, grid.firsts
+        if circular:
             image = image.roll(firsts, (2, 3))
         else:
-            ends = [n * s - first - size for n, s, first, size in zip(grid, self.stride, firsts, sizes, strict=True)]
+            ends = [n * s - f - size for n, s, f, size in zip(grid.size, self.stride, firsts, sizes, strict=True)]
             image = nn.functional.pad(image, (firsts[1], ends[1], firsts[0], ends[0]))
         image = image.unflatten(3, (n2, s2)).unflatten(2, (n1, s1)).permute(0, 1, 3, 5, 2, 4)
-        return image.flatten(1, 3).unflatten(1, (self.groups, -1)), lead, counts
+        return image.flatten(1, 3).unflatten(1, (self.groups, -1)), grid
 
     def extra_repr(self) -> str:
         """Return the geometry and the number of terms."""

@@ -13,6 +13,11 @@ __all__ = ["SyncBatchNorm", "sync_batch"]
 class SyncBatchNorm(nn.SyncBatchNorm):
     """torch's layer, which in one process on a CPU works as `nn.BatchNorm2d`.
 
+    >>> import torch
+    >>> images = torch.rand(4, 2, 3, 3)
+    >>> torch.equal(SyncBatchNorm(2)(images), nn.BatchNorm2d(2)(images))
+    True
+
     Raises:
         BadInput: several processes on CPUs, for which torch has no synchronization.
     """

@@ -25,6 +25,11 @@ class SelfAttention(nn.Module):
         channels: channels of the features.
         norm: the network's normalization.
         initialize: initializes a convolution's weight in place.
+
+    >>> attention = SelfAttention(8, Norm(), nn.init.xavier_uniform_)
+    >>> features = torch.rand(2, 8, 4, 4)
+    >>> torch.equal(attention(features), features)  # gamma starts at 0
+    True
     """
 
     def __init__(self, channels: int, norm: Norm, initialize: Callable[[Tensor], object]) -> None:
@@ -62,6 +67,12 @@ def attention_index(network: str, sides: list[int], attention: int | None) -> in
 
     Raises:
         BadInput: no block has this side.
+
+    >>> attention_index("generator", [8, 16, 32], 16)
+    1
+    >>> attention_index("generator", [8, 16, 32], 64)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: attention is 64, and the generator's feature maps have sides of: 8, 16, 32
     """
     if attention is None:
         return None

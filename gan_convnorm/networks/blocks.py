@@ -122,6 +122,10 @@ class GeneratorBlock(nn.Module):
     """norm - ReLU - upsample - conv - norm - ReLU - conv, beside upsample - 1x1 conv.
 
     Maps (B, in_channels, H, W) to (B, out_channels, 2H, 2W). With a conditional norm the labels follow the features.
+
+    >>> import torch
+    >>> GeneratorBlock(8, 4, Norm())(torch.zeros(2, 8, 4, 4)).shape
+    torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
@@ -148,6 +152,12 @@ class DiscriminatorBlock(nn.Module):
 
     Maps (B, in_channels, H, W) to (B, out_channels, H / 2, W / 2), or H, W without `down`. The shortcut has a
     convolution where the channels change or the block pools.
+
+    >>> import torch
+    >>> for down in True, False:
+    ...     DiscriminatorBlock(4, 8, Norm(), down=down)(torch.zeros(2, 4, 8, 8)).shape
+    torch.Size([2, 8, 4, 4])
+    torch.Size([2, 8, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm, *, down: bool) -> None:
@@ -175,6 +185,10 @@ class OptimizedDiscriminatorBlock(nn.Module):
     """The first block, which sees the image: conv - norm - ReLU - conv - pool, beside pool - 1x1 conv.
 
     Maps (B, in_channels, H, W) to (B, out_channels, H / 2, W / 2).
+
+    >>> import torch
+    >>> OptimizedDiscriminatorBlock(3, 8, Norm())(torch.zeros(2, 3, 8, 8)).shape
+    torch.Size([2, 8, 4, 4])
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:

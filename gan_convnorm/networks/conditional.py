@@ -35,6 +35,12 @@ class ConditionalNorm(nn.Module):
         num_classes: number of classes; None for vectors.
         channels: channels of the features.
         condition_size: length of the vectors; None for classes.
+
+    >>> import torch
+    >>> norm = ConditionalNorm(nn.BatchNorm2d, num_classes=2, channels=1)
+    >>> norm.beta.weight.data[1] = 5.0
+    >>> norm(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])).mean((1, 2, 3)).tolist()
+    [0.0, 5.0]
     """
 
     def __init__(
@@ -89,6 +95,11 @@ def conditional(norm: Norm, num_classes: int | None, condition_size: int | None 
 
     Returns:
         A norm whose activation layers are called with (features, labels).
+
+    >>> type(conditional(Norm(activation=nn.BatchNorm2d), num_classes=10).activation(8)).__name__
+    'ConditionalNorm'
+    >>> conditional(Norm(), num_classes=None) == Norm()
+    True
     """
     check_classes(num_classes, condition_size)
     if num_classes is None and condition_size is None:
@@ -103,6 +114,11 @@ def check_classes(num_classes: int | None, condition_size: int | None = None) ->
 
     Raises:
         BadInput: fewer than 1 class or number; both classes and vectors.
+
+    >>> check_classes(num_classes=10)
+    >>> check_classes(num_classes=0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: num_classes is 0, and must be 1 or more, or omitted for an unconditional network
     """
     if condition_size is not None and (condition_size < 1 or num_classes is not None):
         raise BadInput(
@@ -132,6 +148,15 @@ def check_labels(
 
     Raises:
         BadInput: labels are missing or superfluous, of another type or shape.
+
+    >>> import torch
+    >>> check_labels("generator", 10, None, torch.tensor([3, 7]), count=2)
+    (tensor([3, 7]),)
+    >>> check_labels("generator", None, None, None, count=2)
+    ()
+    >>> check_labels("generator", 10, None, None, count=2)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: the generator has 10 classes and got no labels; give one per image
     """
     if condition_size is not None:
         if (

@@ -46,7 +46,7 @@ def _initialized(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     return conv
 
 
-class UpBlock(nn.Module):
+class _UpBlock(nn.Module):
     """norm - ReLU - 4x4 transposed convolution of stride 2.
 
     Maps (B, in_channels, H, W) to (B, out_channels, 2H, 2W). With a conditional norm the labels follow the features.
@@ -64,7 +64,7 @@ class UpBlock(nn.Module):
         return upsampled
 
 
-class DownBlock(nn.Module):
+class _DownBlock(nn.Module):
     """3x3 convolution - norm - LeakyReLU, and with `down` 4x4 convolution of stride 2 - norm - LeakyReLU.
 
     Maps (B, in_channels, H, W) to (B, out_channels, H / 2, W / 2), or H, W without `down`.
@@ -104,7 +104,7 @@ class DCGANGenerator(Generator):
     @staticmethod
     @override
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
-        return UpBlock(in_channels, out_channels, norm)
+        return _UpBlock(in_channels, out_channels, norm)
 
 
 class DCGANDiscriminator(Discriminator):
@@ -126,7 +126,7 @@ class DCGANDiscriminator(Discriminator):
     @staticmethod
     @override
     def block(in_channels: int, out_channels: int, norm: Norm, *, first: bool, down: bool) -> nn.Module:
-        return DownBlock(in_channels, out_channels, norm, down=down)
+        return _DownBlock(in_channels, out_channels, norm, down=down)
 
     @staticmethod
     @override

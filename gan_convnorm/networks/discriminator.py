@@ -45,6 +45,12 @@ class Discriminator(nn.Module, ABC):
     Raises:
         BadInput: no plan for this resolution, a plan of another form, a width of 0 or below, fewer than 1 class, no
             feature map of the attention's side, or an unknown norm or option.
+
+    >>> import torch
+    >>> from gan_convnorm.networks import SNGANDiscriminator
+    >>> network = SNGANDiscriminator(32, channels=1, width=0.05, norm="convnorm", num_classes=10)
+    >>> network(torch.zeros(2, 1, 32, 32), torch.tensor([3, 7])).shape
+    torch.Size([2])
     """
 
     name: ClassVar[str]

@@ -40,6 +40,11 @@ class Generator(nn.Module, ABC):
     Raises:
         BadInput: no plan for this resolution, a plan of another form, a width of 0 or below, fewer than 1 class, no
             feature map of the attention's side, or an unknown norm or option.
+
+    >>> from gan_convnorm.networks import SNGANGenerator
+    >>> network = SNGANGenerator("32x48", channels=1, latent_dim=8, width=0.05, num_classes=10)
+    >>> network(torch.randn(2, 8), torch.tensor([3, 7])).shape
+    torch.Size([2, 1, 32, 48])
     """
 
     name: ClassVar[str]

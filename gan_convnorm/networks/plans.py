@@ -23,6 +23,10 @@ class Plan:
         bottom: size of the generator's first feature map in pixels: its side, or (height, width).
         generator: channels of the first feature map, then of every block's output; each block doubles both sides.
         discriminator: channels of every block's output, and whether it halves both sides; the first sees the image.
+
+    >>> plan = Plan(bottom=4, generator=(256, 128, 64), discriminator=((64, True), (128, True), (256, False)))
+    >>> plan.size, plan.halvings
+    (Size(height=16, width=16), 2)
     """
 
     bottom: int | tuple[int, int]
@@ -121,6 +125,10 @@ def check_sizes(**sizes: int) -> None:
 
     Raises:
         BadInput: names the first that is not.
+
+    >>> check_sizes(channels=3, latent_dim=0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: latent_dim is 0, and must be 1 or more
     """
     for name, value in sizes.items():
         if value < 1:
@@ -139,6 +147,9 @@ def scale_channels(channels: int, width: float) -> int:
 
     Raises:
         BadInput: a width of 0 or below.
+
+    >>> scale_channels(256, 0.5), scale_channels(64, 0.001)
+    (128, 1)
     """
     if not 0 < width < math.inf:
         raise BadInput(f"width is {width:g}, and must be above 0 and finite (1 is the published network)")

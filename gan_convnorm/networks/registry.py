@@ -15,7 +15,12 @@ __all__ = ["NETWORKS", "Networks", "find_networks"]
 
 
 class Networks(NamedTuple):
-    """The two classes of one architecture; their constructors are those of `Generator` and `Discriminator`."""
+    """The two classes of one architecture; their constructors are those of `Generator` and `Discriminator`.
+
+    >>> mixed = Networks(generator=SNGANGenerator, discriminator=DCGANDiscriminator)
+    >>> mixed.generator.name, mixed.discriminator.name
+    ('SNGAN', 'DCGAN')
+    """
 
     generator: type[Generator]
     discriminator: type[Discriminator]

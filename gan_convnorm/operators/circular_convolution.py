@@ -23,6 +23,11 @@ ENTRIES = 2**23
 class Symbols(NamedTuple):
     """The matrices of a block of frequencies.
 
+    >>> from gan_convnorm.operators.kernel import kernel_of
+    >>> (block,) = CircularConvolution(kernel_of(torch.nn.Conv1d(2, 3, 2)), (4,)).symbols()
+    >>> block.matrices.shape, block.multiplicity.tolist()
+    (torch.Size([3, 1, 3, 2]), [1, 2, 1])
+
     Attributes:
         matrices: shape (frequencies, groups, rows, columns * s^dims), complex.
         multiplicity: how many frequencies of the whole grid each stands for, shape (frequencies,): two where the

@@ -37,6 +37,11 @@ def convnorm_parts(
 
     A ConvNorm layer is known by its `affine_weight`, that of 2021 by its modules `affine` and `batch_norm`.
 
+    >>> from gan_convnorm.layers import ConvNorm2d
+    >>> parts = convnorm_parts(ConvNorm2d(3, 8, 3, gain=0.5), (6, 6), nn.BatchNorm2d(8))
+    >>> {name: part.output_shape for name, part in parts.items()}
+    {'q': (8, 4, 4), 'rq': (8, 4, 4), 'bn_rq': (8, 4, 4)}
+
     Args:
         layer: any layer.
         input_size: pixels of its input.

@@ -25,6 +25,9 @@ PLAIN = tuple(getattr(nn, f"Conv{kind}{n}d").forward for kind in ("", "Transpose
 class Kernel:
     """A convolution A before its grid is known: the layer is A, or A's adjoint if it is transposed.
 
+    >>> Kernel(torch.ones(1, 8, 3, 5, 3), stride=(1, 1), dilation=(1, 2), transposed=False).span
+    [4, 4]
+
     Attributes:
         weight: of A, shape (groups, rows, columns, *kernel_size): rows are channels of y, columns of x, in a group;
             at least float32, detached.

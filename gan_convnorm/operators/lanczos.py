@@ -18,6 +18,12 @@ MEMORY = 2**25
 class Largest(NamedTuple):
     """The largest singular value of an operator.
 
+    >>> from gan_convnorm.operators.linear_operator import MatrixOperator
+    >>> operator = MatrixOperator(torch.diag(torch.tensor([2.0, -5.0])))
+    >>> found = largest_singular(operator, torch.ones(1, 2), tolerance=1e-4, max_iterations=10)
+    >>> found.vector.abs().round(decimals=3), found.residual < 1e-4
+    (tensor([[0., 1.]]), True)
+
     Attributes:
         value: of all groups.
         vector: right singular vectors, shape (groups, inputs of a group), to start the next measurement with.

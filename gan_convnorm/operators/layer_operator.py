@@ -94,6 +94,12 @@ class LayerOperator(LinearOperator):
 
     The layer's weights are read when the operator is made: make another one when they have changed.
 
+    >>> layer = nn.Conv1d(1, 1, 2)
+    >>> layer.weight.data = torch.tensor([[[1.0, 10.0]]])
+    >>> LayerOperator(layer, (1, 3)).matrix()
+    tensor([[ 1., 10.,  0.],
+            [ 0.,  1., 10.]])
+
     Args:
         layer: affine in its input in evaluation mode, with at least one parameter.
         input_shape: of its input without the batch.

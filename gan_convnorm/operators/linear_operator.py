@@ -16,6 +16,18 @@ __all__ = ["LinearOperator", "MatrixOperator", "ScaledOutputs"]
 class LinearOperator(ABC):
     """A real linear map y = A x that is run, not stored; as scipy.sparse.linalg.LinearOperator, on batches of images.
 
+    >>> class Reversal(LinearOperator):
+    ...     input_shape = output_shape = (2,)
+    ...     groups, dtype, device = 1, torch.float32, torch.device("cpu")
+    ...
+    ...     def apply(self, inputs):
+    ...         return inputs.flip(1)
+    ...
+    ...     adjoint = apply
+    >>> Reversal().matrix()
+    tensor([[0., 1.],
+            [1., 0.]])
+
     Attributes:
         input_shape: of x without the batch, such as (channels, height, width).
         output_shape: of y without the batch.

@@ -21,6 +21,9 @@ __all__ = ["Layer", "layers_of", "recording"]
 class Layer:
     """One call of one layer.
 
+    >>> Layer("0", nn.Conv2d(3, 8, 3), input_size=(6, 6)).operator().output_shape
+    (8, 4, 4)
+
     Attributes:
         name: as in `named_modules`, with "#2" for a second image size.
         module: the convolution or linear layer.

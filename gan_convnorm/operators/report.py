@@ -29,6 +29,12 @@ __all__ = ["LayerNorms", "LipschitzReport", "lipschitz_report"]
 class LayerNorms:
     """The figures of one layer in evaluation mode; None where a figure does not exist or is not known.
 
+    >>> linear = nn.Linear(2, 2)
+    >>> linear.weight.data = torch.diag(torch.tensor([4.0, 2.0]))
+    >>> (layer,) = lipschitz_report(linear, (2,)).layers
+    >>> layer.kind, round(layer.operator, 3), round(layer.condition, 3)
+    ('Linear', 4.0, 2.0)
+
     Attributes:
         name: as in `named_modules`.
         kind: the class of torch or of this package, without parametrizations.
@@ -63,6 +69,15 @@ class LipschitzReport:
     `str` of it is a table. The products are over all layers. For a chain of layers and 1-Lipschitz functions they bound
     its Lipschitz constant, `certified_product` with certainty. Where branches are added, as in a residual network, they
     are no such bound.
+
+    >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+    >>> network[0].weight.data = torch.diag(torch.tensor([4.0, 2.0]))
+    >>> network[2].weight.data = torch.tensor([[0.3, 0.4]])
+    >>> print(lipschitz_report(network, (2,)))
+    layer    kind    input  flattened  operator  certified <=  condition (circular)
+    0        Linear      -          4         4             4                     2
+    2        Linear      -        0.5       0.5           0.5                     1
+    product                                   2             2
     """
 
     layers: tuple[LayerNorms, ...]

@@ -24,6 +24,10 @@ __all__ = ["LipschitzBound", "certified_network", "certified_radii", "lipschitz_
 class LipschitzBound:
     """An upper bound on a classifier's Lipschitz constants, Euclidean to Euclidean, in evaluation mode.
 
+    >>> LipschitzBound(2.0, torch.tensor([[1.0], [-1.0]])).margins()
+    tensor([[0., 4.],
+            [4., 0.]], dtype=torch.float64)
+
     Attributes:
         features: from images in [0, 1] to what the last linear layer reads; infinite where a part has no bound.
         head: weight of the last linear layer, (K, D).
@@ -60,6 +64,11 @@ def lipschitz_bound(network: nn.Module, image_size: Sequence[int]) -> LipschitzB
 
     Certified bounds of the layers are multiplied along a chain, and added where a block adds its shortcut. ReLU has
     constant 1. The mean over H x W pixels has 1 / sqrt(H W). BatchNorm multiplies each channel by a constant.
+
+    >>> from gan_convnorm.robustness.networks import build_network
+    >>> bound = lipschitz_bound(build_network("resnet8", channels=1, num_classes=10, width=0.25), (1, 8, 8))
+    >>> bound.head.shape, 0 < bound.features < math.inf
+    (torch.Size([10, 8]), True)
 
     Args:
         network: the classifier.

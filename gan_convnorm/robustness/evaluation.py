@@ -32,6 +32,10 @@ __all__ = ["RobustnessEvaluation"]
 class RobustnessEvaluation(pl.Callback):
     """Evaluation on the test split after training and in `test`.
 
+    >>> evaluation = RobustnessEvaluation(corruptions="fog,snow", attacks="pgd", attack_eps=51)
+    >>> evaluation.measurement.corruptions, evaluation.measurement.settings.eps
+    (['fog', 'snow'], 0.2)
+
     Args:
         corruptions: all, none, or names separated by commas.
         corruption_folder: read corrupted images from .npy files (CIFAR-10-C) instead of computing them.

@@ -34,6 +34,13 @@ Source = Callable[[int, int], tuple[Tensor, Tensor]]
 class Measurement:
     """The corruptions and attacks that a classifier is measured under.
 
+    >>> measure = Measurement(["contrast"], None, ["fgsm"], AttackSettings(0.6, 0.1, 1, 1), num_images=2, seed=0)
+    >>> images = torch.tensor([[255, 0, 0, 0], [0, 255, 0, 0]], dtype=torch.uint8).view(2, 1, 2, 2)
+    >>> trainer = pl.Trainer(accelerator="cpu", devices=1, logger=False, enable_checkpointing=False)
+    >>> result = measure(nn.Flatten(), images, torch.tensor([0, 1]), torch.device("cpu"), trainer)
+    >>> result.clean, result.corruptions, result.attacks
+    (1.0, {'contrast': [1.0, 1.0, 1.0, 1.0, 1.0]}, {'fgsm': 0.0})
+
     Attributes:
         corruptions: their names.
         folder: corrupted images from files; None to compute them.

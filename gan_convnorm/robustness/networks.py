@@ -21,6 +21,9 @@ TORCHVISION = "torchvision."
 class Normalized(nn.Module):
     """A network that takes images in [0, 1]: their normalization is its first layer, so attacks see through it.
 
+    >>> Normalized(nn.Flatten(), channels=1)(torch.tensor([[[[0.0, 0.5, 1.0]]]]))
+    tensor([[-1.,  0.,  1.]])
+
     Args:
         network: takes normalized images.
         channels: channels of the images.

@@ -16,6 +16,11 @@ __all__ = ["ClassifierReport"]
 class ClassifierReport(RunRecord):
     """Writes config.yaml at the start, summary.json and curves.png at the end.
 
+    >>> evaluation = RobustnessEvaluation(attacks="none")
+    >>> report = ClassifierReport(Path("run"), "", RunSettings("classifier", {}), evaluation)
+    >>> report.packages[-2:]
+    ('scipy', 'pillow')
+
     Args:
         folder: the run's folder; it exists.
         config: the complete configuration, YAML.

@@ -15,6 +15,10 @@ __all__ = ["PLANS", "Plan", "ResNet"]
 class Plan:
     """One network.
 
+    >>> plan = Plan(channels=(4, 8), blocks=(1, 1), bottleneck=True)
+    >>> ResNet(plan, channels=1, num_classes=10, norm=Norm()).head
+    Linear(in_features=32, out_features=10, bias=True)
+
     Attributes:
         channels: channels of the stages; every stage but the first halves the image.
         blocks: number of blocks of each stage.
@@ -50,6 +54,11 @@ class ResNet(nn.Module):
 
     Every convolution, also a shortcut's, is the norm's, followed by the norm's layer on activations. Shortcuts have a
     1x1 convolution where the shape changes. Kaiming normal weights (fan out).
+
+    >>> import torch
+    >>> network = ResNet(PLANS["resnet8"], channels=1, num_classes=10, norm=Norm())
+    >>> network(torch.zeros(2, 1, 16, 16)).shape
+    torch.Size([2, 10])
 
     Args:
         plan: the layers.

@@ -15,6 +15,9 @@ __all__ = ["Robustness", "mean_corruption_error"]
 class Robustness:
     """Accuracies of a classifier, from 0 to 1.
 
+    >>> Robustness(clean=0.75, corruptions={"fog": [1.0, 0.5]}).to_dict()["mean_corruption_error"]
+    0.25
+
     Attributes:
         clean: on the test images as they are.
         corruptions: name -> one accuracy per severity.

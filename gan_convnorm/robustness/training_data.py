@@ -24,6 +24,12 @@ __all__ = ["LabelledData", "TrainingSplit", "class_balanced"]
 class TrainingSplit:
     """Shares of the data's train split and the noise on its labels; the test split stays as it is.
 
+    >>> TrainingSplit(fraction=0.5).validation
+    0.1
+    >>> TrainingSplit(fraction=0)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: --fraction is 0; expected a share above 0, at most 1
+
     Args:
         validation: share of the train split that is held out before anything else, class-balanced, labels untouched.
         fraction: share of the rest that is trained on, class-balanced; at least one image of every class.
@@ -72,6 +78,17 @@ def class_balanced(labels: Tensor, share: float, rng: torch.Generator) -> tuple[
 
 class LabelledData(pl.LightningDataModule):
     """A data module's images for a classifier, in epochs.
+
+    >>> class Noise(ImageData):
+    ...     name = "noise"
+    ...     def setup(self, stage=None):
+    ...         images = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8)
+    ...         self.train_set = self.test_set = TensorDataset(images, torch.arange(40) % 2)
+    >>> noise = Noise(resolution=8, channels=1, num_classes=2, batch_size=4, seed=0)
+    >>> data = LabelledData(noise, TrainingSplit(validation=0.2, fraction=0.5, label_noise=0.25))
+    >>> data.setup()
+    >>> len(data.val_set), len(data.train_set), data.wrong_labels
+    (8, 16, 0.25)
 
     Args:
         data: the images.

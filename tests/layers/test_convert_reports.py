@@ -13,7 +13,7 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d, Norm, OriginalConvNorm2d, convert, fuse, registry
-from gan_convnorm.layers.fuse import BakedConvNorm
+from gan_convnorm.layers.baked import BakedConvNorm
 
 
 class Renamed(nn.BatchNorm2d):

@@ -6,7 +6,7 @@ from torch import nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d, ConvNormTranspose2d, LinearRowNorm, fuse
-from gan_convnorm.layers.fuse import BakedConvNorm
+from gan_convnorm.layers.baked import BakedConvNorm
 
 
 def randomized(layer):

@@ -21,6 +21,14 @@ class Geometry:
         grid: size of the circular grid on which it is filtered; the response stands in its first corner.
         crop: (first, count, step) of the grid's pixels that are the output.
         circular: the crop may go around the grid.
+
+    The response of a kernel of 3 taps to 8 pixels, padded by 2, has 10 pixels. A layer that pads by 1 returns the inner
+    8.
+
+    >>> geometry = Geometry(padding=(2,), stride=(1,), size=(10,), grid=(10,), crop=((1, 8, 1),), circular=False)
+    >>> ((first, count, step),) = geometry.crop
+    >>> list(range(10))[first : first + count * step : step]
+    [1, 2, 3, 4, 5, 6, 7, 8]
     """
 
     padding: tuple[int, ...]

@@ -21,7 +21,12 @@ __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d", "convnorm"]
 
 
 class ConvNormLayer(Preconditioned):
-    """Base class of the ConvNorm layers in place of `nn.Conv1d`, `nn.Conv2d` and `nn.Conv3d`."""
+    """Base class of the ConvNorm layers in place of `nn.Conv1d`, `nn.Conv2d` and `nn.Conv3d`.
+
+    >>> response, geometry = ConvNorm1d(3, 8, 3, padding=1).respond(torch.zeros(2, 3, 16))
+    >>> response.shape, geometry.crop
+    (torch.Size([2, 8, 18]), ((1, 16, 1),))
+    """
 
     dims: ClassVar[int]
 

@@ -21,7 +21,12 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
 
 
 class ConvNormKeywords(TypedDict, total=False):
-    """Keyword arguments of ConvNorm layers; `ConvNormOptions` has their meaning and defaults."""
+    """Keyword arguments of ConvNorm layers; `ConvNormOptions` has their meaning and defaults.
+
+    >>> keywords = ConvNormKeywords(gain="learned", max_gain=2.0)
+    >>> ConvNormOptions(**keywords).certified
+    True
+    """
 
     eps: float
     gain: Gain

@@ -28,7 +28,16 @@ START = 0.9
 
 
 class Preconditioned(nn.modules.conv._ConvNd):
-    """Base class of all ConvNorm layers: the options, the learned factors and the preconditioner."""
+    """Base class of all ConvNorm layers: the options, the learned factors and the preconditioner.
+
+    With one input channel, the preconditioner is one over the size of the kernel's transform, up to eps.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer = ConvNorm1d(1, 1, 3)
+    >>> layer.weight.data = torch.tensor([[[0.0, 1.0, 0.5]]])
+    >>> (layer.transfer_function((8,)) * torch.fft.rfft(layer.weight[0], n=8).abs()).detach().round(decimals=2)
+    tensor([[1., 1., 1., 1., 1.]])
+    """
 
     affine_weight: nn.Parameter | None
     gain_logit: nn.Parameter | None

@@ -39,6 +39,13 @@ def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strateg
         layer: the layer.
         images: shape (B, C_in, *size), padded already if the layer pads by reflection or replication.
         geometry: of the layer's response to them.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer = ConvNorm1d(64, 64, 3)
+    >>> for batch in torch.zeros(1, 64, 8), torch.zeros(16, 64, 8):
+    ...     print(choose(layer, batch, layer.respond(batch)[1]).__name__)
+    by_transforms
+    by_products
     """
     if layer.options.tolerance and not traced():
         return by_taps
@@ -50,6 +57,12 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
 
     A GPU's convolution is so fast beside its complex matrix products that nothing is gained there. The products would
     also be only as exact as float32_matmul_precision lets them be.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer = ConvNorm1d(64, 64, 3)
+    >>> geometry = layer.respond(torch.zeros(1, 64, 8))[1]
+    >>> [products_pay(layer, torch.zeros(count, 64, 8), geometry) for count in (1, 16)]
+    [False, True]
     """
     if layer.groups > 1:
         return False
@@ -65,13 +78,31 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
 
 
 def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
-    """Return the output by a convolution, then the exact filter through the Fourier domain."""
+    """Return the output by a convolution, then the exact filter through the Fourier domain.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
+    >>> geometry = layer.respond(images)[1]
+    >>> output = by_transforms(layer, images, geometry, layer.spectrum(geometry.grid), 1)
+    >>> torch.allclose(output, layer(images), atol=1e-4)
+    True
+    """
     response = full_response(layer, images, geometry)
     return pooled(precondition(layer, response, spectrum, None, geometry), pool)
 
 
 def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
-    """Return the output by a convolution, then the filter cut to few taps; exactly if no cut is certified."""
+    """Return the output by a convolution, then the filter cut to few taps; exactly if no cut is certified.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer, images = ConvNorm1d(1, 1, 3, bias=False, tolerance=0.1), torch.ones(1, 1, 6)
+    >>> layer.weight.data = torch.tensor([[[0.0, 1.0, 0.2]]])
+    >>> geometry = layer.respond(images)[1]
+    >>> for way in by_taps, by_transforms:
+    ...     way(layer, images, geometry, layer.spectrum(geometry.grid), 1).detach()
+    tensor([[[0.9401, 0.9401, 0.9401, 0.9598]]])
+    tensor([[[0.9877, 1.0020, 0.9992, 1.0046]]])
+    """
     taps = layer.truncate(spectrum, geometry.grid)
     if taps is None:
         exact = by_products if products_pay(layer, images, geometry) else by_transforms
@@ -81,7 +112,16 @@ def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum:
 
 
 def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
-    """Return the output by one matrix product a frequency: convolution and filter together."""
+    """Return the output by one matrix product a frequency: convolution and filter together.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
+    >>> geometry = layer.respond(images)[1]
+    >>> spectrum = layer.spectrum(geometry.grid)
+    >>> output = by_products(layer, images, geometry, spectrum, 1)
+    >>> torch.allclose(output, by_transforms(layer, images, geometry, spectrum, 1), atol=1e-4)
+    True
+    """
     if pool > 1:
         # A box and a crop of every pool-th pixel; a layer's own stride would be between the two.
         if any(step > 1 for _, _, step in geometry.crop):
@@ -101,7 +141,14 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
-    """Return sum_j a_kj (*) x_j on the whole grid, shape (B, C_out, *geometry.size), for padded images."""
+    """Return sum_j a_kj (*) x_j on the whole grid, shape (B, C_out, *geometry.size), for padded images.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer, images = ConvNorm1d(1, 1, 3, padding=1), torch.ones(1, 1, 1)
+    >>> layer.weight.data = torch.tensor([[[1.0, 2.0, 3.0]]])
+    >>> full_response(layer, images, layer.respond(images)[1]).detach()
+    tensor([[[3., 2., 1.]]])
+    """
     padding: tuple[int, ...] | int = geometry.padding
     if layer.padding_mode == "circular":
         memory_format = memory_format_of(images)
@@ -120,7 +167,15 @@ def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> 
 def precondition(
     layer: Preconditioned, response: Tensor, spectrum: Tensor, truncated: Truncated | None, geometry: Geometry
 ) -> Tensor:
-    """Return the output from the response: by few taps if given, else by transforms."""
+    """Return the output from the response: by few taps if given, else by transforms.
+
+    >>> from gan_convnorm.layers import ConvNorm1d
+    >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
+    >>> response, geometry = layer.respond(images)
+    >>> output = precondition(layer, response, layer.spectrum(geometry.grid), None, geometry)
+    >>> torch.allclose(output, layer(images), atol=1e-4)
+    True
+    """
     with autocast_off(response.device):
         if truncated is None:
             return filter_exactly(response, layer.transfer(spectrum, geometry.grid), layer.bias, geometry)

@@ -41,6 +41,12 @@ SPSA_SAMPLES = 32
 class AttackSettings:
     """Radius, steps and queries of the attacks of an evaluation.
 
+    >>> settings = AttackSettings(eps=0.5, step=0.125, steps=2, queries=10)
+    >>> model = lambda images: torch.stack([images.mean((1, 2, 3)), 1 - images.mean((1, 2, 3))], dim=1)
+    >>> images, labels = torch.full((1, 1, 1, 1), 0.75), torch.tensor([0])
+    >>> ATTACKS["fgsm"](model, images, labels, settings, torch.Generator()).item()
+    0.25
+
     Attributes:
         eps: radius of the L-infinity ball, of images in [0, 1].
         step: length of PGD's step.

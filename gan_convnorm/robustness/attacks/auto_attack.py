@@ -17,6 +17,15 @@ __all__ = ["auto_attack"]
 def auto_attack(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: int = 0) -> Tensor:
     """Return images attacked by the standard ensemble (Croce and Hein, ICML 2020, arXiv:2003.01690), L-infinity.
 
+    >>> import sys
+    >>> from unittest.mock import patch
+    >>> images, labels = torch.rand(2, 1, 8, 8), torch.tensor([0, 1])
+    >>> with patch.dict(sys.modules, autoattack=None):  # as where the package is missing
+    ...     auto_attack(torch.nn.Flatten(), images, labels, eps=8 / 255)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: attack 'autoattack' needs the package autoattack, which is not installed; install it
+    from its authors' repository (github.com/fra31/auto-attack), or leave it out of --attacks
+
     Args:
         model: maps images in [0, 1] to logits (B, K), in the mode that it is attacked in.
         images: floating point in [0, 1], shape (B, C, H, W).

@@ -100,6 +100,11 @@ def ascend(
 ) -> Tensor:
     """Return all images after projected sign-gradient ascent on the cross entropy, misclassified ones too.
 
+    >>> model = lambda images: torch.stack([images.mean((1, 2, 3)), 1 - images.mean((1, 2, 3))], dim=1)
+    >>> images, wrong = torch.full((1, 1, 1, 1), 0.75), torch.tensor([1])
+    >>> ascend(model, images, wrong, eps=0.5, step=0.125, steps=2).item()
+    1.0
+
     Args:
         model: as in `fgsm`.
         images: as in `fgsm`.

@@ -19,6 +19,10 @@ Model = Callable[[Tensor], Tensor]
 class NotAttacked(UserWarning):
     """Images that an attack left alone because it found no direction.
 
+    >>> print(NotAttacked("pgd", count=1, total=2))
+    pgd: the gradient is zero or NaN at 1 of 2 images, which were not attacked; a network may hide its gradient, so
+    measure with square too
+
     Args:
         attack: its name.
         count: number of the images.
@@ -35,6 +39,10 @@ class NotAttacked(UserWarning):
 
 def right_images(attack: str, model: Model, images: Tensor, labels: Tensor, eps: float) -> Tensor:
     """Return the numbers of the images that are classified right; attacks leave the others as they are.
+
+    >>> images = torch.tensor([[0.9, 0.1], [0.8, 0.2]]).view(2, 1, 1, 2)
+    >>> right_images("fgsm", torch.nn.Flatten(), images, torch.tensor([0, 1]), eps=0.1)
+    tensor([0])
 
     Args:
         attack: name, for messages.
@@ -106,7 +114,14 @@ def check_count(attack: str, name: str, value: int) -> None:
 
 
 def warn_of_zeros(attack: str, directions: Tensor) -> None:
-    """Warn of images whose gradient is zero in every value."""
+    """Warn of images whose gradient is zero in every value.
+
+    >>> with warnings.catch_warnings(record=True) as found:
+    ...     warnings.simplefilter("always")
+    ...     warn_of_zeros("pgd", torch.tensor([[0.0, 0.0], [0.0, 1.0]]))
+    >>> [(warning.message.count, warning.message.total) for warning in found]
+    [(1, 2)]
+    """
     count = int((directions == 0).flatten(1).all(dim=1).sum())
     if count:
         warnings.warn(NotAttacked(attack, count, len(directions)), stacklevel=3)

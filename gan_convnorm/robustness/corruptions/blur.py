@@ -15,7 +15,17 @@ Image = NDArray[np.float64]
 
 
 def defocus_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
-    """Convolve with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian."""
+    """Return the convolution with a disk of a radius, itself smoothed by a 3x3 (from radius 8 on 5x5) Gaussian.
+
+    >>> dot = np.zeros((5, 5, 1))
+    >>> dot[2, 2] = 1
+    >>> defocus_blur(dot, (1, 0.1), np.random.default_rng(0))[..., 0].round(3)
+    array([[0. , 0. , 0. , 0. , 0. ],
+           [0. , 0. , 0.2, 0. , 0. ],
+           [0. , 0.2, 0.2, 0.2, 0. ],
+           [0. , 0. , 0.2, 0. , 0. ],
+           [0. , 0. , 0. , 0. , 0. ]])
+    """
     radius, deviation = constants
     half = max(8, math.ceil(radius))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
@@ -37,6 +47,13 @@ def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.G
     The shift is drawn from -d ... d - 1. The paper speaks of an exchange; in the authors' script, and so in their
     files, both sides of it are views of the image, and one pixel is copied over the other. So it is here.
 
+    Without a blur, pixels of the image are shown at other places:
+
+    >>> image = np.arange(64.0).reshape(8, 8, 1)
+    >>> shown = glass_blur(image, (0, 1, 1), np.random.default_rng(0))
+    >>> bool(np.isin(shown, image).all()), np.array_equal(shown, image)
+    (True, False)
+
     Returns:
         The same shape.
     """
@@ -56,7 +73,14 @@ def glass_blur(image: Image, constants: tuple[float, int, int], rng: np.random.G
 
 
 def motion_blur(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
-    """Smear along a line at an angle within 45 degrees of the horizontal."""
+    """Return the image, smeared along a line at an angle within 45 degrees of the horizontal.
+
+    >>> dot = np.zeros((9, 9, 1))
+    >>> dot[4, 4] = 1
+    >>> smeared = motion_blur(dot, (2, 1), np.random.default_rng(0))
+    >>> round(float(smeared.sum()), 3), bool(smeared.max() < 1)
+    (1.0, True)
+    """
     return line_blur(image, *constants, angle=rng.uniform(-45, 45))
 
 
@@ -64,6 +88,10 @@ def line_blur(image: Image, radius: float, deviation: float, angle: float) -> Im
     """Apply ImageMagick's motion blur.
 
     It has 2 radius + 1 taps of half a Gaussian along a line, at whole pixels; edges are repeated.
+
+    >>> dot = np.array([0.0, 0.0, 1.0, 0.0]).reshape(1, 4, 1)
+    >>> line_blur(dot, radius=1, deviation=1, angle=0).ravel().round(2)
+    array([0.08, 0.35, 0.57, 0.  ])
 
     Args:
         image: shape (H, W, C).
@@ -97,13 +125,22 @@ def zoom_blur(image: Image, constants: tuple[float, float, float], rng: np.rando
 
     The authors' script has this very call. With a step of 0.01 its last value may be the end itself, and its values
     are not those of 1 + 0.01 i: 1.2500000000000002 enlarges 26 pixels to 33, and 1.25 to 32.
+
+    >>> ramp = np.tile(np.arange(4.0), (4, 1))[..., None]
+    >>> zoom_blur(ramp, (1, 2.5, 1), np.random.default_rng(0))[0].ravel().round(2)  # zooms by 1 and 2
+    array([0.33, 1.11, 1.89, 2.67])
     """
     factors = np.arange(*constants).tolist()
     return (image + sum(clipped_zoom(image, factor) for factor in factors)) / (len(factors) + 1)
 
 
 def clipped_zoom(image: Image, factor: float) -> Image:
-    """Return the centre, enlarged to the image's size by linear interpolation."""
+    """Return the centre, enlarged to the image's size by linear interpolation.
+
+    >>> ramp = np.tile(np.arange(4.0), (4, 1))[..., None]
+    >>> clipped_zoom(ramp, 2)[0].ravel().round(2)
+    array([1.  , 1.33, 1.67, 2.  ])
+    """
     matrix = _zoom_matrix(image.shape[0], factor)
     zoomed: Image = np.matmul(matrix, np.tensordot(matrix, image, 1).transpose(2, 1, 0)).transpose(2, 1, 0)
     return zoomed

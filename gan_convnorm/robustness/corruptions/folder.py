@@ -19,6 +19,15 @@ class CorruptionFolder:
 
     Nothing but the asked-for severity is read into memory. Files of other corruptions are left alone.
 
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as path:
+    ...     np.save(f"{path}/fog.npy", np.zeros((10, 8, 8, 1), np.uint8))
+    ...     np.save(f"{path}/labels.npy", np.arange(10) % 2)
+    ...     folder = CorruptionFolder(path)
+    ...     images, labels = folder("fog", severity=5)
+    >>> folder.names, images.shape, labels
+    (['fog'], torch.Size([2, 1, 8, 8]), tensor([0, 1]))
+
     Args:
         path: the folder.
 

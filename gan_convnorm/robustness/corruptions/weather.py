@@ -15,7 +15,12 @@ ICE = (0.85, 0.93, 1.0)
 
 
 def snow(image: Image, constants: tuple[float, ...], rng: np.random.Generator) -> Image:
-    """Whiten the image, and add a layer of blown flakes and the same turned by 180 degrees."""
+    """Return the image, whitened, plus a layer of blown flakes and the same layer turned by 180 degrees.
+
+    >>> image = np.full((16, 16, 1), 0.5)
+    >>> bool((snow(image, (0.1, 0.2, 1, 0.6, 8, 3, 0.95), np.random.default_rng(0)) > image).all())
+    True
+    """
     mean, deviation, zoom, threshold, radius, motion, weight = constants
     flakes = clipped_zoom(rng.normal(mean, deviation, image.shape[:2])[..., None], zoom)
     flakes = np.where(flakes < threshold, 0, flakes.clip(0, 1))
@@ -30,6 +35,10 @@ def frost(image: Image, constants: tuple[float, float], rng: np.random.Generator
     Published, the frost is a crop of one of five photographs, which are not part of this package. In their place
     stands drawn ice: needles in three directions where a fractal says that the pane is cold. So this is the one
     corruption whose errors are not comparable with published ones; for those give the folder of CIFAR-10-C.
+
+    >>> frosted = frost(np.zeros((16, 16, 3)), (1, 0.4), np.random.default_rng(0))
+    >>> bool(0 <= frosted.min() < frosted.max() <= 0.4)
+    True
 
     Returns:
         The same shape.
@@ -47,7 +56,12 @@ def frost(image: Image, constants: tuple[float, float], rng: np.random.Generator
 
 
 def fog(image: Image, constants: tuple[float, float], rng: np.random.Generator) -> Image:
-    """Return (x + strength * fractal) * max x / (max x + strength)."""
+    """Return (x + strength * fractal) * max x / (max x + strength).
+
+    >>> foggy = fog(np.ones((8, 8, 1)), (1.5, 1.75), np.random.default_rng(0))
+    >>> float(foggy.min()), float(foggy.max())
+    (0.4, 1.0)
+    """
     strength, decay = constants
     brightest = image.max()
     misty = image + strength * plasma_fractal(image.shape[0], decay, rng)[..., None]
@@ -82,6 +96,10 @@ def plasma_fractal(side: int, decay: float, rng: np.random.Generator) -> NDArray
 
     Every point is the mean of its four neighbours of the level above, plus uniform noise whose range starts at 100^2
     and is divided by decay^2 at every level.
+
+    >>> field = plasma_fractal(8, 2.0, np.random.default_rng(0))
+    >>> field.shape, float(field.min()), float(field.max())
+    ((8, 8), 0.0, 1.0)
 
     Returns:
         Shape (side, side).
