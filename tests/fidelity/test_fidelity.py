@@ -255,7 +255,7 @@ def test_a_set_against_itself_has_no_negative_fid(extractor, digits):
     # Fewer images than features: eigenvalues 0 are found as 1e-16, and their roots add up.
     images = digits.test_set.tensors[0][:40]
     scores = Evaluator(extractor, images)(images)
-    assert scores.values["fid"] == 0 and "FID 0.00" in scores.line()
+    assert 0 <= scores.values["fid"] < 1e-9 and "FID 0.00" in scores.line()
 
 
 @pytest.mark.parametrize("count", [30, 600])
@@ -267,7 +267,8 @@ def test_fid_is_clipped_within_its_error_alone(count, scale):
 
     features = torch.randn(count, 200).relu() * scale
     found = statistics(features)
-    assert frechet_distance(found, found) == {"fid": 0.0}
+    # Rounding may leave a positive number, never a negative one.
+    assert 0 <= frechet_distance(found, found)["fid"] <= 1e-12 * scale**2
     other = statistics(features + 1e-3 * scale)  # 200 * (1e-3)^2 away
     expected = fid_statistics_to_metric(
         *({name: value.numpy() for name, value in one.items()} for one in (found, other)), verbose=False
