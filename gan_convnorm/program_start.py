@@ -80,7 +80,7 @@ def keep_freed_memory(environment: Mapping[str, str]) -> bool:
         return False
     with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library, or none by this name
         mallopt = ctypes.CDLL(None).mallopt
-        return all([mallopt(parameter, value) for parameter, value in KEEP.items()])
+        return all(mallopt(parameter, value) for parameter, value in KEEP.items())
     return False
 
 
@@ -112,7 +112,7 @@ def is_first(environment: Mapping[str, str]) -> bool:
 
 
 def prepare() -> None:
-    """Check the ranks, set the waiting of threads and keep freed memory, if this process runs a program of this package.
+    """Check the ranks and set how threads wait and what malloc keeps, if this process runs a program of this package.
 
     >>> prepare()  # here it does nothing: no program of this package was started
     """

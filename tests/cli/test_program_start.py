@@ -13,7 +13,6 @@ from gan_convnorm.cli import main
 from gan_convnorm.gan import GAN
 from gan_convnorm.program_start import check_ranks, is_program, spin_briefly
 
-
 #: takes and frees 64 MiB, more than glibc learns to keep, again and again, and prints the page faults
 FREE_AGAIN = """
 import resource
