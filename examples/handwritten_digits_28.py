@@ -46,7 +46,7 @@ def redraw(images: Tensor, rng: torch.Generator, size: int = 28) -> Tensor:
     grid = F.affine_grid(torch.cat([matrix, shift[:, :, None]], dim=2), [count, 1, drawn, drawn], align_corners=False)
     large = F.interpolate(images, size=drawn, mode="bicubic")
     ink = F.grid_sample(large, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    ink = torch.sigmoid(12 * (ink - 0.45))
+    ink = torch.sigmoid(14 * (ink - 0.45))
     return (F.avg_pool2d(ink, 4) * 255).round().clamp(0, 255).to(torch.uint8)
 
 

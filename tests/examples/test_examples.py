@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_convnorm.data import Arrays
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 
@@ -80,6 +82,21 @@ def test_the_spectra_are_in_a_table_and_a_figure(example, tmp_path, capsys):
     assert len(report.layers) == 26
     assert all(f"\n{layer.name} " in words for layer in report.layers)
     assert Image.open(out).size == (840, 540)
+
+
+def test_digits_are_drawn_at_28_pixels_with_their_labels(example, tmp_path, capsys):
+    out = tmp_path / "digits28.npz"
+    example("handwritten_digits_28").main(["--copies", "1", "--out", str(out)])
+    assert "1,437 train and 360 test images" in capsys.readouterr().out
+    data = Arrays(out, resolution=32)
+    data.setup()
+    for split, count in (("train", 1437), ("test", 360)):
+        images, labels = data.split(split).tensors
+        assert images.shape == (count, 1, 32, 32) and images.dtype == torch.uint8
+        # As in MNIST, most pixels are black, ink is white, and a margin is left.
+        assert (images < 10).float().mean() > 0.6 and images.amax() > 240
+        assert images[..., 0, :].float().mean() < 1
+        assert labels.unique().tolist() == list(range(10))
 
 
 def test_every_example_is_in_the_table():
