@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import busy_cores
@@ -76,7 +77,12 @@ def test_throughput_reports_ratios_and_where_the_time_goes(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
-    status = gpu_suite.main(["--smoke", "--device", "cpu", "--json", str(tmp_path / "suite.json")])
+    for number in range(80):
+        path = tmp_path / f"photos/train/{'ab'[number % 2]}/{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (3 * number, 255 - 3 * number, 100)).save(path)
+    words = ["--smoke", "--device", "cpu", "--folder", str(tmp_path / "photos")]
+    status = gpu_suite.main([*words, "--json", str(tmp_path / "suite.json")])
     printed = capsys.readouterr().out
     assert status == 0, printed
     found = json.loads((tmp_path / "suite.json").read_text())
@@ -85,6 +91,8 @@ def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
     assert {"hardware", "python", "torch", "commit"} <= set(found["environment"])
     again = [row for row in found["results"] if row["what"] == "again"]
     assert [row["difference"] for row in again] == [0]
+    (folder,) = [row for row in found["results"] if row["part"] == "folder, convnorm"]
+    assert folder["g_steps"] >= 1 and folder["fid"] > 0
 
 
 def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
