@@ -7,6 +7,7 @@ import sys
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.cli.flag_help import program_name
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
+from gan_convnorm.cli.plain_config import print_plain_config
 from gan_convnorm.cli.process_state import unchanged_process
 from gan_convnorm.cli.short_flags import hyphenated
 from gan_convnorm.cli.typed_words import nested_words, refuse_verb
@@ -78,6 +79,7 @@ def _run(words: list[str]) -> None:
         classify(rest)
     elif verb in GAN_FLAGS.verbs or verb.startswith("-") or not verb:
         words = nested_words(words, GAN_FLAGS)
+        print_plain_config(words)
         from gan_convnorm.cli.gan import main as train
 
         train(words)
