@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from gan_convnorm.files.plain_yaml import read_yaml
 
 __all__ = ["KINDS", "STORED", "plain_config", "print_plain_config"]
 
-#: the configuration without flags, the data sets' sections, and the versions of the libraries whose parser printed them
+#: the configuration without flags, each data set's section, and the first numbers of the libraries' versions
 STORED = Path(__file__).with_name("fit_config.yaml")
 #: settings whose default does not tell the kind of their values, which are of this one; None: of several
 KINDS: dict[str, type | None] = {
@@ -54,7 +54,7 @@ def plain_config(words: Sequence[str]) -> str | None:
     """Return what the parser prints for a command line, or None where only the parser can say.
 
     The parser says it of values that may be wrong, of configuration files, checkpoints and your own classes, and where
-    other versions of the libraries are installed than those that printed the stored configuration.
+    the libraries have other versions, with which the stored configuration may differ from the parser's.
 
     Args:
         words: the verb and its flags by the keys that config.yaml has.
@@ -68,7 +68,8 @@ def plain_config(words: Sequence[str]) -> str | None:
     if any(name.startswith(VARIABLES) for name in os.environ):
         return None
     stored = read_yaml(STORED.read_text(encoding="utf-8"), str(STORED))
-    if not _are_installed(stored["versions"]):
+    installed = {name: version(name) for name in stored["versions"]}
+    if not all(f"{installed[name]}.".startswith(f"{first}.") for name, first in stored["versions"].items()):
         return None
     config = stored["config"] | {"data": stored["data"]["digits"]}
     chosen = False  # the data set, by its name or by one of its arguments
@@ -78,7 +79,7 @@ def plain_config(words: Sequence[str]) -> str | None:
         elif not _set(config, key, value):
             return None
         chosen = chosen or key.partition(".")[0] == "data"
-    header = f"# pytorch_lightning=={stored['versions']['pytorch-lightning']}\n"
+    header = f"# pytorch_lightning=={installed['pytorch-lightning']}\n"
     return header + yaml.safe_dump(config, default_flow_style=False, allow_unicode=True, sort_keys=False)
 
 
@@ -107,10 +108,3 @@ def _set(config: dict[str, Any], key: str, text: str) -> bool:
         return False
     section[name] = value
     return True
-
-
-def _are_installed(versions: Mapping[str, str]) -> bool:
-    try:
-        return all(version(name) == expected for name, expected in versions.items())
-    except PackageNotFoundError:
-        return False
