@@ -158,17 +158,17 @@ class Command(RunCommand):
         )
 
 
-def main(args: list[str] | None = None) -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
 
     Args:
-        args: the words after the program's name; `sys.argv` when not given.
+        words: the words after the program's name; `sys.argv` when not given.
     """
     for message in (
         ".*does not have many workers",  # the images are in memory
         "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
     ):
         warnings.filterwarnings("ignore", message)
-    Command.main(Classifier, args)
+    Command.main(Classifier, words)

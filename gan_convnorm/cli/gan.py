@@ -194,13 +194,13 @@ class Command(RunCommand):
                 print(path, flush=True)
 
 
-def main(args: list[str] | None = None) -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
     1, or 128 and a signal's number, and one line.
 
     Args:
-        args: the words after the program's name; `sys.argv` when not given.
+        words: the words after the program's name; `sys.argv` when not given.
     """
-    Command.main(GAN, args)
+    Command.main(GAN, words)
