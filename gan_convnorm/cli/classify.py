@@ -46,11 +46,6 @@ class Command(RunCommand):
     default_trainer = TRAINER_DEFAULTS
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Predicting classes is no part of this."""
-        return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
-
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
