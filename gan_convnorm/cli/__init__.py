@@ -8,7 +8,6 @@ from collections.abc import Callable
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.cli.flag_help import program_name
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
-from gan_convnorm.cli.plain_config import print_plain_config
 from gan_convnorm.cli.process_state import importing_libraries, unchanged_process
 from gan_convnorm.cli.short_flags import hyphenated
 from gan_convnorm.cli.typed_words import nested_words, refuse_verb
@@ -59,7 +58,10 @@ def _run(words: list[str]) -> None:
         rest = hyphenated(rest)
     elif verb in GAN_FLAGS.verbs or verb.startswith("-") or not verb:
         rest = nested_words(words, GAN_FLAGS)
-        print_plain_config(rest)
+        if "--print_config" in rest:
+            from gan_convnorm.cli.plain_config import print_plain_config
+
+            print_plain_config(rest)
     else:
         refuse_verb(verb, [*GAN_FLAGS.verbs, *VERBS])
     with importing_libraries():

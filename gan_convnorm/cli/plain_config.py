@@ -19,6 +19,7 @@ __all__ = ["KINDS", "STORED", "plain_config", "print_plain_config"]
 STORED = Path(__file__).with_name("fit_config.yaml")
 #: settings whose default does not tell the kind of their values, which are of this one; None: of several
 KINDS: dict[str, type | None] = {
+    "data.init_args.batch_size": int,
     "data.init_args.resolution": int,
     "model.architecture.attention": int,
     "model.optimization.penalty": str,
@@ -100,7 +101,8 @@ def _set(config: dict[str, Any], key: str, text: str) -> bool:
         section = section.get(each) if isinstance(section, dict) else None
     if not isinstance(section, dict) or name not in section:
         return False
-    kind = KINDS.get(key, type(section[name]))
+    # A data set's other arguments may take a few values alone, such as channels.
+    kind = KINDS.get(key, None if sections[:1] == ["data"] else type(section[name]))
     if kind not in PLAIN or PLAIN[kind].fullmatch(text) is None:
         return False
     value = yaml.safe_load(text)

@@ -86,10 +86,9 @@ def test_the_stored_configuration_is_the_parsers(printed, tmp_path):
 def command_lines():
     """Return command lines that together give every plain setting every value of its kind."""
     rng = random.Random(0)
-    config = stored()["config"]
-    kinds = {key: type(value) for key, value in scalars(config)} | {"data.init_args.batch_size": int} | KINDS
-    keys = [key for key, kind in kinds.items() if kind in VALUES]
     lines = [["--print-config", "--compile", "--n_dis", "5", "--penalty", "r1", "--n-dis=2", "--width=0.5"]]
+    kinds = {key: type(value) for key, value in scalars(stored()["config"])} | KINDS
+    keys = [key for key, kind in kinds.items() if kind in VALUES]
     for number, name in enumerate(DATA):
         words = []
         for key in rng.sample(keys, len(keys)):
@@ -121,6 +120,7 @@ def test_it_equals_the_parsers(words, printed):
         "--print_config --data nothing",
         "--print_config --data cifar10 --data svhn",
         "--print_config --batch-size 7 --data cifar10",
+        "--print_config --data folder --data.init_args.channels 5",
         "--print_config --devices 2",
         "--print_config --config c.yaml",
         "--print_config -c c.yaml",
