@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import busy_cores
 import convnorm_paths
 import gpu_suite
 import mimicry_loop
+import start_up
 import throughput
 
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
@@ -146,3 +148,12 @@ def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(monkeypatch, ca
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1] == "1" and float(cells[2]) > 0 and float(cells[3]) > 0
     assert cells[4].removesuffix(" *") == "transforms"  # one image does not earn the kernels' transforms
+
+
+@pytest.mark.slow
+def test_start_up_compares_checkouts(capsys):
+    root = str(Path(__file__).parents[2])
+    start_up.main(["--checkout", root, "--checkout", root, "--rounds", "1", "--only", "help"])
+    row = r"^\| `python train_gan.py --help` \| ([\d.]+) .* \| ([\d.]+) "
+    found = re.findall(row, capsys.readouterr().out, re.MULTILINE)
+    assert len(found) == 2 and all(0 < float(first) <= float(whole) < 2 for whole, first in found)
