@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import convnorm_paths
 import gpu_suite
 import mimicry_loop
 import process_settings
+import start_up
 import throughput
 
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
@@ -179,3 +181,12 @@ def test_process_settings_are_compared_by_case(monkeypatch, capsys):
 def test_a_process_times_its_steps():
     found = process_settings.time_steps("digits", process_settings.FREED, 1)
     assert found["seconds"] > 0 and found["kept"] is False and found["environment"]["threads"] == 1
+
+
+@pytest.mark.slow
+def test_start_up_compares_checkouts(capsys):
+    root = str(Path(__file__).parents[2])
+    start_up.main(["--checkout", root, "--checkout", root, "--rounds", "1", "--only", "help"])
+    row = r"^\| `python train_gan.py --help` \| ([\d.]+) .* \| ([\d.]+) "
+    found = re.findall(row, capsys.readouterr().out, re.MULTILINE)
+    assert len(found) == 2 and all(0 < float(first) <= float(whole) < 2 for whole, first in found)
