@@ -27,6 +27,7 @@ KEYS = {
     "spectral_conv": ["parametrizations.weight.0.vector", "parametrizations.weight.original"],
     "oni": ["parametrizations.weight.original"],
     "aol": ["parametrizations.weight.original"],
+    "aoc": ["parametrizations.weight.original"],
     "convnorm": ["affine_weight", "weight"],
     "convnorm, learned": ["affine_weight", "gain_logit", "weight"],
 }
@@ -283,6 +284,7 @@ def test_layers_say_what_they_are():
         ("spectral_conv, one size", "grid=(8, 8)"),
         ("oni", "iterations=5"),
         ("ocnn", "coefficient=0.1"),
+        ("aoc", "iterations=12"),
         ("lot", "iterations=10"),
         ("soc", "terms=8"),
         ("convnorm, learned", "gain='learned'"),
