@@ -70,7 +70,8 @@ class RunCommand(LightningCLI):
     def main(cls, module: type[LightningModule], args: list[str] | None) -> None:
         """Run the command line for a module; bad input and a run that has to stop end the program in one line."""
         words = nested_words(sys.argv[1:] if args is None else args, cls.table)
-        parsers = {verb: {"usage": "%(prog)s [flags]", "verb": verb, "table": cls.table} for verb in cls.subcommands()}
+        verb = words[0]
+        asked = {verb: {"usage": "%(prog)s [flags]", "verb": verb, "table": cls.table}}
         with run_errors(), folder_locks(), stop_signals(tell, requeue):
             cls(
                 module,
@@ -82,13 +83,19 @@ class RunCommand(LightningCLI):
                 auto_configure_optimizers=False,
                 load_from_checkpoint_support=False,
                 parser_class=Parser,
-                parser_kwargs={"prog": program_name(cls.table.word), **parsers},
+                parser_kwargs={"prog": program_name(cls.table.word), **asked},
                 args=words,
             )
 
     def run_name(self, config: Namespace) -> str:
         """Return the name of a new run's folder, without the seed."""
         raise NotImplementedError
+
+    @override
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        if "verb" not in kwargs:  # not asked for: its arguments would take a tenth of a second
+            return self.init_parser(**kwargs)
+        return super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
