@@ -30,25 +30,27 @@ def own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def inception_weights(tmp_path_factory, digits):
-    """Return a file with random weights for torch-fidelity's InceptionV3.
+    """Return a file with random weights for torch-fidelity's InceptionV3, and let it look at 75x75 pixels, not 299x299.
 
-    They are scaled by the digits: features of unscaled random weights are about 1e-10.
+    The weights are scaled by the digits: features of unscaled random weights are about 1e-10.
     """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
-        torch.manual_seed(0)
-        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *a, **k: {})
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-    for module in network.modules():
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(module.weight)
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = None
-            module.train()
-    with torch.no_grad():
-        network(digits.train_set.tensors[0][:16].expand(-1, 3, -1, -1))
     path = tmp_path_factory.mktemp("inception") / "weights.pth"
-    torch.save(network.state_dict(), path)
-    return path
+    with pytest.MonkeyPatch.context() as small:
+        small.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 75)  # the least that its layers take
+        with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
+            torch.manual_seed(0)
+            patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *a, **k: {})
+            patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+            network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+            for module in network.modules():
+                if isinstance(module, torch.nn.Conv2d):
+                    torch.nn.init.kaiming_normal_(module.weight)
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = None
+                    module.train()
+            with torch.no_grad():
+                network(digits.train_set.tensors[0][:16].expand(-1, 3, -1, -1))
+        torch.save(network.state_dict(), path)
+        yield path

@@ -11,6 +11,7 @@ from PIL import Image
 from gan_convnorm.cli import main
 
 
+@pytest.mark.slow
 def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr("gan_convnorm.callbacks.run_report.write_run_page", lambda folder: written.append(folder))
@@ -21,6 +22,7 @@ def test_a_long_run_has_its_page_on_the_way(tmp_path, monkeypatch):
     assert written == [tmp_path / "run"] * 3  # at two evaluations and at the end
 
 
+@pytest.mark.slow
 def test_tensorboard_has_scores_and_samples(tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -52,6 +54,7 @@ def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
         SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     folder = tmp_path / "run"
@@ -75,6 +78,7 @@ def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
     assert "--steps 5" in third["command"] and "resumed" not in third
 
 
+@pytest.mark.slow
 def test_a_conditional_run_has_a_row_for_each_class(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "2", "--eval-every", "2"]

@@ -8,10 +8,10 @@ from importlib.metadata import version
 import pytest
 import yaml
 
-from gan_convnorm.cli.gan import Command
 from gan_convnorm.cli.gan import main as train
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.plain_config import KINDS, STORED, plain_config
+from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.typed_words import nested_words
 from gan_convnorm.data import DATA
 
@@ -34,7 +34,7 @@ VALUES = {
 def printed():
     """Return a function that prints a configuration with the parser, which is built once."""
     parsers = {}
-    build = Command.setup_parser
+    build = RunCommand.setup_parser
 
     def build_once(self, *args):
         if not parsers:
@@ -50,7 +50,7 @@ def printed():
         return text.getvalue()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Command, "setup_parser", build_once)
+        patch.setattr(RunCommand, "setup_parser", build_once)
         yield by_parser
 
 

@@ -37,7 +37,8 @@ def test_commands_run(tmp_path, monkeypatch, capsys):
     for command in COMMANDS:
         words = shlex.split(command)
         assert words[:2] == ["python", "train_gan.py"]
-        main([*words[2:], *([] if words[2] == "predict" else SMALL)])
+        small = SMALL + ["--resolution", "16"] * ("--resolution 32 " in command)
+        main([*words[2:], *([] if words[2] == "predict" else small)])
     out = capsys.readouterr().out
     assert "22 photos train images" in out and "24 images train images" in out
     runs = {path.parent.name for path in Path("checkpoints/runs").glob("*/summary.json")}

@@ -1,12 +1,12 @@
 """Scores on several processes: the values of one, an error of one is an error of all, and nothing hangs."""
 
 import itertools
-import multiprocessing
 import os
 
 import pytest
 import torch
 import torch.distributed as dist
+from forked_program import FORKED
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, GeneratedImages, Processes, create_extractor
@@ -72,11 +72,9 @@ def failing_process(rank, size, rendezvous, weights, real, tmp_path, results):
 
 def run(target, size, weights, real, tmp_path):
     """What every process put into the queue; a hang fails after two minutes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gan_convnorm.fidelity"])  # imported once for all of them
-    results = context.Queue()
+    results = FORKED.Queue()
     arguments = (size, tmp_path / "rendezvous", weights, real, tmp_path, results)
-    workers = [context.Process(target=target, args=(rank, *arguments)) for rank in range(size)]
+    workers = [FORKED.Process(target=target, args=(rank, *arguments)) for rank in range(size)]
     for worker in workers:
         worker.start()
     try:

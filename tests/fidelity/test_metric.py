@@ -1,8 +1,11 @@
 """The torchmetrics face of the scores against torch-fidelity's own calculation."""
 
 import copy
+<<<<<<< HEAD
 import importlib
 import multiprocessing
+=======
+>>>>>>> tests2
 import re
 import sys
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from forked_program import FORKED
 from torch import nn
 from torch_fidelity_scores import assert_same, torch_fidelity_scores
 
@@ -166,11 +170,9 @@ def test_two_processes_of_unequal_shares_have_the_values_of_one(digits, weights,
     real, fakes = digits.train_set.tensors[0][:500].clone(), digits.test_set.tensors[0].clone()
     # The second process has all real images but 30, and no fakes.
     batches = [[(real[:30], True), (fakes[:200], False), (fakes[200:], False)], [(real[30:], True)]]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["gan_convnorm.fidelity"])
-    results = context.Queue()
+    results = FORKED.Queue()
     arguments = (tmp_path / "rendezvous", weights, batches, results)
-    workers = [context.Process(target=share_process, args=(rank, *arguments)) for rank in range(2)]
+    workers = [FORKED.Process(target=share_process, args=(rank, *arguments)) for rank in range(2)]
     for worker in workers:
         worker.start()
     try:

@@ -29,6 +29,7 @@ def largest_difference(one, other):
     return max((one[key] - other[key]).abs().max().item() for key in one if one[key].numel())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -10,7 +10,7 @@ from short_training import fit
 from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.errors import RunStopped
 
-STEPS = 50
+STEPS = 20
 
 
 class Losses(pl.Callback):
@@ -23,7 +23,7 @@ class Losses(pl.Callback):
 
 def train(precision="32-true", callbacks=(), **options):
     losses = Losses()
-    options = {"steps": STEPS, "gen_lr": 2e-4, "disc_lr": 2e-4, **options}
+    options = {"steps": STEPS, "gen_lr": 5e-4, "disc_lr": 5e-4, **options}
     gan, _ = fit(losses, *callbacks, precision=precision, **options)
     return gan, torch.tensor(losses.rows)
 
@@ -44,18 +44,26 @@ def traced(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("disc_norm", ["spectral", "convnorm"])
-def test_loss_curves_of_bf16_and_of_compiled_networks(disc_norm, traced):
-    gan, exact = train(disc_norm=disc_norm)
+def test_loss_curves_of_bf16(disc_norm):
+    _, exact = train(disc_norm=disc_norm)
     half, rounded = train("bf16-mixed", disc_norm=disc_norm)
     difference = (rounded - exact).abs()
-    # Mean over 50 steps of losses between -2 and 4; bfloat16 has 8 bits.
+    # Mean over the steps of losses between -2 and 4; bfloat16 has 8 bits.
     assert 1e-4 < difference.mean() < 0.05
     assert difference.max() < 0.4
     assert all(value.dtype in (torch.float32, torch.int64) for value in half.state_dict().values())
+
+
+# The penalty's own graph is not compiled, and the networks' graphs are the same with it: one compilation shows both.
+@pytest.mark.slow
+@pytest.mark.parametrize(("disc_norm", "penalty"), [("spectral", "wgan_gp"), ("convnorm", None)])
+def test_loss_curves_of_compiled_networks(disc_norm, penalty, traced):
+    gan, exact = train(disc_norm=disc_norm, penalty=penalty)
     assert not traced
-    compiled, curve = train(disc_norm=disc_norm, compile_networks=True)
+    compiled, curve = train(disc_norm=disc_norm, penalty=penalty, compile_networks=True)
     assert sorted(traced) == ["SNGANDiscriminator", "SNGANGenerator"]
-    assert (curve - exact).abs().max() < 0.05
+    difference = (curve - exact).abs()
+    assert difference[:3].max() < 1e-3 and difference.max() < 0.05
     assert list(compiled.state_dict()) == list(gan.state_dict())
 
 
@@ -74,13 +82,6 @@ def test_bf16_loss_and_penalty_are_float32(penalty, monkeypatch):
     monkeypatch.setattr(Objective, "discriminator_loss", watched)
     train("bf16-mixed", steps=2, penalty=penalty)
     assert set(seen) == {torch.float32}
-
-
-@pytest.mark.slow
-def test_compiled_networks_train_with_a_penalty(traced):
-    _, exact = train(steps=3, penalty="wgan_gp")
-    _, compiled = train(steps=3, penalty="wgan_gp", compile_networks=True)
-    assert torch.allclose(compiled, exact, atol=1e-3)
 
 
 def test_a_run_that_is_not_finite_stops_in_python_too():

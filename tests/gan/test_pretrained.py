@@ -67,6 +67,7 @@ def test_a_folder_gives_the_same_gan(case, tmp_path):
             assert torch.equal(found.discriminator(images, labels), gan.discriminator(images, labels))
 
 
+@pytest.mark.slow
 def test_another_process_loads_it_without_huggingface_hub(saved, tmp_path):
     """And the import of the GAN does not import it."""
     code = (
@@ -115,6 +116,7 @@ def print_shape(cache):
     print(tuple(GAN.from_pretrained("someone/digits", cache_dir=cache).sample(2).shape))
 
 
+@pytest.mark.slow
 def test_the_hubs_offline_mode_reads_the_cache(cache):
     program = ForkedProgram(print_shape, cache, HF_HUB_OFFLINE="1")
     assert program.end() == 0, program.printed
@@ -156,6 +158,7 @@ def test_push_to_hub_uploads_what_save_pretrained_writes(monkeypatch, working_fo
     assert "secret" not in "".join(path.read_text(errors="replace") for path in Path("uploaded").iterdir())
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses_is_one_line(monkeypatch):
     hub = pytest.importorskip("huggingface_hub", reason="the extra hub is not installed")
 

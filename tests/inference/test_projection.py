@@ -112,6 +112,7 @@ def test_predict_projects_held_out_images_and_names_their_files(photos_run, tmp_
     assert [row["file"] for row in nearest] == [kept[int(row["train_image"])] for row in nearest]
 
 
+@pytest.mark.slow
 def test_train_images_are_projected_where_none_are_held_out(generator, digits, capsys):
     class Data:
         name = "all"

@@ -151,7 +151,7 @@ def test_first_and_second_derivatives(options, path):
     torch.manual_seed(0)
     layer = ConvNorm2d(2, 2, 3, dtype=torch.float64, **options)
     forward, parameters = functional(layer)
-    image = torch.randn(2, 2, 4, 3, dtype=torch.float64, requires_grad=True)
+    image = torch.randn(2, 2, 3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(forward, (image, *parameters))
     assert torch.autograd.gradgradcheck(forward, (image, *parameters))
 

@@ -33,10 +33,16 @@ def convnorm(kernel_size=3, padding=1, **options):
     return lambda: ConvNorm2d(4, 6, kernel_size, padding=padding, **options)
 
 
+<<<<<<< HEAD
 WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "aoc", "cayley", "lot", "soc")
+=======
+WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley", "lot", "soc")
+#: of loops that a tracer unrolls, and whose default lengths would make graphs large
+FEW = {"lot": {"iterations": 3}, "soc": {"terms": 4}}
+>>>>>>> tests2
 LAYERS = {
     "nn.Conv2d": lambda: nn.Conv2d(4, 6, 3, padding=1),
-    **{name: of(name) for name in WEIGHTED},
+    **{name: of(name, **FEW.get(name, {})) for name in WEIGHTED},
     "spectral_conv, one size": of("spectral_conv", size=8),
     "convnorm, learned": of("convnorm", gain="learned"),
     "convnorm, eps 0": convnorm(eps=0.0),
@@ -52,10 +58,10 @@ LAYERS = {
     "aoc, stride": lambda: aoc(nn.Conv2d(4, 6, 3, 2, 1)),
     "cayley, circular": of("cayley", circular=True),
     "cayley, stride": lambda: CayleyConv2d(4, 6, 3, 2, 1),
-    "lot, circular": of("lot", circular=True),
-    "soc, circular": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="circular"),
-    "soc, reflect": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="reflect", groups=2),
-    "soc, stride": lambda: SOCConv2d(4, 6, 3, 2, 1),
+    "lot, circular": of("lot", circular=True, **FEW["lot"]),
+    "soc, circular": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="circular", **FEW["soc"]),
+    "soc, reflect": lambda: SOCConv2d(4, 6, 3, padding=1, padding_mode="reflect", groups=2, **FEW["soc"]),
+    "soc, stride": lambda: SOCConv2d(4, 6, 3, 2, 1, **FEW["soc"]),
     "soc, 1x1": lambda: SOCConv2d(4, 6, 1),
     "cayley, 1x1": lambda: CayleyConv2d(4, 6, 1),
     "original": lambda: OriginalConvNorm2d(4, 6, 3, padding=1),

@@ -18,6 +18,7 @@ from gan_convnorm.layers.ocnn import self_convolution_penalty
 WEIGHTED = ("weight", "spectral", "spectral_conv", "oni", "aol", "aoc", "cayley", "lot", "soc", "convnorm", "ocnn")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", [dict(stride=2, padding=1), dict(stride=2, output_padding=1, groups=2), {}])
 @pytest.mark.parametrize("name", ["spectral_conv", "spectral_conv of 4", "aol", "oni", "ocnn"])
 def test_transposed_convolutions_have_their_adjoints_norm(name, geometry):

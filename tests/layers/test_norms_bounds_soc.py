@@ -100,6 +100,7 @@ def test_the_whole_operator(case, channels, state):
         assert values.min() >= 1 - 2.2e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", GEOMETRIES)
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("terms", [3, 4, 12])

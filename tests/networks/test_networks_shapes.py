@@ -93,6 +93,7 @@ def test_a_size_that_does_not_fit_says_which_do(resolution, message):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("side", PLANS)
 def test_the_sizes_that_a_refusal_names_do_fit(name, side):

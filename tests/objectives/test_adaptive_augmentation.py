@@ -167,6 +167,7 @@ class Strength(pl.Callback):
             trainer.save_checkpoint(self.path)
 
 
+@pytest.mark.slow
 def test_p_rises_when_the_discriminator_wins_and_falls_when_it_does_not():
     ada = {"augmentation": "ada", "ada_kimg": 0.32, "disc_norm": "none"}  # 8 images and 4 steps are 0.1
     wins, loses = Strength(), Strength(head=-1.0)
@@ -187,6 +188,7 @@ def test_p_rises_when_the_discriminator_wins_and_falls_when_it_does_not():
     assert loses.p[3] == pytest.approx(0.4) and loses.p[-1] == pytest.approx(0.3)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_bit_for_bit(tmp_path):
     options = {"steps": 10, "augmentation": "ada", "ada_kimg": 0.1, "disc_norm": "none", "n_dis": 2}
     whole, again = Strength(tmp_path / "five.ckpt"), Strength()

@@ -194,6 +194,7 @@ def test_grouped_operators_take_the_largest_group_also_from_an_old_vector():
         assert again.value == pytest.approx(norm(dense(layer, (6, 6))), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_warm_start_saves_iterations_and_finds_another_mode():
     layer = nn.Conv2d(8, 8, 3, padding=1)
     cold = measure_operator(layer_operator(layer, (12, 12)))

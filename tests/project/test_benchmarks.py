@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -142,12 +143,19 @@ def test_busy_cores_times_every_way_of_waiting(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "| this package's programs | 102.0 +- 0.0 | 300.0 +- 0.0 | 1.020 | 2.9 |" in printed and ": met" in printed
     assert json.loads((tmp_path / "found.json").read_text())["ratios"]["torch's own"]["busy"] == pytest.approx(9)
-    timed = busy_cores.time_steps(steps=3, seconds=60, width=0.05)
+    # The process sets its own number of threads, whatever is set here.
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    timed = busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, argparse.Namespace(steps=3, seconds=60.0, width=0.05))
     assert len(timed["seconds"]) == 3 and min(timed["seconds"]) > 0
-    assert timed["environment"]["threads"] == torch.get_num_threads()
-    arguments = argparse.Namespace(steps=1, seconds=1.0, width=0.05)
-    with busy_cores.busy_processes(1):
-        assert len(busy_cores.run_apart({"OMP_NUM_THREADS": "1"}, arguments)["seconds"]) == 1
+    assert timed["environment"]["threads"] == 1
+
+
+def test_busy_processes_run_until_the_block_ends(monkeypatch):
+    started, start = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *words: started.append(start(*words)) or started[-1])
+    with busy_cores.busy_processes(2):
+        assert [process.poll() for process in started] == [None, None]
+    assert all(process.poll() < 0 for process in started)
 
 
 def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(monkeypatch, capsys):

@@ -100,7 +100,8 @@ def run_command(words, steps):
         return steps
     steps += 2
     # What is given twice counts as given last.
-    main([*words, *([] if "--resume" in words else SMALL), "--steps", str(steps)])
+    small = [] if "--resume" in words else SMALL + ["--resolution", "16"] * ("--resolution" in words)
+    main([*words, *small, "--steps", str(steps)])
     return steps
 
 
@@ -211,9 +212,10 @@ def test_the_wandb_configuration_is_one(capsys):
     assert "class_path: pytorch_lightning.loggers.WandbLogger" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_files_of_a_run_are_named(capsys):
     """docs/reference/run_folder.md has a row for every file of a run, and no other."""
-    main(["--disc-norm", "convnorm", *SMALL, "--steps", "2", "--spectrum-every", "1", "--out", "run"])
+    main(["--disc-norm", "convnorm", *SMALL, "--steps", "2", "--spectrum-every", "2", "--out", "run"])
     page = text_of("reference/run_folder.md")
     table = page[: page.index("## metrics.csv")]
     named = {
@@ -229,6 +231,7 @@ def test_the_files_of_a_run_are_named(capsys):
         assert f"`{key}`" in page, key
 
 
+@pytest.mark.slow
 def test_figures_show_what_the_page_says(tmp_path):
     spec = importlib.util.spec_from_file_location("convnorm_figures", DOCS / "figures/convnorm.py")
     figures = importlib.util.module_from_spec(spec)

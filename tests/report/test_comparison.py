@@ -103,6 +103,7 @@ def page(tmp_path_factory):
     return Page((folder / "page.html").read_text())
 
 
+@pytest.mark.slow
 def test_the_page_needs_no_other_file(page):
     assert len(page.addresses) == 5 + 3  # scores, losses, norms, condition numbers, spectra; a sample grid a run
     for address in page.addresses:
@@ -162,6 +163,7 @@ def test_runs_of_one_name_are_told_apart(tmp_path):
     assert len(groups) == 1 and len(groups[0].runs) == 2 and differing == []
 
 
+@pytest.mark.slow
 def test_diverged_and_differently_scored_runs_are_shown_as_they_are(tmp_path):
     folders = [write_run(tmp_path / str(seed), seed=seed, fids=(50.0, fid)) for seed, fid in enumerate([20.0, "nan"])]
     metrics = folders[0] / "metrics.csv"
@@ -268,6 +270,7 @@ def test_wrong_words_are_one_line(capsys, words):
     refused(capsys, "see .* --help", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"PK\x03\x04 a checkpoint", b"<!DOCTYPE html><title>mine</title>", b""])
 def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
     run = write_run(tmp_path / "run", measured=False)
@@ -286,6 +289,7 @@ def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
 HOSTILE = "<script>alert('x')</script>\"&$x^{"
 
 
+@pytest.mark.slow
 def test_text_from_files_is_text(tmp_path):
     """Names of folders and layers, values of the configuration and of the protocol."""
     first, second = write_run(tmp_path / HOSTILE.replace("/", "")), write_run(tmp_path / "other", norm=HOSTILE)
@@ -343,6 +347,7 @@ def png_of(side):
     return picture.getvalue()[:12] + head + struct.pack(">I", zlib.crc32(head)) + picture.getvalue()[33:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage_picture, message", PICTURES.values(), ids=PICTURES)
 def test_a_picture_that_is_none_is_left_out_with_a_word(damage_picture, message, tmp_path):
     run = write_run(tmp_path / "run", measured=False)
@@ -361,6 +366,7 @@ def test_other_files_among_the_samples_are_not_its_own(tmp_path):
     assert read.samples == run / "samples/step-000020.png"
 
 
+@pytest.mark.slow
 def test_thousands_of_layers_are_not_drawn(tmp_path, monkeypatch):
     run = write_run(tmp_path / "run")
     layers = {f"layer{number}": {"before": None, "after": [2.0, 1.0]} for number in range(5000)}

@@ -10,7 +10,7 @@ from gan_convnorm.robustness.networks import build_network
 SIZE = (1, 16, 16)
 
 
-def trained(norm, options, digits, arch="resnet8", steps=200):
+def trained(norm, options, digits, arch="resnet8", steps=100):
     """Return a network of evaluation mode that weight decay has kept small: its bound is small too."""
     torch.manual_seed(0)
     network = build_network(arch, channels=1, num_classes=10, norm=norm, norm_options=options)
@@ -32,7 +32,7 @@ def attacked(network, images, labels, lengths):
     """Return images moved by at most their lengths: projected gradient steps in the Euclidean ball, up the loss."""
     lengths = lengths.view(-1, 1, 1, 1)
     moved = torch.zeros_like(images)
-    for _ in range(30):
+    for _ in range(15):
         moved.requires_grad_()
         loss = torch.nn.functional.cross_entropy(network(images + moved), labels, reduction="sum")
         (slope,) = torch.autograd.grad(loss, moved)
@@ -49,13 +49,13 @@ def attacked(network, images, labels, lengths):
 def test_the_bound_is_above_the_norm_of_every_jacobian(norm, options, arch, digits):
     network = trained(norm, options, digits, arch, steps=10)
     bound = lipschitz_bound(network, SIZE)
-    images = digits.test_set.tensors[0][:3].float() / 255
-    for image in images.double():
-        jacobian = torch.autograd.functional.jacobian(lambda x: network.double()(x[None])[0], image).flatten(1)
-        for i in range(10):
-            for j in range(i):
-                assert (jacobian[i] - jacobian[j]).norm() <= bound.margins()[i, j] * (1 + 1e-6)
-    network.float()
+    images = (digits.test_set.tensors[0][:3].float() / 255).double().requires_grad_()
+    scores = network.double()(images)
+    # In evaluation a score depends on its own image alone, so that a class's sum has the gradients of all images.
+    slopes = [torch.autograd.grad(scores[:, i].sum(), images, retain_graph=True)[0].flatten(1) for i in range(10)]
+    for i in range(10):
+        for j in range(i):
+            assert ((slopes[i] - slopes[j]).norm(dim=1) <= bound.margins()[i, j] * (1 + 1e-6)).all()
 
 
 @pytest.mark.slow
