@@ -30,7 +30,7 @@ def test_metadata_is_complete(wheel):
         assert line in metadata.replace("Name: gan_convnorm", "Name: gan-convnorm")
     assert "Requires-Dist: pytorch-lightning>=2.6.6" in metadata
     assert any(n.endswith("LICENSE") for n in names)
-    assert "gan_convnorm/py.typed" in names
+    assert {"gan_convnorm/py.typed", "gan_convnorm/cli/fit_config.yaml"} <= set(names)
     assert not [n for n in names if n.startswith(("tests", "configs", "benchmarks"))]
 
 
