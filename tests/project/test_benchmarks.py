@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import busy_cores
 import convnorm_paths
 import gpu_suite
+import memory
 import mimicry_loop
 import process_settings
 import start_up
@@ -97,6 +99,18 @@ def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
     assert [row["difference"] for row in again] == [0]
     (folder,) = [row for row in found["results"] if row["part"] == "folder, convnorm"]
     assert folder["g_steps"] >= 1 and folder["fid"] > 0
+
+
+@pytest.mark.slow
+def test_memory_counted_without_memory_is_that_of_real_tensors(monkeypatch, capsys):
+    # ConvNorm keeps index tensors for the process, which must not become tensors without memory here.
+    words = "--networks dcgan:16 --norms spectral --precisions bf16-mixed --batches 8 --accumulate 1 --width 0.05"
+    memory.main(words.split())
+    assert "| dcgan 16 | spectral | bf16-mixed | 8 | " in capsys.readouterr().out
+    case = memory.Case("dcgan", 16, "spectral", "bf16-mixed", batch=8, accumulate=1, width=0.05, device="cpu")
+    counted = memory.count(case)
+    monkeypatch.setattr(memory, "FAKE", nullcontext())
+    assert memory.count.__wrapped__(case) == pytest.approx(counted, rel=1e-3)
 
 
 def test_a_part_of_the_suite_fails_alone(monkeypatch, capsys):
