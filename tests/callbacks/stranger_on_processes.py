@@ -1,7 +1,6 @@
-"""Validates a stranger's VAE on the number of processes that is given; leaves scoresN.json in the current folder."""
+"""A stranger's VAE, validated on a number of processes N; scoresN.json is left in the current folder."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -10,9 +9,9 @@ from strangers import VAE, decode_prior, digits_loader
 
 from gan_convnorm.callbacks import FidelityScores
 
-if __name__ == "__main__":
+
+def validate(count):
     torch.set_num_threads(1)
-    count = int(sys.argv[1])
     pl.seed_everything(5)
     callback = FidelityScores(sample=decode_prior, value_range=(0, 1), num_fake=600, metrics="isc,fid,kid,prc")
     trainer = pl.Trainer(

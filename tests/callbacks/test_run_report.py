@@ -82,6 +82,6 @@ def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
 def test_a_conditional_run_has_a_row_for_each_class(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "2", "--eval-every", "2"]
-    main([*flags, "--conditional", "--resolution", "32", "--out", str(tmp_path / "run")])
+    main([*flags, "--conditional", "--out", str(tmp_path / "run")])
     with Image.open(tmp_path / "run/samples/classes.png") as classes:
         assert classes.height == 10 * 66 + 2 and classes.width > 10 * 66 + 2  # with the classes' numbers

@@ -2,15 +2,16 @@
 
 import csv
 import json
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from forked_program import ForkedProgram
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from stranger_on_processes import validate
 from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader, fit
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -24,6 +25,7 @@ pytestmark = [pytest.mark.usefixtures("working_folder"), pytest.mark.filterwarni
 OPTIONS = {"num_fake": 300, "metrics": "fid", "value_range": (0, 1)}
 
 
+@cache
 def reference():
     images, labels = digits_loader().dataset.tensors
     return image_bytes(images, (0, 1), "images", samples=False), labels
@@ -229,9 +231,9 @@ def test_a_finished_run_that_is_resumed_keeps_its_scores():
 def test_two_processes_have_the_scores_of_one():
     weights = create_extractor("classifier", labelled=reference())
     del weights  # trained, and in the cache
-    script = Path(__file__).with_name("stranger_on_processes.py")
     found = {}
     for count in (1, 2):
-        subprocess.run([sys.executable, str(script), str(count)], check=True, timeout=300)
+        program = ForkedProgram(validate, count)
+        assert program.end(300) == 0, program.printed
         found[count] = json.loads(Path(f"scores{count}.json").read_text())
     assert found[1] == pytest.approx(found[2], rel=1e-6)

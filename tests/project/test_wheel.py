@@ -51,7 +51,7 @@ def test_installed_command_trains(wheel, tmp_path, cache_folder):
     def run(*command):
         return subprocess.run(command, cwd=where, env=variables, capture_output=True, text=True, check=True).stdout
 
-    found = run(python, "-c", "import gan_convnorm; print(gan_convnorm.__file__)")
+    found = run(python, "-c", "from importlib.util import find_spec; print(find_spec('gan_convnorm').origin)")
     assert Path(found.strip()).is_relative_to(site)
     flags = ["--disc-norm", "convnorm", "--steps", "1", "--width", "0.05", "--batch-size", "4", "--num-fake", "20"]
     assert "G step 1: FID" in run(environment / "bin" / "gan-convnorm", *flags)
