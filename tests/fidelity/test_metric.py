@@ -1,11 +1,7 @@
 """The torchmetrics face of the scores against torch-fidelity's own calculation."""
 
 import copy
-<<<<<<< HEAD
 import importlib
-import multiprocessing
-=======
->>>>>>> tests2
 import re
 import sys
 from pathlib import Path
