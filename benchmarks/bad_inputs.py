@@ -96,7 +96,7 @@ def _call_kept(number: int) -> Seen | None:
 _kept: list[Any] = []
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="regular expression that a case's title must contain")
     parser.add_argument("--list", action="store_true", help="print the titles and run nothing")
@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")
     parser.add_argument("--json", type=Path, help="file for every case's outcome")
     parser.add_argument("--failures", action="store_true", help="print only the cases with an unexpected outcome")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     cases = [case for case in all_cases() if re.search(arguments.only, case.title)]
     cases = [case for case in cases if case.quick or not arguments.quick]
     if arguments.list:

@@ -6,7 +6,7 @@ short wait is as fast on idle cores (benchmarks/busy_cores.py). libgomp reads it
 variable must be set before torch is imported. Child processes inherit it.
 
 glibc gives large blocks back to the system as soon as they are freed. The next step asks for them again, and the system
-clears every page. A process that keeps them saves 2 to 18% of a step (benchmarks/freed_memory.py).
+clears every page. A process that keeps them saves 2 to 15% of a step (docs/results/kept_memory.md).
 """
 
 from __future__ import annotations

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.cli.flag_help import program_name
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
-from gan_convnorm.cli.process_state import unchanged_process
+from gan_convnorm.cli.process_state import importing_libraries, unchanged_process
 from gan_convnorm.cli.short_flags import hyphenated
 from gan_convnorm.cli.typed_words import nested_words, refuse_verb
 
@@ -51,38 +52,41 @@ def _run(words: list[str]) -> None:
     if verb in ("-h", "--help"):
         print(_help(), end="")
         raise SystemExit(0)
-    if verb == "score":
-        from gan_convnorm.cli.score import main as score
-
-        score(hyphenated(rest))
-    elif verb == "compare":
-        from gan_convnorm.cli.compare import main as compare
-
-        compare(hyphenated(rest))
-    elif verb == "study":
-        from gan_convnorm.cli.study import main as study
-
-        study(hyphenated(rest))
-    elif verb == "export":
-        from gan_convnorm.cli.export import main as export
-
-        export(hyphenated(rest))
-    elif verb == "demo":
-        from gan_convnorm.cli.demo import main as demo
-
-        demo(hyphenated(rest))
-    elif verb == "classify":
+    if verb == "classify":
         rest = nested_words(rest, CLASSIFY_FLAGS)
-        from gan_convnorm.cli.classify import main as classify
-
-        classify(rest)
+    elif verb in VERBS:
+        rest = hyphenated(rest)
     elif verb in GAN_FLAGS.verbs or verb.startswith("-") or not verb:
-        words = nested_words(words, GAN_FLAGS)
-        from gan_convnorm.cli.gan import main as train
+        rest = nested_words(words, GAN_FLAGS)
+        if "--print_config" in rest:
+            from gan_convnorm.cli.plain_config import print_plain_config
 
-        train(words)
+            print_plain_config(rest)
     else:
         refuse_verb(verb, [*GAN_FLAGS.verbs, *VERBS])
+    with importing_libraries():
+        program = _program(verb)
+    program(rest)
+
+
+def _program(verb: str) -> Callable[[list[str]], None]:
+    """Import the program of a verb."""
+    match verb:
+        case "score":
+            from gan_convnorm.cli.score import main as program
+        case "compare":
+            from gan_convnorm.cli.compare import main as program
+        case "study":
+            from gan_convnorm.cli.study import main as program
+        case "export":
+            from gan_convnorm.cli.export import main as program
+        case "demo":
+            from gan_convnorm.cli.demo import main as program
+        case "classify":
+            from gan_convnorm.cli.classify import main as program
+        case _:
+            from gan_convnorm.cli.gan import main as program
+    return program
 
 
 def _help() -> str:

@@ -46,11 +46,6 @@ class _Command(RunCommand):
     default_trainer = TRAINER_DEFAULTS
     runs = RUNS / "robustness"  # of their own, so that --resume last of the GANs does not find a classifier
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Predicting classes is no part of this."""
-        return {name: skip for name, skip in RunCommand.subcommands().items() if name != "predict"}
-
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
@@ -158,7 +153,7 @@ class _Command(RunCommand):
         )
 
 
-def main(args: list[str] | None = None) -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error.
@@ -168,11 +163,11 @@ def main(args: list[str] | None = None) -> None:
     SystemExit: 2
 
     Args:
-        args: the words after the program's name; `sys.argv` when not given.
+        words: the words after the program's name; `sys.argv` when not given.
     """
     for message in (
         ".*does not have many workers",  # the images are in memory
         "The number of training batches .* is smaller than the logging interval",  # epochs are logged all the same
     ):
         warnings.filterwarnings("ignore", message)
-    _Command.main(Classifier, args)
+    _Command.main(Classifier, words)

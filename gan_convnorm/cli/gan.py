@@ -194,7 +194,7 @@ class _Command(RunCommand):
                 print(path, flush=True)
 
 
-def main(args: list[str] | None = None) -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line.
 
     Bad input ends in `SystemExit` with status 2 and one line on standard error. A run that had to stop ends with status
@@ -205,6 +205,6 @@ def main(args: list[str] | None = None) -> None:
     SystemExit: 2
 
     Args:
-        args: the words after the program's name; `sys.argv` when not given.
+        words: the words after the program's name; `sys.argv` when not given.
     """
-    _Command.main(GAN, args)
+    _Command.main(GAN, words)

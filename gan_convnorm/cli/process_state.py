@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -11,7 +12,31 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-__all__ = ["unchanged_process"]
+from gan_convnorm.program_start import is_program
+
+__all__ = ["importing_libraries", "unchanged_process"]
+
+
+@contextlib.contextmanager
+def importing_libraries() -> Iterator[None]:
+    """Pause the garbage collector for a block that imports large libraries, which make much and no garbage.
+
+    It would search all objects again and again. In a program of this package it never searches them afterwards either:
+    at the end of the process that takes a second, and frees nothing that the process does not free by ending.
+
+    >>> with importing_libraries():
+    ...     gc.isenabled()
+    False
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if is_program(sys.orig_argv):  # a caller's process may have garbage of its own
+            gc.freeze()
+        if before:
+            gc.enable()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gan_convnorm.cli.process_state import importing_libraries
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.files.trust import TRUST_HELP, parse_trust
@@ -86,10 +87,11 @@ def _run(arguments: argparse.Namespace) -> None:
         if not least <= options[name] < 2**63:
             raise BadInput(f"--{name.replace('_', '-')} is {options[name]}, and must be from {least} to below 2**63")
     several = _several_processes()
-    import torch
-    import torch.distributed as dist
+    with importing_libraries():
+        import torch
+        import torch.distributed as dist
 
-    from gan_convnorm.fidelity.evaluate import evaluate
+        from gan_convnorm.fidelity.evaluate import evaluate
 
     if several:
         dist.init_process_group("gloo")

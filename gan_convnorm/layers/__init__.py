@@ -1,5 +1,6 @@
 """The normalizations, one per file; `registry` names them."""
 
+from gan_convnorm.layers.aoc import aoc
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.cayley import CayleyConv2d, cayley
 from gan_convnorm.layers.convert import Conversion, convert
@@ -31,6 +32,7 @@ __all__ = [
     "OCNNConv2d",
     "OriginalConvNorm2d",
     "SOCConv2d",
+    "aoc",
     "aol",
     "cayley",
     "convert",

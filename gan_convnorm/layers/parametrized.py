@@ -56,7 +56,8 @@ def reset_with_layer(layer: nn.Module) -> nn.Module:
 
     torch's own `reset_parameters` of a parametrized layer draws into a copy of the weight. So after `to_empty` the
     stored weight, and what a parametrization keeps, would stay as they are. Here the stored weight is drawn, and then
-    the parametrization's method `reset_state(weight)`, if it has one, is called.
+    the parametrization's method `reset_state(weight)`, if it has one, is called. A parametrization that stores tensors
+    of other shapes has the layer's as `weight_shape`.
 
     Args:
         layer: with a parametrized `weight`.
@@ -86,7 +87,9 @@ def _reset_parameters(layer: Any) -> None:  # noqa: ANN401
     stored = parametrizations.original if parametrizations.is_tensor else parametrizations.original1
     drawn: Any = object.__new__(plain)
     drawn.__dict__.update(layer.__dict__)
-    drawn.__dict__["_parameters"] = {**layer._parameters, "weight": nn.Parameter(torch.empty_like(stored))}
+    shape = getattr(parametrizations[0], "weight_shape", None)
+    weight = torch.empty_like(stored) if shape is None else stored.new_empty(shape)
+    drawn.__dict__["_parameters"] = {**layer._parameters, "weight": nn.Parameter(weight)}
     plain.reset_parameters(drawn)
     layer.weight = drawn.weight.detach()
     for parametrization in parametrizations:

@@ -12,6 +12,7 @@ from typing import Any, Unpack, get_args, get_origin, get_type_hints
 from torch import nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.aoc import aoc
 from gan_convnorm.layers.aol import aol
 from gan_convnorm.layers.batch_norm import batch
 from gan_convnorm.layers.cayley import cayley, cayley_linear
@@ -76,6 +77,7 @@ NORMS: dict[str, Norm] = {
     "oni": Norm(conv=oni, linear=oni),
     "ocnn": Norm(conv=ocnn, linear=ocnn),
     "aol": Norm(conv=aol, linear=aol),
+    "aoc": Norm(conv=aoc, linear=lot_linear),
     "cayley": Norm(conv=cayley, linear=cayley_linear),
     "lot": Norm(conv=lot, linear=lot_linear),
     "soc": Norm(conv=soc, linear=soc_linear),

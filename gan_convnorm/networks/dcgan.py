@@ -46,11 +46,16 @@ def _initialized(conv: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     return conv
 
 
-class _UpBlock(nn.Module):
+class UpBlock(nn.Module):
     """norm - ReLU - 4x4 transposed convolution of stride 2.
 
     Maps (B, in_channels, H, W) to (B, out_channels, 2H, 2W). With a conditional norm the labels follow the features.
     The norm and the ReLU come first, as in SNGAN's blocks: the chain of layers is the table's.
+
+    >>> import torch
+    >>> from gan_convnorm.layers.registry import find_normalization
+    >>> UpBlock(8, 4, find_normalization("batch"))(torch.zeros(2, 8, 4, 4)).shape
+    torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm) -> None:
@@ -64,10 +69,15 @@ class _UpBlock(nn.Module):
         return upsampled
 
 
-class _DownBlock(nn.Module):
+class DownBlock(nn.Module):
     """3x3 convolution - norm - LeakyReLU, and with `down` 4x4 convolution of stride 2 - norm - LeakyReLU.
 
     Maps (B, in_channels, H, W) to (B, out_channels, H / 2, W / 2), or H, W without `down`.
+
+    >>> import torch
+    >>> from gan_convnorm.layers.registry import find_normalization
+    >>> DownBlock(4, 8, find_normalization("spectral"), down=True)(torch.zeros(2, 4, 8, 8)).shape
+    torch.Size([2, 8, 4, 4])
     """
 
     def __init__(self, in_channels: int, out_channels: int, norm: Norm, *, down: bool) -> None:
@@ -104,7 +114,7 @@ class DCGANGenerator(Generator):
     @staticmethod
     @override
     def block(in_channels: int, out_channels: int, norm: Norm) -> nn.Module:
-        return _UpBlock(in_channels, out_channels, norm)
+        return UpBlock(in_channels, out_channels, norm)
 
 
 class DCGANDiscriminator(Discriminator):
@@ -126,7 +136,7 @@ class DCGANDiscriminator(Discriminator):
     @staticmethod
     @override
     def block(in_channels: int, out_channels: int, norm: Norm, *, first: bool, down: bool) -> nn.Module:
-        return _DownBlock(in_channels, out_channels, norm, down=down)
+        return DownBlock(in_channels, out_channels, norm, down=down)
 
     @staticmethod
     @override

@@ -1,19 +1,19 @@
 """Bad input ends in one clear line, and leaves every file as it was: the quick part of benchmarks/bad_inputs.py."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked_program import ForkedProgram
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import bad_inputs
 from bad_input_cases.all_cases import all_cases
 from bad_input_cases.case import Case
 from bad_input_cases.sandbox import Seen
 from bad_input_cases.verdict import outcome
 
-PROGRAM = Path(__file__).parents[2] / "benchmarks/bad_inputs.py"
 QUICK = {case.title: case for case in all_cases() if case.quick}
 
 
@@ -21,9 +21,9 @@ QUICK = {case.title: case for case in all_cases() if case.quick}
 def results(tmp_path_factory):
     """All at once, since they share the good files that they spoil; as a program, since pytest holds warnings back."""
     found = tmp_path_factory.mktemp("bad_inputs") / "found.json"
-    words = [sys.executable, str(PROGRAM), "--quick", "--limit", "90", "--json", str(found)]
-    ran = subprocess.run(words, capture_output=True, text=True)
-    assert found.exists(), ran.stderr
+    program = ForkedProgram(bad_inputs.main, ["--quick", "--limit", "90", "--json", str(found)])
+    program.end(600)
+    assert found.exists(), program.printed
     return {row["case"]: row for row in json.loads(found.read_text())}
 
 

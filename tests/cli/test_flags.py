@@ -202,6 +202,8 @@ ANSWERED_AT_ONCE = [
     "study --smkoe",
     "export --onxn",
     "demo --prot 80",
+    "--print_config",
+    "--disc-norm convnorm --data cifar10 --print-config",
 ]
 LOOK = """
 import contextlib, io, sys
@@ -214,7 +216,7 @@ for line in sys.argv[1:]:
 """
 
 
-def test_help_and_typos_load_no_heavy_library():
+def test_help_typos_and_plain_configurations_load_no_heavy_library():
     command = [sys.executable, "-c", LOOK, *ANSWERED_AT_ONCE]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{line} []" for line in ANSWERED_AT_ONCE]

@@ -1,5 +1,6 @@
 """The program leaves the process that calls it as it was."""
 
+import gc
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from gan_convnorm.cli import main
+from gan_convnorm.cli.process_state import importing_libraries
 
 SMALL = ["--steps", "1", "--width", "0.05", "--batch-size", "8", "--num-fake", "20"]
 
@@ -24,6 +26,7 @@ def state():
         "loggers": {name: (logging.getLogger(name).level, list(logging.getLogger(name).handlers)) for name in names},
         "streams": (sys.stdout, sys.stderr, sys.stdout.errors, sys.stderr.errors),
         "threads": torch.get_num_threads(),
+        "collector": (gc.isenabled(), gc.get_freeze_count()),
     }
 
 
@@ -60,3 +63,14 @@ def test_a_call_changes_nothing_that_lasts(words, status, tmp_path, monkeypatch)
     finally:
         logger.setLevel(level)
         torch.set_num_threads(threads)
+
+
+def test_a_program_never_searches_its_libraries_for_garbage(monkeypatch):
+    before = gc.get_freeze_count()
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "gan_convnorm"])
+    try:
+        with importing_libraries():
+            assert not gc.isenabled()
+        assert gc.isenabled() and gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

@@ -1,7 +1,9 @@
 """The torchmetrics face of the scores against torch-fidelity's own calculation."""
 
 import copy
+import importlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from forked_program import FORKED
 from torch import nn
 from torch_fidelity_scores import assert_same, torch_fidelity_scores
 
+import gan_convnorm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import FidelityMetric, create_extractor
 from gan_convnorm.fidelity.classifier import trained_weights
@@ -177,3 +180,14 @@ def test_two_processes_of_unequal_shares_have_the_values_of_one(digits, weights,
     for _, values, message in found:
         assert_same(values, expected)
         assert "there are 0 fakes" in message
+
+
+def test_scores_are_imported_without_torchmetrics(monkeypatch):
+    monkeypatch.setattr(gan_convnorm, "fidelity", sys.modules["gan_convnorm.fidelity"])  # is set by every import
+    monkeypatch.delitem(sys.modules, "gan_convnorm.fidelity")
+    monkeypatch.delitem(sys.modules, "gan_convnorm.fidelity.metric")
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)  # raises where it is imported
+    room = importlib.import_module("gan_convnorm.fidelity")
+    assert callable(room.evaluate)
+    with pytest.raises(ImportError, match="torchmetrics"):
+        _ = room.FidelityMetric

@@ -1,9 +1,11 @@
 """Training on several processes and machines: one run, shared out."""
 
+import ctypes
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_program import ForkedProgram
+from torch.distributed.run import main as torchrun
 
 from gan_convnorm.cli import main
 from gan_convnorm.run_folder import read_checkpoint
@@ -18,56 +22,22 @@ from gan_convnorm.run_folder import read_checkpoint
 ROOT = Path(__file__).parents[2]
 WORDS = ["--accelerator", "cpu", "--eval-every", "20", "--num-fake", "20", "--metrics", "fid", "--width", "0.05"]
 WORDS += ["--n-dis", "2", "--trainer.log_every_n_steps", "10"]
-WATCH = """
-import hashlib, json
-from pathlib import Path
-import pytorch_lightning as pl
-import torch
-import torch.distributed as dist
-
-class Watch(pl.Callback):
-    '''After every step: are the processes' weights and buffers the same, and what they saw not?'''
-
-    def on_train_start(self, trainer, pl_module):
-        self.found = []
-        pl_module.generator.register_forward_pre_hook(lambda _, inputs: self.noises.append(inputs[0].clone()))
-        self.noises = []
-
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        digest = lambda tensors: hashlib.sha256(b"".join(t.detach().contiguous().numpy().tobytes() for t in tensors))
-        mine = [digest(pl_module.state_dict().values()), digest([batch[0]]), digest(self.noises)]
-        every = [None] * dist.get_world_size()
-        dist.all_gather_object(every, [d.hexdigest() for d in mine])
-        self.found.append([len(set(column)) for column in zip(*every)])
-        self.noises = []
-        if trainer.is_global_zero:
-            Path("watched.json").write_text(json.dumps(self.found))
-"""
+WATCHED = ["--trainer.callbacks", "process_watch.Watch"]
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "watch.py").write_text(WATCH)
     return tmp_path
 
 
-def start(words, prefix=(), script=(sys.executable,), **environment):
-    path = os.pathsep.join([str(Path.cwd()), str(ROOT)])
-    return subprocess.Popen(
-        [*prefix, *script, str(ROOT / "train_gan.py"), *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def train(*words):
-    process = start(words)
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, out[-2000:]
-    return out
+def launched(words):
+    """Both processes of a run, with the variables that an external launcher sets for each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [ForkedProgram(main, words, **shared, LOCAL_RANK=str(rank)) for rank in range(2)]
 
 
 def difference(one, two):
@@ -89,10 +59,11 @@ def difference(one, two):
 def test_two_processes_with_half_the_batch_train_as_one(options):
     words = [*WORDS, *options, "--steps", "20"]
     main([*words, "--batch-size", "8", "--out", "one"])
-    out = train(*words, "--batch-size", "4", "--devices", "2", "--trainer.callbacks", "watch.Watch", "--out", "two")
-    assert not [
-        line for line in out.splitlines() if "warning" in line.lower() and not line.startswith("warning: FID of")
-    ]
+    processes = launched([*words, "--batch-size", "4", "--devices", "2", *WATCHED, "--out", "two"])
+    for process in processes:
+        assert process.end() == 0, process.printed
+        lines = process.printed.splitlines()
+        assert not [line for line in lines if "warning" in line.lower() and not line.startswith("warning: FID of")]
     assert difference("one", "two") <= 1e-5
     assert json.loads(Path("watched.json").read_text()) == [[1, 2, 2]] * 20
     rows = [Path(run, "metrics.csv").read_text().splitlines() for run in ("one", "two")]
@@ -130,50 +101,65 @@ def hosts():
             ip("netns", "del", host)
 
 
-def on_both(*words):
-    processes = []
-    for rank, (host, end) in enumerate(zip(HOSTS, ("cable_a", "cable_b"), strict=True)):
-        launch = ("-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank))
-        address = ("--master-addr", "10.77.0.1", "--master-port", "29517")
-        prefix = ("ip", "netns", "exec", host)
-        all_words = [*WORDS, "--num-nodes", "2", "--out", "run", *words]
-        script = (sys.executable, *launch, *address)
-        processes.append(start(all_words, prefix, script, GLOO_SOCKET_IFNAME=end))
-    return processes
+def on_both(function, *words, **environment):
+    """A function on each of the machines."""
+    return [
+        ForkedProgram(on_host, host, function, rank, words, GLOO_SOCKET_IFNAME=end, **environment)
+        for rank, (host, end) in enumerate(zip(HOSTS, ("cable_a", "cable_b"), strict=True))
+    ]
+
+
+def on_host(host, function, rank, words):
+    """Call a function on a machine."""
+    with Path("/var/run/netns", host).open() as namespace:  # os.setns is new in Python 3.12
+        assert ctypes.CDLL(None).setns(namespace.fileno(), 0) == 0
+    function(rank, [*WORDS, "--num-nodes", "2", "--out", "run", *words])
+
+
+def by_torchrun(rank, words):
+    """Let torchrun start the program."""
+    launch = ["--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank)]
+    launch += ["--master-addr", "10.77.0.1", "--master-port", "29517"]
+    torchrun([*launch, str(ROOT / "train_gan.py"), *words])
+
+
+def as_by_torchrun(rank, words):
+    """Run the program with the variables that torchrun sets."""
+    numbers = {"RANK": rank, "GROUP_RANK": rank, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 1}
+    os.environ.update({name: str(number) for name, number in numbers.items()})
+    os.environ.update(TORCHELASTIC_RUN_ID="none", MASTER_ADDR="10.77.0.1", MASTER_PORT="29518")
+    main(words)
 
 
 @pytest.mark.slow
 def test_machines_train_together_and_a_cut_ends_the_run_that_then_goes_on(hosts):
     strategy = ["--trainer.strategy", "gan_convnorm.strategies.NetworksDDP", "--trainer.strategy.timeout", "0:00:08"]
     words = ["--batch-size", "4", "--eval-every", "4", "--steps", "1000", *strategy]
-    first, second = on_both(*words)
-    out = ""
-    for line in first.stdout:
-        out += line
-        if line.startswith("G step 8:"):  # so the checkpoint of step 4 is there
-            break
-    assert "G step 8:" in out, out[-2000:]
+    processes = on_both(by_torchrun, *words)
+    processes[0].wait_for("G step 8:")  # so the checkpoint of step 4 is there
     hosts("down")
     cut = time.monotonic()
-    for process in (first, second):
-        rest, _ = process.communicate(timeout=120)
-        assert process.returncode != 0
-        assert "error: another process has ended or does not answer (" in rest, rest[-2000:]
+    for process in processes:
+        assert process.end() != 0
+        assert "error: another process has ended or does not answer (" in process.printed, process.printed[-2000:]
     assert time.monotonic() - cut < 60  # two collectives' timeouts, and torchrun's own farewell
     hosts("up")
     reached = read_checkpoint(Path("run/last.ckpt"))["g_step"]
-    again = on_both("--resume", "last", "--steps", str(reached + 4))
-    for process in again:
-        rest, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, rest[-2000:]
+    for process in on_both(as_by_torchrun, "--resume", "last", "--steps", str(reached + 4)):
+        assert process.end() == 0, process.printed[-2000:]
     assert read_checkpoint(Path("run/last.ckpt"))["g_step"] == reached + 4
 
 
 @pytest.mark.slow
 def test_batch_norm_statistics_are_the_first_process_s_and_a_stopped_run_is_saved_once():
-    words = [*WORDS, "--trainer.callbacks", "watch.Watch"]
-    words += ["--steps", "1000", "--eval-every", "500", "--batch-size", "4", "--devices", "2", "--out", "two"]
-    process = start([*words, "--trainer.log_every_n_steps", "1"])
+    words = [*WORDS, *WATCHED, "--steps", "1000", "--eval-every", "500", "--batch-size", "4", "--devices", "2"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train_gan.py"), *words, "--trainer.log_every_n_steps", "1", "--out", "two"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), str(ROOT)])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     while process.poll() is None and not (Path("two/metrics.csv").exists()):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)

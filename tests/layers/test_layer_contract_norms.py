@@ -19,6 +19,7 @@ from gan_convnorm.layers import (
     OCNNConv2d,
     OriginalConvNorm2d,
     SOCConv2d,
+    aoc,
     find_normalization,
 )
 from gan_convnorm.layers.ocnn import OCNNConvTranspose2d, OCNNLinear
@@ -32,9 +33,9 @@ def convnorm(kernel_size=3, padding=1, **options):
     return lambda: ConvNorm2d(4, 6, kernel_size, padding=padding, **options)
 
 
-WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "cayley", "lot", "soc")
+WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "aoc", "cayley", "lot", "soc")
 #: of loops that a tracer unrolls, and whose default lengths would make graphs large
-FEW = {"lot": {"iterations": 3}, "soc": {"terms": 4}}
+FEW = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}}
 LAYERS = {
     "nn.Conv2d": lambda: nn.Conv2d(4, 6, 3, padding=1),
     **{name: of(name, **FEW.get(name, {})) for name in WEIGHTED},
@@ -50,6 +51,7 @@ LAYERS = {
     "convnorm, tolerance": convnorm(tolerance=0.5, max_radius=2),
     "convnorm, groups": convnorm(groups=2, affine="channel"),
     "convnorm, 1x1": convnorm(1, 0),
+    "aoc, stride": lambda: aoc(nn.Conv2d(4, 6, 3, 2, 1), **FEW["aoc"]),
     "cayley, circular": of("cayley", circular=True),
     "cayley, stride": lambda: CayleyConv2d(4, 6, 3, 2, 1),
     "lot, circular": of("lot", circular=True, **FEW["lot"]),
@@ -294,6 +296,7 @@ ROLES = {"conv": lambda: nn.Conv2d(4, 4, 3), "linear": lambda: nn.Linear(4, 4), 
         *(("oni", {"iterations": value}) for value in (0, 2.5, "5")),
         ("oni", {"center": "no"}),
         *(("ocnn", {"coefficient": value}) for value in (-1.0, math.nan, math.inf, "0.1")),
+        *(("aoc", {"iterations": value}) for value in (0, 2.5, "12")),
         ("cayley", {"circular": "no"}),
         ("lot", {"circular": "no"}),
         *(("lot", {"iterations": value}) for value in (0, 2.5, "10")),

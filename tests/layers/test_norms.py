@@ -27,6 +27,7 @@ KEYS = {
     "spectral_conv": ["parametrizations.weight.0.vector", "parametrizations.weight.original"],
     "oni": ["parametrizations.weight.original"],
     "aol": ["parametrizations.weight.original"],
+    "aoc": ["parametrizations.weight.original"],
     "convnorm": ["affine_weight", "weight"],
     "convnorm, learned": ["affine_weight", "gain_logit", "weight"],
 }
@@ -188,7 +189,7 @@ def test_gradients_of_a_gradient_penalty(network):
 def test_compiles(name):
     torch.compiler.reset()
     # The loops are unrolled; their default lengths make large graphs.
-    few = {"lot": {"iterations": 3}, "soc": {"terms": 4}, "oni": {"iterations": 2}}
+    few = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}, "oni": {"iterations": 2}}
     network = Small(name, OPTIONS[name] | few.get(name, {}))
     layer = network.conv if isinstance(network.activation, nn.Identity) else network.activation
     twin = copy.deepcopy(layer)
@@ -285,6 +286,7 @@ def test_layers_say_what_they_are():
         ("spectral_conv, one size", "grid=(8, 8)"),
         ("oni", "iterations=5"),
         ("ocnn", "coefficient=0.1"),
+        ("aoc", "iterations=12"),
         ("lot", "iterations=10"),
         ("soc", "terms=8"),
         ("convnorm, learned", "gain='learned'"),

@@ -15,7 +15,7 @@ from gan_convnorm.layers.cayley import CayleyConv2d
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.ocnn import self_convolution_penalty
 
-WEIGHTED = ("weight", "spectral", "spectral_conv", "oni", "aol", "cayley", "lot", "soc", "convnorm", "ocnn")
+WEIGHTED = ("weight", "spectral", "spectral_conv", "oni", "aol", "aoc", "cayley", "lot", "soc", "convnorm", "ocnn")
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ import busy_cores
 import convnorm_paths
 import gpu_suite
 import mimicry_loop
+import process_settings
+import start_up
 import throughput
 
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
@@ -162,3 +165,36 @@ def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(monkeypatch, ca
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1] == "1" and float(cells[2]) > 0 and float(cells[3]) > 0
     assert cells[4].removesuffix(" *") == "transforms"  # one image does not earn the kernels' transforms
+
+
+def test_process_settings_are_compared_by_case(monkeypatch, capsys):
+    monkeypatch.setattr(process_settings.os, "cpu_count", lambda: 2)
+    times = {"given back": 0.1, "kept": 0.09, "1": 0.1, "2": 0.06}
+
+    def run(command, env, **options):
+        assert not [name for name in env if name.startswith("MALLOC_")]
+        assert command[2] == "memory" or env["OMP_NUM_THREADS"] == command[-1]
+        result = {"seconds": times[command[-1]], "system": 0.01, "faults": 5, "peak_mib": 900}
+        return argparse.Namespace(stdout=f"words\n{json.dumps(result)}\n")
+
+    monkeypatch.setattr(process_settings.subprocess, "run", run)
+    process_settings.main(["memory", "--rounds", "2", "--cases", "digits"])
+    assert "| digits | 100.0 +- 0.0 | 90.0 +- 0.0 | 0.900 +- 0.000 | 10.0 to 10.0 |" in capsys.readouterr().out
+    process_settings.main(["threads", "--rounds", "1", "--cases", "digits"])
+    # 2 T2 / T1 - 1 = 20% are not shortened: 100 ms * (0.2 + 0.8 / 4) = 40 ms.
+    assert "| digits | 100.0 +- 0.0 | 60.0 +- 0.0 | 20% | 40.0 | 30.0 | 25.0 |" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_process_times_its_steps():
+    found = process_settings.time_steps("digits", process_settings.FREED, 1)
+    assert found["seconds"] > 0 and found["kept"] is False and found["environment"]["threads"] == 1
+
+
+@pytest.mark.slow
+def test_start_up_compares_checkouts(capsys):
+    root = str(Path(__file__).parents[2])
+    start_up.main(["--checkout", root, "--checkout", root, "--rounds", "1", "--only", "help"])
+    row = r"^\| `python train_gan.py --help` \| ([\d.]+) .* \| ([\d.]+) "
+    found = re.findall(row, capsys.readouterr().out, re.MULTILINE)
+    assert len(found) == 2 and all(0 < float(first) <= float(whole) < 2 for whole, first in found)

@@ -1,12 +1,16 @@
-"""Time of a training step with and without the memory that a program of this package keeps.
+"""Time of a training step by what a process decides at its start: the memory that it keeps, or its threads.
 
-    python benchmarks/freed_memory.py --json freed_memory.json
-    python benchmarks/freed_memory.py --rounds 1 --steps 4 --cases digits   # smoke
+    python benchmarks/process_settings.py memory --json memory.json
+    python benchmarks/process_settings.py threads
+    python benchmarks/process_settings.py memory --rounds 1 --steps 4 --cases digits   # smoke
 
-glibc gives large blocks back to the system when they are freed, and the system clears their pages when the next step
-asks for them again (gan_convnorm/program_start.py). The setting is a process's own, so every measurement has a process
-of its own, and both ways take turns in every round. A process's step is the median of its steps but the first three.
-The table has medians over the rounds, and half the interquartile range.
+- memory: glibc gives large blocks back to the system when they are freed, and the system clears their pages when the
+  next step asks for them again. The programs of this package keep them (gan_convnorm/program_start.py).
+- threads: 1, 2, 4, ... up to the number of cores. The share of a step that more threads do not shorten follows from the
+  times with 1 and 2 by Amdahl's law, and with it an estimate for more threads than the machine has cores.
+
+Every measurement has a process of its own, and all take turns in every round. A process's step is the median of its
+steps but the first three. The table has medians over the rounds, and half the interquartile range.
 """
 
 from __future__ import annotations
@@ -34,11 +38,21 @@ CASES: dict[str, tuple[str, int, float, int]] = {
 }
 FREED, KEPT = "given back", "kept"
 FIRST = 3  # steps that are not counted
+#: numbers of threads for which times are estimated
+ESTIMATED = (4, 8, 16)
+
+
+def ways_of(setting: str) -> list[str]:
+    """Return the ways that are compared, the first of which is the base."""
+    if setting == "memory":
+        return [FREED, KEPT]
+    cores = os.cpu_count() or 1
+    return [str(2**power) for power in range(cores.bit_length())]
 
 
 def time_steps(case: str, way: str, steps: int) -> dict[str, Any]:
     """Train in this process; return the seconds, system seconds and page faults of a step, the peak and the machine."""
-    kept = keep_freed_memory({}) if way == KEPT else False
+    kept = keep_freed_memory({}) if way != FREED else False
     import pytorch_lightning as pl
     import torch
     from throughput import RandomImages, environment, quiet
@@ -90,26 +104,24 @@ def spread(values: list[float], digits: int) -> str:
     return f"{statistics.median(values):.{digits}f} +- {half:.{digits}f}"
 
 
-def main(words: list[str] | None = None) -> None:
-    """Measure, print the table, and write the JSON where it was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
-    arguments = parser.parse_args(words)
-    if arguments.child:
-        print(json.dumps(time_steps(*arguments.child, arguments.steps)))
-        return
+Found = dict[str, dict[str, list[dict[str, Any]]]]
+
+
+def measure(setting: str, cases: list[str], rounds: int, steps: int) -> Found:
+    """Return the results of every round, by case and way."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {case: {FREED: [], KEPT: []} for case in arguments.cases}
-    for _ in range(arguments.rounds):
+    found: Found = {case: {way: [] for way in ways_of(setting)} for case in cases}
+    for _ in range(rounds):
         for case, ways in found.items():
             for way, results in ways.items():
-                command = [sys.executable, __file__, "--steps", str(arguments.steps), "--child", case, way]
-                done = subprocess.run(command, env=clean, stdout=subprocess.PIPE, text=True, check=True)
+                command = [sys.executable, __file__, setting, "--steps", str(steps), "--child", case, way]
+                environment = clean | ({"OMP_NUM_THREADS": way} if setting == "threads" else {})
+                done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
                 results.append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def print_memory(found: Found) -> None:
     print("| case | ms, given back | ms, kept | kept / given back | of the system, ms | page faults | peak, MiB |")
     print("|---|---|---|---|---|---|---|")
     for case, ways in found.items():
@@ -124,6 +136,37 @@ def main(words: list[str] | None = None) -> None:
             for key, scale, digits in (("system", 1000, 1), ("faults", 1, 0), ("peak_mib", 1, 0))
         ]
         print("|", " | ".join([case, *times, ratio, *pairs]), "|")
+
+
+def print_threads(found: Found) -> None:
+    ways = ways_of("threads")
+    heads = [*(f"ms, {way}" for way in ways), "not shortened", *(f"{n} threads, estimate" for n in ESTIMATED)]
+    print("| case |", " | ".join(heads), "|\n|---|" + "---|" * len(heads))
+    for case, results in found.items():
+        times = {way: [1000 * result["seconds"] for result in results[way]] for way in ways}
+        cells = [spread(times[way], 1) for way in ways]
+        if len(ways) > 1:
+            one, two = (statistics.median(times[way]) for way in ways[:2])
+            serial = min(1.0, max(0.0, 2 * two / one - 1))
+            cells += [f"{serial:.0%}", *(f"{one * (serial + (1 - serial) / number):.1f}" for number in ESTIMATED)]
+        print("|", " | ".join([case, *cells]), "|")
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure, print the table, and write the JSON where it was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("setting", choices=("memory", "threads"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args(words)
+    if arguments.child:
+        print(json.dumps(time_steps(*arguments.child, arguments.steps)))
+        return
+    found = measure(arguments.setting, arguments.cases, arguments.rounds, arguments.steps)
+    (print_memory if arguments.setting == "memory" else print_threads)(found)
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 
