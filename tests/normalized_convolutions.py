@@ -41,14 +41,16 @@ def dense(weight, size, layer, padding_mode=None, padding=None):
         for n, p, d, k, s in zip(size, padding, layer.dilation, weight.shape[2:], layer.stride, strict=True)
     ]
     matrix = torch.zeros(outputs, *count, inputs, *size, dtype=torch.float64)
-    for pixel, tap in product(product(*map(range, count)), product(*map(range, weight.shape[2:]))):
-        source = [
-            s * m + d * t - p for s, m, d, t, p in zip(layer.stride, pixel, layer.dilation, tap, padding, strict=True)
+    pixels = torch.unravel_index(torch.arange(math.prod(count)), tuple(count))
+    for tap in product(*map(range, weight.shape[2:])):
+        sources = [
+            s * m + d * t - p for s, m, d, t, p in zip(layer.stride, pixels, layer.dilation, tap, padding, strict=True)
         ]
         if circular:
-            source = [j % n for j, n in zip(source, size, strict=True)]
-        if all(0 <= j < n for j, n in zip(source, size, strict=True)):
-            matrix[(slice(None), *pixel, slice(None), *source)] += blocks[(..., *tap)]
+            sources = [j % n for j, n in zip(sources, size, strict=True)]
+        inside = torch.stack([(j >= 0) & (j < n) for j, n in zip(sources, size, strict=True)]).all(0)
+        rows, columns = ([axis[inside] for axis in axes] for axes in (pixels, sources))
+        matrix[(slice(None), *rows, slice(None), *columns)] += blocks[(..., *tap)]
     return matrix.flatten(3).flatten(0, 2)
 
 

@@ -41,12 +41,12 @@ def circular_convolution_matrix(
         Shape (pixels, pixels), float64, pixels in row-major order.
     """
     dilation, offset = dilation or [1] * len(grid), offset or [0] * len(grid)
-    matrix = torch.zeros(math.prod(grid), math.prod(grid), dtype=torch.float64)
-    for row, pixel in enumerate(product(*map(range, grid))):
-        for tap in product(*map(range, kernel.shape)):
-            source = [(m + d * t - o) % n for m, d, t, o, n in zip(pixel, dilation, tap, offset, grid, strict=True)]
-            matrix[row, flat_index(source, grid)] += kernel[tap].double()
-    return matrix
+    matrix = torch.zeros(*grid, *grid, dtype=torch.float64)
+    pixels = torch.unravel_index(torch.arange(math.prod(grid)), tuple(grid))
+    for tap in product(*map(range, kernel.shape)):
+        sources = [(m + d * t - o) % n for m, d, t, o, n in zip(pixels, dilation, tap, offset, grid, strict=True)]
+        matrix[(*pixels, *sources)] += kernel[tap].double()
+    return matrix.reshape(math.prod(grid), math.prod(grid))
 
 
 def embedding_matrix(size: Sequence[int], grid: Sequence[int], spacing: Sequence[int] | None = None) -> Tensor:
@@ -81,11 +81,11 @@ def selection_matrix(grid: Sequence[int], start: Sequence[int], count: Sequence[
     Returns:
         Shape (pixels read, pixels of the grid), float64.
     """
-    matrix = torch.zeros(math.prod(count), math.prod(grid), dtype=torch.float64)
-    for row, pixel in enumerate(product(*map(range, count))):
-        source = [(a + m * s) % n for a, m, s, n in zip(start, pixel, step, grid, strict=True)]
-        matrix[row, flat_index(source, grid)] = 1
-    return matrix
+    matrix = torch.zeros(*count, *grid, dtype=torch.float64)
+    pixels = torch.unravel_index(torch.arange(math.prod(count)), tuple(count))
+    sources = [(a + m * s) % n for a, m, s, n in zip(start, pixels, step, grid, strict=True)]
+    matrix[(*pixels, *sources)] = 1
+    return matrix.reshape(math.prod(count), math.prod(grid))
 
 
 def inverse_square_root(matrix: Tensor, eps: float = 0.0) -> Tensor:

@@ -35,7 +35,7 @@ def convnorm(kernel_size=3, padding=1, **options):
 
 WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "aoc", "cayley", "lot", "soc")
 #: of loops that a tracer unrolls, and whose default lengths would make graphs large
-FEW = {"lot": {"iterations": 3}, "soc": {"terms": 4}}
+FEW = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}}
 LAYERS = {
     "nn.Conv2d": lambda: nn.Conv2d(4, 6, 3, padding=1),
     **{name: of(name, **FEW.get(name, {})) for name in WEIGHTED},
@@ -51,7 +51,7 @@ LAYERS = {
     "convnorm, tolerance": convnorm(tolerance=0.5, max_radius=2),
     "convnorm, groups": convnorm(groups=2, affine="channel"),
     "convnorm, 1x1": convnorm(1, 0),
-    "aoc, stride": lambda: aoc(nn.Conv2d(4, 6, 3, 2, 1)),
+    "aoc, stride": lambda: aoc(nn.Conv2d(4, 6, 3, 2, 1), **FEW["aoc"]),
     "cayley, circular": of("cayley", circular=True),
     "cayley, stride": lambda: CayleyConv2d(4, 6, 3, 2, 1),
     "lot, circular": of("lot", circular=True, **FEW["lot"]),

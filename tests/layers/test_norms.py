@@ -189,7 +189,7 @@ def test_gradients_of_a_gradient_penalty(network):
 def test_compiles(name):
     torch.compiler.reset()
     # The loops are unrolled; their default lengths make large graphs.
-    few = {"lot": {"iterations": 3}, "soc": {"terms": 4}, "oni": {"iterations": 2}}
+    few = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}, "oni": {"iterations": 2}}
     network = Small(name, OPTIONS[name] | few.get(name, {}))
     layer = network.conv if isinstance(network.activation, nn.Identity) else network.activation
     twin = copy.deepcopy(layer)
