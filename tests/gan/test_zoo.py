@@ -32,13 +32,13 @@ def test_the_index_has_every_gan_and_all_are_small():
 def test_an_entry_loads_and_its_card_says_what_the_index_says(name, steps, fid, isc):
     gan = GAN.from_pretrained(FOLDER / name)
     assert gan.g_step == int(steps.replace(",", ""))
-    labels = None if gan.num_classes is None else torch.arange(10) % gan.num_classes
-    images = gan.sample(10, labels=labels)
+    labels = None if gan.num_classes is None else torch.arange(100) % gan.num_classes
+    images = gan.sample(100, labels=labels)
     assert images.float().std() > 30  # no blank images
-    # The discriminator came with it: it finds the samples of the trained generator better than noise.
+    # The discriminator came with it: on its generator's samples a trained one is between the hinge loss's margins,
+    # where new ones are mostly outside.
     with torch.no_grad():
-        scores = gan.discriminator(images / 127.5 - 1, labels)
-        assert scores.mean() > gan.discriminator(torch.rand_like(images / 1.0) * 2 - 1, labels).mean()
+        assert gan.discriminator(images / 127.5 - 1, labels).abs().median() < 1
     card = (FOLDER / name / "README.md").read_text()
     metadata = yaml.safe_load(card.split("---\n")[1])
     assert metadata["license"] == "mit" and metadata["metrics"] == ["fid", "inception_score"]
