@@ -37,8 +37,12 @@ __all__ = ["RunCommand"]
 class RunCommand(LightningCLI):
     """A LightningCLI with short flags, whose checkpoints bring their configuration with them.
 
-    >>> sorted(RunCommand.subcommands())
-    ['fit', 'predict', 'test', 'validate']
+    >>> from gan_convnorm.cli.gan_flags import GAN_FLAGS
+    >>> class Train(RunCommand):
+    ...     table = GAN_FLAGS
+    >>> Train.main(LightningModule, ["fit", "--stpes", "5"])  # with the line: error: ... did you mean --steps?
+    Traceback (most recent call last):
+    SystemExit: 2
 
     Attributes:
         table: the verbs and flags.
