@@ -84,6 +84,7 @@ def test_the_spectra_are_in_a_table_and_a_figure(example, tmp_path, capsys):
     assert Image.open(out).size == (840, 540)
 
 
+@pytest.mark.slow
 def test_digits_are_drawn_at_28_pixels_with_their_labels(example, tmp_path, capsys):
     out = tmp_path / "digits28.npz"
     example("handwritten_digits_28").main(["--copies", "1", "--out", str(out)])

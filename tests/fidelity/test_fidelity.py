@@ -294,6 +294,7 @@ def test_fid_that_no_rounding_explains_stays_negative(monkeypatch):
     assert metrics.frechet_distance(found, found) == {"fid": -0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_features_that_are_no_numbers_are_refused(digits, bad):
     train = digits.train_set.tensors[0][:60]

@@ -313,6 +313,7 @@ def command(digits, digit_folders, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_json_replaces_its_own_files_alone(command, tmp_path, monkeypatch):
     output = tmp_path / "scores.json"
     assert command("--json", str(output)) == (0, [])

@@ -67,6 +67,7 @@ def test_a_browser_shows_the_first_picture_without_a_network(page, tmp_path):
     assert re.search(r'<img[^>]+src="http://127\.0\.0\.1[^"]+\.png"', done.stdout)
 
 
+@pytest.mark.slow
 def test_classes_are_offered_where_there_are_any():
     pytest.importorskip("gradio", reason="the extra demo is not installed")
     architecture = Architecture(width=0.05, conditional=True)

@@ -113,6 +113,7 @@ def test_the_page_needs_no_other_file(page):
     assert "<b>convnorm, G step 20" in page.text  # the name is text, no element
 
 
+@pytest.mark.slow
 def test_the_last_samples_are_shown(page):
     for address in page.addresses[-3:]:
         image = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))

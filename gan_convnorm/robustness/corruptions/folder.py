@@ -100,6 +100,7 @@ class CorruptionFolder:
                 raise FileNotFoundError(f"there is no file {path}")
             array = np.load(path, mmap_mode="r", allow_pickle=False)
             if not isinstance(array, np.ndarray):
+                array.close()
                 raise ValueError("it is an .npz archive")
         except Exception as error:  # NumPy raises many types
             reason = " ".join(str(error).split())[:200] or type(error).__name__
