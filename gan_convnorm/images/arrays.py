@@ -78,6 +78,9 @@ class ArrayFile:
         try:
             if path.suffix.lower() == ".npy":
                 mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+                if not isinstance(mapped, np.ndarray):
+                    mapped.close()
+                    raise ValueError("it is an .npz archive")
                 self.arrays["images"] = Array(
                     mapped.shape, mapped.dtype.name, lambda: torch.from_numpy(np.array(mapped))
                 )
