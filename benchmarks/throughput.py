@@ -50,12 +50,12 @@ N_DIS = 5
 
 
 class RandomImages(ImageData):
-    """A data module with random bytes of CIFAR-10's shape."""
+    """A data module of images in memory, uint8 (N, 3, H, H)."""
 
     name = "random"
 
     def __init__(self, images: Tensor, batch_size: int) -> None:
-        super().__init__(32, channels=3, num_classes=None, batch_size=batch_size, seed=0)
+        super().__init__(images.shape[-1], channels=3, num_classes=None, batch_size=batch_size, seed=0)
         self.train_set, self.test_set = TensorDataset(images), None
 
 

@@ -199,6 +199,16 @@ def test_another_kind_of_file_is_named(tmp_path, content, kind):
         loaded(tmp_path / "d.pt")
 
 
+def test_an_archive_under_the_name_of_an_array_is_said_and_closed(tmp_path, monkeypatch):
+    np.savez(tmp_path / "d.npz", images=COLOUR)
+    (tmp_path / "d.npz").rename(tmp_path / "d.npy")
+    opened, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda *a, **k: opened.append(load(*a, **k)) or opened[-1])
+    with pytest.raises(BadInput, match=r"d\.npy cannot be read \(.*it is an \.npz archive\)"):
+        loaded(tmp_path / "d.npy")
+    assert opened[-1].fid is None
+
+
 def test_a_pipe_is_no_file(tmp_path):
     for name in ("d.npz", "d.pt", "d.npy"):
         os.mkfifo(tmp_path / name)

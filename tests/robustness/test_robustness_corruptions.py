@@ -339,6 +339,16 @@ def test_a_damaged_folder_is_one_line(tmp_path, damage, message):
     assert "\n" not in str(found.value)
 
 
+def test_an_archive_is_closed(tmp_path, monkeypatch):
+    np.save(tmp_path / "labels.npy", np.zeros(20, int))
+    archive(tmp_path)
+    opened, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda *a, **k: opened.append(load(*a, **k)) or opened[-1])
+    with pytest.raises(BadInput, match="archive"):
+        CorruptionFolder(tmp_path)
+    assert opened[-1].fid is None
+
+
 def test_labels_of_another_byte_order_are_read(tmp_path):
     np.save(tmp_path / "fog.npy", np.zeros((10, 8, 8, 3), np.uint8))
     np.save(tmp_path / "labels.npy", np.tile([3, 5], 5).astype(">i8"))
