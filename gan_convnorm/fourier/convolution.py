@@ -22,9 +22,9 @@ from gan_convnorm.fourier.real_transform import half_grid_weights
 __all__ = ["convolve_in_fourier"]
 
 #: numbers of the kernels' spectra that are computed at once, so that they stay in the cache until they are used
-BLOCK = 2**20
+BLOCK = 2**18
 #: frequencies of a block at least: each block reads the whole weight
-FREQUENCIES = 8
+FREQUENCIES = 4
 
 
 def convolve_in_fourier(
@@ -38,8 +38,8 @@ def convolve_in_fourier(
 ) -> Tensor:
     """Return the convolution, filtered per channel on a circular grid, cropped, plus the bias.
 
-    At every frequency it is a matrix product of C_in by C_out. That takes fewer operations than the convolution if the
-    kernels' spectra are few beside the images'.
+    At every frequency it is a matrix product of C_in by C_out, with kernels that have the filter in them already. That
+    takes fewer operations than the convolution if the kernels' spectra are few beside the images'.
 
     Args:
         image: shape (B, C_in, *size), size at most the grid; float32 or float64.
@@ -93,54 +93,56 @@ class _ConvolveInFourier(torch.autograd.Function):
         grid: tuple[int, ...],
         crop: Crop,
     ) -> Tensor:
-        whole = [(0, n, 1) for n in image.shape[2:]]
-        spectra = pixels_to_spectra(image, grid, whole, "images")
-        shape = (*spectra.shape[:3], weight.shape[0])
-        # The filter's gradient needs the products. Everything else that backward needs is computed again there.
-        products = image.new_empty(shape) if ctx.needs_input_grad[2] else memory.take("products", image, shape)
-        for part, kernels in _kernel_spectra(weight, waves):
-            _multiply(spectra[:, part], kernels.mT, products[:, part])
-        filtered = _filter(products, transfer, memory.take("filtered", image, shape))
+        # Backward needs the images' spectra for the kernels' gradient, and computes the kernels' spectra again.
+        kept = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        spectra = _spectra(image, grid, [(0, n, 1) for n in image.shape[2:]], None if kept else "images")
+        filtered = memory.take("filtered", image, (*spectra.shape[:3], weight.shape[0]))
+        for part, _, kernels in _kernel_spectra(weight, waves, transfer):
+            _multiply(spectra[:, part], kernels.mT, filtered[:, part])
         shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
         memory_format = memory_format_of(image, weight)
         output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
         spectra_to_pixels(filtered, grid, crop, output)
         if bias is not None:
             output += bias.view(-1, *[1] * len(crop))
-        ctx.save_for_backward(image, weight, transfer, bias, waves, products if ctx.needs_input_grad[2] else None)
-        ctx.grid, ctx.crop, ctx.whole = grid, crop, whole
+        ctx.save_for_backward(image, weight, transfer, bias, waves, spectra if kept else None)
+        ctx.grid, ctx.crop = grid, crop
         return output
 
     @staticmethod
     def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        image, weight, transfer, bias, waves, products = ctx.saved_tensors
-        grid, crop, whole = ctx.grid, ctx.crop, ctx.whole
+        image, weight, transfer, bias, waves, spectra = ctx.saved_tensors
+        grid, crop = ctx.grid, ctx.crop
         if torch.is_grad_enabled():
             inputs = (image, weight, transfer, bias)
             found = differentiable_gradients(_convolve_reference, inputs, (waves, grid, crop), gradient)
             return *found, None, None, None
         needs_image, needs_weight, needs_transfer = ctx.needs_input_grad[:3]
-        weights = _counts(grid, image.dtype, image.device)
-        incoming = pixels_to_spectra(gradient, grid, crop, "incoming")
-        to_transfer = None
-        if needs_transfer:
-            to_transfer = (_filter_gradient(incoming, products, transfer) * weights).mT.reshape(transfer.shape)
-        scaled = _filter(incoming, transfer, memory.take("filtered", image, incoming.shape), conjugate=True)
-        spectra = pixels_to_spectra(image, grid, whole, "images") if needs_weight else None
-        to_taps = torch.zeros_like(weight).flatten(2).flatten(0, 1) if needs_weight else None
+        incoming = _spectra(gradient, grid, crop, "incoming")
         shape = (*incoming.shape[:3], weight.shape[1])
-        to_spectra = memory.take("products", image, shape) if needs_image else None
-        for part, kernels in _kernel_spectra(weight, waves):
+        to_spectra = memory.take("filtered", image, shape) if needs_image else None
+        weights = _counts(grid, image.dtype, image.device)
+        to_taps = torch.zeros_like(weight).flatten(2).flatten(0, 1) if needs_weight else None
+        to_transfer = torch.empty_like(transfer.flatten(1).mT) if needs_transfer else None
+        for part, plain, kernels in _kernel_spectra(weight, waves, transfer):
             if to_spectra is not None:
-                _multiply(scaled[:, part], kernels, to_spectra[:, part], conjugate=True)
-            if to_taps is not None and spectra is not None:
-                # The kernels' spectra have served: their gradient takes their place.
-                _multiply(scaled[:, part].mT, spectra[:, part], kernels, conjugate=True)
-                to_taps.addmm_(kernels.view(-1, len(to_taps)).mT, (waves[:, part] * weights[part]).flatten(0, 1))
+                _multiply(incoming[:, part], kernels, to_spectra[:, part], conjugate=True)
+            if spectra is None:
+                continue
+            # What has served is overwritten: the filtered kernels by their gradient, and then the plain ones by theirs.
+            _multiply(incoming[:, part].mT, spectra[:, part], kernels, conjugate=True)
+            if to_transfer is not None:
+                _filter_gradient(kernels, plain, to_transfer[part])
+            if to_taps is not None:
+                _filter(kernels, transfer, part, plain, conjugate=True)
+                to_taps.addmm_(plain.view(-1, len(to_taps)).mT, (waves[:, part] * weights[part]).flatten(0, 1))
         to_image = None
         if to_spectra is not None:
+            whole = [(0, n, 1) for n in image.shape[2:]]
             to_image = spectra_to_pixels(to_spectra, grid, whole, torch.empty_like(image))
         to_weight = None if to_taps is None else to_taps.view(weight.shape)
+        if to_transfer is not None:
+            to_transfer = (to_transfer * weights).mT.reshape(transfer.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
         return to_image, to_weight, to_transfer, to_bias, None, None, None
 
@@ -153,11 +155,18 @@ def _counts(grid: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> 
     return of_columns.repeat(math.prod(half_grid(grid)[:-1])).unsqueeze(1)
 
 
-def _kernel_spectra(weight: Tensor, waves: Tensor) -> Iterator[tuple[slice, Tensor]]:
+def _spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, name: str | None) -> Tensor:
+    """Return the spectra of pixels, under a name in `memory` or, without one, in memory of their own."""
+    shape = (2, math.prod(half_grid(grid)), *pixels.shape[:2])
+    return pixels_to_spectra(pixels, grid, crop, memory.take(name, pixels, shape) if name else pixels.new_empty(shape))
+
+
+def _kernel_spectra(weight: Tensor, waves: Tensor, transfer: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield blocks of frequencies and the kernels' spectra there: all at once may not fit.
 
     Yields:
-        A slice of the frequencies, and the spectra, shape (2, frequencies, C_out, C_in), to be overwritten at will.
+        A slice of the frequencies; the spectra without and with the filter, both of shape
+        (2, frequencies, C_out, C_in), to be overwritten at will.
     """
     taps = weight.flatten(2).flatten(0, 1)
     size = max(FREQUENCIES, BLOCK // max(1, 2 * len(taps)))
@@ -165,8 +174,8 @@ def _kernel_spectra(weight: Tensor, waves: Tensor) -> Iterator[tuple[slice, Tens
         part = slice(first, first + size)
         own = waves[:, part].flatten(0, 1)
         kernels = memory.take("kernels", weight, (len(own), len(taps)))
-        torch.mm(own, taps.mT, out=kernels)
-        yield part, kernels.view(2, -1, *weight.shape[:2])
+        plain = torch.mm(own, taps.mT, out=kernels).view(2, -1, *weight.shape[:2])
+        yield part, plain, _filter(plain, transfer, part, memory.take("filtered kernels", plain, plain.shape))
 
 
 def _multiply(left: Tensor, right: Tensor, out: Tensor, *, conjugate: bool = False) -> None:
@@ -176,22 +185,23 @@ def _multiply(left: Tensor, right: Tensor, out: Tensor, *, conjugate: bool = Fal
     torch.bmm(left[1], right[0], out=out[1]).baddbmm_(left[0], right[1], alpha=sign)
 
 
-def _filter(spectra: Tensor, transfer: Tensor, out: Tensor, *, conjugate: bool = False) -> Tensor:
-    """Return in `out` the spectra (2, frequencies, B, C) times the filter (C, *half grid), or its conjugate."""
-    filters = transfer.flatten(1).mT.unsqueeze(1)
-    torch.mul(spectra, filters.real, out=out)
+def _filter(kernels: Tensor, transfer: Tensor, part: slice, out: Tensor, *, conjugate: bool = False) -> Tensor:
+    """Return in `out` spectra (2, frequencies, C_out, C_in) times the filter (C_out, *half grid), or its conjugate."""
+    filters = transfer.flatten(1).mT[part].unsqueeze(2)
+    torch.mul(kernels, filters.real, out=out)
     if transfer.is_complex():
         sign = -1 if conjugate else 1
-        out[0].addcmul_(spectra[1], filters.imag, value=-sign)
-        out[1].addcmul_(spectra[0], filters.imag, value=sign)
+        out[0].addcmul_(kernels[1], filters.imag, value=-sign)
+        out[1].addcmul_(kernels[0], filters.imag, value=sign)
     return out
 
 
-def _filter_gradient(incoming: Tensor, products: Tensor, transfer: Tensor) -> Tensor:
-    """Return the sum over images of incoming times conj(products), shape (frequencies, C); real for a real filter."""
-    scratch = memory.take("filtered", products, products.shape)
-    real = torch.mul(products, incoming, out=scratch).sum((0, 2))
-    if not transfer.is_complex():
-        return real
-    torch.mul(products[0], incoming[1], out=scratch[0]).addcmul_(products[1], incoming[0], value=-1)
-    return torch.complex(real, scratch[0].sum(1))
+def _filter_gradient(to_kernels: Tensor, kernels: Tensor, out: Tensor) -> None:
+    """Write the sum over C_in of to_kernels times conj(kernels), shape (frequencies, C_out); real for a real filter."""
+    scratch = memory.take("scratch", kernels, kernels.shape)
+    real = torch.mul(to_kernels, kernels, out=scratch).sum((0, 3))
+    if not out.is_complex():
+        out.copy_(real)
+        return
+    torch.mul(to_kernels[1], kernels[0], out=scratch[0]).addcmul_(to_kernels[0], kernels[1], value=-1)
+    torch.complex(real, scratch[0].sum(2), out=out)

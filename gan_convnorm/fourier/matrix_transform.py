@@ -52,33 +52,29 @@ class Memory(threading.local):
 memory = Memory()
 
 
-def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, name: str) -> Tensor:
-    """Return the spectra of images on a circular grid that are zero outside a crop.
+def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, out: Tensor) -> Tensor:
+    """Return in `out` the spectra of images on a circular grid that are zero outside a crop.
 
     Args:
         pixels: shape (B, C, *counts of the crop), of any strides.
         grid: size of the circular grid.
         crop: where the pixels are on it.
-        name: of the result in `memory`.
+        out: memory for real and imaginary parts, shape (2, frequencies of the half grid, B, C), contiguous.
 
-    Returns:
-        Real and imaginary parts, shape (2, frequencies of the half grid, B, C), contiguous, in `memory`.
-
-    >>> pixels_to_spectra(torch.ones(1, 1, 4), [4], ((0, 4, 1),), "example").round().abs().flatten()
+    >>> pixels_to_spectra(torch.ones(1, 1, 4), [4], ((0, 4, 1),), torch.empty(2, 3, 1, 1)).round().abs().flatten()
     tensor([4., 0., 0., 0., 0., 0.])
     """
-    images, channels, *counts = pixels.shape
+    counts = pixels.shape[2:]
     first, *others = _to_frequencies(tuple(grid), tuple(crop), pixels.dtype, pixels.device)
-    spectra = memory.take(name, pixels, (2, math.prod(half_grid(grid)), images, channels))
     for rows in parts(pixels):
-        own = pixels[rows].permute(*range(2, pixels.dim()), 0, 1)
-        found = memory.take("pixels", own, own.shape).copy_(own)
-        inner = own.shape[-2] * channels
+        found = _columns(pixels[rows])
+        inner = width = found.shape[1]
         for axis, matrix in reversed(list(enumerate(others, start=1))):
-            found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
+            target = memory.take(f"axis {axis}", out, (math.prod(counts[:axis]), len(matrix), inner))
+            found = _multiply(matrix, found.view(-1, matrix.shape[1], inner), target)
             inner *= len(matrix) // 2
-        _multiply_first(first, found.view(first.shape[1], -1, own.shape[-2] * channels), _part(spectra, first, rows))
-    return spectra
+        _multiply_first(first, found.view(first.shape[1], -1, width), _part(out, first, rows))
+    return out
 
 
 def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Tensor) -> Tensor:
@@ -97,16 +93,28 @@ def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Ten
     counts = out.shape[2:]
     first, *others = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
     for rows in parts(out):
-        own = _part(spectra, first.T, rows)
-        found = memory.take("axis 0", own, (len(first), *own.shape[1:]))
+        own, pixels = _part(spectra, first.T, rows), out[rows]
+        direct = pixels if pixels.is_contiguous() else memory.take("pixels", pixels, pixels.shape)
+        columns = _columns(direct)
+        found = memory.take("axis 0", own, (len(first), *own.shape[1:])) if others else columns.unsqueeze(1)
         _multiply_first(first, own, found)
         inner = own.shape[1] * own.shape[2]
         for axis, matrix in enumerate(others, start=1):
             inner //= matrix.shape[1] // 2
-            found = _multiply(matrix, found.view(math.prod(counts[:axis]), matrix.shape[1], inner), f"axis {axis}")
-        pixels = out[rows]
-        pixels.copy_(found.view(*counts, *pixels.shape[:2]).permute(-2, -1, *range(len(counts))))
+            shape = (math.prod(counts[:axis]), len(matrix), inner)
+            target = columns.view(shape) if axis == len(others) else memory.take(f"axis {axis}", own, shape)
+            found = _multiply(matrix, found.view(-1, matrix.shape[1], inner), target)
+        if direct is not pixels:
+            pixels.copy_(direct)
     return out
+
+
+def _columns(pixels: Tensor) -> Tensor:
+    """Return (B, C, *size) as a matrix of pixels by images * C: a view if the pixels are contiguous.
+
+    A matrix product reads and writes a transposed matrix as fast as another, so nothing has to be copied.
+    """
+    return pixels.flatten(0, 1).flatten(1).T
 
 
 def _part(spectra: Tensor, matrix: Tensor, rows: slice) -> Tensor:
@@ -124,9 +132,8 @@ def _multiply_first(matrix: Tensor, tensor: Tensor, out: Tensor) -> None:
         torch.bmm(matrix.expand(tensor.shape[1], -1, -1), tensor.transpose(0, 1), out=out.transpose(0, 1))
 
 
-def _multiply(matrix: Tensor, each: Tensor, name: str) -> Tensor:
-    target = memory.take(name, each, (len(each), matrix.shape[0], each.shape[2]))
-    return torch.bmm(matrix.expand(len(each), -1, -1), each, out=target)
+def _multiply(matrix: Tensor, each: Tensor, out: Tensor) -> Tensor:
+    return torch.bmm(matrix.expand(len(each), -1, -1), each, out=out)
 
 
 @lru_cache(maxsize=64)
