@@ -22,7 +22,7 @@ from gan_convnorm.fourier.real_transform import half_grid_weights
 __all__ = ["convolve_in_fourier"]
 
 #: numbers of the kernels' spectra that are computed at once, so that they stay in the cache until they are used
-BLOCK = 2**18
+BLOCK = 2**19
 #: frequencies of a block at least: each block reads the whole weight
 FREQUENCIES = 4
 
@@ -122,7 +122,8 @@ class _ConvolveInFourier(torch.autograd.Function):
         shape = (*incoming.shape[:3], weight.shape[1])
         to_spectra = memory.take("filtered", image, shape) if needs_image else None
         weights = _counts(grid, image.dtype, image.device)
-        to_taps = torch.zeros_like(weight).flatten(2).flatten(0, 1) if needs_weight else None
+        # Taps as rows: a product with nine rows is seven times as fast as one with nine columns.
+        to_taps = weight.new_zeros(waves.shape[2], weight.shape[:2].numel()) if needs_weight else None
         to_transfer = torch.empty_like(transfer.flatten(1).mT) if needs_transfer else None
         for part, plain, kernels in _kernel_spectra(weight, waves, transfer):
             if to_spectra is not None:
@@ -135,12 +136,12 @@ class _ConvolveInFourier(torch.autograd.Function):
                 _filter_gradient(kernels, plain, to_transfer[part])
             if to_taps is not None:
                 _filter(kernels, transfer, part, plain, conjugate=True)
-                to_taps.addmm_(plain.view(-1, len(to_taps)).mT, (waves[:, part] * weights[part]).flatten(0, 1))
+                to_taps.addmm_((waves[:, part] * weights[part]).flatten(0, 1).mT, plain.view(-1, to_taps.shape[1]))
         to_image = None
         if to_spectra is not None:
             whole = [(0, n, 1) for n in image.shape[2:]]
             to_image = spectra_to_pixels(to_spectra, grid, whole, torch.empty_like(image))
-        to_weight = None if to_taps is None else to_taps.view(weight.shape)
+        to_weight = None if to_taps is None else to_taps.mT.reshape(weight.shape)
         if to_transfer is not None:
             to_transfer = (to_transfer * weights).mT.reshape(transfer.shape)
         to_bias = bias_gradient(ctx.needs_input_grad[3], gradient)
