@@ -17,6 +17,7 @@ from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, write_report
+from gan_convnorm.study.table import TABLE, Contents, read_table
 
 if TYPE_CHECKING:
     from gan_convnorm.study.plan import Plan
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="gan-convnorm study",
         description=(
             "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
-            "The same command goes on after a kill, and several machines share one storage. "
+            "The same command goes on after a kill, or from the runs.csv in OUT; several machines share one storage. "
             "What follows -- is added to the command line of every run, such as -- --data.path photos."
         ),
     )
@@ -79,12 +80,16 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
         if not 1 <= value <= MOST_PROCESSES:
             raise BadInput(f"{flag} is {value}; expected 1 to {MOST_PROCESSES}")
+    out: Path = arguments.out or STUDIES / plan.name
+    database = out / "study.db"
+    storage = arguments.storage or f"sqlite:///{database}"
+    check_report(out, overwrite=arguments.overwrite)  # before any run
+    known = read_table(out / TABLE) if (out / TABLE).exists() else Contents([], None)
+    if arguments.report and known.results and arguments.storage is None and not database.exists():
+        return _report(plan, known, out, overwrite=arguments.overwrite)
     if importlib.util.find_spec("optuna") is None:
         raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
-    out: Path = arguments.out or STUDIES / plan.name
-    storage = arguments.storage or f"sqlite:///{out / 'study.db'}"
-    made = _claim(out, arguments.storage is None)
-    check_report(out, overwrite=arguments.overwrite)  # before any run
+    made = _claim(out, arguments.storage is None and not known.results)
     from gan_convnorm.study.queue import Queue
     from gan_convnorm.study.run_process import RunProcesses
     from gan_convnorm.study.storage import storage_errors
@@ -100,6 +105,10 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
                 folder.rmdir()
         raise
     with storage_errors(storage):
+        if taken := queue.take_over(known.results):
+            print(f"{taken} runs are known from {out / TABLE}", flush=True)
+        if known.floor is not None and "floor" not in queue.study.user_attrs:
+            queue.study.set_user_attr("floor", known.floor)
         return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
 
 
@@ -131,6 +140,14 @@ def _run(plan: Plan, queue: Queue, display: Display, out: Path, *, report: bool,
         total = len(queue.points)
         print(f"{len(results)} of {total} runs are done; the same command without --report goes on", flush=True)
     return status
+
+
+def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
+    """Write the report of a table whose study's database is elsewhere, or gone."""
+    for path in write_report(plan, known.results, out, floor=known.floor, failed=[], overwrite=overwrite):
+        print(path, flush=True)
+    print(f"{len(known.results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)
+    return 0
 
 
 def _claim(out: Path, embedded: bool) -> list[Path]:

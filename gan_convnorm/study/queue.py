@@ -112,6 +112,24 @@ class Queue:
         if self.processes.stopping.is_set():
             raise KeyboardInterrupt
 
+    def take_over(self, results: Sequence[Result]) -> int:
+        """Count runs as done whose results are known from a study's table.
+
+        Args:
+            results: of runs; those of other points, or of another configuration, are passed over.
+
+        Returns:
+            How many were not known here.
+        """
+        held = {trial.user_attrs.get("point") for trial in self._trials((TrialState.COMPLETE,))}
+        points = {(p.grid, p.norm, p.digest): name for name, p in self.points.items() if name not in held}
+        found = {points.pop((r.grid, r.norm, r.configuration), None): r for r in results}
+        found.pop(None, None)
+        for name, result in found.items():
+            known = {"point": name, "result": result.to_dict()}
+            self.study.add_trial(optuna.trial.create_trial(value=_value(result), user_attrs=known))
+        return len(found)
+
     def results(self) -> list[Result]:
         """Return the results of the runs that have ended, of this process and of others, in the points' order."""
         found = {t.user_attrs["point"]: t.user_attrs.get("result") for t in self._trials((TrialState.COMPLETE,))}
@@ -179,8 +197,7 @@ class Queue:
             raise
         trial.set_user_attr("result", result.to_dict())
         finished(result)
-        fid = result.final.get("fid", math.inf)
-        return fid if math.isfinite(fid) else math.inf
+        return _value(result)
 
     def _is_another_s(self, number: int, name: str) -> bool:
         """Tell whether a point is done, or run by an earlier trial than this number."""
@@ -190,3 +207,9 @@ class Queue:
             and (t.state == TrialState.COMPLETE or (t.state == TrialState.RUNNING and t.number < number))
             for t in trials
         )
+
+
+def _value(result: Result) -> float:
+    """Return what Optuna compares."""
+    fid = result.final.get("fid", math.inf)
+    return fid if math.isfinite(fid) else math.inf

@@ -14,11 +14,11 @@ from gan_convnorm.report.page import generator_tag, render_page
 from gan_convnorm.study.plan import Plan
 from gan_convnorm.study.report_content import report_blocks
 from gan_convnorm.study.results import Result
-from gan_convnorm.study.table import FIRST_COLUMNS, write_table
+from gan_convnorm.study.table import FIRST_COLUMNS, TABLE, write_table
 
 __all__ = ["check_report", "write_report"]
 
-TABLE, REPORT, PAGE = "runs.csv", "report.md", "report.html"
+REPORT, PAGE = "report.md", "report.html"
 #: the mark of the pages of a study
 GENERATOR = "gan_convnorm.study"
 
@@ -64,7 +64,7 @@ def write_report(
     check_report(folder, overwrite=overwrite)
     for path in files:
         check_replaceable(path, _is_report, overwrite)
-    write_table(results, folder / TABLE)
+    write_table(results, folder / TABLE, floor)
     for path, data in files.items():
         try:
             with atomic_write(path) as part:

@@ -40,6 +40,7 @@ class Result:
         commit: of the checkout, None for an installed package.
         host: name of the machine.
         reason: why it was stopped.
+        configuration: the point's digest; empty where it is not known.
 
     >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
     >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
@@ -63,6 +64,7 @@ class Result:
     commit: str | None
     host: str
     reason: str = ""
+    configuration: str = ""
 
     @property
     def diverged(self) -> bool:
@@ -116,6 +118,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         commit=summary.get("commit"),
         host=host,
         reason=reason,
+        configuration=point.digest,
     )
 
 

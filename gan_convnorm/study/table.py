@@ -1,4 +1,4 @@
-"""runs.csv: every evaluation of every run of a study as one table."""
+"""runs.csv: every evaluation of every run of a study as one table, from which the study can be reported and go on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,45 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.text import read_text
 from gan_convnorm.score_table import SCORE_COLUMNS
 from gan_convnorm.study.results import NORM_COLUMN, Result
 
-__all__ = ["FIRST_COLUMNS", "table", "write_table"]
+__all__ = ["FIRST_COLUMNS", "TABLE", "Contents", "read_table", "table", "write_table"]
 
+TABLE = "runs.csv"
 FIRST_COLUMNS = ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds")
+LAST_COLUMNS = ("host", "commit", "configuration", "reason", "protocol", "versions")
+#: kinds of rows: an evaluation during a run, the scores after its last step, and those of real images
+INTERIM, FINAL, FLOOR = "interim", "final", "floor"
+MOST_BYTES = 2**28
 
 
-def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
+class Contents(NamedTuple):
+    """What a table holds.
+
+    Attributes:
+        results: of runs.
+        floor: what real images score, as `floor.floor` gives it; None where the table does not say.
+
+    >>> Contents([], None).floor is None
+    True
+    """
+
+    results: list[Result]
+    floor: dict[str, Any] | None
+
+
+def table(results: Sequence[Result], floor: dict[str, Any] | None = None) -> tuple[list[str], list[dict[str, Any]]]:
     """Return one row for each evaluation of each run, with the scores in training, and one "final" for each run.
+
+    Args:
+        results: of the runs.
+        floor: what real images score, for a row of its own; None for no such row.
 
     Returns:
         Columns, and rows with some of them.
@@ -35,18 +60,21 @@ def table(results: Sequence[Result]) -> tuple[list[str], list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     for result in results:
         run = {key: getattr(result, key) for key in ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome")}
-        made = {"host": result.host, "commit": result.commit, "protocol": json.dumps(result.protocol, sort_keys=True)}
+        made = {key: getattr(result, key) for key in ("host", "commit", "configuration", "reason")}
+        made["protocol"] = json.dumps(result.protocol, sort_keys=True)
         made["versions"] = " ".join(f"{name}={version}" for name, version in result.versions.items())
-        rows += [{**run, "kind": "interim", **row, **made} for row in result.rows]
+        rows += [{**run, "kind": INTERIM, **row, **made} for row in result.rows]
         last = {"step": result.steps, "seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
-        rows.append({**run, "kind": "final", **last, **result.final, **made})
-    last_columns = ["host", "commit", "protocol", "versions"]
+        rows.append({**run, "kind": FINAL, **last, **result.final, **made})
+    if floor is not None:
+        how = {key: value for key, value in floor.items() if key != "values"}
+        rows.append({"kind": FLOOR, **floor["values"], "protocol": json.dumps(how, sort_keys=True)})
     scores = [name for name in SCORE_COLUMNS if any(name in row for row in rows)]
     layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
-    return [*FIRST_COLUMNS, *scores, *layers, *last_columns], rows
+    return [*FIRST_COLUMNS, *scores, *layers, *LAST_COLUMNS], rows
 
 
-def write_table(results: Sequence[Result], path: Path) -> None:
+def write_table(results: Sequence[Result], path: Path, floor: dict[str, Any] | None = None) -> None:
     """Write `table` as CSV.
 
     Raises:
@@ -58,7 +86,7 @@ def write_table(results: Sequence[Result], path: Path) -> None:
     ...     (Path(folder) / "runs.csv").read_text()[:20]
     'grid,norm,seed,n_dis'
     """
-    columns, rows = table(results)
+    columns, rows = table(results, floor)
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns)
     writer.writeheader()
@@ -68,6 +96,83 @@ def write_table(results: Sequence[Result], path: Path) -> None:
             part.write_text(buffer.getvalue(), encoding="utf-8")
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); choose another folder with --out") from error
+
+
+def read_table(path: Path) -> Contents:
+    """Return what `write_table` has written, plain values that choose no code.
+
+    Raises:
+        BadInput: there is no such file, or a row is damaged.
+
+    >>> import tempfile
+    >>> row = {"step": 10, "seconds": 1.0, "fid": 4.0}
+    >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_table([run], Path(folder) / "runs.csv")
+    ...     read_table(Path(folder) / "runs.csv").results == [run]
+    True
+    """
+    reader = csv.DictReader(io.StringIO(read_text(path, "the runs.csv of a study", MOST_BYTES), newline=""))
+    results: list[Result] = []
+    floor: dict[str, Any] | None = None
+    interim: list[dict[str, float]] = []
+    line = 1
+    try:
+        missing = [name for name in FIRST_COLUMNS if name not in (reader.fieldnames or [])]
+        for row in reader if not missing else ():
+            line = reader.line_num
+            if row["kind"] == FLOOR:
+                floor = {"values": _numbers(row, SCORE_COLUMNS), **_mapping(row["protocol"])}
+            elif row["kind"] == INTERIM:
+                layers = [name for name in row if name.startswith(NORM_COLUMN[0])]
+                times = {"step": int(float(row["step"])), **_numbers(row, ("seconds", "cpu_seconds"))}
+                interim.append({**times, **_numbers(row, (*SCORE_COLUMNS, *layers))})
+            else:
+                results.append(_result(row, interim))
+                interim = []
+    except csv.Error as error:
+        raise BadInput(f"{path} cannot be read ({error}); expected the runs.csv of a study") from error
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise BadInput(f"line {line} of {path} is no row of a study's runs.csv ({error!r:.80})") from error
+    if missing:
+        raise BadInput(f"{path} has no column {missing[0]}; expected the runs.csv of a study")
+    return Contents(results, floor)
+
+
+def _result(row: dict[str, str], interim: list[dict[str, float]]) -> Result:
+    if row["kind"] != FINAL:
+        raise ValueError(f"kind {row['kind']!r:.20}")
+    times = _numbers(row, ("seconds", "cpu_seconds"))
+    return Result(
+        grid=row["grid"],
+        norm=row["norm"],
+        seed=int(row["seed"]),
+        n_dis=int(row["n_dis"]),
+        learning_rate=float(row["learning_rate"]),
+        outcome=row["outcome"],
+        steps=int(row["step"]),
+        seconds=times.get("seconds"),
+        cpu_seconds=times.get("cpu_seconds"),
+        rows=interim,
+        final=_numbers(row, SCORE_COLUMNS),
+        protocol=_mapping(row["protocol"]),
+        versions=dict(word.split("=", 1) for word in row["versions"].split()),
+        commit=row["commit"] or None,
+        host=row["host"],
+        reason=row.get("reason") or "",
+        configuration=row.get("configuration") or "",
+    )
+
+
+def _numbers(row: dict[str, str], names: Sequence[str]) -> dict[str, float]:
+    return {name: float(row[name]) for name in names if row.get(name)}
+
+
+def _mapping(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"{text:.20} is no mapping")
+    return found
 
 
 def _absent(value: object) -> bool:

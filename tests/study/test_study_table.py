@@ -1,0 +1,101 @@
+"""A study's runs.csv is read as it was written, and a study goes on from it."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from small_studies import queue_of, read_plan, result, started, written
+
+from gan_convnorm.cli.study import main
+from gan_convnorm.errors import BadInput
+from gan_convnorm.study.report import write_report
+from gan_convnorm.study.table import read_table, write_table
+
+FLOOR = {"values": {"fid": 0.25, "isc": 3.0}, "n": 40, "split": "train", "reference": "test"}
+WHOLE = {"versions": {"torch": "2.14.1+cu130", "numpy": "2.4"}, "protocol": {"name": "quick", "n_fake": 40, "a": ["x"]}}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        result(**WHOLE, configuration="0a1b2c3d"),
+        result(commit=None, seconds=None, cpu_seconds=None, outcome="stopped", reason='D loss is "nan", at step 7'),
+        result(final={}, learning_rate=1e-5),
+        result("a, \"b\"\n'c'", host="one (7)"),
+    ],
+)
+def test_a_run_is_read_as_it_was_written(tmp_path, run):
+    write_table([run, result(seed=1)], tmp_path / "runs.csv", FLOOR)
+    assert read_table(tmp_path / "runs.csv") == ([run, result(seed=1)], FLOOR)
+
+
+def test_a_score_that_is_no_number_is_left_out(tmp_path):
+    write_table([result(fids=(2.0, math.nan))], tmp_path / "runs.csv")
+    (found,), floor = read_table(tmp_path / "runs.csv")
+    assert floor is None and "fid" not in found.rows[1] and "fid" not in found.final
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("final", "finale", "line 4 of {} is no row of a study's runs.csv (ValueError(\"kind 'finale'\"))"),
+        (",0.002,", ",fast,", "line 4 of {} is no row of a study's runs.csv (ValueError("),
+        ('"{""n_fake', '"[""n_fake', "line 4 of {} is no row of a study's runs.csv (JSONDecodeError("),
+        ("torch=9.9", "torch", "line 4 of {} is no row of a study's runs.csv (ValueError("),
+        ("grid,norm", "grid,n_rm", "{} has no column norm; expected the runs.csv of a study"),
+    ],
+)
+def test_a_damaged_table_is_one_line(tmp_path, old, new, message):
+    path = tmp_path / "runs.csv"
+    write_table([result()], path)
+    head, *rows = path.read_text().splitlines(keepends=True)
+    rows[-1] = rows[-1].replace(old, new)
+    path.write_text("".join([head.replace(old, new), *rows]))
+    with pytest.raises(BadInput) as error:
+        read_table(path)
+    assert str(error.value).startswith(message.format(path)) and "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_study_goes_on_from_the_table_of_another_machine(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    queue = queue_of(first)
+    queue.run(lambda result: None)
+    known = queue.results()
+    write_table(known[:3], tmp_path / "runs.csv")
+    rows = read_table(tmp_path / "runs.csv").results
+    again = queue_of(second)
+    changed = [type(run)(**{**run.to_dict(), "configuration": "00000000"}) for run in known[3:]]
+    assert again.take_over([*rows, *changed]) == 3
+    assert again.take_over(rows) == 0
+    again.run(lambda result: None)
+    assert started(second) == sorted(list(queue.points)[3:])
+    assert again.results()[:3] == rows and len(again.results()) == len(queue.points)
+
+
+def test_a_report_comes_again_from_the_table_alone(tmp_path, capsys):
+    runs = [result(norm, seed) for norm in ("none", "spectral") for seed in range(3)]
+    plan, out = written(tmp_path), tmp_path / "out"
+    out.mkdir()
+    files = write_report(read_plan(plan), runs, out, floor=FLOOR, failed=[])
+    before = {path: path.read_bytes() for path in files}
+    for path in files[1:]:
+        path.unlink()
+    with pytest.raises(SystemExit) as end:
+        main([str(plan), "--out", str(out), "--report"])
+    assert end.value.code == 0 and "6 of 10 runs are known" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {path.name for path in files}
+    assert (out / "report.md").read_bytes() == before[out / "report.md"]
+    assert read_table(out / "runs.csv") == (runs, FLOOR)
+
+
+PUBLISHED = sorted(Path(__file__).parents[2].glob("docs/results/study_*/runs.csv"))
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=[path.parent.name for path in PUBLISHED])
+def test_the_published_tables_are_read(path):
+    found = read_table(path)
+    assert found.results and all(run.rows and json.dumps(run.protocol) for run in found.results)
