@@ -67,7 +67,10 @@ def pixels_to_spectra(pixels: Tensor, grid: Sequence[int], crop: Crop, out: Tens
     counts = pixels.shape[2:]
     first, *others = _to_frequencies(tuple(grid), tuple(crop), pixels.dtype, pixels.device)
     for rows in parts(pixels):
-        found = _columns(pixels[rows])
+        own = pixels[rows]
+        found = _columns(own)
+        if not own.is_contiguous():
+            _innermost(found, own).copy_(own)
         inner = width = found.shape[1]
         for axis, matrix in reversed(list(enumerate(others, start=1))):
             target = memory.take(f"axis {axis}", out, (math.prod(counts[:axis]), len(matrix), inner))
@@ -94,8 +97,7 @@ def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Ten
     first, *others = _to_pixels(tuple(grid), tuple(crop), spectra.dtype, spectra.device)
     for rows in parts(out):
         own, pixels = _part(spectra, first.T, rows), out[rows]
-        direct = pixels if pixels.is_contiguous() else memory.take("pixels", pixels, pixels.shape)
-        columns = _columns(direct)
+        columns = _columns(pixels)
         found = memory.take("axis 0", own, (len(first), *own.shape[1:])) if others else columns.unsqueeze(1)
         _multiply_first(first, own, found)
         inner = own.shape[1] * own.shape[2]
@@ -104,17 +106,26 @@ def spectra_to_pixels(spectra: Tensor, grid: Sequence[int], crop: Crop, out: Ten
             shape = (math.prod(counts[:axis]), len(matrix), inner)
             target = columns.view(shape) if axis == len(others) else memory.take(f"axis {axis}", own, shape)
             found = _multiply(matrix, found.view(-1, matrix.shape[1], inner), target)
-        if direct is not pixels:
-            pixels.copy_(direct)
+        if not pixels.is_contiguous():
+            pixels.copy_(_innermost(columns, pixels))
     return out
 
 
 def _columns(pixels: Tensor) -> Tensor:
-    """Return (B, C, *size) as a matrix of pixels by images * C: a view if the pixels are contiguous.
+    """Return memory for (B, C, *size) as a matrix of pixels by images * C: contiguous pixels themselves, or scratch.
 
-    A matrix product reads and writes a transposed matrix as fast as another, so nothing has to be copied.
+    A matrix product reads and writes a transposed matrix as fast as another, so contiguous pixels are not copied.
     """
-    return pixels.flatten(0, 1).flatten(1).T
+    if pixels.is_contiguous():
+        return pixels.flatten(0, 1).flatten(1).T
+    images, channels, *counts = pixels.shape
+    return memory.take("pixels", pixels, (math.prod(counts), images * channels))
+
+
+def _innermost(columns: Tensor, pixels: Tensor) -> Tensor:
+    """Return scratch of `_columns` in the shape of the pixels, (B, C, *size)."""
+    images, channels, *counts = pixels.shape
+    return columns.view(*counts, images, channels).permute(-2, -1, *range(len(counts)))
 
 
 def _part(spectra: Tensor, matrix: Tensor, rows: slice) -> Tensor:
