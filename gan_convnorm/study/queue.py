@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -133,7 +134,8 @@ class Queue:
     def results(self) -> list[Result]:
         """Return the results of the runs that have ended, of this process and of others, in the points' order."""
         found = {t.user_attrs["point"]: t.user_attrs.get("result") for t in self._trials((TrialState.COMPLETE,))}
-        return [stored_result(name, found[name]) for name in self.points if name in found]
+        stored = {name: stored_result(name, found[name]) for name in self.points if name in found}
+        return [replace(result, configuration=self.points[name].digest) for name, result in stored.items()]
 
     def failed(self) -> list[str]:
         """Return the labels of the points whose worker died twice."""

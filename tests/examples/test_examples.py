@@ -1,14 +1,18 @@
 """The examples: each runs to its end at a tiny scale, and what it claims holds."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
+from torch import nn
 
 from gan_convnorm.data import Arrays
+from gan_convnorm.layers.registry import NORMS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
@@ -104,3 +108,44 @@ def test_every_example_is_in_the_table():
     table = (FOLDER / "README.md").read_text()
     for path in FOLDER.glob("*.py"):
         assert f"`{path.name}`" in table
+
+
+def test_the_controls_keep_what_they_say(example):
+    controls = example("convnorm_controls")
+    torch.manual_seed(0)
+    own = NORMS["convnorm"].conv(nn.Conv2d(6, 5, 3, padding=1), affine=None, eps=1e-12)
+    made = {}
+    for name in ("flat", "shuffled"):
+        made[name] = getattr(controls, name).conv(nn.Conv2d(6, 5, 3, padding=1), affine=None, eps=1e-12, min_inputs=4)
+        made[name].load_state_dict(own.state_dict())
+    kernels = torch.fft.fft2(own.weight.double(), s=(8, 8)).abs().square().sum(1)
+    flat = made["flat"].transfer_function((8, 8)).double().square()
+    torch.testing.assert_close(flat, (1 / kernels.mean((1, 2))).view(-1, 1, 1).expand(5, 8, 5), rtol=1e-4, atol=0)
+    shuffled = made["shuffled"].transfer_function((8, 8)).double().square()
+    torch.testing.assert_close(shuffled, 1 / kernels.roll(1, 0)[..., :5], rtol=1e-3, atol=0)
+    scaled = controls.scaled_spectral.conv(nn.Conv2d(6, 5, 3), gain=3.0)
+    for _ in range(50):
+        scaled(torch.zeros(1, 6, 4, 4))
+    assert torch.linalg.matrix_norm(scaled.weight.flatten(1), 2).item() == pytest.approx(3, rel=1e-3)
+    assert isinstance(controls.flat.conv(nn.Conv2d(3, 5, 3), min_inputs=4), nn.Conv2d)  # spectral norm's
+
+
+@pytest.mark.slow
+def test_a_study_trains_the_controls(tmp_path):
+    """Normalizations of one's own, named in a study's file, in the processes that the study starts."""
+    for part in ("train", "test"):
+        for label in range(2):
+            (tmp_path / part / str(label)).mkdir(parents=True)
+            for number in range(24):
+                pixels = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8).numpy()
+                Image.fromarray(pixels).save(tmp_path / part / str(label) / f"{number}.png")
+    study = yaml.safe_load((ROOT / "configs/studies/cifar10_controls.yaml").read_text())
+    study |= {"baseline": "flat", "norms": {name: study["norms"][name] for name in ("flat", "spectral, gain 2")}}
+    study["smoke"]["scores"] = {"num_fake": 40}
+    study["grids"]["controls"] |= {"seed": [0]}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(study))
+    words = ["study", str(tmp_path / "plan.yaml"), "--smoke", "--out", str(tmp_path / "out")]
+    command = [sys.executable, str(ROOT / "train_gan.py"), *words, "--", "--data.path", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 runs." in (tmp_path / "out/report.md").read_text()
