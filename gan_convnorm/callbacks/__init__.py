@@ -5,6 +5,7 @@ from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
 from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.callbacks.network_ema import NetworkEMA
+from gan_convnorm.callbacks.overfitting_log import OverfittingLog
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
@@ -17,6 +18,7 @@ __all__ = [
     "ImageWriter",
     "Interruption",
     "NetworkEMA",
+    "OverfittingLog",
     "RunReport",
     "SampleGrids",
     "SpectrumLog",

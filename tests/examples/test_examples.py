@@ -149,3 +149,5 @@ def test_a_study_trains_the_controls(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs." in (tmp_path / "out/report.md").read_text()
+    curves = [path.read_text() for path in tmp_path.glob("out/runs/*/metrics.csv")]
+    assert len(curves) == 2 and all(",overfitting" in text and ",fid" in text for text in curves)

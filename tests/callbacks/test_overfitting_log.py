@@ -1,0 +1,85 @@
+"""OverfittingLog: outputs on training, held-out and generated images, and the training is the same with and without."""
+
+import csv
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.demos.boring_classes import BoringModel
+from short_training import small_gan
+
+from gan_convnorm.callbacks import OverfittingLog
+from gan_convnorm.data import Digits
+from gan_convnorm.errors import BadInput
+from gan_convnorm.run_folder.metrics_file import MetricsFile
+
+
+def train(folder, callbacks, **options):
+    folder.mkdir()
+    pl.seed_everything(0)
+    module = small_gan(steps=4, **options)
+    trainer = pl.Trainer(
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=[MetricsFile(folder / "metrics.csv")],
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=None,
+        val_check_interval=2,
+        log_every_n_steps=1,
+    )
+    trainer.fit(module, datamodule=Digits(batch_size=4))
+    with (folder / "metrics.csv").open(newline="") as file:
+        return module, trainer, {int(row["step"]): row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("options", [{}, {"conditional": True, "num_classes": 10}])
+def test_columns_are_means_of_the_discriminator_s_outputs(tmp_path, options):
+    log = OverfittingLog(30)
+    module, trainer, rows = train(tmp_path / "run", [log], **options)
+    assert all(rows[step]["overfitting"] for step in (2, 4)) and not rows[3]["overfitting"]
+    module.eval()
+    found = {}
+    for name, split in (("d_train", "train"), ("d_held_out", "test")):
+        images, labels = trainer.datamodule.split(split).tensors
+        chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:30]
+        with torch.no_grad():
+            pixels = (images[chosen].double() + 0.5) / 128 - 1
+            outputs = module.discriminator(pixels.float(), labels[chosen] if options else None)
+        found[name] = outputs.double().mean().item()
+        if split == "test":
+            assert float(rows[4]["held_out_accuracy"]) == pytest.approx((outputs > 0).double().mean().item())
+    for name, value in found.items():
+        assert float(rows[4][name]) == pytest.approx(value, rel=1e-4, abs=1e-6)
+    row = {name: float(rows[4][name]) for name in ("d_train", "d_held_out", "d_generated", "overfitting")}
+    ratio = (row["d_train"] - row["d_held_out"]) / (row["d_train"] - row["d_generated"])
+    assert row["overfitting"] == pytest.approx(ratio, rel=1e-6)
+
+
+def test_the_training_is_the_same_with_and_without_it(tmp_path):
+    weights = []
+    for name, callbacks in (("with", [OverfittingLog(20)]), ("without", [])):
+        module, _, _ = train(tmp_path / name, callbacks, disc_norm="spectral")
+        weights.append(module.state_dict())
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_split_smaller_than_the_count_sets_the_count(tmp_path):
+    module, trainer, _ = train(tmp_path / "run", [])
+    assert OverfittingLog(10**6).measure(trainer, module).keys() >= {"d_train", "overfitting"}
+
+
+@pytest.mark.parametrize("count", [0, True, 1.5])
+def test_a_count_that_is_none_is_one_line(count):
+    with pytest.raises(BadInput, match="expected 1 or more"):
+        OverfittingLog(count)
+
+
+def test_a_module_that_is_no_gan_is_one_line():
+    trainer = pl.Trainer(max_epochs=1, callbacks=[OverfittingLog()], logger=False, enable_checkpointing=False)
+    with pytest.raises(BadInput, match="BoringModel has no discriminator"):
+        trainer.fit(BoringModel())
