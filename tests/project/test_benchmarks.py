@@ -19,6 +19,7 @@ import gpu_suite
 import memory
 import mimicry_loop
 import process_settings
+import robustness_study
 import start_up
 import throughput
 
@@ -212,3 +213,25 @@ def test_start_up_compares_checkouts(capsys):
     row = r"^\| `python train_gan.py --help` \| ([\d.]+) .* \| ([\d.]+) "
     found = re.findall(row, capsys.readouterr().out, re.MULTILINE)
     assert len(found) == 2 and all(0 < float(first) <= float(whole) < 2 for whole, first in found)
+
+
+@pytest.mark.slow
+def test_the_study_of_classifiers_trains_on_a_folder_and_compares(tmp_path, capsys):
+    for number in range(48):
+        path = tmp_path / "images" / ("test" if number % 3 == 0 else "train") / str(number % 2) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8).numpy()).save(path)
+    cells = tmp_path / "cells.csv"
+    words = f"--cells {cells} --images {tmp_path / 'images'} --resolution 16 --arch resnet8 --epochs 1 --seeds 2"
+    robustness_study.main([*words.split(), "--norms", "batch", "convnorm", "--conditions", "clean"])
+    printed = capsys.readouterr().out
+    rows = robustness_study.read_cells(cells)
+    assert [(row["norm"], row["seed"]) for row in rows] == [(n, s) for s in "01" for n in ("batch", "convnorm")]
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in ("clean", "corrupted", "fgsm", "pgd"))
+    assert "| clean | corruptions, mean of 5 severities |" in printed and "(Holm)" in printed
+
+
+def test_p_values_are_corrected_as_holm_does():
+    # Sorted 0.005, 0.01, 0.03, 0.04, times 4, 3, 2, 1, and never below an earlier one.
+    assert robustness_study.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert robustness_study.holm([]) == [] and robustness_study.holm([0.7, 0.8]) == [1.0, 1.0]
