@@ -1,4 +1,4 @@
-"""What makes ConvNorm's discriminator differ from spectral norm's: three normalizations that keep one part of it each.
+"""Three normalizations that each keep one part of ConvNorm, to find out which part matters.
 
 ConvNorm does two things to a channel. It sets its scale, and it makes all frequencies equally strong. With
 

@@ -20,7 +20,7 @@ BATCH = 100
 
 
 class _GAN(Protocol):
-    """What a module needs: a discriminator, samples as bytes, and where its numbers are."""
+    """The parts of a GAN that are read: its discriminator, its samples, its device and dtype."""
 
     discriminator: nn.Module
     device: torch.device

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.study.plan_file import read_plan
-from gan_convnorm.study.report import check_report, write_report
+from gan_convnorm.study.report import check_report, is_report, write_report
 from gan_convnorm.study.table import TABLE, Contents, read_table
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     database = out / "study.db"
     storage = arguments.storage or f"sqlite:///{database}"
     check_report(out, overwrite=arguments.overwrite)  # before any run
-    known = read_table(out / TABLE) if (out / TABLE).exists() else Contents([], None)
+    table = out / TABLE
+    # With --overwrite the file may be another program's.
+    known = read_table(table) if table.exists() and is_report(table) else Contents([], None)
     if arguments.report and known.results and arguments.storage is None and not database.exists():
         return _report(plan, known, out, overwrite=arguments.overwrite)
     if importlib.util.find_spec("optuna") is None:

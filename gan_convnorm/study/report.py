@@ -16,7 +16,7 @@ from gan_convnorm.study.report_content import report_blocks
 from gan_convnorm.study.results import Result
 from gan_convnorm.study.table import FIRST_COLUMNS, TABLE, write_table
 
-__all__ = ["check_report", "write_report"]
+__all__ = ["check_report", "is_report", "write_report"]
 
 REPORT, PAGE = "report.md", "report.html"
 #: the mark of the pages of a study
@@ -63,7 +63,7 @@ def write_report(
     files |= {folder / block.file: block.data for block in blocks if isinstance(block, Picture)}
     check_report(folder, overwrite=overwrite)
     for path in files:
-        check_replaceable(path, _is_report, overwrite)
+        check_replaceable(path, is_report, overwrite)
     write_table(results, folder / TABLE, floor)
     for path, data in files.items():
         try:
@@ -85,19 +85,26 @@ def check_report(folder: Path, *, overwrite: bool = False) -> None:
     gan_convnorm.errors.BadInput: ...report.md exists and was not written by this command; ...
     """
     for name in (TABLE, REPORT, PAGE):
-        check_replaceable(folder / name, _is_report, overwrite)
+        check_replaceable(folder / name, is_report, overwrite)
 
 
-def _is_report(path: Path) -> bool:
-    """Tell whether a study has written a file; a page or picture is known by the report beside it, which is first."""
+def is_report(path: Path) -> bool:
+    """Return True if a study has written a file; a page or picture is known by the report beside it, which is first.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "runs.csv").write_text("my,own")
+    ...     is_report(Path(folder) / "runs.csv")
+    False
+    """
     report = path.with_name(REPORT)
     if path.name == TABLE:
         return _start(path).startswith(",".join(FIRST_COLUMNS))
     if path == report:
         return _start(path).startswith("# Study ")
     if path.name == PAGE:
-        return generator_tag(GENERATOR) in _start(path) or _is_report(report)
-    return _is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8")
+        return generator_tag(GENERATOR) in _start(path) or is_report(report)
+    return is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8")
 
 
 def _start(path: Path) -> str:

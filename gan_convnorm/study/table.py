@@ -1,4 +1,4 @@
-"""runs.csv: every evaluation of every run of a study as one table, from which the study can be reported and go on."""
+"""runs.csv: every evaluation of every run of a study as one table. A study can go on from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_BYTES = 2**28
 
 
 class Contents(NamedTuple):
-    """What a table holds.
+    """The content of a runs.csv.
 
     Attributes:
         results: of runs.
@@ -131,11 +131,13 @@ def read_table(path: Path) -> Contents:
                 results.append(_result(row, interim))
                 interim = []
     except csv.Error as error:
-        raise BadInput(f"{path} cannot be read ({error}); expected the runs.csv of a study") from error
+        raise BadInput(f"{path} cannot be read ({error}); expected the runs.csv of a study; move it away") from error
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise BadInput(f"line {line} of {path} is no row of a study's runs.csv ({error!r:.80})") from error
+        raise BadInput(
+            f"line {line} of {path} is no row of a study's runs.csv ({error!r:.80}); mend it or move the file away"
+        ) from error
     if missing:
-        raise BadInput(f"{path} has no column {missing[0]}; expected the runs.csv of a study")
+        raise BadInput(f"{path} has no column {missing[0]}; expected the runs.csv of a study; move it away")
     return Contents(results, floor)
 
 

@@ -43,14 +43,19 @@ def test_columns_are_means_of_the_discriminator_s_outputs(tmp_path, options):
     assert all(rows[step]["overfitting"] for step in (2, 4)) and not rows[3]["overfitting"]
     module.eval()
     found = {}
-    for name, split in (("d_train", "train"), ("d_held_out", "test")):
-        images, labels = trainer.datamodule.split(split).tensors
-        chosen = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:30]
+    splits = {name: trainer.datamodule.split(name).tensors for name in ("train", "test")}
+    chosen = {n: torch.randperm(len(t[0]), generator=torch.Generator().manual_seed(0))[:30] for n, t in splits.items()}
+    labels = {name: tensors[1][chosen[name]] if options else None for name, tensors in splits.items()}
+    fakes = module.sample(30, labels=labels["train"], ema=False)
+    for name, images, classes in (
+        ("d_train", splits["train"][0][chosen["train"]], labels["train"]),
+        ("d_held_out", splits["test"][0][chosen["test"]], labels["test"]),
+        ("d_generated", fakes, labels["train"]),
+    ):
         with torch.no_grad():
-            pixels = (images[chosen].double() + 0.5) / 128 - 1
-            outputs = module.discriminator(pixels.float(), labels[chosen] if options else None)
+            outputs = module.discriminator(((images.double() + 0.5) / 128 - 1).float(), classes)
         found[name] = outputs.double().mean().item()
-        if split == "test":
+        if name == "d_held_out":
             assert float(rows[4]["held_out_accuracy"]) == pytest.approx((outputs > 0).double().mean().item())
     for name, value in found.items():
         assert float(rows[4][name]) == pytest.approx(value, rel=1e-4, abs=1e-6)
@@ -68,9 +73,14 @@ def test_the_training_is_the_same_with_and_without_it(tmp_path):
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
 
 
-def test_a_split_smaller_than_the_count_sets_the_count(tmp_path):
-    module, trainer, _ = train(tmp_path / "run", [])
+def test_a_module_in_training_is_measured_in_evaluation_mode(tmp_path):
+    """More images are asked for than the smaller split has; the vectors of spectral norm stay."""
+    module, trainer, _ = train(tmp_path / "run", [], disc_norm="spectral")
+    module.train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
     assert OverfittingLog(10**6).measure(trainer, module).keys() >= {"d_train", "overfitting"}
+    assert module.discriminator.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 @pytest.mark.parametrize("count", [0, True, 1.5])

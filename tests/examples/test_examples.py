@@ -132,7 +132,7 @@ def test_the_controls_keep_what_they_say(example):
 
 @pytest.mark.slow
 def test_a_study_trains_the_controls(tmp_path):
-    """Normalizations of one's own, named in a study's file, in the processes that the study starts."""
+    """A study's file names normalizations of an example, and the runs of the study find them."""
     for part in ("train", "test"):
         for label in range(2):
             (tmp_path / part / str(label)).mkdir(parents=True)

@@ -92,6 +92,17 @@ def test_a_report_comes_again_from_the_table_alone(tmp_path, capsys):
     assert read_table(out / "runs.csv") == (runs, FLOOR)
 
 
+def test_a_table_of_another_program_is_replaced_where_overwrite_asks_for_it(tmp_path, capsys):
+    words = [str(written(tmp_path)), "--out", str(tmp_path / "out"), "--report"]
+    with pytest.raises(SystemExit):
+        main(words)  # makes study.db
+    (tmp_path / "out/runs.csv").write_text("my,own\n1,2\n")
+    for more, status in ([], 2), (["--overwrite"], 0):
+        with pytest.raises(SystemExit) as end:
+            main([*words, *more])
+        assert end.value.code == status, capsys.readouterr()
+
+
 PUBLISHED = sorted(Path(__file__).parents[2].glob("docs/results/study_*/runs.csv"))
 
 
