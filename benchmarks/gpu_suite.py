@@ -93,6 +93,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", help="only the parts whose names contain one of these words")
     parser.add_argument("--minutes", type=float, default=8.5, help="minutes after which unfinished parts are given up")
     parser.add_argument("--folder", type=Path, help="images to train SNGAN-32 on, such as cifar10 with train/CLASS/*")
+    parser.add_argument("--mimicry", type=Path, help="folder with the installed package torch_mimicry")
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args(words)
     sizes = {"batch": 64, "width": 1.0, "steps": 60, "window": 10, "images": 50_000, "workers": 4, "small_width": 0.25}

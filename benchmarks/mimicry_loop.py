@@ -6,11 +6,19 @@ in every forward, the generator's step first; per discriminator step a loader's 
 converted and normalized one by one, fakes whose graph is dropped after it was built, separate forwards of real and fake
 images, and three numbers read from the device; gradients for the discriminator's weights also in the generator's
 step; Adam with torch's defaults, torch's default memory format.
+
+`InstalledMimicry` is the same with torch-mimicry's own networks and their own training steps:
+
+    python -m pip install --no-deps --target FOLDER torch-mimicry
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
+import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +29,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-__all__ = ["MimicryLoop"]
+__all__ = ["InstalledMimicry", "MimicryLoop"]
 
 
 class PowerIteration:
@@ -150,15 +158,18 @@ class MimicryLoop:
         self.batches: Iterator[Any] = iter(self.loader)
         self.batch, self.n_dis, self.device = batch, n_dis, device
 
+    def next_batch(self) -> list[Tensor]:
+        try:
+            batch = next(self.batches)
+        except StopIteration:
+            self.batches = iter(self.loader)
+            batch = next(self.batches)
+        return [part.to(self.device) for part in batch]
+
     def step(self) -> list[float]:
         """Run one generator step and n_dis discriminator steps, and return the numbers that it logs."""
         for number in range(self.n_dis):
-            try:
-                real, _ = next(self.batches)
-            except StopIteration:
-                self.batches = iter(self.loader)
-                real, _ = next(self.batches)
-            real = real.to(self.device)
+            real, _ = self.next_batch()
             if number == 0:
                 self.generator.zero_grad()
                 generator_loss = -self.discriminator(self.fakes()).mean()
@@ -178,3 +189,43 @@ class MimicryLoop:
 
     def close(self) -> None:
         del self.batches
+
+
+class InstalledMimicry(MimicryLoop):
+    """The loop of torch-mimicry's trainer around its own networks and their `train_step`.
+
+    The trainer's logging, checkpoints and pictures are left out.
+
+    Args:
+        folder: holds the package torch_mimicry.
+        arguments: those of `MimicryLoop`.
+    """
+
+    def __init__(self, folder: Path, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        _, _, _, width, _, device = arguments
+        _make_importable(folder / "torch_mimicry")
+        networks = importlib.import_module("torch_mimicry.nets.sngan.sngan_32")
+        self.log = importlib.import_module("torch_mimicry.training.metric_log").MetricLog
+        self.generator = networks.SNGANGenerator32(ngf=round(256 * width)).to(device)
+        self.discriminator = networks.SNGANDiscriminator32(ndf=round(128 * width)).to(device)
+        self.optimizers = [
+            torch.optim.Adam(network.parameters(), 2e-4, (0.0, 0.9)) for network in (self.generator, self.discriminator)
+        ]
+
+    def step(self) -> list[float]:
+        log, given = self.log(), {"global_step": 0, "device": torch.device(self.device), "scaler": None}
+        of_generator, of_discriminator = self.optimizers
+        for _ in range(self.n_dis):
+            real = self.next_batch()
+            log = self.discriminator.train_step(real, self.generator, of_discriminator, log, **given)
+        log = self.generator.train_step(real, self.discriminator, of_generator, log, **given)
+        return [log[name] for name in ("D(x)", "D(G(z))", "errD", "errG")]
+
+
+def _make_importable(package: Path) -> None:
+    """Let the networks be imported without their packages' own imports: TensorFlow, and modules that torch lost."""
+    for name in ("", ".nets", ".nets.gan", ".nets.sngan", ".training"):
+        module = types.ModuleType(f"torch_mimicry{name}")
+        module.__path__ = [str(package.joinpath(*name.split(".")))]
+        sys.modules[module.__name__] = module

@@ -5,7 +5,8 @@
     python benchmarks/throughput.py --batch 2 --width 0.05 --steps 2 --images 64   # smoke
 
 Ours is the GAN under Lightning's Trainer with the command line's settings, logger and checks, on random bytes of
-CIFAR-10's shape; mimicry's loop is that of mimicry_loop.py. Both take turns, a window of steps each, so that other work
+CIFAR-10's shape; mimicry's loop is that of mimicry_loop.py, with mimicry's own classes where --mimicry names a folder
+that they were installed into. Both take turns, a window of steps each, so that other work
 on the machine meets both; ratios are of neighbouring windows. "CPU" is the process's CPU time, which a busy machine
 changes less than the clock; it leaves out mimicry's loader processes. Spreads are half the interquartile range.
 
@@ -35,7 +36,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from mimicry_loop import MimicryLoop
+from mimicry_loop import InstalledMimicry, MimicryLoop
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
@@ -140,7 +141,8 @@ def fit(gan: GAN, data: ImageData, callback: pl.Callback, device: str, precision
 def compare(norm: str, images: Tensor, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run windows of both loops in turns; return seconds per generator step and their ratios."""
     device, window = arguments.device, arguments.window
-    other = MimicryLoop(images, arguments.batch, N_DIS, arguments.width, arguments.workers, device)
+    given = (images, arguments.batch, N_DIS, arguments.width, arguments.workers, device)
+    other = InstalledMimicry(arguments.mimicry, *given) if arguments.mimicry else MimicryLoop(*given)
     turns = Turns(device, window, other.step)
     try:
         fit(*sngan(norm, images, arguments, arguments.steps + window), turns, device)
@@ -301,15 +303,18 @@ def main(words: list[str] | None = None) -> None:
         "--profile-steps", type=int, default=2, help="generator steps of each profile; 0 for no profile"
     )
     parser.add_argument("--workers", type=int, default=2, help="processes of mimicry's loader")
+    parser.add_argument("--mimicry", type=Path, help="folder with the installed package torch_mimicry")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--json", type=Path, help="file for the results")
     arguments = parser.parse_args(words)
     quiet()
-    settings = {name: value for name, value in vars(arguments).items() if name != "json"}
+    settings = {name: value for name, value in vars(arguments).items() if name not in ("json", "mimicry")}
+    settings["mimicry"] = "its own classes" if arguments.mimicry else "mimicry_loop.py"
     results: dict[str, Any] = {"environment": environment(arguments.device), "settings": settings}
     print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
     sizes = f"batch {arguments.batch}, width {arguments.width:g}, n_dis {N_DIS}"
-    print(f"{sizes}, hinge; {arguments.steps} steps of each in windows of {arguments.window}\n")
+    print(f"{sizes}, hinge; {arguments.steps} steps of each in windows of {arguments.window}")
+    print(f"mimicry: {settings['mimicry']}\n")
     images = random_images(arguments.images)
     print("| discriminator's norm | ours, s per G step | CPU s | mimicry, s per G step | CPU s | ratio | CPU ratio |")
     print("|---|---|---|---|---|---|---|", flush=True)

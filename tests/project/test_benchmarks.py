@@ -59,6 +59,46 @@ def test_mimicry_s_discriminator_computes_what_ours_does():
         torch.testing.assert_close(found, ours(images), rtol=1e-6, atol=1e-8)
 
 
+SNGAN_32 = """
+import torch
+
+class Network(torch.nn.Module):
+    def __init__(self, ngf=0, ndf=0):
+        super().__init__()
+        self.channels = torch.nn.Parameter(torch.full((1,), float(ngf + ndf)))
+
+    def train_step(self, real_batch, other, optimizer, log_data, global_step, device, scaler):
+        assert [tuple(part.shape) for part in real_batch] == [(2, 3, 32, 32), (2,)]
+        log_data.steps.append(f"{self.channels.item():g} beside {other.channels.item():g}")
+        return log_data
+
+SNGANGenerator32 = SNGANDiscriminator32 = Network
+"""
+METRIC_LOG = """
+class MetricLog:
+    def __init__(self):
+        self.steps = []
+
+    def __getitem__(self, name):
+        return self.steps
+"""
+
+
+def test_the_installed_mimicry_trains_its_own_networks_in_its_trainers_order(tmp_path, monkeypatch):
+    package = tmp_path / "torch_mimicry"
+    for name, content in {"nets/sngan/sngan_32": SNGAN_32, "training/metric_log": METRIC_LOG}.items():
+        file = package / f"{name}.py"
+        file.parent.mkdir(parents=True)
+        file.with_name("__init__.py").write_text("import a_module_that_does_not_exist")
+        file.write_text(content)
+    (package / "__init__.py").write_text("import tensorflow_of_long_ago")
+    for name in ("", ".nets", ".nets.gan", ".nets.sngan", ".nets.sngan.sngan_32", ".training", ".training.metric_log"):
+        monkeypatch.delitem(sys.modules, f"torch_mimicry{name}", raising=False)
+    images = torch.zeros(4, 3, 32, 32, dtype=torch.uint8)
+    loop = mimicry_loop.InstalledMimicry(tmp_path, images, 2, 3, 0.5, 0, "cpu")
+    assert loop.step()[0] == ["64 beside 128"] * 3 + ["128 beside 64"]
+
+
 @pytest.mark.slow
 def test_throughput_reports_ratios_and_where_the_time_goes(tmp_path, capsys):
     words = "--device cpu --batch 2 --width 0.05 --steps 2 --images 8 --profile-steps 1 --workers 0 --norms spectral"
