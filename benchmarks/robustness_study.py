@@ -38,6 +38,7 @@ from gan_convnorm.data import Digits, Folder, ImageData
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
+from gan_convnorm.study.comparison import holm
 
 NORMS = ("batch", "spectral+batch", "convnorm", "convnorm+batch", "convnorm_2021")
 CONDITIONS: dict[str, dict[str, Any]] = {
@@ -113,19 +114,6 @@ def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, A
     if len(found.corruptions) > 1:
         row["corrupted"] = statistics.mean(every)
     return row | {"cpu_seconds": round(time.process_time() - start, 1)}
-
-
-def holm(p: list[float]) -> list[float]:
-    """Return p values corrected for their number (Holm 1979): the chance of one false finding among all stays below.
-
-    >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
-    [0.03, 0.06, 0.06]
-    """
-    corrected, largest = [0.0] * len(p), 0.0
-    for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        largest = max(largest, min(1.0, p[place] * (len(p) - rank)))
-        corrected[place] = largest
-    return corrected
 
 
 def measures_of(rows: list[dict[str, str]]) -> list[tuple[str, str]]:

@@ -8,13 +8,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from gan_convnorm.study.results import Result
 
-__all__ = ["Difference", "Spread", "against", "cells", "spread"]
+__all__ = ["Difference", "Spread", "against", "cells", "holm", "spread"]
 
-RESAMPLES = 10_000
 CONFIDENCE = 0.95
 
 
@@ -33,17 +30,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean of paired differences, and its percentile bootstrap interval over the pairs (Efron and Tibshirani, 1993).
+    """Mean of paired differences, its 95% interval and two-sided p by Student's t (the paired t test).
 
-    With few pairs the interval is too short: of 5 normal ones it holds the mean in about 83% of cases, not in 95%.
-
-    >>> Difference(-0.5, -0.9, -0.1, 5).high < 0  # lower than the baseline's, with an interval below 0
+    >>> Difference(-0.5, -0.9, -0.1, 0.02, 5).high < 0  # lower than the baseline's, with an interval below 0
     True
     """
 
     mean: float
     low: float
     high: float
+    p: float
     n: int
 
 
@@ -103,16 +99,23 @@ def against(runs: Sequence[Result], baseline: Sequence[Result], score: str) -> D
     pairs = [pair for pair in pairs if math.isfinite(pair)]
     if len(pairs) < 2:
         return None
-    from scipy.stats import bootstrap
+    from scipy.stats import ttest_1samp
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pairs that are all alike
-        found = bootstrap(
-            (np.asarray(pairs),),
-            np.mean,
-            n_resamples=RESAMPLES,
-            confidence_level=CONFIDENCE,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    return Difference(statistics.mean(pairs), float(found.low), float(found.high), len(pairs))
+        test = ttest_1samp(pairs, 0)
+        found = test.confidence_interval(CONFIDENCE)
+    return Difference(statistics.mean(pairs), float(found.low), float(found.high), float(test.pvalue), len(pairs))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number (Holm 1979): the chance of one false finding among all stays below.
+
+    >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        largest = max(largest, min(1.0, p[place] * (len(p) - rank)))
+        corrected[place] = largest
+    return corrected

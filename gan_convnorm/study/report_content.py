@@ -9,12 +9,19 @@ from typing import Any
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
 from gan_convnorm.score_table import SCORES, titles
-from gan_convnorm.study.comparison import CONFIDENCE, Cell, Spread, against, cells, spread
+from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, cells, holm, spread
 from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
 from gan_convnorm.study.plan import Plan
 from gan_convnorm.study.results import DIVERGED, Result
 
 __all__ = ["report_blocks"]
+
+#: what a grid varies beside norm and seed, by its name in `Grid` and `Result`
+FACTORS = {"n_dis": "n_dis", "learning_rate": "learning rate"}
+#: times of a run, by their name in `Result`
+CLOCKS = {"seconds": "seconds", "cpu_seconds": "CPU seconds"}
+#: a run whose last FID is this many times its best got worse than its best by half
+WORSE = 1.5
 
 
 def report_blocks(
@@ -79,8 +86,10 @@ def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Itera
 
 
 def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
-    varied = len({(run.n_dis, run.learning_rate) for run in runs}) > 1
-    yield from _tables(plan.baseline, cells(runs), varied=varied)
+    varied = [factor for factor in FACTORS if len(getattr(plan.grids[name], factor) or ()) > 1]
+    yield from _tables(plan.baseline, runs, varied)
+    if varied:
+        yield from _best(runs)
     yield from _divergence(runs)
     drawings = [
         ("steps", "Scores during training over steps", partial(draw_scores, runs, "step")),
@@ -98,48 +107,84 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
             yield Picture(data, title, caption=f"{title}:", file=f"{name}_{kind}.png", narrow=narrow)
 
 
-def _tables(baseline: str, groups: dict[Cell, list[Result]], *, varied: bool) -> Iterator[Block]:
+def _tables(baseline: str, runs: Sequence[Result], varied: Sequence[str]) -> Iterator[Block]:
     """Yield two tables, scores and then differences with times: one table of all is wider than a window."""
-    shown = titles(*(run.final for runs in groups.values() for run in runs))
-    factors = ["norm", *(["n_dis", "learning rate"] if varied else [])]
-    scores, costs = [], []
-    for (norm, n_dis, rate), runs in groups.items():
-        names = [norm, *([str(n_dis), f"{rate:g}"] if varied else [])]
-        means = [_cell(spread([run.final.get(score, math.nan) for run in runs]), SCORES[score].form) for score in shown]
-        scores.append([*names, str(len(runs)), *means])
-        other = groups.get((baseline, n_dis, rate), []) if norm != baseline else []
-        steps = ", ".join(map(str, sorted({run.steps for run in runs})))
-        seconds, cpu_seconds = (
-            _cell(spread([getattr(run, clock) or math.nan for run in runs]), ".0f")
-            for clock in ("seconds", "cpu_seconds")
-        )
-        difference = [_difference(runs, other)] if "fid" in shown else []
-        costs.append([*names, *difference, steps, seconds, cpu_seconds])
-    yield Table([*factors, "n", *shown.values()], scores, first_number=1)
+    shown = titles(*(run.final for run in runs))
+    factors = [factor for factor in FACTORS if len({getattr(run, factor) for run in runs}) > 1]
+    groups = list(cells(runs).values())
+    names = [[group[0].norm, *(f"{getattr(group[0], factor):g}" for factor in factors)] for group in groups]
+    headings = ["norm", *(FACTORS[factor] for factor in factors)]
+    scores = [[str(len(group)), *(_mean(group, score, SCORES[score].form) for score in shown)] for group in groups]
+    rows = [[*name, *values] for name, values in zip(names, scores, strict=True)]
+    yield Table([*headings, "n", *shown.values()], rows, first_number=1)
     yield Paragraph("Mean +- standard deviation over the n seeds that have a score.")
-    compared = [f"FID minus {baseline}'s ({CONFIDENCE:.0%} interval)"] if "fid" in shown else []
-    yield Table([*factors, *compared, "G steps", "seconds", "CPU seconds"], costs, first_number=1)
-    if compared:
-        yield Paragraph(
-            "Differences are paired by seed, and n counts the pairs; a dash stands for fewer than two. The interval is "
-            "a percentile bootstrap over the pairs. With 5 pairs such an interval is too short: it holds the mean in "
-            "about 83% of cases."
-        )
+    costs = [
+        [", ".join(map(str, sorted({r.steps for r in group}))), *map(partial(_seconds, group), CLOCKS)]
+        for group in groups
+    ]
+    differences = _differences(
+        [against(group, _comparable(group[0], runs, baseline, varied), "fid") for group in groups]
+    )
+    rows = [[*name, *difference, *cost] for name, difference, cost in zip(names, differences, costs, strict=True)]
+    compared = [f"FID minus {baseline}'s ({CONFIDENCE:.0%} interval)", "p"]
+    yield Table([*headings, *compared, "G steps", *CLOCKS.values()], rows, first_number=1)
+    yield Paragraph(
+        "Differences are paired by seed, and n counts the pairs; a dash stands for fewer than two. Interval and "
+        "two-sided p are of the paired t test; p is corrected for the number of this table's tests (Holm)."
+    )
 
 
-def _difference(runs: Sequence[Result], baseline: Sequence[Result]) -> str:
-    found = against(runs, baseline, "fid")
-    return "-" if found is None else f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f}, n = {found.n})"
+def _comparable(run: Result, runs: Sequence[Result], baseline: str, varied: Sequence[str]) -> list[Result]:
+    """Return the baseline's runs that a run may be compared with: those that share the factors which the grid varies.
+
+    If it varies none, each norm may have a learning rate and n_dis of its own.
+    """
+    others = [other for other in runs if other.norm == baseline != run.norm]
+    return [other for other in others if all(getattr(other, factor) == getattr(run, factor) for factor in varied)]
+
+
+def _differences(found: Sequence[Difference | None]) -> list[list[str]]:
+    tests = iter(holm([difference.p for difference in found if difference and math.isfinite(difference.p)]))
+    texts = []
+    for difference in found:
+        if difference is None:
+            texts.append(["-", "-"])
+            continue
+        interval = f"{difference.mean:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}, n = {difference.n})"
+        texts.append([interval, f"{next(tests):.2g}" if math.isfinite(difference.p) else "-"])
+    return texts
+
+
+def _mean(runs: Sequence[Result], score: str, form: str) -> str:
+    return _cell(spread([run.final.get(score, math.nan) for run in runs]), form)
+
+
+def _seconds(runs: Sequence[Result], clock: str) -> str:
+    return _cell(spread([getattr(run, clock) or math.nan for run in runs]), ".0f")
+
+
+def _best(runs: Sequence[Result]) -> Iterator[Block]:
+    """Yield the setting at which each norm's mean final FID is lowest."""
+    lowest: dict[str, tuple[float, str]] = {}
+    for (norm, n_dis, rate), group in cells(runs).items():
+        if found := spread([run.final.get("fid", math.nan) for run in group]):
+            setting = (found.mean, f"{norm} {found.mean:.2f} at learning rate {rate:g} and n_dis {n_dis}")
+            lowest[norm] = min(lowest.get(norm, setting), setting)
+    if lowest:
+        yield Paragraph(f"Lowest final FID of each norm: {'; '.join(text for _, text in lowest.values())}.")
 
 
 def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
-    by_norm: dict[str, list[bool]] = {}
+    by_norm: dict[str, list[float]] = {}
     for run in runs:
-        by_norm.setdefault(run.norm, []).append(run.diverged)
-    shares = ", ".join(f"{norm} {sum(found)} of {len(found)}" for norm, found in by_norm.items())
+        by_norm.setdefault(run.norm, []).append(run.times_best)
+
+    def shares(limit: float) -> str:
+        return ", ".join(f"{norm} {sum(t >= limit for t in found)} of {len(found)}" for norm, found in by_norm.items())
+
     yield Paragraph(
-        "Diverged (losses or weights that become NaN or infinite, or a last FID at least "
-        f"{DIVERGED:g} times the run's best): {shares}."
+        f"Diverged (a loss or weight became NaN or infinite, or the last FID is at least {DIVERGED:g} times the run's "
+        f"best): {shares(DIVERGED)}. Got worse (at least {WORSE:g} times): {shares(WORSE)}."
     )
 
 

@@ -10,12 +10,14 @@ from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study import read_plan, report
-from gan_convnorm.study.comparison import against, spread
+from gan_convnorm.study.comparison import against, holm, spread
+from gan_convnorm.study.plan import Grid, Plan
 from gan_convnorm.study.report import write_report
+from gan_convnorm.study.report_content import report_blocks
 from gan_convnorm.study.table import write_table
 
 
-def test_differences_are_paired_by_seed_and_their_interval_is_the_bootstrap_s():
+def test_differences_are_paired_by_seed_with_the_interval_and_p_of_the_paired_t_test():
     random = np.random.default_rng(1)
     base = random.normal(2, 1, 6)
     shift = random.normal(0.5, 0.2, 6)
@@ -24,12 +26,31 @@ def test_differences_are_paired_by_seed_and_their_interval_is_the_bootstrap_s():
     found = against(ours, theirs, "fid")
     pairs = shift[[3, 1, 5, 0, 4]]
     assert found.n == 5 and found.mean == pytest.approx(pairs.mean(), abs=1e-12)
-    # All 5^5 resamples, in place of some drawn by chance.
-    every = np.stack(np.meshgrid(*[pairs] * 5), axis=-1).reshape(-1, 5).mean(axis=1)
-    low, high = np.quantile(every, [0.025, 0.975])
-    assert (found.low, found.high) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    error = pairs.std(ddof=1) / math.sqrt(5)
+    half = 2.7764451051977987 * error  # Student's t with 4 degrees of freedom, 0.975
+    assert (found.low, found.high) == (pytest.approx(pairs.mean() - half), pytest.approx(pairs.mean() + half))
+    # Its distribution with 4 degrees of freedom in closed form.
+    t = pairs.mean() / error
+    x = t / math.sqrt(4 + t * t)
+    assert found.p == pytest.approx(1 - x * (3 - x * x) / 2, rel=1e-9)
     assert against(ours[:1], theirs, "fid") is None
     assert against(ours, theirs, "kid") is None
+
+
+def test_an_interval_holds_the_mean_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    theirs = [result("spectral", seed, (0.0,)) for seed in range(5)]
+    held = 0
+    for pairs in random.normal(1.0, 0.5, (400, 5)):
+        ours = [result("none", seed, (pair,)) for seed, pair in enumerate(pairs)]
+        found = against(ours, theirs, "fid")
+        held += found.low < 1 < found.high
+    assert 0.92 < held / 400 < 0.98
+
+
+def test_p_values_are_corrected_as_holm_does():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == [] and holm([0.7, 0.8]) == [1.0, 1.0]
 
 
 def test_a_spread_leaves_out_what_is_no_number():
@@ -39,6 +60,7 @@ def test_a_spread_leaves_out_what_is_no_number():
 
 
 def test_which_runs_have_diverged():
+    assert result(fids=(2.0, 3.0, 2.5)).times_best == 1.25
     assert not result(fids=(5.0, 2.0)).diverged
     assert not result(fids=(2.0, 3.9)).diverged
     assert result(fids=(2.0, 4.0)).diverged
@@ -66,7 +88,7 @@ def test_the_table_has_a_row_for_each_evaluation(tmp_path):
 @pytest.mark.slow
 def test_a_report_says_what_the_numbers_are(tmp_path):
     plan = read_plan(written(tmp_path))
-    runs = [result("none", seed, (6.0, 3.0 + seed)) for seed in range(3)]
+    runs = [result("none", seed, (6.0, 3.0 + 1.5 * seed)) for seed in range(3)]
     runs += [result("spectral", seed, (5.0, 2.0 + seed)) for seed in range(3)]
     rates = [
         result("spectral", 0, (4.0, 2.0 if rate < 0.01 else 9.0), grid="rates", n_dis=n, learning_rate=rate)
@@ -77,10 +99,11 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     floor = {"values": {"fid": 0.987}, "n": 30, "split": "train", "reference": "test"}
     paths = write_report(plan, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
     text = (tmp_path / "report.md").read_text()
-    assert "| none | 3 | 4.00 +- 1.00 | 2.00 +- 0.00 |" in text
-    assert "| none | +1.00 (+1.00 to +1.00, n = 3) | 20 | 3 +- 0 | 4 +- 0 |" in text
+    assert "| none | 3 | 4.50 +- 1.50 | 2.00 +- 0.00 |" in text
+    # 1.5 +- 4.303 * 0.5 / sqrt(3), and 1 - t / sqrt(t^2 + 2) with 2 degrees of freedom.
+    assert "| none | +1.50 (+0.26 to +2.74, n = 3) | 0.035 | 20 | 3 +- 0 | 4 +- 0 |" in text
     assert "| spectral | 3 | 3.00 +- 1.00 | 2.00 +- 0.00 |" in text
-    assert "| spectral | - | 20 | 3 +- 0 | 4 +- 0 |" in text
+    assert "| spectral | - | - | 20 | 3 +- 0 | 4 +- 0 |" in text
     assert "none 0 of 3, spectral 0 of 3." in text and "spectral 3 of 5." in text
     assert "30 real train images in place of fakes: FID 0.99." in text
     assert "twice: main, none, seed 9." in text and "became NaN" in text
@@ -92,7 +115,7 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert all(f"]({name})" in text for name in pictures)
     page = (tmp_path / "report.html").read_text()
     # Each is in the page itself, for a wide window and for a phone.
-    assert page.count(' src="data:image/png;base64,') == len(pictures) and "4.00 +- 1.00" in page
+    assert page.count(' src="data:image/png;base64,') == len(pictures) and "4.50 +- 1.50" in page
     assert page.count(' srcset="data:image/png;base64,') == len(pictures)
 
 
@@ -126,3 +149,31 @@ def test_the_page_of_an_earlier_version_is_replaced(tmp_path):
     (tmp_path / "report.html").write_text("<!DOCTYPE html>\n<html>of an earlier version</html>")
     write_report(plan, runs, tmp_path, floor=None, failed=[])
     assert "earlier version" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_grid_without_a_factor_compares_norms_with_settings_of_their_own():
+    plan = Plan("own", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1])})
+    runs = [result("none", seed, (4.0, 2.0 + seed), learning_rate=0.004) for seed in range(2)]
+    runs += [result("spectral", seed, (5.0, 4.0), learning_rate=0.001) for seed in range(2)]
+    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    assert "'none', '0.004', '-1.50 (-7.85 to +4.85, n = 2)'" in text
+    assert "Lowest" not in text
+
+
+def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each_norm():
+    plan = Plan("rates", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.001, 0.004])})
+    runs = [
+        result(norm, seed, (9.0, fid + seed), learning_rate=rate)
+        for (norm, rate), fid in {("none", 0.001): 3, ("none", 0.004): 2, ("spectral", 0.001): 2.5}.items()
+        for seed in range(2)
+    ]
+    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
+    assert "each norm: none 2.50 at learning rate 0.004 and n_dis 1; spectral 3.00 at learning rate 0.001" in text
+
+
+def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():
+    plan = Plan("worse", {"none": {}}, {"main": Grid(seed=[0, 1, 2])}, baseline="none")
+    runs = [result("none", seed, (2.0, last)) for seed, last in enumerate((2.9, 3.0, 4.0))]
+    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    assert "none 1 of 3. Got worse (at least 1.5 times): none 2 of 3." in text
