@@ -1,11 +1,11 @@
 """Things that happen during training, in any LightningModule: scores, samples, averages, checks, reports, signals."""
 
+from gan_convnorm.callbacks.discriminator_log import DiscriminatorLog
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores
 from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
 from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.callbacks.network_ema import NetworkEMA
-from gan_convnorm.callbacks.overfitting_log import OverfittingLog
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
@@ -13,12 +13,12 @@ from gan_convnorm.callbacks.spectrum_log import SpectrumLog
 from gan_convnorm.callbacks.tensorboard_curves import TensorBoardCurves
 
 __all__ = [
+    "DiscriminatorLog",
     "FidelityScores",
     "FiniteCheck",
     "ImageWriter",
     "Interruption",
     "NetworkEMA",
-    "OverfittingLog",
     "RunReport",
     "SampleGrids",
     "SpectrumLog",

@@ -12,7 +12,7 @@ import numpy as np
 from gan_convnorm.report.drawing import Colour, colours, encode
 from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import cells
-from gan_convnorm.study.results import NORM_COLUMN, Result
+from gan_convnorm.study.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -20,8 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["draw_layer_norms", "draw_scores", "draw_sensitivity", "layers"]
+__all__ = ["LAYERS", "draw_discriminator", "draw_layers", "draw_scores", "draw_sensitivity"]
 
+#: measures of a layer, as `SpectrumLog` names them
+LAYERS = {
+    "operator_norm": "Operator norms of the discriminator's layers",
+    "condition_number": "Condition numbers of the discriminator's layers",
+}
+#: columns of `DiscriminatorLog`
+DISCRIMINATOR = {
+    "discriminator/held_out_accuracy": "share of held-out images with D > 0",
+    "discriminator/overfitting": "overfitting r_v",
+    "discriminator/image_gradient": "norm of dD/d(pixels), generated",
+}
 AXES = {"step": "G step", "cpu_seconds": "CPU seconds", "seconds": "seconds"}
 
 
@@ -42,25 +53,35 @@ def draw_scores(results: Sequence[Result], axis: str, *, columns: int = 3) -> by
     return _curves(results, titles(*(row for result in results for row in result.rows)), axis, columns=columns)
 
 
-def draw_layer_norms(results: Sequence[Result], *, columns: int = 4) -> bytes | None:
-    """Return a PNG of the operator norms of the discriminator's layers against the step; None if no run measured them.
+def draw_layers(results: Sequence[Result], kind: str, *, columns: int = 4) -> bytes | None:
+    """Draw a measure of the discriminator's layers against the step, a panel for each layer.
 
-    >>> draw_layer_norms([]) is None
+    Args:
+        results: of one grid.
+        kind: one of `LAYERS`.
+        columns: panels beside each other.
+
+    Returns:
+        PNG; None if no run measured it.
+
+    >>> draw_layers([], "operator_norm") is None
     True
     """
-    return _curves(results, layers(results), "step", columns=columns, height=2.0)
+    found = (key for result in results for row in result.rows for key in row)
+    ends = f"/{kind}"
+    layers = {k: k.removeprefix("spectrum/").removesuffix(ends) for k in dict.fromkeys(found) if k.endswith(ends)}
+    return _curves(results, layers, "step", columns=columns, height=2.0)
 
 
-def layers(results: Sequence[Result]) -> dict[str, str]:
-    """Return the layers' names by their column of operator norms.
+def draw_discriminator(results: Sequence[Result], *, columns: int = 3) -> bytes | None:
+    """Return a PNG of how the discriminator judges images, against the step; None if no run measured it.
 
-    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
-    >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
-    >>> layers([run])
-    {'spectrum/linear/operator_norm': 'linear'}
+    >>> draw_discriminator([]) is None
+    True
     """
-    found = (key for result in results for row in result.rows for key in row if key.startswith(NORM_COLUMN[0]))
-    return {key: key.removeprefix(NORM_COLUMN[0]).removesuffix(NORM_COLUMN[1]) for key in dict.fromkeys(found)}
+    found = {key for result in results for row in result.rows for key in row}
+    shown = {key: title for key, title in DISCRIMINATOR.items() if key in found}
+    return _curves(results, shown, "step", columns=columns)
 
 
 def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | None:
@@ -111,7 +132,7 @@ def _curves(
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(title=title, xlabel=AXES[axis])
         axes.locator_params(axis="x", integer=axis == "step")
-        if (column in SCORES and SCORES[column].better == "min") or column.startswith(NORM_COLUMN[0]):
+        if column not in SCORES or SCORES[column].better == "min":
             _log_where_wide(axes)
     _key(figure, panels)
     return encode(figure, dpi=110)

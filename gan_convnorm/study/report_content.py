@@ -10,7 +10,7 @@ from typing import Any
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
 from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, cells, holm, spread
-from gan_convnorm.study.figures import draw_layer_norms, draw_scores, draw_sensitivity, layers
+from gan_convnorm.study.figures import LAYERS, draw_discriminator, draw_layers, draw_scores, draw_sensitivity
 from gan_convnorm.study.plan import Plan
 from gan_convnorm.study.results import DIVERGED, Result
 
@@ -98,9 +98,8 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
     ]
     if varied:
         drawings = [("sensitivity", "Final FID; hollow: a seed diverged", partial(draw_sensitivity, runs))]
-    if layers(runs):
-        title = "Operator norms of the discriminator's layers"
-        drawings.append(("layer_norms", title, partial(draw_layer_norms, runs)))
+    drawings.append(("discriminator", "The discriminator's judgement of images", partial(draw_discriminator, runs)))
+    drawings += [(f"{kind}s", title, partial(draw_layers, runs, kind)) for kind, title in LAYERS.items()]
     for kind, title, draw in drawings:
         if (data := draw()) is not None:
             narrow = draw(columns=1) or b""

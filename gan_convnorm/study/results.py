@@ -12,10 +12,10 @@ from gan_convnorm.report.runs import Run, read_runs
 from gan_convnorm.score_table import SCORE_COLUMNS
 from gan_convnorm.study.plan import Point
 
-__all__ = ["NORM_COLUMN", "Result", "read_result", "stored_result"]
+__all__ = ["MEASURED", "Result", "read_result", "stored_result"]
 
-#: a layer's operator norm in metrics.csv, where the run measured it
-NORM_COLUMN = ("spectrum/", "/operator_norm")
+#: first words of the columns of metrics.csv with what `SpectrumLog` and `DiscriminatorLog` measured
+MEASURED = ("spectrum/", "discriminator/")
 #: the last FID is this many times the best of the run, or more
 DIVERGED = 2.0
 
@@ -34,7 +34,7 @@ class Result:
         steps: generator steps done.
         seconds: of the run, evaluations included; None where it was stopped.
         cpu_seconds: CPU time of its process, likewise.
-        rows: by evaluation: step, seconds, cpu_seconds, scores, operator norms of layers.
+        rows: by evaluation: step, seconds, cpu_seconds, scores, and columns that start with one of `MEASURED`.
         final: scores by the whole protocol, after the last step.
         protocol: how they were taken.
         versions: of packages.
@@ -105,7 +105,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
     times = {time["step"]: time for time in summary.get("times") or []}
     rows: dict[int, dict[str, float]] = {}
     for column, curve in run.curves.items():
-        if column in SCORE_COLUMNS or (column.startswith(NORM_COLUMN[0]) and column.endswith(NORM_COLUMN[1])):
+        if column in SCORE_COLUMNS or column.startswith(MEASURED):
             for step, value in curve:
                 rows.setdefault(step, {"step": step, **times.get(step, {})})[column] = value
     final = summary.get("final") or {}

@@ -14,7 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.text import read_text
 from gan_convnorm.score_table import SCORE_COLUMNS
-from gan_convnorm.study.results import NORM_COLUMN, Result
+from gan_convnorm.study.results import MEASURED, Result
 
 __all__ = ["FIRST_COLUMNS", "TABLE", "Contents", "read_table", "table", "write_table"]
 
@@ -70,8 +70,8 @@ def table(results: Sequence[Result], floor: dict[str, Any] | None = None) -> tup
         how = {key: value for key, value in floor.items() if key != "values"}
         rows.append({"kind": FLOOR, **floor["values"], "protocol": json.dumps(how, sort_keys=True)})
     scores = [name for name in SCORE_COLUMNS if any(name in row for row in rows)]
-    layers = list(dict.fromkeys(key for row in rows for key in row if key.startswith(NORM_COLUMN[0])))
-    return [*FIRST_COLUMNS, *scores, *layers, *LAST_COLUMNS], rows
+    measured = list(dict.fromkeys(key for row in rows for key in row if key.startswith(MEASURED)))
+    return [*FIRST_COLUMNS, *scores, *measured, *LAST_COLUMNS], rows
 
 
 def write_table(results: Sequence[Result], path: Path, floor: dict[str, Any] | None = None) -> None:
@@ -124,9 +124,9 @@ def read_table(path: Path) -> Contents:
             if row["kind"] == FLOOR:
                 floor = {"values": _numbers(row, SCORE_COLUMNS), **_mapping(row["protocol"])}
             elif row["kind"] == INTERIM:
-                layers = [name for name in row if name.startswith(NORM_COLUMN[0])]
+                measured = [name for name in row if name.startswith(MEASURED)]
                 times = {"step": int(float(row["step"])), **_numbers(row, ("seconds", "cpu_seconds"))}
-                interim.append({**times, **_numbers(row, (*SCORE_COLUMNS, *layers))})
+                interim.append({**times, **_numbers(row, (*SCORE_COLUMNS, *measured))})
             else:
                 results.append(_result(row, interim))
                 interim = []

@@ -109,8 +109,8 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert "twice: main, none, seed 9." in text and "became NaN" in text
     pictures = {path.name for path in paths if path.suffix == ".png"}
     assert pictures == {
-        *(f"main_{kind}.png" for kind in ("steps", "seconds", "cpu_seconds", "layer_norms")),
-        *(f"rates_{kind}.png" for kind in ("sensitivity", "layer_norms")),
+        *(f"main_{kind}.png" for kind in ("steps", "seconds", "cpu_seconds", "operator_norms")),
+        *(f"rates_{kind}.png" for kind in ("sensitivity", "operator_norms")),
     }
     assert all(f"]({name})" in text for name in pictures)
     page = (tmp_path / "report.html").read_text()

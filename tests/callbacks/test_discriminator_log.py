@@ -1,4 +1,4 @@
-"""OverfittingLog: outputs on training, held-out and generated images, and the training is the same with and without."""
+"""DiscriminatorLog: what it measures, and that the training is the same with and without it."""
 
 import csv
 
@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
 from short_training import small_gan
 
-from gan_convnorm.callbacks import OverfittingLog
+from gan_convnorm.callbacks import DiscriminatorLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.run_folder.metrics_file import MetricsFile
@@ -38,9 +38,9 @@ def train(folder, callbacks, **options):
 
 @pytest.mark.parametrize("options", [{}, {"conditional": True, "num_classes": 10}])
 def test_columns_are_means_of_the_discriminator_s_outputs(tmp_path, options):
-    log = OverfittingLog(30)
+    log = DiscriminatorLog(30)
     module, trainer, rows = train(tmp_path / "run", [log], **options)
-    assert all(rows[step]["overfitting"] for step in (2, 4)) and not rows[3]["overfitting"]
+    assert all(rows[step]["discriminator/overfitting"] for step in (2, 4)) and not rows[3]["discriminator/overfitting"]
     module.eval()
     found = {}
     splits = {name: trainer.datamodule.split(name).tensors for name in ("train", "test")}
@@ -48,25 +48,44 @@ def test_columns_are_means_of_the_discriminator_s_outputs(tmp_path, options):
     labels = {name: tensors[1][chosen[name]] if options else None for name, tensors in splits.items()}
     fakes = module.sample(30, labels=labels["train"], ema=False)
     for name, images, classes in (
-        ("d_train", splits["train"][0][chosen["train"]], labels["train"]),
-        ("d_held_out", splits["test"][0][chosen["test"]], labels["test"]),
-        ("d_generated", fakes, labels["train"]),
+        ("train", splits["train"][0][chosen["train"]], labels["train"]),
+        ("held_out", splits["test"][0][chosen["test"]], labels["test"]),
+        ("generated", fakes, labels["train"]),
     ):
         with torch.no_grad():
             outputs = module.discriminator(((images.double() + 0.5) / 128 - 1).float(), classes)
         found[name] = outputs.double().mean().item()
-        if name == "d_held_out":
-            assert float(rows[4]["held_out_accuracy"]) == pytest.approx((outputs > 0).double().mean().item())
+        if name == "held_out":
+            found["held_out_accuracy"] = (outputs > 0).double().mean().item()
+    row = {name.removeprefix("discriminator/"): value for name, value in rows[4].items()}
     for name, value in found.items():
-        assert float(rows[4][name]) == pytest.approx(value, rel=1e-4, abs=1e-6)
-    row = {name: float(rows[4][name]) for name in ("d_train", "d_held_out", "d_generated", "overfitting")}
-    ratio = (row["d_train"] - row["d_held_out"]) / (row["d_train"] - row["d_generated"])
-    assert row["overfitting"] == pytest.approx(ratio, rel=1e-6)
+        assert float(row[name]) == pytest.approx(value, rel=1e-4, abs=1e-6)
+    train_mean, held_out, generated = (float(row[name]) for name in ("train", "held_out", "generated"))
+    assert float(row["overfitting"]) == pytest.approx((train_mean - held_out) / (train_mean - generated), rel=1e-6)
+
+
+class Linear(torch.nn.Module):
+    """D(x) = <w, x>, whose gradient is w everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.linspace(-1, 1, 256).view(1, 16, 16))
+
+    def forward(self, images, labels=None):
+        return (self.w * images).sum((1, 2, 3))
+
+
+def test_the_gradient_is_that_of_the_pixels_and_leaves_none_in_the_weights(tmp_path):
+    module, trainer, _ = train(tmp_path / "run", [])
+    module.discriminator = Linear()
+    found = DiscriminatorLog(30).measure(trainer, module)
+    assert found["discriminator/image_gradient"] == pytest.approx(module.discriminator.w.norm().item(), rel=1e-6)
+    assert module.discriminator.w.grad is None
 
 
 def test_the_training_is_the_same_with_and_without_it(tmp_path):
     weights = []
-    for name, callbacks in (("with", [OverfittingLog(20)]), ("without", [])):
+    for name, callbacks in (("with", [DiscriminatorLog(20)]), ("without", [])):
         module, _, _ = train(tmp_path / name, callbacks, disc_norm="spectral")
         weights.append(module.state_dict())
     assert weights[0].keys() == weights[1].keys()
@@ -78,7 +97,10 @@ def test_a_module_in_training_is_measured_in_evaluation_mode(tmp_path):
     module, trainer, _ = train(tmp_path / "run", [], disc_norm="spectral")
     module.train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    assert OverfittingLog(10**6).measure(trainer, module).keys() >= {"d_train", "overfitting"}
+    assert DiscriminatorLog(10**6).measure(trainer, module).keys() >= {
+        "discriminator/train",
+        "discriminator/image_gradient",
+    }
     assert module.discriminator.training
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
@@ -86,10 +108,10 @@ def test_a_module_in_training_is_measured_in_evaluation_mode(tmp_path):
 @pytest.mark.parametrize("count", [0, True, 1.5])
 def test_a_count_that_is_none_is_one_line(count):
     with pytest.raises(BadInput, match="expected 1 or more"):
-        OverfittingLog(count)
+        DiscriminatorLog(count)
 
 
 def test_a_module_that_is_no_gan_is_one_line():
-    trainer = pl.Trainer(max_epochs=1, callbacks=[OverfittingLog()], logger=False, enable_checkpointing=False)
+    trainer = pl.Trainer(max_epochs=1, callbacks=[DiscriminatorLog()], logger=False, enable_checkpointing=False)
     with pytest.raises(BadInput, match="BoringModel has no discriminator"):
         trainer.fit(BoringModel())

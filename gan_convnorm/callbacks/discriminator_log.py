@@ -1,4 +1,4 @@
-"""How a discriminator tells the images that it is trained with from held-out ones."""
+"""How a discriminator judges training, held-out and generated images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan_convnorm.callbacks.step_count import step_of
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators.evaluation_mode import evaluating
 
-__all__ = ["OverfittingLog"]
+__all__ = ["DiscriminatorLog"]
 
 BATCH = 100
 
@@ -30,16 +30,19 @@ class _GAN(Protocol):
         """Return uint8 images of shape (n, C, H, W)."""
 
 
-class OverfittingLog(pl.Callback):
-    """Logs a GAN's mean discriminator outputs on training, held-out and generated images at every validation.
+class DiscriminatorLog(pl.Callback):
+    """Logs a GAN's discriminator on training, held-out and generated images at every validation.
 
-    Columns "d_train", "d_held_out" and "d_generated"; "held_out_accuracy", the share of held-out images with an output
-    above 0, where hinge and logistic losses put the border; and "overfitting",
+    | column | content |
+    |---|---|
+    | discriminator/train, /held_out, /generated | its mean output D on images of the kind |
+    | discriminator/held_out_accuracy | share of held-out images with D > 0, the border of hinge and logistic losses |
+    | discriminator/overfitting | r_v (Karras et al., NeurIPS 2020, arXiv:2006.06676, eq. 1) |
+    | discriminator/image_gradient | mean over generated images of the 2-norm of dD/d(pixels), pixels in [-1, 1] |
 
-        r_v = (E[D(train)] - E[D(held-out)]) / (E[D(train)] - E[D(generated)]),
+        r_v = (E[D(train)] - E[D(held-out)]) / (E[D(train)] - E[D(generated)])
 
-    which is 0 for a discriminator that does not overfit and 1 for one to which held-out images are fakes (Karras et
-    al., NeurIPS 2020, arXiv:2006.06676, eq. 1).
+    is 0 for a discriminator that does not overfit and 1 for one to which held-out images are fakes.
 
     The images are the first ones of the data module's splits "train" and "test" in an order drawn once, and samples of
     the current generator, not of its average. Training is the same with and without it: the discriminator is in
@@ -52,23 +55,23 @@ class OverfittingLog(pl.Callback):
     Raises:
         BadInput: fewer than one image; at the start of the training, a module that is no GAN or data without splits.
 
-    >>> OverfittingLog(500).count
+    >>> DiscriminatorLog(500).count
     500
     """
 
     def __init__(self, count: int = 1000) -> None:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise BadInput(f"the overfitting log has {count!r:.20} images of each kind; expected 1 or more")
+            raise BadInput(f"the discriminator log has {count!r:.20} images of each kind; expected 1 or more")
         self.count = count
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for name in ("discriminator", "sample"):
             if not hasattr(pl_module, name):
-                raise BadInput(f"the overfitting log needs a GAN; {type(pl_module).__name__} has no {name}")
+                raise BadInput(f"the discriminator log needs a GAN; {type(pl_module).__name__} has no {name}")
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "split"):
-            raise BadInput("the overfitting log needs data with the splits train and test; give an ImageData module")
+            raise BadInput("the discriminator log needs data with the splits train and test; give an ImageData module")
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,7 +82,7 @@ class OverfittingLog(pl.Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(values, step_of(trainer, pl_module))
                 logger.save()
-        trainer.strategy.barrier("overfitting log")
+        trainer.strategy.barrier("discriminator log")
 
     @torch.no_grad()
     def measure(self, trainer: pl.Trainer, module: _GAN) -> dict[str, float]:
@@ -90,20 +93,19 @@ class OverfittingLog(pl.Callback):
         labelled = getattr(module, "takes_labels", False)
         (real, *labels), rest = _first(train, count), _first(held_out, count)
         generated = module.sample(count, labels=labels[0] if labelled else None, ema=False)
-        outputs = {}
+        kinds = {"train": (real, labels), "held_out": (rest[0], rest[1:]), "generated": (generated, labels)}
         with evaluating(module.discriminator):
-            for name, images, classes in (
-                ("d_train", real, labels),
-                ("d_held_out", rest[0], rest[1:]),
-                ("d_generated", generated, labels),
-            ):
-                outputs[name] = _outputs(module, images, classes[0] if labelled else None)
-        found = {name: float(values.mean()) for name, values in outputs.items()}
-        distance = found["d_train"] - found["d_generated"]
-        found["held_out_accuracy"] = float((outputs["d_held_out"] > 0).double().mean())
+            judged = {
+                kind: _judge(module, images, classes[0] if labelled else None, with_gradient=kind == "generated")
+                for kind, (images, classes) in kinds.items()
+            }
+        found = {kind: float(outputs.mean()) for kind, (outputs, _) in judged.items()}
+        distance = found["train"] - found["generated"]
+        found["held_out_accuracy"] = float((judged["held_out"][0] > 0).double().mean())
+        found["image_gradient"] = float(judged["generated"][1].mean())
         if distance:
-            found["overfitting"] = (found["d_train"] - found["d_held_out"]) / distance
-        return found
+            found["overfitting"] = (found["train"] - found["held_out"]) / distance
+        return {f"discriminator/{name}": value for name, value in found.items()}
 
 
 def _first(split: TensorDataset, count: int) -> list[Tensor]:
@@ -111,11 +113,17 @@ def _first(split: TensorDataset, count: int) -> list[Tensor]:
     return [tensor[rows] for tensor in split.tensors]
 
 
-def _outputs(module: _GAN, images: Tensor, labels: Tensor | None) -> Tensor:
-    found = []
+def _judge(module: _GAN, images: Tensor, labels: Tensor | None, *, with_gradient: bool) -> tuple[Tensor, Tensor]:
+    """Return the outputs, and the 2-norms of their gradients with respect to the pixels, as float64 on the CPU."""
+    outputs, norms = [], [torch.zeros(0)]
     for first in range(0, len(images), BATCH):
         rows = slice(first, first + BATCH)
         # The middle of the interval that training draws from (`bytes_to_images`).
         pixels = ((images[rows].to(module.device) + 0.5) / 128 - 1).to(module.dtype)
-        found.append(module.discriminator(pixels, None if labels is None else labels[rows].to(module.device)))
-    return torch.cat(found).double().cpu()
+        with torch.set_grad_enabled(with_gradient):
+            pixels.requires_grad_(with_gradient)
+            found = module.discriminator(pixels, None if labels is None else labels[rows].to(module.device))
+            if with_gradient:
+                norms.append(torch.autograd.grad(found.sum(), pixels)[0].flatten(1).norm(dim=1))
+        outputs.append(found.detach())
+    return torch.cat(outputs).double().cpu(), torch.cat(norms).double().cpu()
