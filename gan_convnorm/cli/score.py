@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kid-subset-size", type=int, help="images in each subset of KID (default 1000, or fewer)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise of a checkpoint's images")
     parser.add_argument("--resize", help="side in pixels, or HEIGHTxWIDTH, to resize and centre-crop to")
-    parser.add_argument("--skip-bad", action="store_true", help="leave out unreadable files")
+    parser.add_argument("--skip-bad", action="store_true", help="omit unreadable files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")
     parser.add_argument("--json", type=Path, help="file to write values and protocol to, - for standard output")
     parser.add_argument(

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         description=(
             "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
             "The same command goes on after a kill, or from the runs.csv in OUT; several machines share one storage. "
-            "What follows -- is added to the command line of every run, such as -- --data.path photos."
+            "Words after -- are added to the command line of every run, such as -- --data.path photos."
         ),
     )
     parser.add_argument("study", type=Path, help="the study's YAML file (docs/study.md)")

@@ -73,7 +73,9 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
                     raise BadImage(f"more than 8 bits a channel, mode {image.mode}; convert it to 8 bits")
                 notes = _notes(image, mode)
                 if _orientation(image) in TURNED:
-                    notes.append("are turned upright, as their EXIF orientation says (torch-fidelity does not)")
+                    notes.append(
+                        "are turned upright, as their EXIF orientation says (torch-fidelity does so for TIFF alone)"
+                    )
                     image = ImageOps.exif_transpose(image)
                 if mode == "RGBA":
                     # By way of RGB: Pillow does not convert every kind of picture to RGBA directly.

@@ -150,4 +150,4 @@ def test_a_study_trains_the_controls(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs." in (tmp_path / "out/report.md").read_text()
     curves = [path.read_text() for path in tmp_path.glob("out/runs/*/metrics.csv")]
-    assert len(curves) == 2 and all(",overfitting" in text and ",fid" in text for text in curves)
+    assert len(curves) == 2 and all("discriminator/overfitting" in text and ",fid" in text for text in curves)

@@ -65,7 +65,7 @@ def test_what_is_converted_is_said_once(photos):
             read(photos)
         assert sorted(str(w.message).split(str(photos))[1] for w in caught) == [
             " are CMYK, converted to RGB without a colour profile",
-            " are turned upright, as their EXIF orientation says (torch-fidelity does not)",
+            " are turned upright, as their EXIF orientation says (torch-fidelity does so for TIFF alone)",
             " have several pictures (frames or pages), of which the first is taken",
         ]
 

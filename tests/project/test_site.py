@@ -70,12 +70,22 @@ def test_the_reference_has_every_room_but_those_without_an_interface():
         ("tutorial_new_network.md", "[`a.py`](../gan_convnorm/a.py)", "`a.py`"),
         ("index.md", "[a](https://example.org)", "[a](https://example.org)"),
         ("index.md", "![a](x.png)", "![a](x.png)"),
+        ("learn/start.md", "![a](../figures/x.png)", "![a](../figures/x.png)"),
+        ("zoo.md", "![a, b](../checkpoints/c/samples.png)", "![a, b](project/checkpoints/c/samples.png)"),
         ("index.md", "```\n[a](../SECURITY.md)\n```", "```\n[a](../SECURITY.md)\n```"),
     ],
 )
 def test_links_out_of_the_docs_lead_to_pages(page, link, expected):
     place = SimpleNamespace(file=SimpleNamespace(src_uri=page))
     assert repository_links.on_page_markdown(link, place, None, None) == expected
+
+
+def test_the_site_has_the_zoo_s_pictures():
+    files = []
+    config = SimpleNamespace(site_dir="site", use_directory_urls=True, plugins=SimpleNamespace(_current_plugin=None))
+    repository_links.on_files(files, config)
+    shown = set(re.findall(r"!\[[^]]*\]\(\.\./([^)]+)\)", (ROOT / "docs/zoo.md").read_text(encoding="utf-8")))
+    assert shown and {f"project/{name}" for name in shown} <= {file.src_uri for file in files}
 
 
 def test_examples_of_docstrings_are_code():
