@@ -1,22 +1,27 @@
-"""Every file of configs/ trains; the presets of published runs have the published settings."""
+"""Every file of configs/ trains, studies by their smoke; the presets of published runs have the published settings."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch.utils.data import TensorDataset
 
 from gan_convnorm.cli import main
 from gan_convnorm.data import DATA
 from gan_convnorm.data.torchvision_data import TorchvisionData
 from gan_convnorm.fidelity import classifier
+from gan_convnorm.study import read_plan
 
 CONFIGS = {
     path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")
 }
 DIGITS = sorted(name for name in CONFIGS if "digits" in name)
 PRESETS = sorted(set(CONFIGS) - set(DIGITS))
+STUDY_FILES = Path(__file__).parents[2] / "configs/studies"
+STUDIES = sorted(path.stem for path in STUDY_FILES.glob("*.yaml"))
 SMALL = ["--steps", "1", "--batch-size", "2", "--model.optimization.gen_batch_size", "2", "--out", "run"]
 
 
@@ -55,6 +60,31 @@ def run_length(model):
 def test_digits_config_trains(name, capsys):
     main(["--config", path(name), "--width", "0.25", "--num-fake", "20", *SMALL])
     assert "G step 1: FID" in capsys.readouterr().out
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of noise for the studies of folders."""
+    random = torch.Generator().manual_seed(0)
+    for part, label, number in itertools.product(("train", "test"), range(2), range(24)):
+        file = tmp_path / "photos" / part / str(label) / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8, generator=random).numpy()).save(file)
+    return ["--data.path", str(tmp_path / "photos")]
+
+
+@pytest.mark.filterwarnings("ignore:FID of")
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_smoke_of_a_study_trains(study, photos, capsys):
+    """A run of the first and of the last norm of the file, as `study --smoke` has them."""
+    plan = read_plan(STUDY_FILES / f"{study}.yaml").for_smoke()
+    norms = list(plan.norms)
+    for number, norm in enumerate((norms[0], norms[-1])):
+        config = next(point.config for point in plan.points() if point.norm == norm)
+        Path(f"{number}.yaml").write_text(yaml.safe_dump(config))
+        words = photos if config.get("data", {}).get("class_path", "").endswith("Folder") else []
+        main(["--config", f"{number}.yaml", "--out", f"run{number}", "--num-fake", "40", *words])
+        assert "G step 4: FID" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:FID of")
