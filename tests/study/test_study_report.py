@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.study import read_plan, report
+from gan_convnorm.study import figures, read_plan, report
 from gan_convnorm.study.comparison import against, holm, spread
 from gan_convnorm.study.plan import Grid, Plan
 from gan_convnorm.study.report import write_report
@@ -177,3 +178,12 @@ def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():
     runs = [result("none", seed, (2.0, last)) for seed, last in enumerate((2.9, 3.0, 4.0))]
     text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
     assert "none 1 of 3. Got worse (at least 1.5 times): none 2 of 3." in text
+
+
+@pytest.mark.parametrize("decades", [1, 3, 5, 9])
+def test_a_logarithmic_axis_has_ticks(decades):
+    axes = Figure().add_subplot()
+    axes.plot([0, 1], [3, 3 * 10**decades])
+    figures._log(axes.yaxis)
+    low, high = axes.get_ylim()
+    assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3
