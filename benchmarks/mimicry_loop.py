@@ -194,7 +194,7 @@ class MimicryLoop:
 class InstalledMimicry(MimicryLoop):
     """The loop of torch-mimicry's trainer around its own networks and their `train_step`.
 
-    The trainer's logging, checkpoints and pictures are left out.
+    It omits the trainer's logging, checkpoints and pictures.
 
     Args:
         folder: holds the package torch_mimicry.
@@ -224,7 +224,7 @@ class InstalledMimicry(MimicryLoop):
 
 
 def _make_importable(package: Path) -> None:
-    """Let the networks be imported without their packages' own imports: TensorFlow, and modules that torch lost."""
+    """Make the networks importable without the package's own imports, which need TensorFlow and an old torch."""
     for name in ("", ".nets", ".nets.gan", ".nets.sngan", ".training"):
         module = types.ModuleType(f"torch_mimicry{name}")
         module.__path__ = [str(package.joinpath(*name.split(".")))]

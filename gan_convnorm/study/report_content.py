@@ -174,12 +174,12 @@ def _best(runs: Sequence[Result]) -> Iterator[Block]:
 
 
 def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
-    by_norm: dict[str, list[float]] = {}
+    by_norm: dict[str, list[Result]] = {}
     for run in runs:
-        by_norm.setdefault(run.norm, []).append(run.times_best)
+        by_norm.setdefault(run.norm, []).append(run)
 
-    def shares(limit: float) -> str:
-        return ", ".join(f"{norm} {sum(t >= limit for t in found)} of {len(found)}" for norm, found in by_norm.items())
+    def shares(times: float) -> str:
+        return ", ".join(f"{n} {sum(r.ended_above(times) for r in own)} of {len(own)}" for n, own in by_norm.items())
 
     yield Paragraph(
         f"Diverged (a loss or weight became NaN or infinite, or the last FID is at least {DIVERGED:g} times the run's "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,17 +67,14 @@ class Result:
     configuration: str = ""
 
     @property
-    def times_best(self) -> float:
-        """The last FID divided by the best: infinite if the run was stopped or the last is NaN; 1 without FIDs."""
-        fids = [row["fid"] for row in self.rows if "fid" in row]
-        if self.outcome != "finished" or any(math.isnan(fid) for fid in fids[-1:]):
-            return math.inf
-        return fids[-1] / min(fids) if fids else 1.0
-
-    @property
     def diverged(self) -> bool:
         """True if it was stopped, or its last FID is `DIVERGED` times its best or more."""
-        return self.times_best >= DIVERGED
+        return self.ended_above(DIVERGED)
+
+    def ended_above(self, times: float) -> bool:
+        """Return True if it was stopped, or its last FID is NaN, or at least `times` its best."""
+        fids = [row["fid"] for row in self.rows if "fid" in row]
+        return self.outcome != "finished" or (bool(fids) and not fids[-1] < times * min(fids))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a study's storage holds them."""

@@ -1,39 +1,24 @@
 """DiscriminatorLog: what it measures, and that the training is the same with and without it."""
 
-import csv
-
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.demos.boring_classes import BoringModel
-from short_training import small_gan
+from short_training import logged_rows, logging_trainer, small_gan
 
 from gan_convnorm.callbacks import DiscriminatorLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
-from gan_convnorm.run_folder.metrics_file import MetricsFile
+from gan_convnorm.study import figures
 
 
 def train(folder, callbacks, **options):
     folder.mkdir()
     pl.seed_everything(0)
     module = small_gan(steps=4, **options)
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=[MetricsFile(folder / "metrics.csv")],
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=None,
-        val_check_interval=2,
-        log_every_n_steps=1,
-    )
+    trainer = logging_trainer(folder, callbacks, validate_every=2)
     trainer.fit(module, datamodule=Digits(batch_size=4))
-    with (folder / "metrics.csv").open(newline="") as file:
-        return module, trainer, {int(row["step"]): row for row in csv.DictReader(file)}
+    return module, trainer, logged_rows(folder)
 
 
 @pytest.mark.parametrize("options", [{}, {"conditional": True, "num_classes": 10}])
@@ -62,6 +47,11 @@ def test_columns_are_means_of_the_discriminator_s_outputs(tmp_path, options):
         assert float(row[name]) == pytest.approx(value, rel=1e-4, abs=1e-6)
     train_mean, held_out, generated = (float(row[name]) for name in ("train", "held_out", "generated"))
     assert float(row["overfitting"]) == pytest.approx((train_mean - held_out) / (train_mean - generated), rel=1e-6)
+
+
+def test_a_study_draws_columns_that_are_logged(tmp_path):
+    _, _, rows = train(tmp_path / "run", [DiscriminatorLog(30)])
+    assert set(figures.DISCRIMINATOR) <= {name for name, value in rows[4].items() if value}
 
 
 class Linear(torch.nn.Module):

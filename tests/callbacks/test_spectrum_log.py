@@ -1,6 +1,5 @@
 """The spectrum log: what it writes, and that it changes nothing."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from short_training import small_gan
+from short_training import logged_rows, logging_trainer, small_gan
 from torch import nn
 
 from gan_convnorm.callbacks import SpectrumLog
@@ -16,7 +15,6 @@ from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators import circular_size, singular_values
 from gan_convnorm.operators.dense_layers import convolution_matrix
-from gan_convnorm.run_folder import MetricsFile
 
 
 class Save(pl.Callback):
@@ -35,26 +33,10 @@ def train(folder, steps=5, *, log=True, norm="spectral", resume=None, **options)
     pl.seed_everything(0)
     model = small_gan(disc_norm=norm, steps=steps, n_dis=2, **options)
     callback = SpectrumLog(folder, every=2)
-    trainer = pl.Trainer(
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=[MetricsFile(folder / "metrics.csv")],
-        callbacks=[callback, Save(folder / "half.ckpt")] if log else [],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=None,
-        val_check_interval=4,
-        log_every_n_steps=1,
-    )
+    callbacks = [callback, Save(folder / "half.ckpt")] if log else []
+    trainer = logging_trainer(folder, callbacks, validate_every=4)
     trainer.fit(model, datamodule=Digits(batch_size=4), ckpt_path=resume)
     return model, callback
-
-
-def rows(folder):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return {int(row["step"]): row for row in csv.DictReader(file)}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +67,7 @@ def test_training_is_bit_identical_with_and_without(runs, norm):
 @pytest.mark.parametrize("norm", ["spectral", "convnorm"])
 def test_columns_and_files(runs, norm):
     folder, model, _ = runs[norm][0]
-    found = rows(folder)
+    found = logged_rows(folder)
     assert [step for step, row in found.items() if row["spectrum/linear/operator_norm"]] == [0, 2, 4, 5]
     assert found[3]["d_loss"] and not found[0]["d_loss"]  # one row a step, the log's among the others'
     layers = [name for name, m in model.discriminator.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
@@ -109,7 +91,7 @@ def test_the_last_row_is_of_the_final_weights(runs):
         weight = model.discriminator.eval().get_submodule(name).weight.detach()
         matrix = convolution_matrix(weight, (size, size), (1, 1), [(1, 1)] * 2, (1, 1))
         true = float(torch.linalg.matrix_norm(matrix, 2))
-        assert float(rows(folder)[5][f"spectrum/{name}/operator_norm"]) == pytest.approx(true, rel=1e-2), name
+        assert float(logged_rows(folder)[5][f"spectrum/{name}/operator_norm"]) == pytest.approx(true, rel=1e-2), name
 
 
 @pytest.mark.slow
@@ -118,14 +100,14 @@ def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
     torch.load(whole / "half.ckpt", weights_only=True)  # plain values: nothing that could run code
     shutil.copy(whole / "metrics.csv", tmp_path)
     train(tmp_path, resume=whole / "half.ckpt")
-    assert rows(tmp_path) == rows(whole)
+    assert logged_rows(tmp_path) == logged_rows(whole)
     assert (tmp_path / "spectrum.json").read_text() == (whole / "spectrum.json").read_text()
 
 
 @pytest.mark.slow
 def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
     train(tmp_path, 2, norm="convnorm_2021")
-    found = rows(tmp_path)[2]
+    found = logged_rows(tmp_path)[2]
     assert found["spectrum/blocks.0.conv1/operator_norm"]
     assert "spectrum/blocks.0.conv1/condition_number" not in found
     assert (tmp_path / "spectrum.png").exists()

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.report.blocks import Picture
 from gan_convnorm.study import figures, read_plan, report
 from gan_convnorm.study.comparison import against, holm, spread
 from gan_convnorm.study.plan import Grid, Plan
@@ -61,7 +62,8 @@ def test_a_spread_leaves_out_what_is_no_number():
 
 
 def test_which_runs_have_diverged():
-    assert result(fids=(2.0, 3.0, 2.5)).times_best == 1.25
+    assert result(fids=(2.0, 3.0)).ended_above(1.5) and not result(fids=(2.0, 2.9)).ended_above(1.5)
+    assert result(fids=(0.0, 1.0)).diverged and result(fids=(math.nan, 2.0)).diverged
     assert not result(fids=(5.0, 2.0)).diverged
     assert not result(fids=(2.0, 3.9)).diverged
     assert result(fids=(2.0, 4.0)).diverged
@@ -171,6 +173,15 @@ def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each
     text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
     assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
     assert "each norm: none 2.50 at learning rate 0.004 and n_dis 1; spectral 3.00 at learning rate 0.001" in text
+
+
+def test_a_report_draws_what_the_callbacks_measured():
+    plan = Plan("measured", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
+    run = result("none")
+    for row in run.rows:
+        row |= {"discriminator/overfitting": 0.1, "spectrum/linear/condition_number": 30.0}
+    pictures = {block.file for block in report_blocks(plan, [run], None, []) if isinstance(block, Picture)}
+    assert {f"main_{kind}.png" for kind in ("discriminator", "operator_norms", "condition_numbers")} <= pictures
 
 
 def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():
