@@ -2,11 +2,12 @@
 
 ConvNorm does two things to a channel. It sets its scale, and it makes all frequencies equally strong. With
 
-    python train_gan.py study configs/studies/cifar10_controls.yaml -- --data.path DIR
+    python train_gan.py study configs/studies/cifar10_own_rates.yaml -- --data.path DIR
 
 a discriminator is trained with each alone, beside ConvNorm and spectral norm:
 
-- flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are.
+- flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are. By
+  Parseval's theorem the mean is the squared 2-norm of a channel's kernels, so no transform is needed.
 - shuffled: each channel gets the filter of another one. Scale and filters are ConvNorm's, but fit no channel.
 - scaled_spectral: spectral norm times a gain. The scale is larger; nothing else changes.
 """
@@ -22,17 +23,17 @@ from torch.nn.utils import parametrize
 from gan_convnorm.fourier.real_transform import half_grid_weights
 from gan_convnorm.layers import ConvNorm2d, convnorm, spectral
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords
+from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 from gan_convnorm.layers.registry import NORMS, Norm
 
 
-class FlatConvNorm2d(ConvNorm2d):
-    """Every channel is divided by the root of its mean power: one number, and no filter."""
+class _Flat(ExactParametrization):
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
 
-    def spectrum(self, grid: tuple[int, ...]) -> Tensor:
-        """Return the mean of S_k + eps over the grid, at every frequency."""
-        power = super().spectrum(grid)
-        mean = (power * half_grid_weights(grid, power)).sum((1, 2), keepdim=True)
-        return mean.expand_as(power).contiguous()
+    def normalize(self, weight: Tensor) -> Tensor:
+        return weight * (weight.square().sum((1, 2, 3), keepdim=True) + self.eps).rsqrt()
 
 
 class ShuffledConvNorm2d(ConvNorm2d):
@@ -52,18 +53,15 @@ class _Gain(nn.Module):
         return weight * self.gain
 
 
-def _as(layer: nn.Module, kind: type[ConvNorm2d]) -> nn.Module:
-    if type(layer) is ConvNorm2d:  # layers that see the image may be spectral norm's (min_inputs)
-        layer.__class__ = kind
-    return layer
-
-
-def _flat(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNormKeywords]) -> nn.Module:
-    return _as(convnorm(conv, min_inputs=min_inputs, **options), FlatConvNorm2d)
+def _flat(conv: nn.Conv2d, *, min_inputs: int = 1, eps: float = 1e-4) -> nn.Module:
+    return spectral(conv) if conv.in_channels < min_inputs else parametrize_weight(conv, _Flat(eps))
 
 
 def _shuffled(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNormKeywords]) -> nn.Module:
-    return _as(convnorm(conv, min_inputs=min_inputs, **options), ShuffledConvNorm2d)
+    layer = convnorm(conv, min_inputs=min_inputs, **options)
+    if type(layer) is ConvNorm2d:  # layers that see the image may be spectral norm's (min_inputs)
+        layer.__class__ = ShuffledConvNorm2d
+    return layer
 
 
 def _scaled(layer: nn.Module, *, gain: float = 2.0) -> nn.Module:
@@ -81,11 +79,14 @@ def main() -> None:
     """Show the mean and the extremes of a channel's power after each normalization, on a grid of 16 by 16."""
     for name, norm in (("convnorm", NORMS["convnorm"]), ("flat", flat), ("shuffled", shuffled)):
         torch.manual_seed(0)
-        layer: Any = norm.conv(nn.Conv2d(16, 16, 3, padding=1, bias=False), affine=None)
+        options = {} if norm is flat else {"affine": None}
+        layer: Any = norm.conv(nn.Conv2d(16, 16, 3, padding=1, bias=False), **options)
         with torch.no_grad():
-            own = ConvNorm2d.spectrum(layer, (16, 16))
-            power = own * layer.transfer_function((16, 16)).square()
-        print(f"{name}: mean {power.mean():.2f}, from {power.min():.2f} to {power.max():.2f}")
+            power = torch.fft.rfft2(layer.weight, s=(16, 16)).abs().square().sum(1)
+            if isinstance(layer, ConvNorm2d):
+                power = power * layer.transfer_function((16, 16)).square()
+            mean = (power * half_grid_weights((16, 16), power)).sum((1, 2)).mean()
+        print(f"{name}: mean {mean:.2f}, from {power.min():.2f} to {power.max():.2f}")
 
 
 if __name__ == "__main__":

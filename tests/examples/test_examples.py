@@ -114,15 +114,17 @@ def test_the_controls_keep_what_they_say(example):
     controls = example("convnorm_controls")
     torch.manual_seed(0)
     own = NORMS["convnorm"].conv(nn.Conv2d(6, 5, 3, padding=1), affine=None, eps=1e-12)
-    made = {}
-    for name in ("flat", "shuffled"):
-        made[name] = getattr(controls, name).conv(nn.Conv2d(6, 5, 3, padding=1), affine=None, eps=1e-12, min_inputs=4)
-        made[name].load_state_dict(own.state_dict())
     kernels = torch.fft.fft2(own.weight.double(), s=(8, 8)).abs().square().sum(1)
-    flat = made["flat"].transfer_function((8, 8)).double().square()
-    torch.testing.assert_close(flat, (1 / kernels.mean((1, 2))).view(-1, 1, 1).expand(5, 8, 5), rtol=1e-4, atol=0)
-    shuffled = made["shuffled"].transfer_function((8, 8)).double().square()
-    torch.testing.assert_close(shuffled, 1 / kernels.roll(1, 0)[..., :5], rtol=1e-3, atol=0)
+    mean = kernels.mean((1, 2))
+    plain = nn.Conv2d(6, 5, 3, padding=1)
+    plain.weight = nn.Parameter(own.weight.detach().clone())
+    flat = controls.flat.conv(plain, eps=0.5, min_inputs=4)
+    expected = own.weight.double() * (mean + 0.5).rsqrt().view(-1, 1, 1, 1)
+    torch.testing.assert_close(flat.weight.double(), expected, rtol=1e-5, atol=1e-7)
+    shuffled = controls.shuffled.conv(nn.Conv2d(6, 5, 3, padding=1), affine=None, eps=1e-12, min_inputs=4)
+    shuffled.load_state_dict(own.state_dict())
+    transfer = shuffled.transfer_function((8, 8)).double().square()
+    torch.testing.assert_close(transfer, 1 / kernels.roll(1, 0)[..., :5], rtol=1e-3, atol=0)
     scaled = controls.scaled_spectral.conv(nn.Conv2d(6, 5, 3), gain=3.0)
     for _ in range(50):
         scaled(torch.zeros(1, 6, 4, 4))
@@ -139,10 +141,10 @@ def test_a_study_trains_the_controls(tmp_path):
             for number in range(24):
                 pixels = torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8).numpy()
                 Image.fromarray(pixels).save(tmp_path / part / str(label) / f"{number}.png")
-    study = yaml.safe_load((ROOT / "configs/studies/cifar10_controls.yaml").read_text())
+    study = yaml.safe_load((ROOT / "configs/studies/cifar10_own_rates.yaml").read_text())
     study |= {"baseline": "flat", "norms": {name: study["norms"][name] for name in ("flat", "spectral, gain 2")}}
     study["smoke"]["scores"] = {"num_fake": 40}
-    study["grids"]["controls"] |= {"seed": [0]}
+    study["grids"]["own_rates"] |= {"seed": [0]}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(study))
     words = ["study", str(tmp_path / "plan.yaml"), "--smoke", "--out", str(tmp_path / "out")]
     command = [sys.executable, str(ROOT / "train_gan.py"), *words, "--", "--data.path", str(tmp_path)]
