@@ -8,7 +8,8 @@ a discriminator is trained with each alone, beside ConvNorm and spectral norm:
 
 - flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are. By
   Parseval's theorem the mean is the squared 2-norm of a channel's kernels, so no transform is needed.
-- shuffled: each channel gets the filter of another one. Scale and filters are ConvNorm's, but fit no channel.
+- shuffled: each channel gets the filter of another one, with the factor that keeps its mean power at 1. The scale is
+  ConvNorm's and the filters are as uneven, but they fit no channel.
 - scaled_spectral: spectral norm times a gain. The scale is larger; nothing else changes.
 """
 
@@ -37,11 +38,13 @@ class _Flat(ExactParametrization):
 
 
 class ShuffledConvNorm2d(ConvNorm2d):
-    """Every channel is filtered by the power spectrum of the channel before."""
+    """Every channel is filtered by the power spectrum of the channel before, and scaled to a mean power of 1."""
 
     def spectrum(self, grid: tuple[int, ...]) -> Tensor:
-        """Return S_k + eps of the channel before."""
-        return super().spectrum(grid).roll(1, 0)
+        """Return the power spectrum T of the channel before, times the mean of S_k / T."""
+        own = super().spectrum(grid)
+        other = own.roll(1, 0)
+        return other * (own / other * half_grid_weights(grid, own)).sum((1, 2), keepdim=True)
 
 
 class _Gain(nn.Module):
