@@ -184,8 +184,8 @@ def main() -> None:
             cells.append(f"{memories[name][shape_name] / memories[BASE][shape_name]:.2f}")
             print(f"| {shape_name} | {name} | " + " | ".join(cells) + " |")
             sys.stdout.flush()
-    print("\nGeometric means over the shapes (16 and more input channels):\n")
-    print(f"| layer | time to {BASE} | faster than the {ORIGINAL}, least | memory to {BASE} |")
+    print("\nGeometric means over all shapes, and in brackets over those with 16 and more input channels:\n")
+    print(f"| layer | time to {BASE} | times as fast as the {ORIGINAL}, and on the worst shape | memory to {BASE} |")
     print("|---|---|---|---|")
     for name in LAYERS:
         cells = []

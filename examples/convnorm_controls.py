@@ -6,8 +6,8 @@ ConvNorm does two things to a channel. It sets its scale, and it makes all frequ
 
 a discriminator is trained with each alone, beside ConvNorm and spectral norm:
 
-- flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are. By
-  Parseval's theorem the mean is the squared 2-norm of a channel's kernels, so no transform is needed.
+- flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are.
+  By Parseval's theorem the mean is the squared 2-norm of a channel's kernels, so no transform is needed.
 - shuffled: each channel gets the filter of another one, with the factor that keeps its mean power at 1. The scale is
   ConvNorm's and the filters are as uneven, but they fit no channel.
 - scaled_spectral: spectral norm times a gain. The scale is larger; nothing else changes.

@@ -1,4 +1,4 @@
-"""Train SNGAN-family GANs and compare normalizations; ConvNorm as a layer for any ConvNet."""
+"""Training of SNGAN-family GANs, comparison of normalizations, and ConvNorm as a layer for any ConvNet."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Things that happen during training, in any LightningModule: scores, samples, averages, checks, reports, signals."""
+"""Callbacks for any LightningModule: scores, samples, averages, checks, reports, signals."""
 
 from gan_convnorm.callbacks.discriminator_log import DiscriminatorLog
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores

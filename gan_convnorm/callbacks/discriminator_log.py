@@ -31,7 +31,7 @@ class _GAN(Protocol):
 
 
 class DiscriminatorLog(pl.Callback):
-    """Logs a GAN's discriminator on training, held-out and generated images at every validation.
+    """Callback that logs a GAN's discriminator on training, held-out and generated images at every validation.
 
     | column | content |
     |---|---|

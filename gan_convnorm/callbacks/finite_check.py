@@ -16,7 +16,7 @@ __all__ = ["FiniteCheck"]
 
 
 class FiniteCheck(pl.Callback):
-    """Ends the run at the first step after which a loss or a weight is NaN or infinite, and names it.
+    """Callback that ends the run at the first step after which a loss or a weight is NaN or infinite, and names it.
 
     It works in any LightningModule: losses are the tensors that `training_step` returns, by name or one alone. On a CPU
     every step is looked at. On other devices a look would wait for the device: there the step is noted on the device,

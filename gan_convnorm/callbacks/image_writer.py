@@ -21,7 +21,7 @@ ARRAYS = "images.npz"
 
 
 class ImageWriter(pl.Callback):
-    """Writes every predicted image, and the first hundred as `folder`/grid.png.
+    """Callback that writes every predicted image, and the first hundred as `folder`/grid.png.
 
     A batch is the arguments of the module's `sample`, with "first" and, where there are classes, "labels".
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and their like: the step is finished, the run saved, and the way to go on is told."""
+"""Response to Ctrl-C, SIGTERM and other signals: finish the step, save the run, and say how to go on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AGREE_EVERY = 10
 
 
 class Interruption(Checkpoint):  # so that Lightning calls it after those that save
-    """Saves `checkpoint` before every evaluation, and at the end of the step in which a signal comes, ending the run.
+    """Callback that saves before every evaluation, and saves and ends the run at the end of a step with a signal.
 
     Lightning stops wherever the signal finds it, between the discriminator's step and the generator's too, and what is
     saved then is no step of the uninterrupted run. A second signal ends the process at once.

@@ -20,7 +20,7 @@ __all__ = ["NetworkEMA"]
 
 
 class NetworkEMA(pl.Callback):
-    """Keeps an average of one network of a module, such as a GAN's generator, and puts it in for evaluations.
+    """Callback that averages one network, such as a GAN's generator, and puts the average in for evaluations.
 
     After every step the averaged parameters become decay * averaged + (1 - decay) * current. Buffers, such as
     BatchNorm's statistics and counters and the vectors of spectral normalization, are copied: their average belongs to

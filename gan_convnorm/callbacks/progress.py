@@ -23,7 +23,7 @@ FIRST, EVERY = 10.0, 30.0
 
 
 class StepProgressBar(RichProgressBar):
-    """A bar with the generator step of all steps, time left, smoothed losses and the last FID.
+    """Progress bar with the generator step of all steps, time left, smoothed losses and the last FID.
 
     Evaluations add no bar of their own. Where standard output is no terminal there is no bar: a plain line after 10
     seconds and then every 30 seconds has the step, the losses and an estimate of the time left.

@@ -39,7 +39,7 @@ COLUMNS, IMAGES, MOST_CLASSES = 10, 100, 20
 
 
 class RunReport(RunRecord):
-    """Writes config.yaml, about.json and a grid of real images at the start, and the results at the end.
+    """Callback that writes config.yaml, about.json and a grid of real images at the start, the results at the end.
 
     The results are summary.json, curves.png, report.html and a table on the terminal.
 

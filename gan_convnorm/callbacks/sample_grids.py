@@ -26,7 +26,7 @@ EARLY = (0, 10, 100)
 
 
 class SampleGrids(pl.Callback):
-    """Writes `folder`/step-NNNNNN.png, a grid of a module's samples, and shows it in the trainer's loggers.
+    """Callback that writes grids of a module's samples, `folder`/step-NNNNNN.png, and shows them in the loggers.
 
     It draws at every validation (after every epoch where there is no validation loop) and after a few early steps, so
     that the first picture does not wait for the first evaluation. The samples are of the same noise each time, if the

@@ -40,7 +40,7 @@ POINTS = 101
 
 
 class SpectrumLog(pl.Callback):
-    """Logs the operator norm and condition number of every layer of a network, and draws them at the end.
+    """Callback that logs operator norm and condition number of a network's layers, and draws them at the end.
 
     Columns "spectrum/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
     "spectrum/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):

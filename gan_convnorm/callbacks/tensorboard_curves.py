@@ -14,7 +14,7 @@ __all__ = ["TensorBoardCurves"]
 
 
 class TensorBoardCurves(TensorBoardLogger):
-    """Lightning's logger, writing to `folder`/tensorboard.
+    """Lightning's TensorBoard logger, which writes to `folder`/tensorboard.
 
     A run that ends before its first step leaves no such folder.
 

@@ -20,7 +20,7 @@ def main(words: list[str] | None = None) -> None:
     """
     parser = OneLineParser(
         prog="gan-convnorm compare",
-        description="One page with the scores, times, spectra, samples and differing configuration of some runs.",
+        description="Write one page with the scores, times, singular values, samples and settings of some runs.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; seeds are taken together")
     parser.add_argument("--out", type=Path, default=Path("compare.html"), help="page to write (default compare.html)")

@@ -24,10 +24,10 @@ def main(words: list[str] | None = None) -> None:
     """
     parser = OneLineParser(
         prog="gan-convnorm demo",
-        description="Serve a page to play with a trained generator: seed, class, truncation, the way between two "
+        description="Serve a page to play with a trained generator: seed, class, truncation, interpolation between two "
         "samples, nearest training images. It needs no network.",
     )
-    parser.add_argument("source", type=Path, help="a run's folder, a .ckpt file, or an exported generator")
+    parser.add_argument("source", type=Path, help="a run's folder, a .ckpt file, or an exported generator or GAN")
     parser.add_argument(
         "--train-images", type=Path, metavar="DIR", help="folder of the training images, where the run's are not found"
     )

@@ -47,9 +47,7 @@ NETWORKS = (
     Flag("--gen-norm", "model.architecture.gen_norm", "Normalization of the generator.", "NAME", "batch"),
     Flag("--network", "model.architecture.network", "sngan, dcgan, or your own package.module:Name.", "NAME", "sngan"),
     Flag("--width", "model.architecture.width", "Factor on the channels; 1 is the published network.", "X", 0.25),
-    Flag(
-        "--attention", "model.architecture.attention", "Side of the feature maps that self-attention follows.", "PIXELS"
-    ),
+    Flag("--attention", "model.architecture.attention", "Side of the feature map that gets self-attention.", "PIXELS"),
     Flag("--conditional", "model.architecture.conditional", "Generate images of a class; the data must be labelled."),
 )
 OPTIMIZATION = (
@@ -87,7 +85,7 @@ OPTIMIZATION = (
 SCORES = (
     Flag("--eval-every", "trainer.val_check_interval", "Generator steps between evaluations.", "N", 500),
     Flag(
-        "--metrics", "scores.metrics", "Of isc, fid, kid, prc, joined by commas (docs/scores.md).", "NAMES", "isc,fid"
+        "--metrics", "scores.metrics", "Scores: isc, fid, kid, prc, with commas (docs/scores.md).", "NAMES", "isc,fid"
     ),
     Flag(
         "--protocol",
@@ -124,13 +122,13 @@ IMAGES = (
     Flag("--condition", "condition", "Numbers of the vector that all images take, such as 1,0.5.", "X,X"),
     Flag("--format", "format", "png: one file an image; npz: one file of all.", "NAME", "png"),
     Flag("--truncation", "truncation", "Latents within +-X; a smaller X gives more alike images.", "X"),
-    Flag("--ema", "ema", "The averaged weights; false: the current ones.", "BOOL", True),
-    Flag("--interpolate", "interpolate", "Number of ways between two images to draw and animate.", "N", 0),
-    Flag("--animation", "animation", "Of the interpolation: gif, mp4, none.", "NAME", "gif"),
+    Flag("--ema", "ema", "Sample from the averaged weights; false: from the current ones.", "BOOL", True),
+    Flag("--interpolate", "interpolate", "Number of interpolations between two images to draw and animate.", "N", 0),
+    Flag("--animation", "animation", "Format of the animated interpolation: gif, mp4, none.", "NAME", "gif"),
     Flag(
         "--nearest",
         "nearest",
-        "Number of images to find the nearest training images of, by pixels and by --extractor's features.",
+        "Number of samples to show beside their nearest training images, by pixels and by --extractor's features.",
         "N",
         0,
     ),
@@ -153,7 +151,7 @@ GAN_FLAGS = FlagTable(
     word="",
     verbs={
         "fit": "Train a GAN and score it; the verb may be left out.",
-        "validate": "Score a checkpoint against the training images.",
+        "validate": "Score a checkpoint by its run's protocol (quick: training images).",
         "test": "Score a checkpoint against the test images.",
         "predict": "Generate images from a checkpoint.",
     },

@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="gan-convnorm study",
         description=(
-            "Run every norm, seed, n_dis and learning rate of a study that has not been run, and write its report. "
+            "Run what is left of a study, every norm, seed, n_dis and learning rate in its file, and write its report. "
             "The same command goes on after a kill, or from the runs.csv in OUT; several machines share one storage. "
             "Words after -- are added to the command line of every run, such as -- --data.path photos."
         ),

@@ -27,7 +27,7 @@ NAMES = {
 
 
 class Arrays(ImageData):
-    """An .npz or .npy file, or a .pt file with a tensor, a pair (images, labels) or a dictionary.
+    """Images of an .npz or .npy file, or of a .pt file with a tensor, a pair (images, labels) or a dictionary.
 
     Images are called images, x, x_train or train_images, labels labels, y, y_train or train_labels, and a test split,
     if there is one, test_images or x_test, test_labels or y_test. Images are uint8 of shape (N, H, W), (N, H, W, C) or

@@ -22,7 +22,7 @@ __all__ = ["LSUN"]
 
 
 class LSUN(TorchvisionData):
-    """Scenes by category, shorter side 256 pixels: resized, the centre cropped; train, and val (300 images) as test.
+    """LSUN's scenes by category, resized and centre-cropped; the split val (300 images) is the test split.
 
     Resizing is bilinear and antialiased; decoded once into the cache folder, 49 kB an image at 128 pixels (bedroom has
     3,033,042 images, church_outdoor 126,227). Several categories are classes. Needs the package lmdb.

@@ -73,7 +73,7 @@ def intra_class_fid(
 
 
 def check_classes(fake_labels: Tensor, real_labels: Tensor) -> None:
-    """Refuse labels with which there is no FID within every class.
+    """Raise unless every class has the two fakes and two real images that FID within a class needs.
 
     >>> check_classes(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 1, 1]))
     Traceback (most recent call last):

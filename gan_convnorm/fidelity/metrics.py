@@ -36,7 +36,7 @@ ROWS = 4096
 
 
 def parse_metrics(metrics: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """Return names of metrics in the order of `METRICS`.
+    """Return the metrics named in a text or a sequence, in the order of `METRICS`; refuse unknown ones.
 
     >>> parse_metrics("fid,isc")
     ('isc', 'fid')

@@ -28,7 +28,7 @@ _groups: dict[int, Any] = {}
 
 @dataclass(frozen=True)
 class Processes:
-    """One process alone, or all of `torch.distributed`'s.
+    """The processes that score together: this one alone, or all of `torch.distributed`.
 
     They talk over gloo, whatever the training's backend: features lie on the CPU.
 

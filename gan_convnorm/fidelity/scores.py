@@ -12,7 +12,7 @@ __all__ = ["Scores"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores and the protocol that they were taken by.
+    """Scores of one evaluation by name, and the protocol that they follow.
 
     >>> scores = Scores({"fid": 21.7}, {"extractor": "inception-v3-compat", "fake": "samples", "n_fake": 5000})
     >>> scores.line(), scores.meaning()

@@ -21,7 +21,7 @@ __all__ = ["Conversion", "convert", "exchange"]
 
 @dataclass
 class Conversion:
-    """What `convert` did.
+    """Report of `convert`: the layers that it changed, and those that it left with the reason.
 
     Attributes:
         changed: name of a layer and what it became.

@@ -89,7 +89,7 @@ class OCNNConv2d(_Penalized, nn.Conv2d):
 
 
 class OCNNConvTranspose2d(_Penalized, nn.ConvTranspose2d):
-    """Bounds ||A||^2 <= 1 + sqrt(L p) by the penalty's value p alone: `OCNNConv2d` of the adjoint.
+    """A plain `nn.ConvTranspose2d` with a method `penalty()`, whose value p bounds ||A||^2 <= 1 + sqrt(L p).
 
     >>> layer = OCNNConvTranspose2d(1, 1, 2, stride=2)
     >>> layer.weight.data.fill_(0.5)  # an orthogonal layer
@@ -101,7 +101,7 @@ class OCNNConvTranspose2d(_Penalized, nn.ConvTranspose2d):
 
 
 class OCNNLinear(_Penalized, nn.Linear):
-    """Bounds ||W||^2 <= 1 + sqrt(p) by the penalty's value p alone: `OCNNConv2d` of a 1x1 kernel on one pixel.
+    """A plain `nn.Linear` with a method `penalty()`, whose value p bounds ||W||^2 <= 1 + sqrt(p).
 
     >>> layer = OCNNLinear(1, 1, coefficient=0.5)
     >>> layer.weight.data.fill_(2.0)

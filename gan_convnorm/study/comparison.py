@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +30,8 @@ class Spread:
 @dataclass(frozen=True)
 class Difference:
     """Mean of paired differences, its 95% interval and two-sided p by Student's t (the paired t test).
+
+    Interval and p are NaN where all differences are equal, since the test has no deviation to compare with.
 
     >>> Difference(-0.5, -0.9, -0.1, 0.02, 5).high < 0  # lower than the baseline's, with an interval below 0
     True
@@ -99,12 +100,12 @@ def against(runs: Sequence[Result], baseline: Sequence[Result], score: str) -> D
     pairs = [pair for pair in pairs if math.isfinite(pair)]
     if len(pairs) < 2:
         return None
+    if len(set(pairs)) == 1:
+        return Difference(pairs[0], math.nan, math.nan, math.nan, len(pairs))
     from scipy.stats import ttest_1samp
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pairs that are all alike
-        test = ttest_1samp(pairs, 0)
-        found = test.confidence_interval(CONFIDENCE)
+    test = ttest_1samp(pairs, 0)
+    found = test.confidence_interval(CONFIDENCE)
     return Difference(statistics.mean(pairs), float(found.low), float(found.high), float(test.pvalue), len(pairs))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,8 @@ FACTORS = {"n_dis": "n_dis", "learning_rate": "learning rate"}
 CLOCKS = {"seconds": "seconds", "cpu_seconds": "CPU seconds"}
 #: a run whose last FID is this many times its best got worse than its best by half
 WORSE = 1.5
+#: a run whose final FID is this many times the grid's lowest mean is far behind, also if it never was any better
+FAR = 2.0
 
 
 def report_blocks(
@@ -82,7 +85,10 @@ def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Itera
     if floor is not None:
         values = floor["values"]
         scores = ", ".join(f"{title} {values[name]:{SCORES[name].form}}" for name, title in titles(values).items())
-        yield Paragraph(f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}.")
+        yield Paragraph(
+            f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}. FID falls with the number "
+            "of images, so with another number of fakes it is only roughly the lowest that a generator can reach."
+        )
 
 
 def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
@@ -91,6 +97,7 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
     if varied:
         yield from _best(runs)
     yield from _divergence(runs)
+    settings = [replace(run, norm=", ".join([run.norm, *_setting(run, varied)])) for run in runs]
     drawings = [
         ("steps", "Scores during training over steps", partial(draw_scores, runs, "step")),
         ("seconds", "The same over seconds", partial(draw_scores, runs, "seconds")),
@@ -98,8 +105,12 @@ def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
     ]
     if varied:
         drawings = [("sensitivity", "Final FID; hollow: a seed diverged", partial(draw_sensitivity, runs))]
-    drawings.append(("discriminator", "The discriminator's judgement of images", partial(draw_discriminator, runs)))
-    drawings += [(f"{kind}s", title, partial(draw_layers, runs, kind)) for kind, title in LAYERS.items()]
+    drawings.append(("discriminator", "The discriminator's judgement of images", partial(draw_discriminator, settings)))
+    drawings += [(f"{kind}s", title, partial(draw_layers, settings, kind)) for kind, title in LAYERS.items()]
+    yield Paragraph(
+        "Curves are means over seeds, shaded one standard deviation. Scores during training have fewer fakes than the "
+        "final ones where the protocol asks for more than interim_num_fake."
+    )
     for kind, title, draw in drawings:
         if (data := draw()) is not None:
             narrow = draw(columns=1) or b""
@@ -111,12 +122,15 @@ def _tables(baseline: str, runs: Sequence[Result], varied: Sequence[str]) -> Ite
     shown = titles(*(run.final for run in runs))
     factors = [factor for factor in FACTORS if len({getattr(run, factor) for run in runs}) > 1]
     groups = list(cells(runs).values())
-    names = [[group[0].norm, *(f"{getattr(group[0], factor):g}" for factor in factors)] for group in groups]
+    names = [[group[0].norm, *_setting(group[0], factors)] for group in groups]
     headings = ["norm", *(FACTORS[factor] for factor in factors)]
-    scores = [[str(len(group)), *(_mean(group, score, SCORES[score].form) for score in shown)] for group in groups]
+    scores = [[_count(group), *(_mean(group, score, SCORES[score].form) for score in shown)] for group in groups]
     rows = [[*name, *values] for name, values in zip(names, scores, strict=True)]
     yield Table([*headings, "n", *shown.values()], rows, first_number=1)
-    yield Paragraph("Mean +- standard deviation over the n seeds that have a score.")
+    yield Paragraph(
+        "Mean +- standard deviation over the n seeds that have scores; 3 of 5 means that two runs were stopped without "
+        "any. Means and tests leave these out, which flatters a norm that fails often."
+    )
     costs = [
         [", ".join(map(str, sorted({r.steps for r in group}))), *map(partial(_seconds, group), CLOCKS)]
         for group in groups
@@ -131,6 +145,15 @@ def _tables(baseline: str, runs: Sequence[Result], varied: Sequence[str]) -> Ite
         "Differences are paired by seed, and n counts the pairs; a dash stands for fewer than two. Interval and "
         "two-sided p are of the paired t test; p is corrected for the number of this table's tests (Holm)."
     )
+
+
+def _setting(run: Result, factors: Sequence[str]) -> list[str]:
+    return [f"{getattr(run, factor):g}" for factor in factors]
+
+
+def _count(runs: Sequence[Result]) -> str:
+    scored = sum(bool(run.final) for run in runs)
+    return f"{scored} of {len(runs)}" if scored < len(runs) else str(scored)
 
 
 def _comparable(run: Result, runs: Sequence[Result], baseline: str, varied: Sequence[str]) -> list[Result]:
@@ -149,8 +172,11 @@ def _differences(found: Sequence[Difference | None]) -> list[list[str]]:
         if difference is None:
             texts.append(["-", "-"])
             continue
+        if math.isnan(difference.p):
+            texts.append([f"{difference.mean:+.2f} (n = {difference.n})", "-"])
+            continue
         interval = f"{difference.mean:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}, n = {difference.n})"
-        texts.append([interval, f"{next(tests):.2g}" if math.isfinite(difference.p) else "-"])
+        texts.append([interval, f"{next(tests):.2g}"])
     return texts
 
 
@@ -166,11 +192,17 @@ def _best(runs: Sequence[Result]) -> Iterator[Block]:
     """Yield the setting at which each norm's mean final FID is lowest."""
     lowest: dict[str, tuple[float, str]] = {}
     for (norm, n_dis, rate), group in cells(runs).items():
-        if found := spread([run.final.get("fid", math.nan) for run in group]):
-            setting = (found.mean, f"{norm} {found.mean:.2f} at learning rate {rate:g} and n_dis {n_dis}")
+        if found := spread([_fid(run) for run in group]):
+            setting = (
+                found.mean,
+                f"{norm} {found.mean:.2f} at learning rate {rate:g} and n_dis {n_dis}, n = {found.n}",
+            )
             lowest[norm] = min(lowest.get(norm, setting), setting)
     if lowest:
-        yield Paragraph(f"Lowest final FID of each norm: {'; '.join(text for _, text in lowest.values())}.")
+        yield Paragraph(
+            f"Lowest final FID of each norm: {'; '.join(text for _, text in lowest.values())}. The lowest of "
+            "several is partly luck: compare norms on fresh seeds, each at the setting found here."
+        )
 
 
 def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
@@ -182,9 +214,23 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
         return ", ".join(f"{n} {sum(r.ended_above(times) for r in own)} of {len(own)}" for n, own in by_norm.items())
 
     yield Paragraph(
-        f"Diverged (a loss or weight became NaN or infinite, or the last FID is at least {DIVERGED:g} times the run's "
-        f"best): {shares(DIVERGED)}. Got worse (at least {WORSE:g} times): {shares(WORSE)}."
+        "Diverged (a loss or weight became NaN or infinite, or the last FID during training is at least "
+        f"{DIVERGED:g} times the run's best): {shares(DIVERGED)}. "
+        f"Got worse (at least {WORSE:g} times): {shares(WORSE)}."
     )
+    means = [found.mean for group in cells(runs).values() if (found := spread([_fid(run) for run in group]))]
+    if means:
+        far = ", ".join(
+            f"{norm} {sum(not _fid(run) < FAR * min(means) for run in own)} of {len(own)}"
+            for norm, own in by_norm.items()
+        )
+        yield Paragraph(
+            f"Far behind (no final FID, or at least {FAR:g} times the grid's lowest mean, {min(means):.2f}): {far}."
+        )
+
+
+def _fid(run: Result) -> float:
+    return run.final.get("fid", math.nan)
 
 
 def _cell(found: Spread | None, form: str) -> str:

@@ -11,7 +11,7 @@ from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.report.blocks import Picture
-from gan_convnorm.study import figures, read_plan, report
+from gan_convnorm.study import figures, read_plan, report, report_content
 from gan_convnorm.study.comparison import against, holm, spread
 from gan_convnorm.study.plan import Grid, Plan
 from gan_convnorm.study.report import write_report
@@ -37,6 +37,15 @@ def test_differences_are_paired_by_seed_with_the_interval_and_p_of_the_paired_t_
     assert found.p == pytest.approx(1 - x * (3 - x * x) / 2, rel=1e-9)
     assert against(ours[:1], theirs, "fid") is None
     assert against(ours, theirs, "kid") is None
+
+
+@pytest.mark.parametrize("shift", [0.0, -1.0])
+def test_equal_differences_have_no_interval_and_no_p(shift):
+    """Without a deviation there is no t: two runs that agree prove nothing."""
+    found = against(
+        [result("none", s, (3.0 + shift,)) for s in (0, 1)], [result(seed=s, fids=(3.0,)) for s in (0, 1)], "fid"
+    )
+    assert (found.mean, found.n) == (shift, 2) and all(map(math.isnan, (found.low, found.high, found.p)))
 
 
 def test_an_interval_holds_the_mean_as_often_as_it_says():
@@ -172,7 +181,7 @@ def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each
     ]
     text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
     assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
-    assert "each norm: none 2.50 at learning rate 0.004 and n_dis 1; spectral 3.00 at learning rate 0.001" in text
+    assert "each norm: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
 
 
 def test_a_report_draws_what_the_callbacks_measured():
@@ -182,6 +191,33 @@ def test_a_report_draws_what_the_callbacks_measured():
         row |= {"discriminator/overfitting": 0.1, "spectrum/linear/condition_number": 30.0}
     pictures = {block.file for block in report_blocks(plan, [run], None, []) if isinstance(block, Picture)}
     assert {f"main_{kind}.png" for kind in ("discriminator", "operator_norms", "condition_numbers")} <= pictures
+
+
+def test_a_report_says_how_many_runs_have_no_scores():
+    plan = Plan("stopped", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1, 2, 3])})
+    runs = [result("none", seed, (9.0, 2.0 + seed / 10)) for seed in range(2)]
+    runs += [result("none", seed, outcome="stopped", reason="became NaN", final={}) for seed in (2, 3)]
+    runs += [result("spectral", seed, (9.0, 4.0)) for seed in range(4)]
+    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    assert "'none', '2 of 4', '2.05 +- 0.07'" in text and "'spectral', '4', '4.00 +- 0.00'" in text
+    assert "-1.95 (-2.59 to -1.31, n = 2)" in text
+
+
+def test_a_report_counts_runs_that_never_were_good():
+    plan = Plan("far", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
+    runs = [result("none", seed, (99.0, fid)) for seed, fid in enumerate((2.5, 6.0))]
+    runs += [result("spectral", 0, (9.0, 3.0)), result("spectral", 1, outcome="stopped", final={})]
+    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    assert "Diverged" in text and "times the run's best): none 0 of 2, spectral 1 of 2." in text
+    assert "at least 2 times the grid's lowest mean, 3.00): none 1 of 2, spectral 1 of 2." in text
+
+
+def test_a_grid_with_a_factor_draws_a_curve_for_each_setting(monkeypatch):
+    plan = Plan("rates", {"none": {}}, {"main": Grid(seed=[0], learning_rate=[0.001, 0.004])}, baseline="none")
+    drawn = []
+    monkeypatch.setattr(report_content, "draw_layers", lambda runs, kind: drawn.append([run.norm for run in runs]))
+    list(report_blocks(plan, [result("none", learning_rate=rate) for rate in (0.001, 0.004)], None, []))
+    assert drawn[0] == ["none, 0.001", "none, 0.004"]
 
 
 def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():

@@ -45,8 +45,7 @@ class ConvNormOptions:
 
     Attributes:
         eps: added to the power spectrum S_k, in its units (squared weights). With eps = 0 a spectral zero of the
-            kernels is amplified without limit, down to a power of 7e-16 (in float64, 5e-124); a kernel below that
-            counts as zero.
+            kernels is amplified most: a power below 7e-16 (in float64, 5e-124) counts as 7e-16 (5e-124).
         gain: a fixed factor; or "lipschitz" for sqrt(groups / C_out), which certifies ||Q|| <= 1; or "learned", a
             scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), which certifies ||Q|| <= max_gain.
         affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
@@ -139,5 +138,5 @@ def check_scale(layer: str, eps: object, gain: object, max_gain: object) -> None
 #: defaults of `convnorm`, and so of `convert` and classifiers: the paper's learned filter follows the preconditioner
 PAPER = ConvNormKeywords(affine="depthwise")
 #: defaults in a discriminator: no filter, and spectral normalization for layers that see an image
-#: (docs/results/convnorm_defaults.md)
+#: (docs/results/study_digits.md, docs/results/study_cifar10.md)
 DISCRIMINATOR: dict[str, Any] = {"affine": None, "min_inputs": 4}
