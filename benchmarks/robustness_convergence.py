@@ -98,6 +98,12 @@ def main() -> None:
     parser.add_argument("--arches", nargs="*", default=list(ARCHES))
     arguments = parser.parse_args()
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
+    steps: dict[tuple[str, ...], int] = {}
+    for row in read_cells(arguments.cells):
+        run = (row["arch"], row["norm"], row["seed"])
+        steps[run] = max(int(row["step"]), steps.get(run, 0))
+    for other in set(steps.values()) - {arguments.steps}:
+        parser.error(f"{arguments.cells} has runs of {other} steps; give --steps {other}, or another --cells")
     for seed in range(arguments.seeds):
         for arch in arguments.arches:
             for norm in NORMS:

@@ -3,8 +3,9 @@
     python benchmarks/robustness_study.py --cells checkpoints/runs/robustness/digits.csv --seeds 5
     python benchmarks/robustness_study.py --cells checkpoints/runs/robustness/cifar10.csv --seeds 3 --images DIR
 
-A finished training is a row of the CSV file and is not repeated; the tables are of all that is there. SGD 0.1, momentum
-0.9, weight decay 1e-4, the learning rate / 10 after a third and two thirds.
+A finished training is a row of the CSV file and is not repeated; the tables are of all that is there. A file holds the
+rows of one setting: images, network and epochs. SGD 0.1, momentum 0.9, weight decay 1e-4, the learning rate / 10 after
+a third and two thirds of the epochs (of the two epochs of free training on digits after the first alone).
 
 - digits: resnet8 on their own 8x8 pixels, batch 64, 8 epochs (160 steps), shifts by a pixel; Gaussian noise.
 - a folder (train/CLASS/*, test/CLASS/*): resnet20 on 32x32 pixels, batch 128, 20 epochs, shifts by four pixels and
@@ -64,19 +65,21 @@ MEASURES = {
 class Setting:
     """Images, and what is trained on them; `data` takes a seed."""
 
+    name: str
     data: Callable[..., ImageData]
     model: dict[str, Any]
     epochs: int
     corruptions: str
 
 
-DIGITS = Setting(partial(Digits, resolution=8, batch_size=64), {}, 8, "gaussian_noise")
+DIGITS = Setting("digits", partial(Digits, resolution=8, batch_size=64), {}, 8, "gaussian_noise")
 
 
 def of_folder(path: Path, resolution: int, arch: str, epochs: int) -> Setting:
     """Return the setting of a folder of colour images."""
+    name = f"{path.name} at {resolution}, {arch}, {epochs} epochs"
     data = partial(Folder, str(path), resolution=resolution, batch_size=128)
-    return Setting(data, {"arch": arch, "crop": resolution // 8, "flip": True}, epochs, "all")
+    return Setting(name, data, {"arch": arch, "crop": resolution // 8, "flip": True}, epochs, "all")
 
 
 def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, Any]:
@@ -109,7 +112,8 @@ def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, A
     found = evaluation.last
     assert found is not None
     noise, every = found.corruptions["gaussian_noise"], [v for row in found.corruptions.values() for v in row]
-    row = {"norm": norm, "condition": condition, "seed": seed, "steps": trainer.global_step, "clean": found.clean}
+    row = {"setting": setting.name, "norm": norm, "condition": condition, "seed": seed, "steps": trainer.global_step}
+    row["clean"] = found.clean
     row |= {"gaussian_noise": statistics.mean(noise), "gaussian_noise_5": noise[-1], **found.attacks}
     if len(found.corruptions) > 1:
         row["corrupted"] = statistics.mean(every)
@@ -144,15 +148,17 @@ def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
     """Print the differences of ConvNorm, with and without BatchNorm, to the others, with paired t tests over seeds."""
     pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
     lines = list(itertools.product(CONDITIONS, measures_of(rows)))
-    found: dict[tuple[int, int], tuple[float, float]] = {}
+    means: dict[tuple[int, int], float] = {}
+    found: dict[tuple[int, int], float] = {}
     for (line, (condition, (column, _))), (place, pair) in itertools.product(enumerate(lines), enumerate(pairs)):
         one, other = (accuracies(rows, norm, condition, column) for norm in pair)
         seeds = sorted(one.keys() & other.keys())
         differences = [round(one[s] - other[s], 9) for s in seeds]
-        if len(set(differences)) > 1:  # else too few, or all the same
-            p = stats.ttest_rel([one[s] for s in seeds], [other[s] for s in seeds]).pvalue
-            found[line, place] = statistics.mean(differences), float(p)
-    corrected = dict(zip(found, holm([p for _, p in found.values()]), strict=True))
+        if differences:
+            means[line, place] = statistics.mean(differences)
+        if len(set(differences)) > 1:  # else too few for a test, or all the same
+            found[line, place] = float(stats.ttest_rel([one[s] for s in seeds], [other[s] for s in seeds]).pvalue)
+    corrected = dict(zip(found, holm(list(found.values())), strict=True))
     print(
         "\nDifferences in points; p of the two-sided paired t test over the seeds of both, and in brackets corrected "
         f"for all {len(found)} tests (Holm):\n"
@@ -162,8 +168,8 @@ def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
     for line, (condition, (_, title)) in enumerate(lines):
         cells = []
         for key in ((line, place) for place in range(len(pairs))):
-            mean, p = found.get(key, (math.nan, math.nan))
-            cells += [f"{mean:+.1f}", f"{p:.2g} ({corrected[key]:.2g})"] if key in found else ["", ""]
+            cells.append(f"{means[key]:+.1f}" if key in means else "")
+            cells.append(f"{found[key]:.2g} ({corrected[key]:.2g})" if key in found else "")
         print(f"| {condition} | {title} | " + " | ".join(cells) + " |")
 
 
@@ -185,6 +191,8 @@ def main(words: list[str] | None = None) -> None:
     setting = DIGITS if arguments.images is None else of_folder(*folder)
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = list(read_cells(arguments.cells))
+    for other in {r.get("setting") or DIGITS.name for r in rows} - {setting.name}:
+        parser.error(f"{arguments.cells} has rows of {other!r}, and this is {setting.name!r}; give another --cells")
     started = time.monotonic()
     for seed, condition, norm in itertools.product(range(arguments.seeds), arguments.conditions, arguments.norms):
         key = (norm, condition, str(seed))
@@ -195,7 +203,8 @@ def main(words: list[str] | None = None) -> None:
         rows.append(train(setting, norm, condition, seed))
         write_cells(arguments.cells, rows)
     rows = read_cells(arguments.cells)
-    norms = [norm for norm in NORMS if any(r["norm"] == norm for r in rows)]
+    trained = {r["norm"] for r in rows}
+    norms = [norm for norm in (*NORMS, *sorted(trained - set(NORMS))) if norm in trained]
     print_means(rows, norms)
     print_differences(rows, norms)
     print("\n| CPU seconds of a training and its evaluation | " + " | ".join(norms) + " |")

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.cli import LightningArgumentParser
 from typing_extensions import override
 
+from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
 from gan_convnorm.cli.run_command import RunCommand
 from gan_convnorm.cli.run_errors import is_first_process
@@ -26,6 +27,8 @@ from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
 
 __all__ = ["main"]
 
+#: of a run, as far as it wrote them: a run without a validation has no best checkpoint
+OUTPUTS = ("best.ckpt", "last.ckpt", "curves.png", "summary.json")
 TRAINER_DEFAULTS = {
     "max_epochs": 12,
     "log_every_n_steps": 10,
@@ -85,7 +88,23 @@ class _Command(RunCommand):
         clip = settings.gradient_clip_val
         if clip is not None and not clip >= 0:
             raise BadInput(f"trainer.gradient_clip_val is {clip}; expected 0 or more")
+        if settings.precision in ("bf16-true", "16-true"):
+            raise BadInput(f"trainer.precision is {settings.precision}; expected 32-true, 64-true or a mixed one")
         check_trainer_settings(settings)
+        if self.subcommand == "validate":
+            self._check_validated()
+
+    def _check_validated(self) -> None:
+        """Raise if other images would be validated than the run held out: it may have trained on them."""
+        config = self.config.validate
+        now = {"--seed": config.seed_everything, "split.validation": config.split.validation}
+        run = {"--seed": self.settings.seed, "split.validation": self.settings.sections["split"]["validation"]}
+        for name, value in now.items():
+            if value != run[name]:
+                raise BadInput(
+                    f"{name} is {value}, and the run's was {run[name]}: validate would measure images that it was "
+                    f"trained on. Leave {name} out, or measure the test images with `classify test`"
+                )
 
     def instantiate_classes(self) -> None:
         super().instantiate_classes()
@@ -125,6 +144,7 @@ class _Command(RunCommand):
 
     def _fit_callbacks(self, folder: Path) -> list[Callback]:
         return [
+            FiniteCheck(),  # before the checkpoints
             *best_and_last(folder, "val_accuracy", "max", save_on_train_epoch_end=True),
             ClassifierReport(folder, self._config_text(), self._settings(), self._get(self.config_init, "evaluation")),
         ]
@@ -133,8 +153,8 @@ class _Command(RunCommand):
         self.trainer.fit(**kwargs)
         self._print_evaluation()
         if self.trainer.is_global_zero:
-            for name in ("best.ckpt", "last.ckpt", "curves.png", "summary.json"):
-                print(Path(self.trainer.default_root_dir) / name, flush=True)
+            paths = [Path(self.trainer.default_root_dir) / name for name in OUTPUTS]
+            print(*(path for path in paths if path.exists()), sep="\n", flush=True)
 
     def test(self, **kwargs: Any) -> None:  # noqa: ANN401
         self.trainer.test(**kwargs)

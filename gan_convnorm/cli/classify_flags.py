@@ -78,14 +78,25 @@ EVALUATION = (
         "NAMES",
         "fgsm,pgd",
     ),
-    Flag("--eps", "evaluation.attack_eps", "Largest change of a pixel by an attack, in 255ths.", "X", 8),
+    Flag(
+        "--eps",
+        "evaluation.attack_eps",
+        "Largest change of a pixel in an attack of the evaluation, in 255ths (in training: --model.eps).",
+        "X",
+        8,
+    ),
     Flag(
         "--certified-radius",
         "evaluation.certified_radius",
         "Also certify accuracy: no change of up to this Euclidean length alters a class (pixels are 0 to 1).",
         "R",
     ),
-    Flag("--num-images", "evaluation.num_images", "Corrupt and attack the first N test images. (default: all)", "N"),
+    Flag(
+        "--num-images",
+        "evaluation.num_images",
+        "Corrupt and attack N test images, drawn by the seed; null: all. (default: the checkpoint's, or all)",
+        "N",
+    ),
     Flag("--json", "evaluation.json", "File for the results; an earlier evaluation's is replaced.", "FILE"),
     Flag("--overwrite", "evaluation.overwrite", "Let --json replace any file."),
 )
@@ -107,7 +118,10 @@ CLASSIFY_FLAGS = FlagTable(
         "evaluation": EVALUATION,
         "machine": MACHINE,
     },
-    shown={"validate": READING, "test": (*READING, *(flag.name for flag in EVALUATION))},
+    shown={
+        "validate": tuple(name for name in READING if name != "--seed"),
+        "test": (*READING, *(flag.name for flag in EVALUATION)),
+    },
     only={"--resume": ("fit",), "--ckpt-path": ("validate", "test")},
     sections=("trainer", "model", "data", "split", "evaluation"),
     rare={

@@ -104,11 +104,12 @@ def say_changes(
 
 
 def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that a run's steps depend on: the model, the data, the seed and the processes."""
+    """Return the settings that a run's steps depend on: model, data, a classifier's split, seed, processes, epochs."""
     data = config.get("data") or {}
     named = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
     for group in groups:
         named |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
     named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
     named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
-    return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision")}
+    named |= {f"split.{name}": value for name, value in dict(config.get("split") or {}).items() if name != "seed"}
+    return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision", "max_epochs")}

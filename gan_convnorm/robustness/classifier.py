@@ -44,7 +44,7 @@ class Classifier(FromCheckpoint):
         adversarial: what is trained on: none, clean images; pgd, their adversarial images; free, images whose
             perturbation and the weights share each gradient.
         eps: radius of the L-infinity ball of adversarial training, in 255ths.
-        attack_step: length of PGD's step in training, in 255ths.
+        attack_step: length of PGD's step in training, in 255ths; a quarter of the radius when not given.
         attack_steps: number of PGD's steps in training.
         replays: how often free training uses a batch in a row.
         seed: seeds weights, augmentation and attacks; the run's seed.
@@ -74,7 +74,7 @@ class Classifier(FromCheckpoint):
         flip: bool = False,
         adversarial: Literal["none", "pgd", "free"] = "none",
         eps: float = 8,
-        attack_step: float = 2,
+        attack_step: float | None = None,
         attack_steps: int = 7,
         replays: int = 4,
         seed: int = 0,
@@ -94,9 +94,9 @@ class Classifier(FromCheckpoint):
         ):
             if not least <= value < math.inf:
                 raise BadInput(f"{name} is {value}, and must be {least} or more")
-        for name, value in (("lr", lr), ("attack_step", attack_step)):
-            if not 0 < value < math.inf:
-                raise BadInput(f"{name} is {value}, and must be above zero")
+        for name, length in (("lr", lr), ("attack_step", attack_step)):
+            if length is not None and not 0 < length < math.inf:
+                raise BadInput(f"{name} is {length}, and must be above zero")
         if not 0 <= momentum < 1:
             raise BadInput(f"momentum is {momentum}; expected 0 or more, below 1")
         if adversarial not in ("none", "pgd", "free"):
@@ -157,7 +157,7 @@ class Classifier(FromCheckpoint):
         rng = random_for("classifier", h.seed, self.global_rank, self.current_epoch, batch_idx // self.replays)
         images = crop_and_flip(bytes_to_unit(images), h.crop, h.flip, rng)
         if self.adversarial == "pgd":
-            eps, step = h.eps / 255, h.attack_step / 255
+            eps, step = h.eps / 255, (h.eps / 4 if h.attack_step is None else h.attack_step) / 255
             images = pgd_images(self.network, images, labels, rng, eps=eps, step=step, steps=h.attack_steps)
         elif self.free is not None:
             images = self.free.added_to(images)

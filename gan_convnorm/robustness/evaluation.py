@@ -19,6 +19,7 @@ from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.text import read_text
 from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings
+from gan_convnorm.robustness.attacks.auto_attack import check_auto_attack
 from gan_convnorm.robustness.certified import certified_network
 from gan_convnorm.robustness.corruptions import CORRUPTIONS
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
@@ -27,6 +28,9 @@ from gan_convnorm.robustness.networks import Normalized
 from gan_convnorm.robustness.results import Robustness
 
 __all__ = ["RobustnessEvaluation"]
+
+#: of PGD in 255ths, where the radius is 0
+SHORTEST_STEP = 0.01
 
 
 class RobustnessEvaluation(pl.Callback):
@@ -41,10 +45,10 @@ class RobustnessEvaluation(pl.Callback):
         corruption_folder: read corrupted images from .npy files (CIFAR-10-C) instead of computing them.
         attacks: none, or names separated by commas: fgsm, pgd, spsa, square, autoattack.
         attack_eps: radius of the L-infinity ball, in 255ths.
-        attack_step: length of PGD's step, in 255ths.
+        attack_step: length of PGD's step, in 255ths; a quarter of the radius when not given.
         attack_steps: number of PGD's steps.
         queries: forwards of spsa and square per image.
-        num_images: corrupt and attack only the first so many test images.
+        num_images: corrupt and attack only so many of the test images, drawn by the seed.
         json: file for the results; one of an earlier evaluation is replaced.
         overwrite: replace any file with the results.
         certified_radius: certify accuracy against every perturbation of up to this Euclidean length, in [0, 1] pixels.
@@ -60,7 +64,7 @@ class RobustnessEvaluation(pl.Callback):
         corruption_folder: str | None = None,
         attacks: str = "fgsm,pgd",
         attack_eps: float = 8,
-        attack_step: float = 2,
+        attack_step: float | None = None,
         attack_steps: int = 20,
         queries: int = 500,
         num_images: int | None = None,
@@ -75,6 +79,10 @@ class RobustnessEvaluation(pl.Callback):
         for name, value in (("attack_steps", attack_steps), ("queries", queries), ("num_images", num_images)):
             if value is not None and value < 1:
                 raise BadInput(f"{name} is {value}, and must be 1 or more")
+        if "autoattack" in attack_names:
+            check_auto_attack()  # now, and not after the training
+        # A step of 2/255 within 8/255, as published. Fixed steps could not reach the edge of a larger ball.
+        attack_step = max(attack_eps / 4, SHORTEST_STEP) if attack_step is None else attack_step
         if not 0 <= attack_eps <= 255 or not 0 < attack_step < math.inf:
             raise BadInput(
                 f"attack_eps is {attack_eps} and attack_step {attack_step}; expected 0 to 255 (in 255ths), and above 0"
@@ -106,9 +114,14 @@ class RobustnessEvaluation(pl.Callback):
         """Raise unless the images can be corrupted and the corruption folder is of these data.
 
         Raises:
-            BadInput: images to be corrupted that are not square; a folder of images of another shape, or with labels
-                that are not among the data's classes.
+            BadInput: images to be corrupted that are not square, or neither grey nor in colour; a folder of images of
+                another shape, or with labels that are not among the data's classes.
         """
+        if self.measurement.corruptions and self.folder is None and data.channels not in (1, 3):
+            raise BadInput(
+                f"the images have {data.channels} channels, and corruptions are made for 1 or 3; leave them out with "
+                "--corruptions none"
+            )
         if self.measurement.corruptions and self.folder is None and data.size.height != data.size.width:
             raise BadInput(
                 f"the images are {data.size} pixels (height x width), and corruptions are made for square ones; leave "
@@ -161,7 +174,7 @@ def _names(flag: str, text: str, choices: list[str]) -> list[str]:
         return []
     if text == "all":
         return choices
-    names = [name.strip() for name in text.split(",")]
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
     for name in names:
         if name not in choices:
             raise BadInput(f"{flag} names {name!r}; choose of: all, none, {', '.join(choices)}")

@@ -46,7 +46,7 @@ class Measurement:
         folder: corrupted images from files; None to compute them.
         attacks: names of `ATTACKS`.
         settings: radius, steps and queries of the attacks.
-        num_images: number of test images that are corrupted and attacked, the first ones; None for all.
+        num_images: number of test images that are corrupted and attacked, drawn by the seed; None for all.
         seed: seeds corruptions and attacks.
         certified_radius: Euclidean length, in [0, 1] pixels, of the perturbations that the certified accuracy is for;
             None for no certificate.
@@ -102,13 +102,13 @@ class Measurement:
                     radii = certified_radii(logits.cpu(), truth.cpu(), bound)
                     correct[cell] += int((radii > radius).sum())
                     continue
-                right = network(shown).argmax(dim=1) == truth
+                right = _right(network(shown), truth)
                 if cell[0] == "attack":
                     rng = random_for(f"attack {cell[1]}", self.seed, number)
                     with _counted(not_attacked, said):
                         shown = ATTACKS[cell[1]](network, shown, truth, self.settings, rng)
                     # Also where rounding lets one image's prediction depend on the others of its batch.
-                    right &= network(shown).argmax(dim=1) == truth
+                    right &= _right(network(shown), truth)
                 correct[cell] += int(right.sum())
         counts = torch.tensor([*correct.values(), *not_attacked.values()], device=device)
         sums = torch.as_tensor(trainer.strategy.reduce(counts, reduce_op="sum")).tolist()
@@ -126,6 +126,7 @@ class Measurement:
                 "images": len(images),
                 "corrupted_images": self._corrupted_count(attacked),
                 "attacked_images": attacked,
+                "clean_of_attacked": accuracies.get(("clean", "attacked", 0), accuracies["clean", "", 0]),
                 "corruptions": str(self.folder.path) if self.folder else "computed",
                 "attack_settings": f"L-infinity, eps {self.settings.eps * 255:g}/255",
                 "pgd": f"{self.settings.steps} steps of {self.settings.step * 255:g}/255 from a random start",
@@ -142,22 +143,34 @@ class Measurement:
         count = len(self.folder.labels) // len(SEVERITIES)
         return min(count, self.num_images or count)
 
+    def _chosen(self, count: int) -> Tensor:
+        """Return the numbers of `num_images` of `count` images, ascending: a folder's are in the order of classes."""
+        if self.num_images is None or self.num_images >= count:
+            return torch.arange(count)
+        return torch.randperm(count, generator=random_for("test images", self.seed))[: self.num_images].sort().values
+
     def _cells(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Cell, int, Source]]:
         """Yield each cell of the result, its number of images, and the source of any range of them."""
 
-        def clean(first: int, stop: int) -> tuple[Tensor, Tensor]:
+        def every(first: int, stop: int) -> tuple[Tensor, Tensor]:
             return images[first:stop], labels[first:stop]
 
-        count = min(len(images), self.num_images or len(images))
-        yield ("clean", "", 0), len(images), clean
+        chosen = self._chosen(len(images))
+
+        def clean(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            return images[chosen[first:stop]], labels[chosen[first:stop]]
+
+        yield ("clean", "", 0), len(images), every
+        if len(chosen) < len(images):
+            yield ("clean", "attacked", 0), len(chosen), clean
         if self.certified_radius is not None:
-            yield ("certified", "", 0), len(images), clean
+            yield ("certified", "", 0), len(images), every
         for name in self.corruptions:
             for severity in SEVERITIES:
                 source = self._read(name, severity) if self.folder else self._corrupt(name, severity, clean)
-                yield ("corruption", name, severity), self._corrupted_count(count), source
+                yield ("corruption", name, severity), self._corrupted_count(len(chosen)), source
         for name in self.attacks:
-            yield ("attack", name, 0), count, clean
+            yield ("attack", name, 0), len(chosen), clean
 
     def _corrupt(self, name: str, severity: int, clean: Source) -> Source:
         def corrupted(first: int, stop: int) -> tuple[Tensor, Tensor]:
@@ -169,7 +182,13 @@ class Measurement:
     def _read(self, name: str, severity: int) -> Source:
         assert self.folder is not None
         read, labels = self.folder(name, severity)
-        return lambda first, stop: (read[first:stop], labels[first:stop])
+        chosen = self._chosen(len(labels))
+        return lambda first, stop: (read[chosen[first:stop]], labels[chosen[first:stop]])
+
+
+def _right(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return which images are classified right; none whose logits are NaN, of which argmax takes the first."""
+    return logits.isfinite().all(dim=1) & (logits.argmax(dim=1) == truth)
 
 
 @contextlib.contextmanager

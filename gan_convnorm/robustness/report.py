@@ -59,11 +59,9 @@ class ClassifierReport(RunRecord):
             for r in rows
             if r.get("val_accuracy")
         ]
-        if not epochs:
-            return
         results = {
-            "last": epochs[-1],
-            "best": max(epochs, key=lambda row: row["val_accuracy"]),
+            "last": epochs[-1] if epochs else None,  # a run may end before its first validation
+            "best": max(epochs, key=lambda row: row["val_accuracy"], default=None),
             "best_of": "val_accuracy",
             # Of the last weights; `test` measures those of best.ckpt.
             "test": self.evaluation.last.to_dict() if self.evaluation.last else None,

@@ -66,7 +66,11 @@ class Robustness:
                 f"certified: accuracy {100 * self.certified:.2f}%, proved for every change of an image by a Euclidean "
                 f"length of up to {radius:g} (pixels are 0 to 1)"
             )
-        print(f"clean: accuracy {100 * self.clean:.2f}% of {images} test images", flush=True)
+        line = f"clean: accuracy {100 * self.clean:.2f}% of {images} test images"
+        if self.protocol["attacked_images"] < images:
+            attacked, clean = self.protocol["attacked_images"], self.protocol["clean_of_attacked"]
+            line += f"; {100 * clean:.2f}% of the {attacked} that were drawn for corruptions and attacks"
+        print(line, flush=True)
 
 
 def mean_corruption_error(accuracies: dict[str, list[float]], baseline: dict[str, list[float]] | None = None) -> float:

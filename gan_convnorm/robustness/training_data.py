@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 from typing_extensions import override
 
-from gan_convnorm.data import ImageData
+from gan_convnorm.data import CIFAR10, Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.noise import random_for
 from gan_convnorm.robustness.epoch_batches import EpochBatches
@@ -99,7 +99,7 @@ class LabelledData(pl.LightningDataModule):
         val_set: the held-out images.
         test_set: the data's own test split.
         wrong_labels: effective rate of wrong labels.
-        overfit_batches: train on the first batches alone, so many; 0 for all images.
+        overfit_batches: train on as many images as fill so many batches, drawn by the seed; 0 for all.
     """
 
     train_set: TensorDataset
@@ -127,8 +127,13 @@ class LabelledData(pl.LightningDataModule):
         images, labels = self.data.train_set.tensors
         seed = self.split.seed
         held_out, rest = class_balanced(labels, self.split.validation, random_for("validation", seed))
-        if not len(rest):
-            raise BadInput(f"split.validation {self.split.validation} of {len(labels)} images leaves none to train on")
+        lost = sorted(set(labels.tolist()) - set(labels[rest].tolist()))
+        if lost:
+            share = f"split.validation, {self.split.validation:g} of {len(labels)} images,"
+            raise BadInput(
+                f"{share} leaves none of class {lost[0]} to train on; expected two images or more of every class, and a "
+                "smaller share"
+            )
         if self.split.fraction < 1:
             rest = rest[class_balanced(labels[rest], self.split.fraction, random_for("fraction", seed))[0]]
         true = labels[rest]
@@ -137,7 +142,7 @@ class LabelledData(pl.LightningDataModule):
             self.split.label_noise,
             self.data.num_classes,
             kind=self.split.label_noise_kind,
-            data=self.data.name,
+            data=self.data.name if type(self.data) in (CIFAR10, Digits) else "",  # a folder may have these names
             seed=seed,
         )
         self.train_set = TensorDataset(images[rest], noisy)
@@ -163,7 +168,10 @@ class LabelledData(pl.LightningDataModule):
         # A module that trains on one batch several times in a row says so.
         replays = getattr(self._trainer.lightning_module, "replays", 1)
         count = self.overfit_batches * self.data.batch_size * self._trainer.world_size or len(self.train_set)
-        images = TensorDataset(*(tensor[:count] for tensor in self.train_set.tensors))
+        images = self.train_set
+        if count < len(images):  # drawn, since a folder's are in the order of classes
+            drawn = torch.randperm(len(images), generator=random_for("overfit", self.data.seed))[:count]
+            images = TensorDataset(*(tensor[drawn] for tensor in images.tensors))
         return self._loader(images, shuffle=True, replays=replays)
 
     @override

@@ -86,8 +86,8 @@ def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Itera
         values = floor["values"]
         scores = ", ".join(f"{title} {values[name]:{SCORES[name].form}}" for name, title in titles(values).items())
         yield Paragraph(
-            f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}. FID falls with the number "
-            "of images, so with another number of fakes it is only roughly the lowest that a generator can reach."
+            f"The floor, {floor['n']} real {floor['split']} images in place of fakes: {scores}. FID falls with the "
+            "number of images, so for another number of fakes it is only roughly the lowest that can be reached."
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -141,9 +142,40 @@ def test_validate_and_test_measure_the_checkpoint(trained, capsys):
         assert found["clean"] == pytest.approx((module(images / 255).argmax(1) == labels).double().mean().item())
     main(["test", "--ckpt_path", checkpoint, "--attacks", "pgd,spsa,square", "--corruptions", "none", "--eps", "0"])
     out = capsys.readouterr().out
-    expected = (module(images[:12] / 255).argmax(1) == labels[:12]).double().mean().item()
+    expected = found["protocol"]["clean_of_attacked"]
     for name in ("pgd", "spsa", "square"):  # an attack of size nothing
         assert f"{name}: accuracy {100 * expected:.2f}% (L-infinity, eps 0/255)" in out
+
+
+def test_validate_measures_no_image_that_was_trained_on(trained, capsys):
+    for words, found in (
+        (["--seed", "4"], "--seed is 4, and the run's was 3"),
+        (["--split.validation", "0.2"], "is 0.2"),
+    ):
+        err = refused(capsys, "validate", "--ckpt_path", str(trained / "last.ckpt"), *words)
+        assert found in err and "was trained on" in err
+
+
+def test_a_resumed_run_says_what_changes_its_data_and_its_rate(trained, capsys):
+    shutil.copytree(trained, "copy")
+    main(["--resume", "copy/last.ckpt", "--out", "copy", "--epochs", "3", "--label-noise", "0.4"])
+    assert "split.label_noise 0.2 -> 0.4, max_epochs 2 -> 3" in capsys.readouterr().out
+
+
+def test_a_run_without_a_validation_has_a_summary(capsys):
+    main(["--out", "run", "--epochs", "1", "--trainer.check_val_every_n_epoch", "5", *SMALL])
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["best"] is summary["last"] is None and summary["test"]["attacks"].keys() == {"fgsm"}
+    named = [line for line in capsys.readouterr().out.splitlines() if line.startswith("run/")]
+    assert named == ["run/last.ckpt", "run/curves.png", "run/summary.json"]
+
+
+def test_a_run_whose_weights_become_nan_ends_in_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--norm", "none", "--lr", "1e30", "--epochs", "2", "--out", "run", *SMALL])
+    assert ended.value.code not in (None, 0)
+    assert "became NaN or infinite" in capsys.readouterr().err
+    assert not Path("run/best.ckpt").exists()
 
 
 def test_accuracy_is_certified_for_a_radius(trained, capsys):
@@ -296,6 +328,9 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--corruptions rain", "--corruptions names 'rain'"),
         ("--corruption-folder none", "there is no corruption folder none"),
         ("--attacks fgsm,deepfool", "--attacks names 'deepfool'"),
+        ("--attacks all", "attack 'autoattack' needs the package autoattack"),
+        ("--data npz --data.path rgba.npz", "the images have 4 channels, and corruptions are made for 1 or 3"),
+        ("--trainer.precision bf16-true", "trainer.precision is bf16-true; expected 32-true"),
         ("--eps -1", "attack_eps is -1"),
         ("--eps 300", "attack_eps is 300"),
         ("--certified-radius 0", "certified_radius is 0"),
@@ -334,6 +369,7 @@ def test_bad_input_is_one_line_before_any_training(words, message, capsys):
     Path("full/file").write_text("precious")
     Path("full/summary.json").write_text('{"clean": 1}')
     np.savez("unlabelled.npz", images=np.zeros((40, 8, 8, 1), np.uint8))
+    np.savez("rgba.npz", images=np.zeros((40, 8, 8, 4), np.uint8), labels=np.arange(40) % 2)
     np.savez("single.npz", images=np.zeros((40, 8, 8, 1), np.uint8), labels=np.zeros(40, int))
     assert message in refused(capsys, *shlex.split(words))
     assert Path("full/file").read_text() == "precious"

@@ -269,3 +269,10 @@ def test_the_study_of_classifiers_trains_on_a_folder_and_compares(tmp_path, caps
     assert [(row["norm"], row["seed"]) for row in rows] == [(n, s) for s in "01" for n in ("batch", "convnorm")]
     assert all(0 <= float(row[name]) <= 1 for row in rows for name in ("clean", "corrupted", "fgsm", "pgd"))
     assert "| clean | corruptions, mean of 5 severities |" in printed and "(Holm)" in printed
+    # Another setting's rows are not taken for these, and a norm that is not in the table's list has a column.
+    with pytest.raises(SystemExit):
+        robustness_study.main(["--cells", str(cells), "--seeds", "1"])
+    assert "has rows of 'images at 16, resnet8, 1 epochs', and this is 'digits'" in capsys.readouterr().err
+    robustness_study.write_cells(cells, [*rows, *({**row, "norm": "spectral"} for row in rows[:1])])
+    robustness_study.main([*words.split(), "--norms", "batch", "--conditions", "clean"])
+    assert "| trained on | measured | batch | convnorm | spectral | seeds |" in capsys.readouterr().out

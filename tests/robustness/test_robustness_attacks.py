@@ -23,6 +23,7 @@ from gan_convnorm.robustness.attacks import (
     spsa,
     square,
 )
+from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 
 EPS = 8 / 255
 
@@ -102,6 +103,18 @@ def test_spsa_estimates_the_gradient(linear, batch):
     # Adam takes every value to the right end but those of the smallest weights.
     assert (after >= worst - 1e-5).all()
     assert ((before - after) / (before - worst)).min() > 0.9
+
+
+@pytest.mark.parametrize("eps", [8 / 255, 64 / 255])
+def test_the_evaluations_attacks_reach_the_edge_of_any_ball(linear, eps):
+    """On a linear model the worst point is a corner, and an attack whose steps are too short stops on its way."""
+    images = 0.5 + 0.2 * (torch.rand(8, 1, 4, 4, generator=make_rng(3)) - 0.5)
+    before, labels = linear(images).sort(dim=1)[0].diff()[:, 0], linear(images).argmax(dim=1)
+    settings = RobustnessEvaluation("none", attacks="pgd", attack_eps=255 * eps).measurement.settings
+    for name in ("fgsm", "pgd", "spsa"):
+        found = ATTACKS[name](linear, images, labels, replace(settings, queries=1280), make_rng())
+        reached = (before - margins(linear(found), labels)) / (before - linear.worst(images, labels, eps)[1])
+        assert reached.min() > 0.9 and reached.max() < 1 + 1e-5, name
 
 
 def test_square_finds_the_worst_corner_within_its_queries(batch):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.data import TensorDataset
 
-from gan_convnorm.data import Digits
+from gan_convnorm.data import Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.robustness.augmentation import crop_and_flip
 from gan_convnorm.robustness.epoch_batches import EpochBatches
@@ -162,14 +163,47 @@ def test_crop_and_flip():
     assert crop_and_flip(images, 0, False, random) is images
 
 
-def test_overfit_batches_keeps_the_first_batches():
-    data = LabelledData(Digits(batch_size=8), TrainingSplit())
+class ByClass(ImageData):
+    """Grey images in the order of their classes, as a folder's are."""
+
+    def __init__(self, counts, name="by_class"):
+        super().__init__(resolution=8, channels=1, num_classes=len(counts), batch_size=8, seed=0)
+        self.counts, self.name = counts, name
+
+    def setup(self, stage=None):
+        labels = torch.repeat_interleave(torch.arange(len(self.counts)), torch.tensor(self.counts))
+        images = torch.arange(len(labels)).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8)
+        self.train_set = self.test_set = TensorDataset(images, labels)
+
+
+def test_overfit_batches_keeps_the_same_images_of_all_classes():
+    data = LabelledData(ByClass([60, 60, 60]), TrainingSplit())
     data.setup()
     data.trainer = SimpleNamespace(global_rank=0, world_size=1, lightning_module=None)
     data.overfit_batches = 2
     loader = data.train_dataloader()
-    first = sorted(image.sum().item() for image in data.train_set.tensors[0][:16])
-    for _ in range(2):
-        batches = list(loader)
-        assert [len(images) for images, _ in batches] == [8, 8]
-        assert sorted(image.sum().item() for images, _ in batches for image in images) == first
+    epochs = [list(loader), list(loader), list(data.train_dataloader())]
+    assert all([len(images) for images, _ in batches] == [8, 8] for batches in epochs)
+    kept = [sorted(image[0, 0, 0].item() for images, _ in batches for image in images) for batches in epochs]
+    assert kept[0] == kept[1] == kept[2] and len(set(kept[0])) == 16
+    assert set(torch.cat([labels for _, labels in epochs[0]]).tolist()) == {0, 1, 2}
+
+
+def test_a_class_with_nothing_left_to_train_on_is_refused():
+    with pytest.raises(
+        BadInput, match="leaves none of class 1 to train on; expected two images or more of every class"
+    ):
+        LabelledData(ByClass([20, 1]), TrainingSplit()).setup()
+
+
+def test_a_folder_with_the_name_of_a_data_set_has_no_table_of_confusions():
+    """A folder named digits may have any number of classes: each is taken for the next one."""
+    data = LabelledData(
+        ByClass([40, 40, 40], name="digits"), TrainingSplit(label_noise=0.5, label_noise_kind="asymmetric")
+    )
+    data.setup()
+    true = ByClass([40, 40, 40])
+    true.setup()
+    images, labels = data.train_set.tensors
+    right = true.train_set.tensors[1][images[:, 0, 0, 0].long()]
+    assert set((labels - right).remainder(3).tolist()) == {0, 1} and data.wrong_labels == 0.5

@@ -1,12 +1,14 @@
 """The classifiers' training: learning rates, adversarial images, precision, several processes."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from forked_program import ForkedProgram
+from torch import nn
 from torch.nn import functional as F
 from two_processes import train_on_two_processes
 
@@ -141,6 +143,55 @@ def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not(
         trainer(callbacks=[evaluation]).test(module, data, verbose=False)
     assert len([w for w in found if isinstance(w.message, NotAttacked)]) == 1  # for all blocks
     assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
+
+
+class Remembering(nn.Module):
+    """Classifies by the first pixel, and keeps the images that it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, images):
+        self.seen.append((255 * images[:, 0, 0, 0]).round().long())
+        return F.one_hot(self.seen[-1] // 100, 3).float() + 0 * images.sum()
+
+
+def measured(network, labels, **settings):
+    """Measure on 250 images of a hundred a class, in the order of classes as a folder's are."""
+    images = torch.arange(0, 250, 1).view(-1, 1, 1, 1).expand(-1, 1, 8, 8).to(torch.uint8)
+    settings = {"corruptions": "none", "attacks": "fgsm", **settings}
+    return RobustnessEvaluation(**settings).measurement(network, images, labels, torch.device("cpu"), trainer())
+
+
+def test_some_test_images_are_of_all_classes_and_have_a_clean_accuracy_of_their_own(capsys):
+    labels = torch.arange(250) // 100
+    labels[::2] = (labels[::2] + 1) % 3  # half are wrong
+    network = Remembering()
+    with pytest.warns(NotAttacked):
+        found = measured(network, labels, num_images=40, seed=1)
+    clean, attacked = torch.cat(network.seen[:2]), torch.cat(network.seen[2:3])
+    assert torch.equal(clean, torch.arange(250))
+    assert len(attacked) == 40 and len(set(attacked.tolist())) == 40 and set((attacked // 100).tolist()) == {0, 1, 2}
+    share = (attacked % 2 == 1).float().mean().item()
+    assert found.clean == 0.5 and found.protocol["clean_of_attacked"] == found.attacks["fgsm"] == pytest.approx(share)
+    found.print_table()
+    printed = capsys.readouterr().out
+    assert f"clean: accuracy 50.00% of 250 test images; {100 * share:.2f}% of the 40 that were drawn" in printed
+
+
+def test_logits_that_are_nan_are_right_of_nothing():
+    class Broken(nn.Module):
+        def forward(self, images):
+            return torch.full((len(images), 3), math.nan) + 0 * images.sum()
+
+    found = measured(Broken(), torch.zeros(250, dtype=torch.int64))
+    assert found.clean == 0 and found.attacks == {"fgsm": 0.0}
+
+
+def test_a_name_given_twice_counts_once():
+    evaluation = RobustnessEvaluation("fog,snow,fog", attacks="pgd,pgd")
+    assert (evaluation.measurement.corruptions, evaluation.measurement.attacks) == (["fog", "snow"], ["pgd"])
 
 
 @pytest.mark.slow

@@ -181,7 +181,9 @@ def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each
     ]
     text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
     assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
-    assert "each norm: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
+    assert (
+        "each norm: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
+    )
 
 
 def test_a_report_draws_what_the_callbacks_measured():

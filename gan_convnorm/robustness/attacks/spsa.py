@@ -22,7 +22,7 @@ def spsa(
     steps: int = 20,
     samples: int = 64,
     delta: float = 0.01,
-    learning_rate: float = 0.01,
+    learning_rate: float | None = None,
 ) -> Tensor:
     """Return images after Adam on the margin, with gradients estimated by finite differences.
 
@@ -44,7 +44,8 @@ def spsa(
         steps: number of Adam's steps.
         samples: directions in a step.
         delta: length of the finite differences.
-        learning_rate: Adam's learning rate.
+        learning_rate: Adam's learning rate, about the length of a step. When not given, 0.01, or as much as takes an
+            image twice as far as the ball's edge.
 
     Returns:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
@@ -57,9 +58,10 @@ def spsa(
     """
     for name, count in (("steps", steps), ("samples", samples)):
         check_count("spsa", name, count)
-    for name, value in (("delta", delta), ("learning_rate", learning_rate)):
+    for name, value in (("delta", delta), ("learning_rate", 0.01 if learning_rate is None else learning_rate)):
         check_above("spsa", name, value)
     right = right_images("spsa", model, images, labels, eps)
+    learning_rate = max(0.01, 2 * eps / steps) if learning_rate is None else learning_rate
     result = images.detach().clone()
     if not len(right):
         return result
