@@ -131,8 +131,8 @@ class LabelledData(pl.LightningDataModule):
         if lost:
             share = f"split.validation, {self.split.validation:g} of {len(labels)} images,"
             raise BadInput(
-                f"{share} leaves none of class {lost[0]} to train on; expected two images or more of every class, and a "
-                "smaller share"
+                f"{share} leaves none of class {lost[0]} to train on; expected two images or more of every class, and "
+                "a smaller share"
             )
         if self.split.fraction < 1:
             rest = rest[class_balanced(labels[rest], self.split.fraction, random_for("fraction", seed))[0]]
