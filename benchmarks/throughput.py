@@ -40,7 +40,7 @@ from mimicry_loop import InstalledMimicry, MimicryLoop
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-import gan_convnorm.gan.module
+import gan_convnorm.gan.adversarial_training
 from gan_convnorm.callbacks import FiniteCheck
 from gan_convnorm.cli.gan import TRAINER_DEFAULTS
 from gan_convnorm.data import ImageData
@@ -200,8 +200,8 @@ def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float
     )
     gan._average_weights = timed(gan._average_weights, lambda: "average of G")
     data.transfer_batch_to_device = timed(data.transfer_batch_to_device, lambda: "data")
-    to_images, configure = gan_convnorm.gan.module.bytes_to_images, gan.configure_optimizers
-    gan_convnorm.gan.module.bytes_to_images = timed(to_images, lambda: "data")
+    to_images, configure = gan_convnorm.gan.adversarial_training.bytes_to_images, gan.configure_optimizers
+    gan_convnorm.gan.adversarial_training.bytes_to_images = timed(to_images, lambda: "data")
 
     def with_timed_steps() -> Any:
         optimizers, schedules = configure()
@@ -213,7 +213,7 @@ def sections(gan: GAN, data: ImageData, device: str) -> Iterator[dict[str, float
     try:
         yield spent
     finally:
-        gan_convnorm.gan.module.bytes_to_images = to_images
+        gan_convnorm.gan.adversarial_training.bytes_to_images = to_images
 
 
 def profile(norm: str, images: Tensor, arguments: argparse.Namespace, steps: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from gan_convnorm.callbacks.class_scores import intra_class_scores
 from gan_convnorm.callbacks.collapse import collapse_in_words
+from gan_convnorm.callbacks.evaluations import Evaluations
 from gan_convnorm.callbacks.generated_samples import (
     SampleFunction,
     check_range,
@@ -22,7 +23,7 @@ from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.reference_images import ReferenceImages, given_images, trainer_images
 from gan_convnorm.callbacks.scorable import check_finite_weights, check_reference
 from gan_convnorm.callbacks.score_log import ScoreLog
-from gan_convnorm.callbacks.step_count import is_over, step_of
+from gan_convnorm.callbacks.step_count import is_over
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
@@ -45,7 +46,7 @@ __all__ = ["FidelityScores"]
 WEIGHTS = ("ema", "raw", "both")
 
 
-class FidelityScores(pl.Callback):
+class FidelityScores(Evaluations):
     """FID, IS, KID, precision and recall of a module's samples, equal to torch-fidelity's, on any number of processes.
 
     It works in any LightningModule that makes images: a GAN, VAE, flow or diffusion model. In fit it scores at every
@@ -120,6 +121,7 @@ class FidelityScores(pl.Callback):
         # Before a run has a folder.
         registered_name(extractor)
         self.protocol = protocol_named(protocol)
+        super().__init__(every, self.protocol.split)
         self.metrics = parse_metrics(metrics)
         self.num_fake = self.protocol.num_fake if num_fake is None else num_fake
         for number in (self.num_fake, interim_num_fake):
@@ -136,7 +138,6 @@ class FidelityScores(pl.Callback):
         self.reference = reference
         self.sample = sample
         self.value_range = value_range
-        self.every = every
         self.prefix = prefix
         self.extractor = extractor
         self.extractor_weights = extractor_weights
@@ -149,7 +150,6 @@ class FidelityScores(pl.Callback):
         self.evaluator: Evaluator | None = None
         self.real: ReferenceImages | None = None
         self.split = ""
-        self.scored_step = -1
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.score_log = ScoreLog(prefix, best, between=every is not None)
@@ -173,48 +173,6 @@ class FidelityScores(pl.Callback):
         self.taken.last, self.taken.final = (
             state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
         )
-
-    @override
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Not at the first evaluation: missing weights end a run before it starts.
-        self._prepare(trainer, pl_module, self.protocol.split)
-
-    @override
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # The loaders are there only now.
-        self._prepare(trainer, pl_module, self.protocol.split)
-
-    @override
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self._prepare(trainer, pl_module, self.protocol.split)
-
-    @override
-    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._prepare(trainer, pl_module, "test")
-
-    @override
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
-    ) -> None:
-        step = step_of(trainer, pl_module)
-        if self.every is not None and step % self.every == 0 and step not in (0, self.scored_step):
-            self._evaluate(trainer, pl_module)
-
-    @override
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or (trainer.state.fn == "fit" and self.every is not None):
-            return
-        self._evaluate(trainer, pl_module)
-
-    @override
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.every is None and not trainer.enable_validation:
-            self._evaluate(trainer, pl_module)
-
-    @override
-    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._evaluate(trainer, pl_module)
 
     def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
@@ -243,7 +201,8 @@ class FidelityScores(pl.Callback):
             return trainer_images(trainer, split, self.value_range)
         return Processes.current().together(lambda: given_images(self.reference, self.value_range))
 
-    def _prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
+    @override
+    def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         if self.split == split or (self.evaluator is not None and self.reference is not None):
             return
         real = self.find_reference(trainer, split)
@@ -271,13 +230,12 @@ class FidelityScores(pl.Callback):
         )
         self.real, self.split = real, split
 
-    def _evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    @override
+    def evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take the scores of one evaluation; after the last step of fit, also those of the whole protocol."""
-        self._prepare(trainer, module, "test" if trainer.state.fn == "test" else self.protocol.split)
         fitting = trainer.state.fn == "fit"
         number = self.interim_num_fake if fitting else self.num_fake
         scores = self._score(trainer, module, number)
-        self.scored_step = step_of(trainer, module)
         self.taken.last = scores
         if not fitting:
             self._score_classes(trainer, module)

@@ -1,27 +1,21 @@
-"""The GAN as a LightningModule: two optimizers, n_dis, linear decay, an average of the generator's weights."""
+"""The GAN as a LightningModule: its networks and settings, and what its checkpoints hold."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self
 
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan.accumulation import micro_batches, shares
+from gan_convnorm.gan.adversarial_training import AdversarialTraining, Batch
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.optimization import Optimization
-from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.gan.ranges import Range, check_ranges
-from gan_convnorm.images.pixels import bytes_to_images
 from gan_convnorm.images.size import Size
-from gan_convnorm.layers.ocnn import norm_penalty
-from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objectives.objective import mixes_images
 from gan_convnorm.run_folder import RunSettings
 
@@ -33,18 +27,8 @@ RANGES: dict[str, Range] = {
     "seed": (lambda x: 0 <= x < 2**32, "from 0 to 2^32 - 1"),
 }
 
-#: images of a data module, or a sequence of images and labels
-Batch = Tensor | Sequence[Tensor]
 
-
-class _Labelled(NamedTuple):
-    """Images of shape (B, C, H, W) in [-1, 1], and classes (B,) or vectors (B, K), None for an unconditional GAN."""
-
-    images: Tensor
-    labels: Tensor | None
-
-
-class GAN(Pretrained):
+class GAN(AdversarialTraining):
     """A GAN with an exchangeable discriminator normalization.
 
     A training step is one generator step: `n_dis` discriminator steps, each on its share of the batch, then one step
@@ -131,15 +115,6 @@ class GAN(Pretrained):
         return cls(**{**arguments, **groups})
 
     @override
-    def configure_optimizers(self) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
-        chosen, fused = self.optimization, self.device.type in ("cpu", "cuda")
-        optimizers: list[torch.optim.Optimizer] = [
-            chosen.adam(self.generator.parameters(), chosen.gen_lr, fused=fused),
-            chosen.adam(self.discriminator.parameters(), chosen.disc_lr, fused=fused),
-        ]
-        return optimizers, [chosen.decay(optimizer) for optimizer in optimizers]
-
-    @override
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.condition_size is not None:
             self._keep_conditions()
@@ -156,96 +131,6 @@ class GAN(Pretrained):
         # A finished run that is resumed has nothing left to do, not one step more.
         self.trainer.should_stop = self.g_step >= self.steps
 
-    @override
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Run one generator step and the discriminator steps before it.
-
-        Args:
-            batch: uint8 images (n_dis * B, C, H, W), or a sequence of them and, for a conditional GAN, classes or
-                vectors.
-            batch_idx: not used.
-
-        Returns:
-            "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
-        """
-        images, labels = _images_and_labels(batch, self.takes_labels)
-        parts = list(shares(len(images), self.batches_per_step))
-        rng = random_for("train", self.seed, self.g_step, device=self.device)
-        shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
-        # Randomness of single images (augmentation, penalties) differs on every process.
-        own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
-        disc_losses = []
-        for share in parts:
-            pixels = bytes_to_images(images[share], shared).to(self.dtype, memory_format=torch.channels_last)
-            real = _Labelled(pixels, None if labels is None else labels[share])
-            disc_losses.append(self._discriminator_step(real, shared, own_rng))
-        gen_loss = self._generator_step(real, shared, own_rng)
-        self._average_weights()
-        for schedule in cast("list[torch.optim.lr_scheduler.LRScheduler]", self.lr_schedulers()):
-            schedule.step()
-        self.g_step += 1
-        losses = {"d_loss": torch.stack(disc_losses).mean(), "g_loss": gen_loss}
-        if self.g_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            self._log_losses(losses)
-        if self.g_step >= self.steps:
-            # Lightning validates once more before it stops.
-            self.trainer.should_stop = True
-        return losses
-
-    def _discriminator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
-        _, optimizer = self._optimizers()
-        count, parts = len(real.images), self.optimization.accumulate
-        noise, labels = self._noise(count, shared, real)
-        with torch.no_grad():
-            fakes = [
-                self._fakes(noise, labels, rows).images for rows in micro_batches(count, parts, own_rng, self.generator)
-            ]
-            fake = fakes[0] if parts == 1 else torch.cat(fakes)
-        losses = (
-            self.objective.discriminator_loss(self.discriminator, real.images, fake, real.labels, labels, own_rng, rows)
-            * ((rows.stop - rows.start) / count)
-            for rows in micro_batches(count, parts, own_rng, self.discriminator)
-        )
-        total = self._minimize(losses, self.discriminator, optimizer)
-        if self.objective.adaptation is not None:
-            self.objective.adaptation.advance(count * self.trainer.world_size, self.trainer.strategy.reduce)
-        return total
-
-    def _generator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
-        optimizer, _ = self._optimizers()
-        self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
-        count = self.optimization.gen_batch_size or len(real.images)
-        noise, labels = self._noise(count, shared, real)
-
-        def loss(rows: slice) -> Tensor:
-            fake = self._fakes(noise, labels, rows)
-            real_labels = None if real.labels is None else real.labels[rows]
-            share = (rows.stop - rows.start) / count
-            return share * self.objective.generator_loss(
-                self.discriminator, fake.images, fake.labels, real.images[rows], real_labels, own_rng, rows.start, count
-            )
-
-        # Both networks' norms advance.
-        both, parts = nn.ModuleList([self.generator, self.discriminator]), self.optimization.accumulate
-        losses = map(loss, micro_batches(count, parts, own_rng, both))
-        total = self._minimize(losses, self.generator, optimizer)
-        self.untoggle_optimizer(optimizer)
-        return total
-
-    def _optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
-        return cast("tuple[LightningOptimizer, LightningOptimizer]", self.optimizers())
-
-    def _minimize(self, losses: Iterable[Tensor], network: nn.Module, optimizer: LightningOptimizer) -> Tensor:
-        """Take one step against the sum of the losses, each with its own backward, and return the sum."""
-        optimizer.zero_grad()
-        total: list[Tensor] = []
-        for loss in losses:
-            penalized = network in self.penalized and not total  # of the weights, so once a step
-            self.manual_backward(loss + norm_penalty(network) if penalized else loss)
-            total.append(loss.detach())
-        optimizer.step()
-        return torch.stack(total).sum()
-
     def _keep_conditions(self) -> None:
         """Keep vectors of training images in the generators, to sample with."""
         data: Any = getattr(self.trainer, "datamodule", None)
@@ -255,38 +140,6 @@ class GAN(Pretrained):
         rows = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
         for network in (self.generator, self.generator_ema):
             network.conditions.copy_(found[rows[torch.arange(len(network.conditions)) % len(rows)]])
-
-    def _noise(self, count: int, shared: SharedRandom, real: _Labelled) -> tuple[Tensor, Tensor | None]:
-        """Return latents, and labels of a conditional GAN: random classes, or the vectors of the real images."""
-        latents = shared.normal(count, self.latent_dim).to(self.dtype)
-        if self.condition_size is not None:
-            assert real.labels is not None
-            return latents, real.labels[torch.arange(count, device=self.device) % len(real.labels)]
-        return latents, None if self.num_classes is None else shared.whole(count, self.num_classes)
-
-    def _fakes(self, latents: Tensor, labels: Tensor | None, rows: slice) -> _Labelled:
-        chosen = None if labels is None else labels[rows]
-        return _Labelled(self.generator(latents[rows], chosen), chosen)
-
-    @torch.no_grad()
-    def _average_weights(self) -> None:
-        """Average the generator's parameters (EMA), and copy its buffers (BatchNorm's statistics, a norm's vectors)."""
-        # The step is known on the host: torch's AveragedModel waits for the device to read its own count.
-        kept = self.optimization.share_of_average(self.g_step)
-        averaged, current = self.generator_ema, self.generator
-        torch._foreach_lerp_(list(averaged.parameters()), list(current.parameters()), 1 - kept)
-        for buffer, value in zip(averaged.buffers(), current.buffers(), strict=True):
-            buffer.copy_(value)
-
-    def _log_losses(self, losses: dict[str, Tensor]) -> None:
-        # To read the losses the host waits for the device, so it does not in every step.
-        values = {name: float(self.trainer.strategy.reduce(loss)) for name, loss in losses.items()}
-        logged = values if self.objective.adaptation is None else values | {"ada_p": self.objective.adaptation.p}
-        # Not through self.log: a checkpoint at the end of this step must find the row written.
-        for logger in self.loggers:
-            logger.log_metrics(logged, self.g_step)
-            logger.save()
-        self.log_dict(values, prog_bar=True, logger=False)
 
     @override
     def generator_with(self, *, ema: bool) -> nn.Module:
@@ -324,15 +177,6 @@ class GAN(Pretrained):
         self.g_step = checkpoint["g_step"]
         if self.objective.adaptation is not None and "ada" in checkpoint:  # a run may go on with ada
             self.objective.adaptation.restore(checkpoint["ada"])
-
-
-def _images_and_labels(batch: Batch, conditional: bool) -> tuple[Tensor, Tensor | None]:
-    images, *labels = batch if isinstance(batch, (tuple, list)) else (batch,)
-    if not conditional:
-        return images, None
-    if not labels:
-        raise BadInput("conditional is asked for, and the data module yields images without labels")
-    return images, labels[0]
 
 
 def _has_penalty(network: nn.Module) -> bool:

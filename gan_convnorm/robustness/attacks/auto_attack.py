@@ -40,6 +40,13 @@ def check_auto_attack() -> None:
 def auto_attack(model: Model, images: Tensor, labels: Tensor, *, eps: float, seed: int = 0) -> Tensor:
     """Return images attacked by the standard ensemble (Croce and Hein, ICML 2020, arXiv:2003.01690), L-infinity.
 
+    >>> import sys
+    >>> from unittest.mock import patch
+    >>> with patch.dict(sys.modules, autoattack=None):
+    ...     auto_attack(torch.nn.Flatten(), torch.rand(2, 1, 8, 8), torch.tensor([0, 1]), eps=8 / 255)
+    Traceback (most recent call last):
+    gan_convnorm.errors.BadInput: attack 'autoattack' needs the package autoattack, which is not installed; ...
+
     Args:
         model: maps images in [0, 1] to logits (B, K), in the mode that it is attacked in.
         images: floating point in [0, 1], shape (B, C, H, W).
