@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
@@ -22,6 +23,7 @@ from gan_convnorm.study.table import TABLE, Contents, read_table
 if TYPE_CHECKING:
     from gan_convnorm.study.plan import Plan
     from gan_convnorm.study.queue import Queue
+    from gan_convnorm.study.results import Result
 
 STUDIES = Path("checkpoints/runs/studies")
 #: the most --workers and --threads; more must be a typing error
@@ -109,12 +111,17 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with storage_errors(storage):
         if taken := queue.take_over(known.results):
             print(f"{taken} runs are known from {out / TABLE}", flush=True)
+        others = queue.others(known.results)
+        if others:
+            print(f"{len(others)} runs in {table} are not of this study; they stay there, and no report has them")
         if known.floor is not None and "floor" not in queue.study.user_attrs:
             queue.study.set_user_attr("floor", known.floor)
-        return _run(plan, queue, display, out, report=arguments.report, overwrite=arguments.overwrite)
+        return _run(plan, queue, display, out, others, report=arguments.report, overwrite=arguments.overwrite)
 
 
-def _run(plan: Plan, queue: Queue, display: Display, out: Path, *, report: bool, overwrite: bool) -> int:
+def _run(
+    plan: Plan, queue: Queue, display: Display, out: Path, others: list[Result], *, report: bool, overwrite: bool
+) -> int:
     """Run what is left, write the report of what is there, and return the exit status."""
     display.start(done=len(queue.results()))
     status = 0
@@ -128,12 +135,17 @@ def _run(plan: Plan, queue: Queue, display: Display, out: Path, *, report: bool,
     results = queue.results()
     if results:
         floor = queue.study.user_attrs.get("floor")
+        of = _scoring_digest(queue)
+        if floor is not None and floor.get("of", of) != of:
+            floor = None  # of other data, or scored in another way
         if floor is None and status == 0:
             floor = _floor(queue)
             if floor is not None:
+                floor["of"] = of
                 queue.study.set_user_attr("floor", floor)
         failed = queue.failed()
-        for path in write_report(plan, results, out, floor=floor, failed=failed, overwrite=overwrite):
+        written = write_report(plan, results, out, floor=floor, failed=failed, others=others, overwrite=overwrite)
+        for path in written:
             print(path, flush=True)
     for label in queue.failed():
         print(f"not there, its worker died twice: {label}", file=sys.stderr)
@@ -146,9 +158,13 @@ def _run(plan: Plan, queue: Queue, display: Display, out: Path, *, report: bool,
 
 def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
     """Write the report of a table whose study's database is elsewhere, or gone."""
-    for path in write_report(plan, known.results, out, floor=known.floor, failed=[], overwrite=overwrite):
+    own = {(p.grid, p.norm, p.digest) for p in plan.points()}
+    # Tables of an earlier version do not name the configuration.
+    results = [r for r in known.results if not r.configuration or (r.grid, r.norm, r.configuration) in own]
+    others = [r for r in known.results if r not in results]
+    for path in write_report(plan, results, out, floor=known.floor, failed=[], others=others, overwrite=overwrite):
         print(path, flush=True)
-    print(f"{len(known.results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)
+    print(f"{len(results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)
     return 0
 
 
@@ -170,6 +186,13 @@ def _claim(out: Path, embedded: bool) -> list[Path]:
     if embedded and strange:
         raise BadInput(f"the folder {out} has {strange[0]} and no study.db; choose another with --out")
     return made
+
+
+def _scoring_digest(queue: Queue) -> str:
+    """Return a digest of the data and the scoring, which the floor depends on."""
+    config = next(iter(queue.points.values())).config
+    parts = [config.get("data"), config.get("scores"), list(queue.processes.words)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _floor(queue: Queue) -> dict[str, Any] | None:

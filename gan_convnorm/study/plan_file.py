@@ -64,7 +64,7 @@ def _plan(content: dict[str, Any]) -> Plan:
         example = "spectral: {model: {architecture: {disc_norm: spectral}}}"
         raise BadInput(f"there is no norm; expected norms such as {example}")
     baseline = content.get("baseline", Plan.baseline)
-    if baseline not in norms:
+    if not isinstance(baseline, str) or baseline not in norms:
         raise BadInput(f"the baseline is {baseline!r}; the norms are: {', '.join(norms)}")
     grids = {_name("a grid's name", grid): _grid(grid, axes, norms) for grid, axes in _grids(content["grids"]).items()}
     config, smoke = (_mapping(key, content.get(key, {})) for key in ("config", "smoke"))

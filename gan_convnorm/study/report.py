@@ -30,6 +30,7 @@ def write_report(
     *,
     floor: dict[str, Any] | None,
     failed: Sequence[str],
+    others: Sequence[Result] = (),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write runs.csv, report.md with its pictures, and report.html.
@@ -40,6 +41,7 @@ def write_report(
         folder: to write to; it exists.
         floor: what real images score, as `floor.floor` gives it; None where it is not known.
         failed: labels of runs whose worker died twice.
+        others: runs that are not the plan's, such as those of an earlier form of the study: runs.csv keeps them.
         overwrite: replace also files that are no report of a study.
 
     Returns:
@@ -64,7 +66,7 @@ def write_report(
     check_report(folder, overwrite=overwrite)
     for path in files:
         check_replaceable(path, is_report, overwrite)
-    write_table(results, folder / TABLE, floor)
+    write_table([*results, *others], folder / TABLE, floor)
     for path, data in files.items():
         try:
             with atomic_write(path) as part:

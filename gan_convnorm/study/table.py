@@ -20,6 +20,8 @@ __all__ = ["FIRST_COLUMNS", "TABLE", "Contents", "read_table", "table", "write_t
 
 TABLE = "runs.csv"
 FIRST_COLUMNS = ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds")
+#: what tells a run from the others of a table, beside its configuration
+IDENTITY = FIRST_COLUMNS[:5]
 LAST_COLUMNS = ("host", "commit", "configuration", "reason", "protocol", "versions")
 #: kinds of rows: an evaluation during a run, the scores after its last step, and those of real images
 INTERIM, FINAL, FLOOR = "interim", "final", "floor"
@@ -116,20 +118,30 @@ def read_table(path: Path) -> Contents:
     results: list[Result] = []
     floor: dict[str, Any] | None = None
     interim: list[dict[str, float]] = []
+    owner: tuple[str, ...] = ()  # the run of the interim rows
+    runs: set[tuple[str, ...]] = set()
     line = 1
     try:
         missing = [name for name in FIRST_COLUMNS if name not in (reader.fieldnames or [])]
         for row in reader if not missing else ():
             line = reader.line_num
+            run = tuple(row[name] for name in IDENTITY)
             if row["kind"] == FLOOR:
                 floor = {"values": _numbers(row, SCORE_COLUMNS), **_mapping(row["protocol"])}
-            elif row["kind"] == INTERIM:
+                continue
+            if interim:
+                _check_same(run, owner)
+            owner = run
+            if row["kind"] == INTERIM:
                 measured = [name for name in row if name.startswith(MEASURED)]
                 times = {"step": int(float(row["step"])), **_numbers(row, ("seconds", "cpu_seconds"))}
                 interim.append({**times, **_numbers(row, (*SCORE_COLUMNS, *measured))})
             else:
+                _add_new((*run, row.get("configuration") or ""), runs)
                 results.append(_result(row, interim))
                 interim = []
+        if interim:
+            _check_same((), owner)
     except csv.Error as error:
         raise BadInput(f"{path} cannot be read ({error}); expected the runs.csv of a study; move it away") from error
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -139,6 +151,18 @@ def read_table(path: Path) -> Contents:
     if missing:
         raise BadInput(f"{path} has no column {missing[0]}; expected the runs.csv of a study; move it away")
     return Contents(results, floor)
+
+
+def _check_same(run: tuple[str, ...], owner: tuple[str, ...]) -> None:
+    """Raise unless a row is of the run that the evaluations above it are of."""
+    if run != owner:
+        raise ValueError(f"no final row of {', '.join(owner[:3])} above it")
+
+
+def _add_new(run: tuple[str, ...], runs: set[tuple[str, ...]]) -> None:
+    if run in runs:
+        raise ValueError(f"a second run of {', '.join(run[:3])}")
+    runs.add(run)
 
 
 def _result(row: dict[str, str], interim: list[dict[str, float]]) -> Result:

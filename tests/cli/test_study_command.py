@@ -101,3 +101,11 @@ def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         main([*command[4:], "--report"])
     assert ended.value.code == 0 and "2 of 2 runs are done" in capsys.readouterr().out
+    # The same study against other images: their floor is not the old one's, and the old runs stay in the table.
+    study["config"]["scores"] = {"protocol": "quick"}
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(study))
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "2 runs in out/runs.csv are not of this study" in done.stdout, done.stderr
+    assert "The floor, 360 real test images in place of fakes" in (tmp_path / "out/report.md").read_text()
+    with (tmp_path / "out/runs.csv").open(newline="") as file:
+        assert sum(row["kind"] == "final" for row in csv.DictReader(file)) == 4

@@ -57,6 +57,7 @@ def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
     ("changes", "message"),
     [
         ({"baseline": "spectrum"}, "the baseline is 'spectrum'; the norms are: none, spectral"),
+        ({"baseline": ["none"]}, r"the baseline is \['none'\]; the norms are: none, spectral"),
         ({"grids": {}}, "there is no grid"),
         (
             {"grids": {"main": {"seed": [0], "norm": ["nome"]}}},

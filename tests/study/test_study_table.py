@@ -57,6 +57,42 @@ def test_a_damaged_table_is_one_line(tmp_path, old, new, message):
     assert str(error.value).startswith(message.format(path)) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ([1, 2, 4, 5, 6], "line 4 .*no final row of main, none, 0 above it"),
+        ([1, 2, 4, 5, 3, 6], "line 4 .*no final row of main, none, 0 above it"),
+        ([1, 2, 3, 4, 5], "line 6 .*no final row of main, spectral, 0 above it"),
+        ([1, 2, 3, 1, 2, 3], "line 7 .*a second run of main, none, 0"),
+    ],
+)
+def test_a_table_whose_rows_do_not_belong_together_is_refused(tmp_path, order, message):
+    """Rows that were lost, sorted or joined by hand: no run takes another's curve, and none counts twice."""
+    path = tmp_path / "runs.csv"
+    write_table([result("none"), result("spectral")], path)
+    rows = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([rows[0], *(rows[number] for number in order)]))
+    with pytest.raises(BadInput, match=message):
+        read_table(path)
+
+
+def test_the_table_keeps_runs_that_are_not_of_the_study(tmp_path, capsys):
+    """An edited study is another study: its report has its own runs, and nobody's training is lost."""
+    plan, out = read_plan(written(tmp_path)), tmp_path / "out"
+    out.mkdir()
+    point = plan.points()[0]
+    own = result(point.norm, point.seed, grid=point.grid, configuration=point.digest)
+    foreign = result("none", 7, grid=point.grid, configuration="00000000")
+    write_report(plan, [own, foreign], out, floor=FLOOR, failed=[])
+    with pytest.raises(SystemExit) as end:
+        main([str(tmp_path / "plan.yaml"), "--out", str(out), "--report"])
+    assert end.value.code == 0 and "1 of 10 runs are known" in capsys.readouterr().out
+    assert "1 of 10 runs." in (out / "report.md").read_text()
+    assert read_table(out / "runs.csv").results == [own, foreign]
+    queue = queue_of(tmp_path, plan=plan)
+    assert queue.take_over([own, foreign]) == 1 and queue.others([own, foreign]) == [foreign]
+
+
 @pytest.mark.slow
 def test_a_study_goes_on_from_the_table_of_another_machine(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
