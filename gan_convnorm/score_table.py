@@ -53,23 +53,25 @@ def titles(*rows: Mapping[str, object]) -> dict[str, str]:
 
 
 def write_score(values: Mapping[str, float], name: str) -> str:
-    """Return a score as text, with its standard deviation where `values` has it as NAME_std.
+    """Return a score as text, with its standard deviation where `values` has it as NAME_std; a dash for none.
 
     >>> write_score({"isc": 7.5, "isc_std": 0.25}, "isc")
     '7.50 +- 0.25'
     """
+    if name not in values:
+        return "-"
     form, deviation = SCORES[name].form, values.get(f"{name}_std")
     return f"{values[name]:{form}}" + ("" if deviation is None else f" +- {deviation:{form}}")
 
 
 def best_row(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return the first row with the best value of a score.
+    """Return the first row with the best value of a score; a resumed run may have rows without it.
 
     >>> best_row([{"fid": 3.0, "isc": 2.0}, {"fid": 4.0, "isc": 9.0}], "isc")
     {'fid': 4.0, 'isc': 9.0}
     """
     better = min if SCORES[name].better == "min" else max
-    return better(rows, key=lambda row: row[name])
+    return better((row for row in rows if name in row), key=lambda row: row[name])
 
 
 def score_rows(rows: list[dict[str, str]]) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytorch_lightning as pl
 from typing_extensions import override
 
-from gan_convnorm.callbacks.step_count import step_of
+from gan_convnorm.callbacks.step_count import has_passed, step_of
 
 __all__ = ["Evaluations"]
 
@@ -28,6 +28,7 @@ class Evaluations(pl.Callback):
         self.every = every
         self.split_in_fit = split_in_fit
         self.evaluated_step = -1
+        self.last_step = 0
 
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         """Make ready for evaluations against a split; called again, do nothing."""
@@ -44,6 +45,7 @@ class Evaluations(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.last_step = step_of(trainer, pl_module)
         # The loaders are there only now.
         self.prepare(trainer, pl_module, self.split_in_fit)
 
@@ -60,8 +62,8 @@ class Evaluations(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        step = step_of(trainer, pl_module)
-        if self.every is not None and step % self.every == 0 and step not in (0, self.evaluated_step):
+        before, self.last_step = self.last_step, step_of(trainer, pl_module)
+        if self.every is not None and has_passed(before, self.last_step, self.every):
             self._evaluate(trainer, pl_module)
 
     @override

@@ -48,7 +48,8 @@ class FiniteCheck(pl.Callback):
         assert self.bad_step is not None
         self.losses = _losses(outputs)
         # A norm is NaN or infinite as soon as one entry is, and, rarely, when large finite entries overflow it.
-        norms = torch._foreach_norm([p for p in pl_module.parameters() if p.requires_grad])
+        trained: list[Tensor] = [p for p in pl_module.parameters() if p.requires_grad]
+        norms = torch._foreach_norm(trained) if trained else ()
         bad = [
             ~torch.stack([value.float() for value in each]).isfinite().all()
             for each in (self.losses.values(), norms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,13 +49,17 @@ class NetworkEMA(pl.Callback):
         self.network = network
         self.decay = decay
         self.average: AveragedModel | None = None
+        #: of whom the average is, and whether it holds more than a copy of the weights that the module was made with
+        self.module: weakref.ref[pl.LightningModule] | None = None
+        self.begun = False
         self.step = 0
         self.swapped = contextlib.ExitStack()
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         # Before a checkpoint is read into it.
-        if self.average is None:
+        if self.module is None or self.module() is not pl_module:
+            self.module, self.begun = weakref.ref(pl_module), False
             network = named_network(pl_module, self.network)
             self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=False)
             self.average.requires_grad_(False)
@@ -83,11 +88,23 @@ class NetworkEMA(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if self.average is not None and state_dict:
             self.average.load_state_dict(state_dict["average"])
+            self.begun = True
+
+    def _begin(self, module: pl.LightningModule) -> AveragedModel:
+        """Return the average on the module's device; without one so far, begin at the weights that the module has now.
+
+        These may be a checkpoint's, which knows no average: it is of a run without this callback, or of weights alone.
+        """
+        assert self.average is not None
+        self.average.to(module.device)
+        if not self.begun:
+            self.average.module.load_state_dict(named_network(module, self.network).state_dict())
+        return self.average
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert self.average is not None
-        self.average.to(pl_module.device)
+        self._begin(pl_module)
+        self.begun = True
         self.step = step_of(trainer, pl_module)
 
     @override
@@ -117,7 +134,7 @@ class NetworkEMA(pl.Callback):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.average is not None:
-            self.average.to(pl_module.device)
+            self._begin(pl_module)
             self.swapped.enter_context(self.averaged(pl_module))
 
     @override

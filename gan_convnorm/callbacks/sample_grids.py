@@ -13,7 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gan_convnorm.callbacks.generated_samples import SampleFunction, check_range, sampler
-from gan_convnorm.callbacks.step_count import step_of, step_word
+from gan_convnorm.callbacks.step_count import has_passed, step_of, step_word
 from gan_convnorm.errors import BadInput
 from gan_convnorm.images.grid import picture_grid, save_image
 from gan_convnorm.images.value_range import ValueRange
@@ -71,18 +71,21 @@ class SampleGrids(pl.Callback):
         self.every = every
         self.early = tuple(early)
         self.drawn = -1
+        self.last_step = 0
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if step_of(trainer, pl_module) == 0 and 0 in self.early:
+        self.last_step = step_of(trainer, pl_module)
+        if self.last_step == 0 and 0 in self.early:
             self._draw(trainer, pl_module)
 
     @override
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
-        step = step_of(trainer, pl_module)
-        if step in self.early or (self.every is not None and step % self.every == 0):
+        before, self.last_step = self.last_step, step_of(trainer, pl_module)
+        early = any(before < step <= self.last_step for step in self.early)
+        if early or (self.every is not None and has_passed(before, self.last_step, self.every)):
             self._draw(trainer, pl_module)
 
     @override

@@ -16,7 +16,7 @@ from torch import nn
 from typing_extensions import override
 
 from gan_convnorm.callbacks.named_network import named_network
-from gan_convnorm.callbacks.step_count import step_of
+from gan_convnorm.callbacks.step_count import has_passed, step_of
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.operators import (
@@ -77,6 +77,7 @@ class SpectrumLog(pl.Callback):
         self.before: dict[str, list[float]] = {}
         self.vectors: dict[str, torch.Tensor] = {}
         self.watching = contextlib.ExitStack()
+        self.last_step = 0
 
     @property
     @override
@@ -96,15 +97,16 @@ class SpectrumLog(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network = named_network(pl_module, self.network)
+        self.last_step = step_of(trainer, pl_module)
         if not trainer.is_global_zero:
             return
 
-        def first_forward(_: nn.Module, inputs: tuple[Any, ...]) -> None:
+        def first_forward(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             # Here the images' sizes are known. The layers are watched in a copy: watched ones are called one by one,
             # and the training's rounding would not be the same.
             watched = copy.deepcopy(network)
             with torch.no_grad(), torch.random.fork_rng(), recording(watched) as layers:
-                watched.forward(*inputs)
+                watched.forward(*inputs, **named)
             self.layers = [replace(layer, module=network.get_submodule(layer.name.split("#")[0])) for layer in layers]
 
         def after_it(*_: object) -> None:
@@ -114,15 +116,14 @@ class SpectrumLog(pl.Callback):
                 self._measure(trainer, 0)
                 self.before = self._spectra()
 
-        self.watching.callback(network.register_forward_pre_hook(first_forward).remove)
+        self.watching.callback(network.register_forward_pre_hook(first_forward, with_kwargs=True).remove)
         self.watching.callback(network.register_forward_hook(after_it).remove)
 
     @override
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
-        step = step_of(trainer, pl_module)
-        measured = all(points[-1][0] == step for points in self.history.values())
-        if self.layers and step % self.every == 0 and not measured:
-            self._measure(trainer, step)
+        before, self.last_step = self.last_step, step_of(trainer, pl_module)
+        if self.layers and has_passed(before, self.last_step, self.every):
+            self._measure(trainer, self.last_step)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

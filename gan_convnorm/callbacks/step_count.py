@@ -6,7 +6,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-__all__ = ["counts_steps", "is_over", "step_of", "step_word"]
+__all__ = ["counts_steps", "has_passed", "is_over", "step_of", "step_word"]
+
+
+def has_passed(before: int, step: int, every: int) -> bool:
+    """Return True if a multiple of `every` lies above the step `before` and not above `step`.
+
+    A batch may have several optimizer steps, and the trainer counts each.
+
+    >>> has_passed(98, 102, 100), has_passed(100, 104, 100)
+    (True, False)
+    """
+    return step // every > before // every
 
 
 def counts_steps(module: pl.LightningModule) -> bool:

@@ -95,6 +95,12 @@ def say_changes(
     changed = [f"{name} {past[name]} -> {present.get(name)}" for name in past if past[name] != present.get(name)]
     if changed:
         print(f"other settings than the run so far: {', '.join(changed)}", flush=True)
+    if any(change.startswith("scores.") for change in changed):
+        warnings.warn(
+            "the scores before and after this step are taken in different ways; best.ckpt and the best row compare "
+            "them all the same",
+            stacklevel=2,
+        )
     if omitted:
         warnings.warn(
             f"a checkpoint does not bring back {', '.join(omitted)}, which the run had; give them "
@@ -104,12 +110,14 @@ def say_changes(
 
 
 def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:
-    """Return the settings that a run's steps depend on: model, data, a classifier's split, seed, processes, epochs."""
+    """Return the settings that a run's steps and scores depend on."""
     data = config.get("data") or {}
     named = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
     for group in groups:
         named |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
     named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
     named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
-    named |= {f"split.{name}": value for name, value in dict(config.get("split") or {}).items() if name != "seed"}
+    for section in ("split", "scores"):
+        part = dict(config.get(section) or {})
+        named |= {f"{section}.{name}": value for name, value in part.items() if name != "seed"}
     return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision", "max_epochs")}

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import memory_format_of
+from gan_convnorm.fourier.execution import cached, memory_format_of
 from gan_convnorm.fourier.gradients import Context, bias_gradient, differentiable_gradients
 from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
 from gan_convnorm.fourier.matrix_transform import half_grid, memory, pixels_to_spectra, spectra_to_pixels
@@ -148,8 +147,7 @@ class _ConvolveInFourier(torch.autograd.Function):
         return to_image, to_weight, to_transfer, to_bias, None, None, None
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _counts(grid: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return `half_grid_weights` of every frequency, shape (frequencies, 1)."""
     of_columns = half_grid_weights(grid, torch.zeros((), dtype=dtype, device=device))

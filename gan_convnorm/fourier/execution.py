@@ -2,19 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec, TypeVar
+
 import torch
 from torch import Tensor
 
 __all__ = [
     "autocast_off",
+    "cached",
     "complex_dtype",
     "exact_dtype",
+    "holds_real_tensors",
     "memory_format_of",
     "part_elements",
     "parts",
     "traced",
     "transformed",
 ]
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def holds_real_tensors() -> bool:
+    """Return True if new tensors have numbers and may be kept: no tracer runs, and no dispatch mode.
+
+    In `torch.export` and under `FakeTensorMode` new tensors are fake. One that is kept would be taken for real numbers
+    by the next call.
+
+    >>> from torch._subclasses.fake_tensor import FakeTensorMode
+    >>> with FakeTensorMode():
+    ...     holds_real_tensors()
+    False
+    """
+    return not traced() and not torch._C._len_torch_dispatch_stack()
+
+
+def cached(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep the tensors that a function makes of plain arguments, of the last 64 calls; none that are not real.
+
+    >>> ones = cached(lambda count: torch.ones(count))
+    >>> ones(2) is ones(2)
+    True
+
+    Args:
+        function: of hashable arguments.
+
+    Returns:
+        The function that keeps them.
+    """
+    kept = lru_cache(maxsize=64)(torch.inference_mode(False)(function))
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        return kept(*args, **kwargs) if holds_real_tensors() else function(*args, **kwargs)  # type: ignore[arg-type]
+
+    return call
 
 
 def exact_dtype(tensor: Tensor) -> Tensor:

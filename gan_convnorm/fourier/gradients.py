@@ -42,6 +42,8 @@ def differentiable_gradients(
     >>> torch.autograd.grad(first, x)
     (tensor(18.),)
     """
-    wanted = [tensor for tensor in inputs if tensor is not None and tensor.requires_grad]
-    found = iter(torch.autograd.grad(function(*inputs, *constants), wanted, gradient, create_graph=True))
-    return [next(found) if tensor is not None and tensor.requires_grad else None for tensor in inputs]
+    # By aliases: one input may depend on another (a filter on the kernels), and that path is autograd's own to follow.
+    aliases = [tensor if tensor is None else tensor.view_as(tensor) for tensor in inputs]
+    wanted = [alias for alias in aliases if alias is not None and alias.requires_grad]
+    found = iter(torch.autograd.grad(function(*aliases, *constants), wanted, gradient, create_graph=True))
+    return [next(found) if alias is not None and alias.requires_grad else None for alias in aliases]

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from functools import lru_cache, reduce
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import parts
+from gan_convnorm.fourier.execution import cached, holds_real_tensors, parts
 from gan_convnorm.fourier.grid_filter import Crop
 from gan_convnorm.fourier.real_transform import half_grid_weights
 
@@ -38,6 +38,8 @@ class Memory(threading.local):
 
     def take(self, name: str, like: Tensor, shape: Sequence[int]) -> Tensor:
         """Return a tensor of a shape with any values; it overwrites the one that had the name before."""
+        if not holds_real_tensors():
+            return like.new_empty(shape)
         count, key = math.prod(shape), (name, like.dtype, like.device)
         held = self._held.pop(key, None)
         if held is None or held.numel() < count:
@@ -147,8 +149,7 @@ def _multiply(matrix: Tensor, each: Tensor, out: Tensor) -> Tensor:
     return torch.bmm(matrix.expand(len(each), -1, -1), each, out=out)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _to_frequencies(grid: tuple[int, ...], crop: Crop, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
     """Return e^(-i angle), a matrix per axis: (2, frequencies) by (pixels, 2), the last by real (pixels)."""
     *others, last = _waves(grid, crop)
@@ -157,8 +158,7 @@ def _to_frequencies(grid: tuple[int, ...], crop: Crop, dtype: torch.dtype, devic
     return _like(dtype, device, [*matrices, complete])
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _to_pixels(grid: tuple[int, ...], crop: Crop, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
     """Return e^(i angle), a matrix per axis: (pixels, 2) by (2, frequencies), the last of real (pixels)."""
     *others, last = (wave.conj().T for wave in _waves(grid, crop))

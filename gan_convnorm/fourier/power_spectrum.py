@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import traced
+from gan_convnorm.fourier.execution import cached, traced
 from gan_convnorm.fourier.gradients import Context
 
 __all__ = ["autocorrelation", "direct_power_spectrum", "place", "power_spectrum"]
@@ -96,8 +95,7 @@ def power_spectrum(
     return torch.fft.rfftn(place(correlation, grid, centres, spacing), dim=list(range(1, correlation.dim()))).real
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _lags(kernel_size: tuple[int, ...], device: torch.device) -> Tensor:
     """Return the number of the lag between every two taps, in row-major order."""
     lag = torch.zeros((), dtype=torch.int64, device=device)
@@ -108,8 +106,7 @@ def _lags(kernel_size: tuple[int, ...], device: torch.device) -> Tensor:
     return lag.flatten()
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _cosines(
     lags: tuple[int, ...], grid: tuple[int, ...], dilation: tuple[int, ...], stride: tuple[int, ...], dtype: torch.dtype
 ) -> Tensor:

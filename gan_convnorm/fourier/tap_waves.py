@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from gan_convnorm.fourier.execution import cached
 
 __all__ = ["tap_waves"]
 
@@ -45,8 +46,7 @@ def tap_waves(
     return _waves(tuple(kernel_size), tuple(grid), tuple(dilation), tuple(offset), pool, like.dtype, like.device)
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)
+@cached
 def _waves(
     kernel_size: tuple[int, ...],
     grid: tuple[int, ...],

@@ -10,7 +10,7 @@ from gan_convnorm.report.comparison_figures import mean_and_deviation
 from gan_convnorm.report.drawing import hex_colours
 from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.runs import Group, Run, show
-from gan_convnorm.score_table import titles
+from gan_convnorm.score_table import SCORES, titles
 
 __all__ = ["differences", "overview"]
 
@@ -34,7 +34,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "seconds per G step"]
     rows: list[list[str | Cell]] = []
     for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
-        last = [_spread([run.curves[name][-1][1] for run in group.runs if run.curves.get(name)]) for name in shown]
+        last = [_spread(_last_values(group.runs, name)) for name in shown]
         best = [min(value for _, value in run.curves["fid"]) for run in group.runs if run.curves.get("fid")]
         steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
         seconds = [float(run.summary["seconds"]) for run in group.runs if run.summary.get("seconds") is not None]
@@ -90,7 +90,18 @@ def _protocol(run: Run) -> str | None:
     if not p:
         return None
     images = f"{p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}"
-    return f"{images}, {p.get('extractor')} features"
+    splits = f", IS over {p['isc_splits']} splits" if "isc_splits" in p else ""
+    return f"{images}, {p.get('extractor')} features{splits}"
+
+
+def _last_values(runs: Sequence[Run], name: str) -> list[float]:
+    """Return the last values of a score, of the runs whose last evaluation took it."""
+    found = []
+    for run in runs:
+        last = max((curve[-1][0] for score, curve in run.curves.items() if score in SCORES and curve), default=None)
+        curve = run.curves.get(name)
+        found += [curve[-1][1]] if curve and curve[-1][0] == last else []
+    return found
 
 
 def _spread(values: Sequence[float]) -> str:

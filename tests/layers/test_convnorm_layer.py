@@ -6,8 +6,10 @@ import pytest
 import torch
 from convnorm_oracle import make
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gan_convnorm.layers import ConvNorm2d
+from gan_convnorm.layers.convnorm.strategies import choose
 
 
 def test_scale_of_the_weights_does_not_matter_without_eps():
@@ -88,7 +90,48 @@ def test_unknown_options_are_refused(options, message):
         ConvNorm2d(2, 3, 3, **options)
 
 
-@pytest.mark.parametrize("inputs", [1, 3])
+def test_gradients_that_have_a_gradient_are_those_of_a_backward():
+    """The filter depends on the kernels: their gradient follows that path once, with `create_graph` too."""
+    torch.manual_seed(0)
+    layer, images = ConvNorm2d(8, 8, 3, padding=1).double(), torch.randn(16, 8, 6, 6, dtype=torch.float64)
+    assert choose(layer, images, layer.respond(images)[1]).__name__ == "by_products"
+    target = torch.randn(16, 8, 6, 6, dtype=torch.float64)
+    parameters = [*layer.parameters()]
+    plain = torch.autograd.grad((layer(images) * target).sum(), parameters)
+    differentiable = torch.autograd.grad((layer(images) * target).sum(), parameters, create_graph=True)
+    for one, other in zip(plain, differentiable, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-12, atol=1e-12)
+    # A Hessian-vector product, against differences of the plain gradient.
+    direction = torch.randn_like(layer.weight)
+    (product,) = torch.autograd.grad((differentiable[0] * direction).sum(), layer.weight)
+    step, sides = 1e-5, []
+    for sign in (1, -1):
+        with torch.no_grad():
+            layer.weight += sign * step * direction
+        sides.append(torch.autograd.grad((layer(images) * target).sum(), layer.weight)[0])
+        with torch.no_grad():
+            layer.weight -= sign * step * direction
+    torch.testing.assert_close(product, (sides[0] - sides[1]) / (2 * step), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("mode", ["export", "fake tensors"])
+def test_a_layer_that_was_traced_leaves_no_fake_numbers_behind(mode):
+    """Constants of a kernel size that were first made while fake tensors flow must not serve real ones."""
+    torch.manual_seed(0)
+    kernel_size, images = {"export": (7, 2), "fake tensors": (2, 7)}[mode], torch.randn(2, 4, 9, 9)
+    layer = ConvNorm2d(4, 5, kernel_size).eval()
+    if mode == "export":
+        torch.export.export(layer, (images,))
+    else:
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            layer(images)
+    found = layer(images)
+    expected = layer.double()(images.double())
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
+    torch.export.export(layer, (images.double(),))
+
+
+@pytest.mark.parametrize("inputs", [1, 3, 8])
 @pytest.mark.parametrize(("eps", "scale"), [(0.0, 1.0), (1e-9, 1.0), (1e-4, 1.0), (1e-4, 100.0)])
 def test_float32_is_right_at_spectral_zeros(inputs, eps, scale):
     """||Q_k|| <= 1 holds there, with weights large beside eps too: equal colours, kernels that sum up to 0."""

@@ -84,12 +84,13 @@ class Preconditioned(nn.modules.conv._ConvNd):
         with autocast_off(weight.device):
             weight, stride = exact_dtype(weight), self._response_stride()
             # The autocorrelation's transform has rounding errors in proportion to max S_k, which must be small beside
-            # eps. Kernels with few input channels have spectral zeros, and the direct way costs no more there.
+            # eps: so it is in float64 where the device has it. With few input channels the direct way costs no more.
             tiny_eps = self.options.eps < EPS_OF_ROUNDING * torch.finfo(weight.dtype).eps
             if not self.is_pointwise() and (tiny_eps or weight.shape[1] <= FEW_INPUTS):
                 spectrum = direct_power_spectrum(weight, grid, self.dilation, stride)
             else:
-                spectrum = power_spectrum(autocorrelation(weight), grid, self.dilation, stride)
+                taps = weight if weight.device.type == "mps" else weight.double()
+                spectrum = power_spectrum(autocorrelation(taps), grid, self.dilation, stride).to(weight.dtype)
         spectrum = spectrum.clamp_min(0) + self.options.eps
         return spectrum.clamp_min(least_power(spectrum.dtype)) if tiny_eps else spectrum
 
