@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.gan.buffers import named_places, put_buffer
 
 __all__ = ["micro_batches", "shares"]
 
@@ -64,19 +65,18 @@ def micro_batches(images: int, parts: int, rng: torch.Generator, network: nn.Mod
         yield slice(0, images)
         return
     state = rng.get_state()
-    buffers = [(buffer, buffer.clone()) for buffer in _norm_buffers(network)]
+    # By name: a norm may put another tensor in a buffer's place.
+    buffers = [
+        (module, name, buffer.clone())
+        for module, name, buffer in named_places(network)
+        if not isinstance(module, _BatchNorm)
+    ]
     for number, rows in enumerate(_slices(images, parts)):
         if number:
             rng.set_state(state)
-            for buffer, value in buffers:
-                buffer.copy_(value)
+            for module, name, value in buffers:
+                put_buffer(module, name, value)
         yield rows
-
-
-def _norm_buffers(network: nn.Module) -> Iterator[Tensor]:
-    for module in network.modules():
-        if not isinstance(module, _BatchNorm):
-            yield from module.buffers(recurse=False)
 
 
 def _slices(images: int, parts: int) -> Iterator[slice]:

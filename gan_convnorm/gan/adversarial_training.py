@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.accumulation import micro_batches, shares
+from gan_convnorm.gan.buffers import copy_buffers
 from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.images.pixels import bytes_to_images
@@ -188,8 +189,7 @@ class AdversarialTraining(Pretrained):
         kept = self.optimization.share_of_average(self.g_step)
         averaged, current = self.generator_ema, self.generator
         torch._foreach_lerp_(list(averaged.parameters()), list(current.parameters()), 1 - kept)
-        for buffer, value in zip(averaged.buffers(), current.buffers(), strict=True):
-            buffer.copy_(value)
+        copy_buffers(current, averaged)
 
     def _log_losses(self, losses: dict[str, Tensor]) -> None:
         # To read the losses the host waits for the device, so it does not in every step.

@@ -87,6 +87,13 @@ class _Product(nn.Module):
                 raise BadInput(
                     f"aoc: stride is {conv.stride} and dilation {conv.dilation}; expected one of them to be 1"
                 )
+        # The matrix's taps must read pixels of different phases, or outputs would share pixels.
+        for k, s, d in zip(conv.kernel_size, conv.stride, conv.dilation, strict=True):
+            if not self.has_product and len({d * tap % s for tap in range(k)}) < k:
+                raise BadInput(
+                    f"aoc: stride is {conv.stride} and dilation {conv.dilation}, by which taps of different outputs "
+                    "meet; expected one of them to be 1, or no factor in common"
+                )
 
     def right_inverse(self, weight: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return new matrices to store; those of a given kernel are not known."""

@@ -29,6 +29,8 @@ class BakedConvNorm(nn.Module):
     """
 
     transfer: Tensor
+    #: `operators.lipschitz_report` asks this: such a layer cannot be measured
+    baked = True
 
     def __init__(self, layer: Preconditioned, geometry: Geometry) -> None:
         super().__init__()

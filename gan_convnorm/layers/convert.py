@@ -146,10 +146,10 @@ def _exchange_norm(
     if follower is not None:
         old = network.get_submodule(follower)
         if not isinstance(old, type(activation)):
-            exchange(network, follower, activation.to(conv.weight.device))
+            exchange(network, follower, activation.to(conv.weight))
             what += f", in place of {follower} too" + (f" ({type(activation).__name__})" * has_activation)
     elif has_activation:
-        layer = nn.Sequential(layer, activation.to(conv.weight.device))
+        layer = nn.Sequential(layer, activation.to(conv.weight))
         what += f" and {type(activation).__name__}"
     if layer is not conv:
         network = exchange(network, name, layer)

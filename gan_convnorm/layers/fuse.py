@@ -159,7 +159,7 @@ def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach
     return nn.Sequential(
         _with_weights(full, layer.weight, None),
         pad(tuple(padding)),  # type: ignore[arg-type]
-        _with_weights(depthwise, taps[:, None], layer.bias),
+        _with_weights(depthwise, taps[:, None].to(layer.weight.dtype), layer.bias),
     )
 
 

@@ -113,6 +113,8 @@ def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm
         weights, activation = find_normalization(first, options), find_normalization(second).activation
         if isinstance(activation(1), nn.Identity):
             raise BadInput(f"norm {name!r}: {second!r} normalizes no activations; after the + one must, such as batch")
+        if not isinstance(weights.activation(1), nn.Identity):
+            raise BadInput(f"norm {name!r}: {first!r} normalizes activations too; before the + expected one of weights")
         return Norm(conv=weights.conv, linear=weights.linear, activation=activation)
     row, options = _import_norm(name) if ":" in name else NORMS.get(name), options or {}
     if row is None:

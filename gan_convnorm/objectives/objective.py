@@ -121,7 +121,7 @@ class Objective:
             self.adaptation.see(real_scores)
         loss = self.loss.discriminator(real_scores, fake_scores)
         if penalty is not None:
-            critic = self._critic(discriminator, real_labels)
+            critic = self._critic(discriminator, fake_labels if penalty.of_fakes else real_labels)
             size = (
                 penalty.function(critic, real, fake, rng=rng) if points is None else distance_from_one(critic, points)
             )

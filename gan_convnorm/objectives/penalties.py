@@ -117,11 +117,13 @@ class Penalty:
         points: maps real images, fake images and rng to the images at which the penalty takes `distance_from_one`, so
             that a micro-batch can take its rows of them. Only a penalty that draws numbers, or needs the whole batch,
             has them; None for others.
+        of_fakes: it is taken at the fake images, so with the classes that these were made for.
     """
 
     function: _Penalize
     weight: float
     points: Callable[[Tensor, Tensor, torch.Generator], Tensor] | None = None
+    of_fakes: bool = False
 
 
 PENALTIES: dict[str, Penalty] = {
@@ -129,7 +131,7 @@ PENALTIES: dict[str, Penalty] = {
     "wgan_gp": Penalty(wgan_gp, 10.0, _between),
     # gamma / 2 with gamma = 10 (arXiv:1801.04406).
     "r1": Penalty(r1, 5.0),
-    "r2": Penalty(r2, 5.0),
+    "r2": Penalty(r2, 5.0, of_fakes=True),
     # lambda = 10 (arXiv:1705.07215).
     "dragan": Penalty(dragan, 10.0, _near),
 }

@@ -42,8 +42,10 @@ def largest_singular(operator: LinearOperator, start: Tensor, *, tolerance: floa
     """Run Lanczos iteration with full reorthogonalization (Golub and Van Loan, Matrix Computations, 4th ed., 10.1).
 
     It needs (gap)^-1/2 runs and keeps a basis, where a power iteration needs (gap)^-1 runs and keeps one vector. It
-    stops when ||A^T A v - t v|| <= 2 tolerance t, which makes sqrt(t) a singular value up to the tolerance. It is
-    the largest one if the start has a component along its vector. Groups are iterated side by side.
+    stops when ||A^T A v - t v|| <= 2 tolerance t, which makes sqrt(t) a singular value up to the tolerance. Where two
+    values are close it can be the second: of 600 small random layers this was so for 15 at tolerance 1e-2 (5.8% below
+    at worst), 9 at 1e-3 (0.65%) and 5 at 1e-4 (0.034%). A bound that is certain is `certified_bound`'s. Groups are
+    iterated side by side.
 
     >>> from gan_convnorm.operators.linear_operator import MatrixOperator
     >>> operator = MatrixOperator(torch.diag(torch.tensor([2.0, -5.0])))

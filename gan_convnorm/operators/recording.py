@@ -29,12 +29,14 @@ class Layer:
         module: the convolution or linear layer.
         input_size: pixels of its input, nothing for a linear layer.
         batch_norm: the BatchNorm to which its output goes directly, if one does.
+        calls: how often it was called with this size.
     """
 
     name: str
     module: nn.Module
     input_size: tuple[int, ...]
     batch_norm: _BatchNorm | None = None
+    calls: int = 0
 
     def operator(self) -> LinearOperator:
         """Return the operator that the layer is on this input, with its weights of now."""
@@ -89,6 +91,7 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
             if layer is None:
                 layer = Layer(name if not calls else f"{name}#{len(calls) + 1}", module, size)
                 found.append(layer)
+            layer.calls += 1
             outputs.append((layer, weakref.ref(output)))
 
         handles.append(module.register_forward_hook(record, with_kwargs=True))

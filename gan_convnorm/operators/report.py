@@ -47,6 +47,7 @@ class LayerNorms:
         q: norm of a ConvNorm layer's tight frames alone.
         rq: norm of a ConvNorm layer with gain and affine; of the layer of 2021 without its BatchNorm.
         bn_rq: norm of a ConvNorm layer with the BatchNorm in or after it.
+        calls: how often a forward calls the layer with images of this size.
     """
 
     name: str
@@ -60,6 +61,7 @@ class LayerNorms:
     q: float | None = None
     rq: float | None = None
     bn_rq: float | None = None
+    calls: int = 1
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,19 @@ class LipschitzReport:
 
     @property
     def product(self) -> float:
-        """Return the product of the operator norms."""
-        return math.prod(layer.operator for layer in self.layers)
+        """Return the product of the operator norms, each as often as its layer is called."""
+        return math.prod(layer.operator**layer.calls for layer in self.layers)
 
     @property
     def certified_product(self) -> float | None:
-        """Return the product of the certified bounds; None where one is missing."""
-        bounds = [layer.bound for layer in self.layers if layer.bound is not None]
+        """Return the product of the certified bounds, each as often as its layer is called; None where one is missing.
+
+        >>> twice = nn.Linear(1, 1)
+        >>> twice.weight.data = torch.tensor([[3.0]])
+        >>> round(lipschitz_report(nn.Sequential(twice, twice), (1,)).certified_product, 4)
+        9.0
+        """
+        bounds = [layer.bound**layer.calls for layer in self.layers if layer.bound is not None]
         return math.prod(bounds) if len(bounds) == len(self.layers) else None
 
     def rows(self) -> list[dict[str, Any]]:
@@ -100,7 +108,9 @@ class LipschitzReport:
     def __str__(self) -> str:
         columns = [c for c in TITLES if c in ALWAYS or any(getattr(layer, c) is not None for layer in self.layers)]
         table = [[TITLES[column] for column in columns]]
-        table += [[_cell(getattr(layer, column)) for column in columns] for layer in self.layers]
+        for layer in self.layers:
+            name = layer.name + (f" (x{layer.calls})" if layer.calls > 1 else "")
+            table.append([name, *(_cell(getattr(layer, column)) for column in columns[1:])])
         products = {"name": "product", "operator": self.product, "bound": self.certified_product}
         table.append([_cell(products[column]) if column in products else "" for column in columns])
         widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
@@ -149,8 +159,12 @@ def lipschitz_report(
         The layers in the order in which they are called.
 
     Raises:
-        BadInput: a tolerance that is not above 0 and below 1; a network without a layer to measure.
+        BadInput: a tolerance that is not above 0 and below 1; a network without a layer to measure, or with a layer
+            that `fuse` has baked.
     """
+    for name, module in network.named_modules():
+        if getattr(module, "baked", False):
+            raise BadInput(f"{name or 'the network'} is baked by fuse and cannot be measured; measure before fuse")
     if isinstance(input_size, Tensor):
         example = input_size
     else:
@@ -191,6 +205,7 @@ def _measure(layer: Layer, tolerance: float) -> LayerNorms:
         operator=norm(operator),
         bound=certified_bound(module, size, tolerance=min(10 * tolerance, 0.9)),
         condition=condition,
+        calls=layer.calls,
         with_batch_norm=folded,
         **part_norms,
     )

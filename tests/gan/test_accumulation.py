@@ -1,5 +1,7 @@
 """Steps over micro-batches against the same steps over the whole batch, in float64."""
 
+import copy
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -7,6 +9,7 @@ from short_training import fit
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.accumulation import micro_batches
+from gan_convnorm.layers import OriginalConvNorm2d
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
 from gan_convnorm.objectives.penalties import PENALTIES
 
@@ -92,3 +95,23 @@ def test_penalties_that_draw_can_give_a_micro_batch_its_rows():
         before = rng.get_state()
         penalty.function(lambda x: x.square().sum(dim=(1, 2, 3)), images, images, rng=rng)
         assert torch.equal(rng.get_state(), before) == (penalty.points is None), name
+
+
+def test_micro_batches_put_back_a_buffer_that_a_norm_replaces():
+    torch.manual_seed(0)
+    layer = OriginalConvNorm2d(3, 4, 3, padding=1, momentum=0.5)
+    images, states = torch.randn(8, 3, 6, 6), []
+    for parts in (1, 2, 4):
+        network = copy.deepcopy(layer)
+        for rows in micro_batches(8, parts, torch.Generator(), network):
+            network(images[rows])
+        states.append(network.running_preconditioner)
+    assert torch.equal(states[0], states[1]) and torch.equal(states[0], states[2])
+
+
+def test_the_average_follows_buffers_that_take_the_images_shape():
+    gan, _ = fit(gen_norm="convnorm_2021", steps=2)
+    buffers = [name for name, _ in gan.generator.named_buffers() if name.endswith("running_preconditioner")]
+    assert buffers
+    for name in buffers:
+        assert torch.equal(gan.generator.get_buffer(name), gan.generator_ema.get_buffer(name))

@@ -160,3 +160,11 @@ def test_bad_input():
         convert(small(), "convnrom")
     with pytest.raises(BadInput, match="one of: 'replace', 'keep'"):
         convert(small(), batch_norm="drop")
+
+
+@pytest.mark.parametrize("name", ["batch", "group", "spectral+batch"])
+def test_activations_have_the_dtype_of_the_network(name):
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3)).double()
+    converted, _ = convert(network, name)
+    assert {parameter.dtype for parameter in converted.parameters()} == {torch.float64}
+    assert converted(torch.zeros(2, 3, 9, 9, dtype=torch.float64)).dtype == torch.float64

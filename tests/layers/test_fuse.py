@@ -110,3 +110,12 @@ def test_a_shared_layer_is_fused_wherever_it_is():
 def test_a_network_without_convnorm_is_refused():
     with pytest.raises(BadInput, match="no ConvNorm layer"):
         fuse(nn.Conv2d(2, 2, 3), torch.randn(1, 2, 8, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_network_of_half_precision_is_fused_in_its_precision(dtype):
+    network = nn.Sequential(ConvNorm2d(32, 4, 3, padding=1)).to(dtype).eval()
+    images = torch.randn(2, 32, 8, 8, dtype=dtype)
+    fused, _ = fuse(network, images, tolerance=3e-2)
+    assert fused(images).dtype == dtype
+    torch.testing.assert_close(fused(images), network(images), rtol=0.1, atol=0.1)

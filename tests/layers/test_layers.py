@@ -104,3 +104,9 @@ def test_unknown_names_and_options_list_the_choices():
         find_normalization("convnorm", {"epsilon": 1})
     with pytest.raises(BadInput, match="takes: none"):
         find_normalization("none", {"eps": 1})
+
+
+def test_two_normalizations_of_activations_are_not_joined():
+    with pytest.raises(BadInput, match=r"'batch' normalizes activations too; before the \+ expected one of weights"):
+        find_normalization("batch+group", {"eps": 0.5})
+    assert isinstance(find_normalization("none+batch").activation(3), nn.BatchNorm2d)

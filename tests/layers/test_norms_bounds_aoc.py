@@ -107,9 +107,20 @@ def test_stride_1_is_orthogonium_s_kernel():
 
 def test_what_cannot_be_orthogonal_is_refused_and_left_as_it_is():
     depthwise, both = nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, stride=2, dilation=2)
-    for conv, said in ((depthwise, "a group has 1 channel"), (both, r"stride is \(2, 2\) and dilation \(2, 2\)")):
+    # No product of kernels here, and yet the taps of neighbouring outputs meet: the norm was 1.5 to 1.9.
+    meeting = nn.Conv2d(4, 4, (1, 2), stride=2, dilation=(1, 2))
+    refused = ((depthwise, "a group has 1 channel"), (both, r"stride is \(2, 2\) and dilation \(2, 2\)"))
+    for conv, said in (*refused, (meeting, r"dilation \(1, 2\), by which taps of different outputs meet")):
         with pytest.raises(BadInput, match=said):
             aoc(conv)
         assert type(conv) is nn.Conv2d
     _, report = convert(nn.Sequential(depthwise, nn.Conv2d(4, 4, 1)), "aoc")
     assert list(report.changed) == ["1"] and "1 channel" in report.left["0"]
+
+
+def test_a_dilation_without_a_factor_in_common_with_the_stride_is_orthogonal():
+    torch.manual_seed(0)
+    layer = aoc(nn.Conv2d(1, 9, 3, stride=3, dilation=2, padding_mode="circular", padding=2, bias=False).double())
+    images = torch.eye(81, dtype=torch.float64).view(81, 1, 9, 9)
+    matrix = layer(images).flatten(1).T
+    assert torch.linalg.matrix_norm(matrix, 2).item() == pytest.approx(1, abs=1e-9)

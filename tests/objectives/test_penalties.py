@@ -8,6 +8,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import NORMS
 from gan_convnorm.networks import NETWORKS, SNGANDiscriminator, find_networks
 from gan_convnorm.objectives.gradient_normalization import gradient_normalized
+from gan_convnorm.objectives.objective import Objective
 from gan_convnorm.objectives.penalties import PENALTIES, find_penalty
 
 
@@ -244,3 +245,22 @@ def test_every_network_and_norm_has_the_second_derivatives(name, norm):
             torch._foreach_add_(parameters, direction, alpha=step)
         values.append(value().detach())
     torch.testing.assert_close(found, (values[0] - values[1]) / 2e-7, rtol=1e-5, atol=1e-6)
+
+
+def test_r2_takes_the_classes_that_the_fakes_were_made_for():
+    class Conditional(nn.Module):
+        """D(x, y) = (1 + y) sum x: its gradient's norm tells the class."""
+
+        def forward(self, x, y):
+            return (1 + y) * x.sum(dim=(1, 2, 3))
+
+    real, fake = images(), images()
+    labels = {"r1": torch.tensor([0, 1, 2, 3]), "r2": torch.tensor([9, 8, 7, 6])}
+    for name, own in labels.items():
+        sizes = []
+        for weight in (0.0, 1.0):
+            objective = Objective("wasserstein", name, weight)
+            arguments = (Conditional(), real, fake, labels["r1"], labels["r2"], seeded())
+            sizes.append(objective.discriminator_loss(*arguments))
+        expected = 18 * (1 + own.double()).square().mean()  # 2 x 3 x 3 pixels
+        torch.testing.assert_close(sizes[1] - sizes[0], expected, rtol=1e-12, atol=1e-12)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, OriginalConvNorm2d
+from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, OriginalConvNorm2d, fuse
 from gan_convnorm.networks import SNGANDiscriminator
 from gan_convnorm.operators import certified_bound, circular_size, lipschitz_report, operator_norm
 
@@ -184,3 +184,20 @@ def test_the_frames_of_a_learned_gain_are_measured_without_it():
     (row,) = lipschitz_report(nn.Sequential(layer), (3, 6, 6)).rows()
     assert row["q"] == pytest.approx(operator_norm(plain, (6, 6)), rel=1e-4)
     assert row["rq"] == pytest.approx(operator_norm(layer, (6, 6)), rel=1e-4) and row["rq"] < 0.5 * row["q"]
+
+
+def test_a_layer_that_is_called_twice_counts_twice():
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 3).double()
+    network = nn.Sequential(layer, nn.ReLU(), layer)
+    report = lipschitz_report(network, (3,))
+    assert [(found.name, found.calls) for found in report.layers] == [("0", 2)] and "0 (x2)" in str(report)
+    assert report.product == pytest.approx(norm(layer.weight.detach()) ** 2, rel=1e-3)
+    assert report.certified_product >= norm(layer.weight.detach()) ** 2
+
+
+def test_a_baked_layer_is_refused_and_not_left_out():
+    network = nn.Sequential(ConvNorm2d(8, 4, 3, padding=1, padding_mode="reflect"), nn.Conv2d(4, 1, 1)).eval()
+    fused, _ = fuse(network, torch.zeros(1, 8, 6, 6))
+    with pytest.raises(BadInput, match="0 is baked by fuse and cannot be measured; measure before fuse"):
+        lipschitz_report(fused, (8, 6, 6))
