@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, cast
 
 from torch import Tensor
 
@@ -40,7 +41,8 @@ def train_images(sampler: GAN | TrainedGenerator, source: Path, folder: Path | N
             data = _run_data(sampler, source)
         else:
             shape = sampler.sample(1).shape
-            data = Folder(path=str(folder), resolution=Size(*shape[2:]).plain, channels=3 if shape[1] == 3 else 1)
+            channels = cast("Literal[1, 3, 4]", shape[1])
+            data = Folder(path=str(folder), resolution=Size(*shape[2:]).plain, channels=channels)
         data.prepare_data()
         data.setup("predict")
     except (BadInput, OSError) as error:

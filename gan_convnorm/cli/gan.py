@@ -28,6 +28,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import EXTRACTORS
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.initial_weights import take_weights
+from gan_convnorm.images.size import Size
 from gan_convnorm.inference import Prediction
 from gan_convnorm.run_folder import CheckpointFiles, RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
@@ -54,7 +55,7 @@ class _Command(RunCommand):
     linked = ("resolution", "channels", "num_classes", "conditions", "seed")
     groups = ("architecture", "optimization")
     sections = ("scores",)
-    options = ("spectrum_every",)
+    options = ("spectrum_every", "init_from")
     needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
 
@@ -117,6 +118,9 @@ class _Command(RunCommand):
                 f"--steps is {steps}, and the run has {step} G steps already; give {step} or more, or a "
                 "new run with --out"
             )
+        given, own = self.config.fit.init_from, self.settings.options.get("init_from")
+        if given != own:
+            raise BadInput(f"--init-from is {given}, and a resumed run has weights of its own; leave it out")
         super().check_resumed(checkpoint)
         if steps == step and is_first_process():
             print(f"nothing is left to train: the run has all its {step} G steps; more with --steps", flush=True)
@@ -126,7 +130,14 @@ class _Command(RunCommand):
         check_gan_settings(config.trainer)
         if self.subcommand == "predict" and not (config.nearest or config.project):
             shapes = self._shapes()
+            asked, own = (Size.of(each).plain for each in (self._resolution(config), shapes["init_args"]["resolution"]))
+            if asked != own:
+                raise BadInput(f"--resolution is {asked}, and the generator makes images of {own}; leave it out")
             config["data"] = Namespace(class_path=shapes["class_path"], init_args=Namespace(shapes["init_args"]))
+
+    def _resolution(self, config: Namespace) -> int | str:
+        found = config.data.init_args.get("resolution") if config.get("data") else None
+        return self.settings.model["resolution"] if found is None else found
 
     def _shapes(self) -> dict[str, Any]:
         """Return the configuration of data with the checkpoint's shapes and no images: sampling needs none."""

@@ -9,6 +9,8 @@ __all__ = ["hyphenated", "is_flag", "rewrite", "with_hyphens"]
 
 FLAG = re.compile(r"--[A-Za-z][\w.+-]*")
 NUMBER = re.compile(r"-[\d.]\S*")
+#: numbers with commas, of which the first is below 0; the parser takes it for a flag, and -1 alone for a value
+NEGATIVE_LIST = re.compile(r"-[\d.][^,\s]*,\S*")
 
 
 def rewrite(words: Sequence[str], flags: Mapping[str, str], switches: Collection[str] = ()) -> list[str]:
@@ -24,6 +26,7 @@ def rewrite(words: Sequence[str], flags: Mapping[str, str], switches: Collection
         flags: short flag -> key of the nested argument in config.yaml.
         switches: flags that mean true where no value follows.
     """
+    words = _joined(words)
     keys = {with_hyphens(flag): key for flag, key in flags.items()}
     end = words.index("--") if "--" in words else len(words)
     following = [*words[1:end], None][:end]
@@ -31,6 +34,16 @@ def rewrite(words: Sequence[str], flags: Mapping[str, str], switches: Collection
         *(_rewritten(word, after, keys, switches) for word, after in zip(words[:end], following, strict=True)),
         *words[end:],
     ]
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    joined: list[str] = []
+    for word in words:
+        if joined and is_flag(joined[-1]) and "=" not in joined[-1] and NEGATIVE_LIST.fullmatch(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _rewritten(word: str, after: str | None, keys: Mapping[str, str], switches: Collection[str]) -> str:

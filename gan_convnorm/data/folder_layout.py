@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +114,14 @@ def hold_out(listing: Listing, fraction: float, seed: int) -> tuple[Listing, Lis
     def place(row: int) -> bytes:
         return hashlib.sha256(f"{seed} {listing.paths[row]}".encode("utf-8", "surrogateescape")).digest()
 
-    held_out = set(sorted(range(number), key=place)[: max(1, round(fraction * number))])
     rows = range(number)
+    held_out = set(sorted(rows, key=place)[: min(number - 1, max(1, round(fraction * number)))])
+    # A generator would otherwise be asked for a class that it has never seen.
+    left = Counter(label for row, label in enumerate(listing.labels) if row not in held_out)
+    for row in sorted(held_out, key=place, reverse=True) if listing.labels else ():
+        if not left[listing.labels[row]] and len(held_out) > 1:
+            held_out.remove(row)
+            left[listing.labels[row]] += 1
     return listing.take([r for r in rows if r not in held_out]), listing.take(sorted(held_out))
 
 

@@ -18,6 +18,10 @@ from gan_convnorm.files.text import read_text
 __all__ = ["Vectors"]
 
 
+#: of a file: a million images with 40 numbers each
+MOST_BYTES = 2**30
+
+
 class Vectors:
     r"""Vectors of images by their files' paths, such as attributes or a continuous condition.
 
@@ -42,7 +46,7 @@ class Vectors:
 
     def __init__(self, path: Path) -> None:
         self.path = shown(path)
-        lines = csv.reader(io.StringIO(read_text(path, "a CSV file of one line for each image")))
+        lines = csv.reader(io.StringIO(read_text(path, "a CSV file of one line for each image", MOST_BYTES)))
         try:
             first, *rows = [(lines.line_num, row) for row in lines if row]
         except (csv.Error, ValueError) as error:

@@ -10,7 +10,7 @@ __all__ = ["read_text"]
 
 
 def read_text(path: Path, expected: str, most_bytes: int = 2**20) -> str:
-    """Return the text of a file as UTF-8, in any locale.
+    """Return the text of a file as UTF-8, in any locale, without the mark that some programs begin it with.
 
     >>> read_text(Path("no such file"), "the config.yaml of a run")
     Traceback (most recent call last):
@@ -36,6 +36,6 @@ def read_text(path: Path, expected: str, most_bytes: int = 2**20) -> str:
     if len(data) > most_bytes:
         raise BadInput(f"{path} has more than {most_bytes / 2**20:g} MiB; expected {expected}")
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path} is not text in UTF-8 (byte {error.start}); expected {expected}") from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.files.kinds import HEAD, looks_like
+from gan_convnorm.files.names import shown
 from gan_convnorm.images.formats import FORMATS
 from gan_convnorm.images.headers import bits_per_channel
 from gan_convnorm.images.regular_files import kind_of_file
@@ -21,6 +24,8 @@ __all__ = ["BadImage", "decode"]
 #: EXIF's values for images that are not upright
 TURNED = range(2, 9)
 ORIENTATION = 0x0112
+#: errors of a disk, a network or a process, and not of a file
+PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class BadImage(Exception):  # noqa: N818 - the file is at fault
@@ -54,6 +59,7 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
 
     Raises:
         BadImage: it cannot be decoded, or has more than 8 bits a channel.
+        BadInput: the system cannot read it now, which says nothing about the file.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -83,11 +89,14 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
                 # Pillow warns of what the notes say already.
                 image.info.pop("transparency", None)
                 return image.convert(mode), notes
-    except BadImage:
+    except (BadImage, BadInput):
         raise
+    except MemoryError as error:
+        raise BadInput("there is not enough memory to decode an image; free some, and start again") from error
     except Image.DecompressionBombError as error:
         raise BadImage(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; make it smaller") from error
     except Exception as error:  # decoders raise many types
+        _refuse_if_passing(error)
         reason = " ".join((str(error) or type(error).__name__).split())[:100]
         raise BadImage(f"damaged: {reason}") from error
 
@@ -112,9 +121,17 @@ def _opened(file: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise BadImage("the file is gone, or is a link to nothing") from error
     except OSError as error:
+        _refuse_if_passing(error)
         raise BadImage(f"cannot be opened: {error.strerror}") from error
     with stream:
         yield stream
+
+
+def _refuse_if_passing(error: Exception) -> None:
+    """Raise BadInput for an error of the system that says nothing about the file: it must not be kept as a bad one."""
+    if isinstance(error, OSError) and error.errno in PASSING:
+        name = f" {shown(error.filename)}" if error.filename else ""
+        raise BadInput(f"an image cannot be read now{name}: {error.strerror}; see to it, and start again") from error
 
 
 def _notes(image: Image, mode: str) -> list[str]:

@@ -25,7 +25,7 @@ def kind_of_file(mode: int) -> str:
 
 
 def file_stamp(path: str) -> str:
-    """Return a file's size and time as text, "missing" for no file.
+    """Return a file's size and times as text, "missing" for no file.
 
     >>> file_stamp("no/such/file.png")
     'missing'
@@ -38,6 +38,6 @@ def file_stamp(path: str) -> str:
     """
     try:
         status = os.stat(path)  # noqa: PTH116
-        return f"{status.st_size} {status.st_mtime_ns}"
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
     except OSError:
         return "missing"  # decoding names it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,13 +37,13 @@ def build_page(playground: Playground, title: str) -> gradio.Blocks:
     classes = [ALL, *map(str, range(playground.num_classes or 0))]
 
     def samples(seed: float, label: str, truncation: float) -> np.ndarray:
-        return _picture(playground.images(int(seed), COLUMNS**2, _class(label), truncation or None), COLUMNS)
+        return _picture(playground.images(_seed(seed), COLUMNS**2, _class(label), truncation or None), COLUMNS)
 
     def walk(start: float, end: float, label: str, truncation: float) -> np.ndarray:
-        return _picture(playground.walk(int(start), int(end), WALK, _class(label), truncation or None), WALK)
+        return _picture(playground.walk(_seed(start), _seed(end), WALK, _class(label), truncation or None), WALK)
 
     def nearest(seed: float, label: str, truncation: float) -> tuple[np.ndarray, np.ndarray, str]:
-        image = playground.images(int(seed), 1, _class(label), truncation or None)
+        image = playground.images(_seed(seed), 1, _class(label), truncation or None)
         found, distances = playground.nearest(image[0])
         return _picture(image, 1), _picture(found, len(found)), ", ".join(f"{d:.3f}" for d in distances.tolist())
 
@@ -96,6 +97,7 @@ def serve(playground: Playground, title: str, port: int, *, open_browser: bool =
         BadInput: Gradio is not installed, or the port cannot be used.
     """
     gr = _gradio()
+    _check_port(port)
     page = build_page(playground, title)
     theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     print(f"http://127.0.0.1:{port} shows {title}; Ctrl-C ends it", flush=True)
@@ -105,6 +107,22 @@ def serve(playground: Playground, title: str, port: int, *, open_browser: bool =
         )
     except OSError as error:
         raise BadInput(f"port {port} is taken or cannot be used; give another with --port") from error
+
+
+def _check_port(port: int) -> None:
+    """Raise BadInput unless the port can be used: before the page is made, and its address printed."""
+    if not 1 <= port <= 65535:
+        raise BadInput(f"--port is {port}; expected 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BadInput(f"port {port} is taken or cannot be used; give another with --port") from error
+
+
+def _seed(value: float | None) -> int:
+    return max(0, int(value or 0))  # an emptied field is None
 
 
 def _gradio() -> Any:  # noqa: ANN401

@@ -15,7 +15,7 @@ from torch import Tensor
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.inference.captioned_picture import Block, save_captioned
 
-__all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space"]
+__all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space", "spread_rows"]
 
 #: real images in one product of distances
 CHUNK = 1024
@@ -45,7 +45,7 @@ def pixel_space(images: Tensor) -> Tensor:
 
 
 def nearest_rows(
-    queries: Tensor, rows: Tensor, count: int, space: Space = lambda x: x, *, skip_self: bool = False
+    queries: Tensor, rows: Tensor, count: int, space: Space = lambda x: x, *, own: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return Euclidean distances to the nearest rows, and the numbers of these rows.
 
@@ -55,7 +55,7 @@ def nearest_rows(
             as floats.
         count: neighbours of each, at most N.
         space: see `rows`.
-        skip_self: query i is row i, which is not its own neighbour.
+        own: of queries that are rows themselves, the numbers of these rows (Q,), which are not their own neighbours.
 
     Returns:
         Distances and numbers, each of shape (Q, count), nearest first.
@@ -72,8 +72,8 @@ def nearest_rows(
         # A matrix product would lose the distance of a copy in rounding.
         found = torch.cdist(queries, part, compute_mode="donot_use_mm_for_euclid_dist")
         ids = torch.arange(start, start + len(part)).expand_as(found)
-        if skip_self:
-            found = found.masked_fill(ids == torch.arange(len(queries))[:, None], torch.inf)
+        if own is not None:
+            found = found.masked_fill(ids == own[:, None], torch.inf)
         distances, order = torch.cat([distances, found], 1).topk(min(count, start + len(part)), largest=False)
         numbers = torch.cat([numbers, ids], 1).gather(1, order)
     return distances, numbers
@@ -163,6 +163,15 @@ class Neighbours:
         return paths
 
 
+def spread_rows(count: int, most: int) -> Tensor:
+    """Return up to `most` row numbers, spread over all rows: a folder's images are in the order of their classes.
+
+    >>> spread_rows(10, 3)
+    tensor([0, 4, 9])
+    """
+    return torch.linspace(0, count - 1, min(most, count), dtype=torch.float64).long()
+
+
 def find_neighbours(
     fakes: Tensor,
     train: Tensor,
@@ -188,7 +197,10 @@ def find_neighbours(
     [[1]]
     """
     count = min(count, len(train))
-    others = train[: max(len(fakes), 2)] if unseen is None else unseen
+    own, others = None, unseen
+    if others is None:
+        own = spread_rows(len(train), max(len(fakes), 2))
+        others = train[own]
     name = "train images, each compared with the others" if unseen is None else "held-out images"
     distances, numbers, far = {}, {}, {}
     spaces: list[tuple[str, Tensor, Space, Space]] = [("pixels", train, pixel_space, pixel_space)]
@@ -197,5 +209,5 @@ def find_neighbours(
         spaces.append((title, rows, lambda x: x, to_features))
     for title, rows, of_rows, of_images in spaces:
         distances[title], numbers[title] = nearest_rows(of_images(fakes), rows, count, of_rows)
-        far[title] = nearest_rows(of_images(others), rows, 1, of_rows, skip_self=unseen is None)[0][:, 0]
+        far[title] = nearest_rows(of_images(others), rows, 1, of_rows, own=own)[0][:, 0]
     return Neighbours(distances, numbers, far, name)

@@ -13,7 +13,7 @@ from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
 from gan_convnorm.fidelity.extractors import layer_for
 from gan_convnorm.fidelity.features import extract
 from gan_convnorm.gan.sampling import Sampler
-from gan_convnorm.inference.neighbours import Neighbours, find_neighbours
+from gan_convnorm.inference.neighbours import Neighbours, find_neighbours, spread_rows
 from gan_convnorm.inference.projection import Projection, project
 
 __all__ = ["RealImages", "nearest_train_images", "project_held_out"]
@@ -82,12 +82,14 @@ def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weight
         assert found is not None  # one process
         return found[layer]
 
-    unseen = None if test is None else test.tensors[0][:UNSEEN]
+    unseen = None if test is None else test.tensors[0][spread_rows(len(test), UNSEEN)]
     return find_neighbours(fakes, train[0], unseen, (f"{extractor} features", rows, to_features))
 
 
 def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool) -> tuple[Projection, Sequence[str]]:
-    """Find the latents of the first held-out images, or of the first train images where none are held out.
+    """Find the latents of held-out images, or of train images where none are held out; spread over the split.
+
+    A generator of classes or vectors takes the images' own, so a held-out split without them is passed over.
 
     Args:
         module: a trained generator.
@@ -98,10 +100,16 @@ def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool
     Returns:
         The projection, and the images' file names, none where they are no files.
     """
-    split, kind = (data.train_set, "train") if data.test_set is None else (data.test_set, "test")
-    images, *labels = (tensor[:count] for tensor in split.tensors)
-    described = "train images, for none are held out" if kind == "train" else "held-out images"
+    held_out = data.test_set
+    if held_out is None or (module.takes_labels and len(held_out.tensors) < 2):
+        split, kind, described = data.train_set, "train", "train images, for none are held out"
+        described += "" if held_out is None else " with labels"
+    else:
+        split, kind, described = held_out, "test", "held-out images"
+    rows = spread_rows(len(split), count)
+    images, *labels = (tensor[rows] for tensor in split.tensors)
     print(f"looking for the latents of {len(images)} {data.name} {described}", flush=True)
     classes = labels[0] if module.takes_labels else None
     found = project(module, images, classes, seed=module.seed, ema=ema)
-    return found, data.file_names.get(kind, ())[:count]
+    names = data.file_names.get(kind, ())
+    return found, [names[row] for row in rows.tolist()] if names else ()

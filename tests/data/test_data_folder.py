@@ -97,3 +97,21 @@ def test_layouts_that_are_refused(tmp_path):
     ):
         with pytest.raises(BadInput, match=message):
             Folder(str(tmp_path / "other/train"), **options)
+
+
+def test_the_last_image_of_a_class_is_not_held_out(tmp_path):
+    """A generator would be asked for a class that it has never seen."""
+    for kind in range(12):
+        for number in range(1 if kind % 2 else 6):
+            write(tmp_path / "animals" / f"{kind:02d}" / f"{number}.png", kind)
+    for seed in range(5):
+        data = loaded(tmp_path / "animals", seed=seed, test_fraction=0.4)
+        assert {label for _, label in values(data.train_set)} == set(range(12)), seed
+        assert 0 < len(data.test_set) <= 17
+
+
+def test_a_large_fraction_leaves_an_image_to_train_on(tmp_path):
+    for number in range(2):
+        write(tmp_path / "two" / f"{number}.png", number)
+    data = loaded(tmp_path / "two", test_fraction=0.9)
+    assert (len(data.train_set), len(data.test_set)) == (1, 1)

@@ -68,3 +68,11 @@ def test_a_file_that_is_not_there_or_no_text(tmp_path):
         Vectors(tmp_path / "labels.csv")
     with pytest.raises(BadInput, match="is a folder; expected a CSV file"):
         Vectors(tmp_path)
+
+
+def test_a_file_of_many_images_and_of_a_spreadsheet_is_read(tmp_path):
+    lines = "".join(f"faces/{number:06d}.jpg,1,0.3,-1\n" for number in range(50_000))  # more than a mebibyte
+    (tmp_path / "labels.csv").write_bytes(b"\xef\xbb\xbf" + f"file,a,b,c\n{lines}".encode())  # with its mark of UTF-8
+    vectors = Vectors(tmp_path / "labels.csv")
+    assert vectors.names == ["a", "b", "c"]
+    assert vectors.of(["faces/049999.jpg"]).tolist() == [[1, pytest.approx(0.3), -1]]

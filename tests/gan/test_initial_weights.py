@@ -140,6 +140,10 @@ def test_the_flag_starts_a_new_run_and_a_resumed_run_goes_on_without_it(working_
     assert "init_from: first/last.ckpt" in Path("second/config.yaml").read_text()
     shutil.rmtree("first")
     main(["--resume", "last", "--out", "second", "--steps", "2"])
+    assert "init_from: first/last.ckpt" in Path("second/config.yaml").read_text()  # as the run began
+    with pytest.raises(SystemExit):
+        main(["--resume", "last", "--out", "second", "--steps", "3", "--init-from", "other.ckpt"])
+    assert "--init-from is other.ckpt, and a resumed run has weights of its own" in capsys.readouterr().err
     main(["--config", "second/config.yaml", "--resume", "last", "--out", "second", "--steps", "3"])
     assert "initial weights" not in capsys.readouterr().out
     assert torch.load("second/last.ckpt", weights_only=True)["g_step"] == 3

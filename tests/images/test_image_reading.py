@@ -1,5 +1,6 @@
 """How an image file is read: its orientation, its colours, its kind, and what is said about it."""
 
+import errno
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ from PIL import Image
 from gan_convnorm.data import picture_cache
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import FolderImages
+from gan_convnorm.images import decoding
+from gan_convnorm.images.regular_files import file_stamp
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -123,3 +126,27 @@ def test_files_decoded_by_an_older_rule_are_decoded_again(photos, monkeypatch):
     assert FolderImages(photos).digest() != digest
     trained(photos)
     assert len(list(picture_cache.cache_folder().glob("images-*.npy"))) == 2
+
+
+def test_an_error_of_the_system_is_no_bad_file(photos, monkeypatch):
+    """A network disk that fails once must not cost the file for good, as a damaged one would."""
+    Image.new("RGB", (8, 8)).save(photos / "a.png")
+    with monkeypatch.context() as patch:
+        real = decoding.open if hasattr(decoding, "open") else open
+
+        def failing(path, *rest):
+            if str(path).endswith("a.png"):
+                raise OSError(errno.EIO, "Input/output error", str(path))
+            return real(path, *rest)
+
+        patch.setattr(decoding, "open", failing, raising=False)
+        with pytest.raises(BadInput, match=r"cannot be read now .*a\.png: Input/output error; see to it"):
+            trained(photos)
+    assert len(trained(photos)) == 1
+
+
+def test_a_file_whose_permissions_change_is_read_again(photos):
+    Image.new("RGB", (8, 8)).save(photos / "a.png")
+    before = file_stamp(str(photos / "a.png"))
+    (photos / "a.png").chmod(0o600)
+    assert file_stamp(str(photos / "a.png")) != before

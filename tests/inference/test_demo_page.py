@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN, Architecture
 from gan_convnorm.gan.loading import load
 from gan_convnorm.images.grid import picture_grid
+from gan_convnorm.inference import demo_page
 from gan_convnorm.inference.demo_page import build_page, serve
 from gan_convnorm.inference.playground import Playground
 
@@ -82,3 +84,18 @@ def test_without_gradio_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gradio", None)
     with pytest.raises(BadInput, match=r"gan_convnorm\[demo\]"):
         serve(Playground(load(ZOO)), "title", 7860)
+
+
+@pytest.mark.parametrize(("port", "message"), [(0, "--port is 0; expected 1 to 65535"), (99999, "--port is 99999")])
+def test_a_port_that_cannot_be_is_refused_before_the_page_is_made(port, message):
+    with pytest.raises(BadInput, match=message):
+        demo_page.serve(Playground(load(ZOO)), "zoo", port)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(BadInput, match="is taken or cannot be used"):
+            demo_page.serve(Playground(load(ZOO)), "zoo", other.getsockname()[1])
+
+
+def test_an_emptied_seed_is_the_first():
+    assert [demo_page._seed(value) for value in (None, -1, 7.0)] == [0, 0, 7]

@@ -4,11 +4,13 @@ import csv
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 from gan_convnorm.callbacks.image_writer import ARRAYS
 from gan_convnorm.cli import main
@@ -18,6 +20,7 @@ from gan_convnorm.gan.loading import load
 from gan_convnorm.inference import find_neighbours, interpolate, slerp
 from gan_convnorm.inference.animation import check_animation, write_animation
 from gan_convnorm.inference.neighbours import nearest_rows, pixel_space
+from gan_convnorm.inference.real_images import nearest_train_images
 
 SMALL = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "2", "--steps", "2"]
 
@@ -166,7 +169,7 @@ def test_nearest_rows_are_those_of_all_distances():
     assert torch.equal(numbers, expected.indices)
     assert torch.allclose(distances.double(), expected.values, atol=1e-6)
     assert distances[0, 0] == 0 and numbers[1, 0] == 2400
-    alone, others = nearest_rows(pixel_space(images[:2]), images, 1, pixel_space, skip_self=True)
+    alone, others = nearest_rows(pixel_space(images[:2]), images, 1, pixel_space, own=torch.arange(2))
     assert (alone > 0).all() and (others[:, 0] != torch.arange(2)).all()
 
 
@@ -234,3 +237,18 @@ def test_what_cannot_be_had_is_said(monkeypatch, checkpoint):
     check_animation("gif")
     with pytest.raises(BadInput, match="0 interpolations of 5 images"):
         interpolate(load(checkpoint), 0, 5)
+
+
+def test_unseen_images_are_of_all_classes(monkeypatch):
+    """Fakes are of every class. The noisiest class alone would make all of them look like copies, or none."""
+    torch.manual_seed(0)
+    noisy, flat = torch.randint(256, (300, 1, 8, 8)), torch.randint(100, 104, (300, 1, 8, 8))
+    draws = torch.cat([noisy, flat]).to(torch.uint8)
+    train, test = draws[::2], draws[1::2]
+    data = SimpleNamespace(name="toy", train_set=TensorDataset(train, torch.arange(300) // 150))
+    shares = []
+    for order in (torch.arange(300), torch.arange(299, -1, -1)):
+        data.test_set = TensorDataset(test[order])
+        found = nearest_train_images(test[::3], data, "classifier", None)
+        shares.append(found.summary()["pixels"]["share_of_near_fakes"])
+    assert max(shares) < 0.2

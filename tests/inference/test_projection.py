@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
@@ -121,3 +122,20 @@ def test_train_images_are_projected_where_none_are_held_out(generator, digits, c
     found, files = project_held_out(generator, 1, Data(), ema=True)
     assert torch.equal(found.images, digits.train_set.tensors[0][:1]) and not files
     assert "train images, for none are held out" in capsys.readouterr().out
+
+
+def test_images_of_all_classes_are_projected_and_only_with_their_labels(digits, capsys):
+    images, labels = digits.test_set.tensors
+    order = labels.argsort(stable=True)  # as a folder's are
+
+    class Data:
+        name, train_set, file_names = "sorted", digits.train_set, {"test": [f"{row}.png" for row in range(len(order))]}
+        test_set = TensorDataset(images[order], labels[order])
+
+    gan = GAN(num_classes=10, architecture=Architecture(width=0.05, conditional=True))
+    found, files = project_held_out(gan, 10, Data(), ema=True)
+    assert torch.equal(found.images, images[order][[int(name.removesuffix(".png")) for name in files]])
+    assert len({labels[order][int(name.removesuffix(".png"))].item() for name in files}) >= 8
+    Data.test_set = TensorDataset(images[order])
+    _, files = project_held_out(gan, 2, Data(), ema=True)
+    assert not files and "train images, for none are held out with labels" in capsys.readouterr().out
