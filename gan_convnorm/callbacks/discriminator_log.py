@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
@@ -69,6 +70,10 @@ class DiscriminatorLog(pl.Callback):
         for name in ("discriminator", "sample"):
             if not hasattr(pl_module, name):
                 raise BadInput(f"the discriminator log needs a GAN; {type(pl_module).__name__} has no {name}")
+        if "labels" not in inspect.signature(pl_module.sample).parameters:  # type: ignore[arg-type]
+            raise BadInput(
+                f"the discriminator log calls sample(n, labels=, ema=), which {type(pl_module).__name__} lacks"
+            )
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "split"):
             raise BadInput("the discriminator log needs data with the splits train and test; give an ImageData module")

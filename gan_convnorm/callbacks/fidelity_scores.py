@@ -20,7 +20,12 @@ from gan_convnorm.callbacks.generated_samples import (
     sampler,
 )
 from gan_convnorm.callbacks.progress import StepProgressBar
-from gan_convnorm.callbacks.reference_images import ReferenceImages, given_images, trainer_images
+from gan_convnorm.callbacks.reference_images import (
+    ReferenceImages,
+    given_images,
+    origin_of_images,
+    trainer_images,
+)
 from gan_convnorm.callbacks.scorable import check_finite_weights, check_reference
 from gan_convnorm.callbacks.score_log import ScoreLog
 from gan_convnorm.callbacks.step_count import is_over
@@ -150,6 +155,8 @@ class FidelityScores(Evaluations):
         self.evaluator: Evaluator | None = None
         self.real: ReferenceImages | None = None
         self.split = ""
+        #: of the images that are compared with: another fit or validate may bring others
+        self.origin: object = None
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
         self.score_log = ScoreLog(prefix, best, between=every is not None)
@@ -173,6 +180,12 @@ class FidelityScores(Evaluations):
         self.taken.last, self.taken.final = (
             state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
         )
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # An evaluation may not know that it is the last: training may stop early, or between two of them.
+        if self.taken.final is None and self.evaluator is not None:
+            self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
 
     def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
@@ -203,7 +216,8 @@ class FidelityScores(Evaluations):
 
     @override
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
-        if self.split == split or (self.evaluator is not None and self.reference is not None):
+        origin = None if self.reference is not None else origin_of_images(trainer, split)
+        if self.evaluator is not None and (self.reference is not None or (self.split, self.origin) == (split, origin)):
             return
         real = self.find_reference(trainer, split)
         if real is None:
@@ -228,7 +242,7 @@ class FidelityScores(Evaluations):
             batch_size=self.batch_size,
             progress=self._progress(trainer),
         )
-        self.real, self.split = real, split
+        self.real, self.split, self.origin = real, split, origin
 
     @override
     def evaluate(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -252,7 +266,9 @@ class FidelityScores(Evaluations):
         if line is not None and self.stop_on_collapse:
             trainer.should_stop = True
 
-    def _score(self, trainer: pl.Trainer, module: pl.LightningModule, number: int, prefix: str = "") -> Scores:
+    def _score(
+        self, trainer: pl.Trainer, module: pl.LightningModule, number: int, prefix: str = "", *, after: bool = False
+    ) -> Scores:
         """Return the scores of `number` samples, logged and printed; of several weights, the averaged ones'."""
         if self.evaluator is None:
             raise BadInput("there are no images to score against; give FidelityScores a reference")
@@ -264,7 +280,7 @@ class FidelityScores(Evaluations):
             matches = self.split == self.protocol.split and number == self.protocol.num_fake and self.reference is None
             scores.protocol["name"] = self.protocol.name if matches else "custom"
             kind = "raw_" if self.weights == "both" and two and not ema else ""
-            self.score_log.write(trainer, module, scores, prefix + kind)
+            self.score_log.write(trainer, module, scores, prefix + kind, after=after)
         return scores
 
     def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

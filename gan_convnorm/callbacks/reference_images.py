@@ -11,7 +11,15 @@ from typing import Any, Protocol
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset, default_collate
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    DistributedSampler,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+    default_collate,
+)
 
 from gan_convnorm.callbacks.generated_samples import image_bytes
 from gan_convnorm.errors import BadInput
@@ -21,7 +29,7 @@ from gan_convnorm.fidelity.reference import as_reference
 from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.images.value_range import ValueRange
 
-__all__ = ["ReferenceImages", "given_images", "split_images", "trainer_images"]
+__all__ = ["ReferenceImages", "given_images", "origin_of_images", "split_images", "trainer_images"]
 
 
 class _SplitData(Protocol):
@@ -120,6 +128,28 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     if hasattr(data, "split") and hasattr(data, "train_set"):
         return split_images(data, split)
+    loader, name = _loader(trainer, split)
+    return None if loader is None else _in_memory(_batches(loader), name, value_range)
+
+
+def origin_of_images(trainer: pl.Trainer, split: str) -> object:
+    """Return the object that `trainer_images` takes the images from: a data module, or a loader's data set, or None.
+
+    >>> trainer = pl.Trainer(accelerator="cpu", logger=False)
+    >>> origin_of_images(trainer, "train") is None
+    True
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    if hasattr(data, "split") and hasattr(data, "train_set"):
+        return data
+    loader, _ = _loader(trainer, split)
+    return getattr(loader, "dataset", loader)
+
+
+def _loader(trainer: pl.Trainer, split: str) -> tuple[Any, str]:
+    if trainer.state.fn == "fit" and trainer.train_dataloader is not None and trainer.enable_validation:
+        # Without a sanity check Lightning makes these loaders only at the first validation.
+        trainer.fit_loop.epoch_loop.val_loop.setup_data()
     for loaders, name in (
         (trainer.test_dataloaders if split == "test" else None, "test images"),
         (trainer.val_dataloaders, "validation images"),
@@ -127,8 +157,8 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     ):
         loader = loaders[0] if isinstance(loaders, (list, tuple)) and loaders else loaders
         if loader is not None:
-            return _in_memory(_batches(loader), name, value_range)
-    return None
+            return loader, name
+    return None, ""
 
 
 def split_images(data: _SplitData, split: str) -> ReferenceImages:
@@ -149,13 +179,20 @@ def split_images(data: _SplitData, split: str) -> ReferenceImages:
 def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the images of a loader, and labels where there are some, in the order of its data set."""
     dataset = getattr(loader, "dataset", None)
-    plain = getattr(loader, "collate_fn", None) is default_collate
+    plain = getattr(loader, "collate_fn", None) is default_collate and _takes_all(getattr(loader, "sampler", None))
     if plain and isinstance(dataset, Dataset) and hasattr(dataset, "__len__"):
         # A train loader shuffles, and drops its last batch.
         yield from _items(dataset)
         return
     for batch in loader:
         yield tuple(batch[:2]) if isinstance(batch, (tuple, list)) else (batch,)
+
+
+def _takes_all(sampler: object) -> bool:
+    """Return True if a sampler takes every image of the data set once, on one process or shared among several."""
+    if isinstance(sampler, RandomSampler):
+        return not sampler.replacement and sampler.num_samples == len(sampler.data_source)
+    return isinstance(sampler, (SequentialSampler, DistributedSampler))
 
 
 def _items(dataset: Dataset[Any]) -> Iterator[tuple[Any, ...]]:
@@ -173,11 +210,15 @@ def _is_label(value: object) -> bool:
     return isinstance(value, int) or (isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point())
 
 
+def _are_labels(values: object) -> bool:
+    return isinstance(values, Tensor) and values.dim() == 1 and not values.is_floating_point()
+
+
 def _in_memory(batches: Iterable[tuple[Any, ...]], name: str, value_range: ValueRange | None) -> ReferenceImages:
     images, labels = [], []
     for part, *rest in batches:
         images.append(image_bytes(part, value_range, name, samples=False))
-        labels += [rest[0].cpu()] if rest and isinstance(rest[0], Tensor) and rest[0].dim() == 1 else []
+        labels += [rest[0].cpu()] if rest and _are_labels(rest[0]) else []
     if not sum(map(len, images)):
         raise BadInput(f"there are no {name}")
     whole = torch.cat(images)

@@ -30,7 +30,9 @@ class ScoreLog:
         self.prefix, self.shown, self.between = prefix, shown, between
         self.told: list[dict[str, Any]] = []
 
-    def write(self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, kind: str) -> None:
+    def write(
+        self, trainer: pl.Trainer, module: pl.LightningModule, scores: Scores, kind: str, *, after: bool = False
+    ) -> None:
         """Log scores and print a line with them; before the first of a protocol, print what they mean.
 
         Args:
@@ -38,20 +40,22 @@ class ScoreLog:
             module: that logs them.
             scores: of one evaluation.
             kind: part of the names: "final_", "raw_", both or none.
+            after: the training has ended, and a module logs nothing any more.
         """
         # Every process has the same values; Lightning warns where it is not told so.
         sync, step = trainer.world_size > 1, step_of(trainer, module)
         # Between two evaluations of a training epoch Lightning would write the old values again.
-        between = trainer.training and self.between
+        between = after or (trainer.training and self.between)
         for name, value in scores.values.items():
             # As float64 tensors: plain floats would be logged in float32.
             logged = torch.tensor(value, dtype=torch.float64)
             full_name = f"{self.prefix}{kind}{name}"
             shown = name == self.shown and not kind
-            module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
+            if not after:
+                module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
             for logger in trainer.loggers if between and trainer.is_global_zero else ():
                 logger.log_metrics({full_name: value}, step)
-        if counts_steps(module):
+        if counts_steps(module) and not after:
             # Lightning takes "step" for the logs' axis.
             module.log("step", float(step), sync_dist=sync, logger=not between)
         if trainer.is_global_zero:

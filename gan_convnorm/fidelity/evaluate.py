@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.devices import usable_device
 from gan_convnorm.fidelity.evaluator import Evaluator
 from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
@@ -140,8 +141,14 @@ def images_and_labels(reference: Images) -> tuple[Tensor, ...]:
     >>> from gan_convnorm.fidelity import TensorImages
     >>> [tensor.shape for tensor in images_and_labels(TensorImages(torch.zeros(5, 3, 8, 8, dtype=torch.uint8)))]
     [torch.Size([5, 3, 8, 8])]
+
+    Raises:
+        BadInput: no image of it can be read.
     """
-    images = torch.cat(list(reference.batches(0, len(reference), 256)))
+    parts = list(reference.batches(0, len(reference), 256))
+    if not parts:
+        raise BadInput(f"there is nothing to train the classifier on: no {reference.name} can be read")
+    images = torch.cat(parts)
     labels = reference.labels() if isinstance(reference, FolderImages) else None
     # Unreadable files that are left out have no image.
     return (images,) if labels is None or len(labels) != len(images) else (images, labels)

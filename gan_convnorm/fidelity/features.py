@@ -123,18 +123,18 @@ def _fit_channels(images: Tensor, extractor: FeatureExtractorBase) -> Tensor:
     expected = 3
     if isinstance(extractor, ClassifierFeatures):
         expected = extractor.network.shape["channels"]
+        size = Size.of(extractor.network.shape["resolution"])
+        if tuple(images.shape[2:]) != size:
+            raise BadInput(
+                f"the images are {Size(*images.shape[2:])} pixels (height x width), and the classifier was trained on "
+                f"{size}; resize={size.plain!r} (--resize {size.plain}) brings folders to it"
+            )
         if images.shape[1] == 3 and expected == 1:
             # Files are read as RGB; grey is what the classifier of grey images knows.
             if not ((images[:, 0] == images[:, 1]) & (images[:, 0] == images[:, 2])).all():
                 raise BadInput("the images are in colour, and the classifier was trained on grey ones")
             return images[:, :1]
         if images.shape[1] == expected:
-            size = Size.of(extractor.network.shape["resolution"])
-            if tuple(images.shape[2:]) != size:
-                raise BadInput(
-                    f"the images are {Size(*images.shape[2:])} pixels (height x width), and the classifier was trained "
-                    f"on {size}; resize={size.plain!r} (--resize {size.plain}) brings folders to it"
-                )
             return images
     if 4 in (images.shape[1], expected):
         raise BadInput(

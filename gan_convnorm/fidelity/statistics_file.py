@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
@@ -129,6 +130,10 @@ def _check_values(name: str, mu: Tensor, sigma: Tensor) -> None:
             f"the largest is {largest:.3g}, and the smallest variance is {least:.3g}; expected a symmetric matrix with "
             "no negative variance"
         )
+    # The variance in each direction: one below 0 by more than rounding would make a distance below 0.
+    room = len(sigma) * torch.finfo(torch.float32).eps * largest
+    if torch.linalg.cholesky_ex(sigma + room * torch.eye(len(sigma), dtype=sigma.dtype)).info:
+        raise BadInput(f"{name}: sigma is no covariance: the variance in some direction is negative; compute it again")
 
 
 def _provenance(content: ArrayFile) -> dict[str, str | int]:

@@ -181,3 +181,58 @@ def test_an_impossible_decay_is_refused():
         NetworkEMA("maker", decay=1)
     with pytest.raises(BadInput, match="the average begins with the training"):
         NetworkEMA("maker").averaged_network  # noqa: B018
+
+
+def test_an_average_that_a_checkpoint_does_not_hold_begins_at_its_weights():
+    """A checkpoint of weights alone, or of a run without the callback: the network is the trained one."""
+    trained = TwoOptimizers()
+    saver = ModelCheckpoint("saved", filename="last", save_weights_only=True)
+    fit(trained, [saver], max_epochs=1, enable_checkpointing=True)
+    seen = []
+
+    class Watched(TwoOptimizers):
+        def validation_step(self, batch, batch_idx):
+            seen.append(self.maker.state_dict()["0.weight"].clone())
+
+    average = NetworkEMA("maker", decay=0.5)
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[average], logger=False, enable_progress_bar=False)
+    trainer.validate(Watched(), digits_loader(32), ckpt_path="saved/last.ckpt", verbose=False)
+    assert torch.equal(seen[0], trained.maker.state_dict()["0.weight"])
+    # Another module has an average of its own.
+    trainer.validate(other := Watched(), digits_loader(32), verbose=False)
+    assert torch.equal(seen[1], other.maker.state_dict()["0.weight"])
+
+
+def test_a_network_that_is_called_by_keyword_has_spectra():
+    class Named(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.critic = Scaled()
+
+        def training_step(self, batch, batch_idx):
+            return self.critic(x=batch[0], scale=2.0).square().mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv2d(1, 2, 3)
+
+        def forward(self, x, scale):
+            return scale * self.conv(x)
+
+    log = SpectrumLog("spectra", every=2, network="critic")
+    fit(Named(), [log], max_epochs=1)
+    assert [step for step, *_ in log.history["conv"]] == [0, 2, 4]
+
+
+def test_a_module_whose_weights_are_all_frozen_is_checked_too():
+    class Frozen(PlainClassifier):
+        def training_step(self, batch, batch_idx):
+            return torch.zeros((), requires_grad=True)
+
+    module = Frozen()
+    module.requires_grad_(False)
+    assert fit(module, [FiniteCheck()], max_epochs=1).current_epoch == 1

@@ -13,7 +13,7 @@ from forked_program import ForkedProgram
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from stranger_on_processes import validate
 from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader, fit
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.generated_samples import image_bytes, sampler
@@ -237,3 +237,67 @@ def test_two_processes_have_the_scores_of_one():
         assert program.end(300) == 0, program.printed
         found[count] = json.loads(Path(f"scores{count}.json").read_text())
     assert found[1] == pytest.approx(found[2], rel=1e-6)
+
+
+class Stopping(pl.Callback):
+    """Ends the training after the first epoch's evaluation, as EarlyStopping does."""
+
+    def on_validation_end(self, trainer, pl_module):
+        trainer.should_stop = not trainer.sanity_checking
+
+
+@pytest.mark.parametrize(
+    ("options", "more"),
+    [
+        ({}, [Stopping()]),
+        ({"max_epochs": 3, "check_val_every_n_epoch": 2}, []),
+        ({"max_steps": 7, "every": 3}, []),
+    ],
+)
+def test_the_whole_protocol_follows_the_last_step_however_it_comes(options, more):
+    every = options.get("every")
+    callback = scores(interim_num_fake=40, every=every)
+    fit(VAE(), [callback, *more], val=digits_loader(64), **{k: v for k, v in options.items() if k != "every"})
+    assert callback.taken.last.protocol["n_fake"] == 40 and callback.taken.final.protocol["n_fake"] == 300
+
+
+def test_the_reference_is_the_validation_loader_with_and_without_a_sanity_check():
+    for checks in (0, 2):
+        callback = scores(num_fake=40)
+        fit(VAE(), [callback], val=digits_loader(64), num_sanity_val_steps=checks, check_val_every_n_epoch=2)
+        assert (callback.taken.last.protocol["reference"], callback.taken.last.protocol["n_real"]) == (
+            "validation images",
+            64,
+        )
+
+
+def test_another_data_set_is_another_reference():
+    callback, module = scores(), VAE()
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[callback], logger=False, enable_progress_bar=False)
+    for count in (64, 128, 64):
+        trainer.validate(module, digits_loader(count), verbose=False)
+        assert callback.taken.last.protocol["n_real"] == count
+
+
+def test_a_loaders_sampler_chooses_the_reference():
+    whole = digits_loader(128)
+    half = DataLoader(whole.dataset, batch_size=16, sampler=SubsetRandomSampler(range(64, 128)))
+    shuffled = DataLoader(whole.dataset, batch_size=16, shuffle=True, drop_last=True)
+    found = [given_images(loader, (0, 1)).source for loader in (half, shuffled, whole)]
+    assert [len(images) for images in found] == [64, 128, 128]
+    assert torch.equal(*(next(iter(images.batches(0, 128, 128))) for images in found[1:]))
+
+
+def test_every_is_kept_when_a_batch_has_several_optimizer_steps():
+    at = []
+
+    class Watched(FidelityScores):
+        def evaluate(self, trainer, module):
+            at.append(trainer.global_step)
+            self.taken.last = self.taken.final = 1
+
+    module = TwoOptimizers()
+    fit(module, [Watched(every=5, **(OPTIONS | {"sample": lambda m, n: torch.rand(n, 1, 8, 8)}))], max_epochs=2)
+    steps = module.trainer.global_step // len(digits_loader()) // 2
+    expected = [step for step in range(steps, module.trainer.global_step + 1, steps) if step // 5 > (step - steps) // 5]
+    assert steps > 1 and at == expected

@@ -36,6 +36,7 @@ FLAGS = {
         # values
         (["--penalty", "-1"], ["--model.penalty_weight", "-1"]),
         (["--penalty", "-1e-3"], ["--model.penalty_weight", "-1e-3"]),
+        (["--condition", "-1,0.5", "--penalty", "-.5,-1"], ["--condition=-1,0.5", "--model.penalty_weight=-.5,-1"]),
         (["--disc-norm=--compile"], ["--model.disc_norm=--compile"]),
         (["--disc-norm", "--compile is a text"], ["--model.disc_norm", "--compile is a text"]),
         (["--", "--disc-norm", "-c"], ["--", "--disc-norm", "-c"]),

@@ -394,3 +394,13 @@ def test_variables_of_another_job_are_named(command, monkeypatch, environment, m
     monkeypatch.setattr("torch.distributed.init_process_group", None)  # it would wait
     status, lines = command()
     assert status == 2 and len(lines) == 1 and message in lines[0]
+
+
+@pytest.mark.parametrize("channels", [(1, 3), (3, 1)])
+def test_images_of_another_size_are_refused_whatever_their_channels(channels):
+    """Grey images read as RGB, and the other way round, are converted; their size is looked at first."""
+    torch.manual_seed(0)
+    real = torch.randint(256, (40, 1, 8, 8), dtype=torch.uint8).expand(-1, channels[0], -1, -1)
+    fake = torch.randint(256, (40, 1, 9, 9), dtype=torch.uint8).expand(-1, channels[1], -1, -1)
+    with pytest.raises(BadInput, match=r"the images are 9x9 pixels .* and the classifier was trained on 8x8"):
+        evaluate(TensorImages(fake), TensorImages(real), metrics="fid", extractor="classifier")

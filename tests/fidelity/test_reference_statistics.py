@@ -14,6 +14,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, ReferenceStatistics, TensorImages, create_extractor, evaluate
 from gan_convnorm.fidelity.classifier import trained_weights
 from gan_convnorm.fidelity.features import extract
+from gan_convnorm.fidelity.statistics_file import read_statistics
 
 
 @pytest.mark.slow
@@ -190,3 +191,15 @@ def test_command_replaces_statistics_alone(command):
         assert (status, out) == (2, "") and message in line
     assert Path("real.npz").read_bytes() == before
     assert command(*words, "fakes.npz", "--overwrite")[0] == 0 and "mu" in np.load("fakes.npz")
+
+
+def test_a_symmetric_matrix_that_is_no_covariance_is_refused(tmp_path):
+    """With variances above 0 and a negative one between them, an FID would be negative."""
+    sigma = np.eye(4)
+    sigma[0, 1] = sigma[1, 0] = 2
+    np.savez(tmp_path / "neg.npz", mu=np.zeros(4), sigma=sigma)
+    with pytest.raises(BadInput, match="no covariance: the variance in some direction is negative"):
+        read_statistics(tmp_path / "neg.npz")
+    row = np.random.default_rng(0).normal(size=(3, 8)).astype(np.float32)  # of fewer images than features
+    np.savez(tmp_path / "few.npz", mu=np.zeros(8), sigma=np.cov(row, rowvar=False).astype(np.float32))
+    assert read_statistics(tmp_path / "few.npz")["sigma"].shape == (8, 8)
