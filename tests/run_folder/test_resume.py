@@ -16,6 +16,8 @@ from whole_runs import WORDS, assert_same_run
 from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator
+from gan_convnorm.report.comparison_tables import _last_values
+from gan_convnorm.report.runs import read_runs
 from gan_convnorm.run_folder import (
     CheckpointFiles,
     RunRecord,
@@ -151,3 +153,24 @@ def test_a_checkpoint_of_another_shape_or_version_names_the_key(whole):
         torch.save({**saved, "state_dict": state}, "other.ckpt")
         with pytest.raises(BadInput, match=message):
             gan_convnorm.load("other.ckpt")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:FID of")
+def test_a_resumed_run_may_take_other_scores_and_says_so(working_folder, capsys):
+    words = ["--steps", "2", "--width", "0.05", "--batch-size", "4", "--eval-every", "2", "--num-fake", "20"]
+    main([*words, "--metrics", "fid", "--out", "run"])
+    again = ["--resume", "last", "--out", "run", "--eval-every", "2"]
+    with pytest.warns(UserWarning, match="before and after this step are taken in different ways"):
+        main([*again, "--steps", "4", "--metrics", "fid,isc", "--scores.isc_splits", "2", "--scores.best", "isc"])
+    assert "scores.metrics fid -> fid,isc" in capsys.readouterr().out
+    summary = json.loads(Path("run/summary.json").read_text())
+    assert summary["best"]["g_step"] == 4 and "isc" in summary["last"]  # the first row has no IS to be the best by
+    # A score that is dropped is not shown as the last one's.
+    with pytest.warns(UserWarning, match="taken in different ways"):
+        main([*again, "--steps", "6", "--metrics", "fid", "--scores.best", "fid"])
+    (run,) = read_runs([Path("run")])
+    assert _last_values([run], "isc") == [] and len(_last_values([run], "fid")) == 1
+    with pytest.raises(SystemExit):
+        main(["predict", "--ckpt-path", "run/last.ckpt", "--num", "1", "--resolution", "32", "--out", "images"])
+    assert "--resolution is 32, and the generator makes images of 16" in capsys.readouterr().err
