@@ -45,7 +45,8 @@ class SpectrumLog(pl.Callback):
     Columns "spectrum/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
     "spectrum/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):
     before the first step, every so many steps, and after the last. Writes `folder`/spectrum.png and, for
-    comparisons, spectrum.json with the singular values before and after.
+    comparisons, spectrum.json with the singular values before and after; spectrum-<network>.png and .json for another
+    network than the discriminator.
 
     Training is the same with and without it: layers are measured in evaluation mode, in which no norm's state advances,
     and nothing is drawn from the global random state. The last measurement's singular vectors start the next one, and
@@ -136,9 +137,10 @@ class SpectrumLog(pl.Callback):
         after = self._spectra()
         spectra = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic_write(self.folder / "spectrum.json") as part:
+        name = "spectrum" if self.network == "discriminator" else f"spectrum-{self.network}"
+        with atomic_write(self.folder / f"{name}.json") as part:
             part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n", encoding="utf-8")
-        draw_spectra(self.history, spectra, self.folder / "spectrum.png")
+        draw_spectra(self.history, spectra, self.folder / f"{name}.png")
 
     def _measure(self, trainer: pl.Trainer, step: int) -> None:
         metrics: dict[str, float] = {}

@@ -74,8 +74,13 @@ def interpolate(
         uint8, shape (pairs, steps, C, H, W).
 
     Raises:
-        BadInput: less than one pair or two steps.
+        BadInput: less than one pair or two steps, or labels that are no classes of the generator.
     """
+    if isinstance(labels, Sequence) and not isinstance(labels, Tensor):
+        classes = module.num_classes or 0
+        wrong = [label for label in labels if not 0 <= label < classes]
+        if wrong or not labels:
+            raise BadInput(f"labels are {list(labels)!r:.60}; expected classes from 0 to {classes - 1}")
     if pairs < 1 or steps < 2:
         raise BadInput(f"{pairs} interpolations of {steps} images are asked for; expected 1 or more of 2 or more")
     latents = numbered_noise(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)

@@ -79,8 +79,8 @@ def test_mlflow_and_tensorboard_hold_the_pictures_of_a_run():
 def test_the_spectra_of_any_network_by_its_name():
     module = PlainClassifier()
     fit(module, [SpectrumLog("spectra", every=4, network="net")], logger=CSVLogger(".", name="", version="logs"))
-    found = json.loads(Path("spectra/spectrum.json").read_text())
-    assert set(found["layers"]) == {"0", "2"} and Path("spectra/spectrum.png").exists()
+    found = json.loads(Path("spectra/spectrum-net.json").read_text())
+    assert set(found["layers"]) == {"0", "2"} and Path("spectra/spectrum-net.png").exists()
     weight = module.net[0].weight.detach()
     matrix = convolution_matrix(weight, (8, 8), (1, 1), [(0, 0)] * 2, (1, 1))
     with Path("logs/metrics.csv").open(newline="") as file:
