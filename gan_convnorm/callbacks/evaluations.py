@@ -27,7 +27,6 @@ class Evaluations(pl.Callback):
     def __init__(self, every: int | None, split_in_fit: str) -> None:
         self.every = every
         self.split_in_fit = split_in_fit
-        self.evaluated_step = -1
         self.last_step = 0
 
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
@@ -85,4 +84,3 @@ class Evaluations(pl.Callback):
         # The loaders may only be there now.
         self.prepare(trainer, module, "test" if trainer.state.fn == "test" else self.split_in_fit)
         self.evaluate(trainer, module)
-        self.evaluated_step = step_of(trainer, module)

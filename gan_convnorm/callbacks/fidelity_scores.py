@@ -182,6 +182,11 @@ class FidelityScores(Evaluations):
         )
 
     @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if stage == "fit":
+            self.taken.final = None  # of an earlier fit; a resumed run's is read after this
+
+    @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # An evaluation may not know that it is the last: training may stop early, or between two of them.
         if self.taken.final is None and self.evaluator is not None:
@@ -217,7 +222,8 @@ class FidelityScores(Evaluations):
     @override
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
         origin = None if self.reference is not None else origin_of_images(trainer, split)
-        if self.evaluator is not None and (self.reference is not None or (self.split, self.origin) == (split, origin)):
+        same = self.split == split and self.origin is origin
+        if self.evaluator is not None and (same or self.reference is not None):
             return
         real = self.find_reference(trainer, split)
         if real is None:
