@@ -28,7 +28,7 @@ from gan_convnorm.callbacks.reference_images import (
 )
 from gan_convnorm.callbacks.scorable import check_finite_weights, check_reference
 from gan_convnorm.callbacks.score_log import ScoreLog
-from gan_convnorm.callbacks.step_count import is_over
+from gan_convnorm.callbacks.step_count import counts_steps, is_over
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
@@ -188,9 +188,16 @@ class FidelityScores(Evaluations):
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # An evaluation may not know that it is the last: training may stop early, or between two of them.
-        if self.taken.final is None and self.evaluator is not None:
+        # An evaluation may not know that it is the last: training may stop early, or between two of them. A module that
+        # counts its steps to the last one is only interrupted, and has its final scores when it goes on.
+        if self.taken.final is not None or self.evaluator is None:
+            return
+        if counts_steps(pl_module) and not is_over(trainer, pl_module):
+            return
+        if self.num_fake > self.interim_num_fake or self.taken.last is None:
             self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
+        else:
+            self.taken.final = self.taken.last
 
     def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
         """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
