@@ -65,13 +65,17 @@ def write_score(values: Mapping[str, float], name: str) -> str:
 
 
 def best_row(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Return the first row with the best value of a score; a resumed run may have rows without it.
+    """Return the first row with the best value of a score; the last row if none has it.
+
+    A resumed run may take a score that it did not take before.
 
     >>> best_row([{"fid": 3.0, "isc": 2.0}, {"fid": 4.0, "isc": 9.0}], "isc")
     {'fid': 4.0, 'isc': 9.0}
+    >>> best_row([{"fid": 3.0}, {"fid": 4.0}], "isc")
+    {'fid': 4.0}
     """
     better = min if SCORES[name].better == "min" else max
-    return better((row for row in rows if name in row), key=lambda row: row[name])
+    return better((row for row in rows if name in row), key=lambda row: row[name], default=rows[-1])
 
 
 def score_rows(rows: list[dict[str, str]]) -> list[dict[str, Any]]:

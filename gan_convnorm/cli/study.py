@@ -111,7 +111,8 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with storage_errors(storage):
         if taken := queue.take_over(known.results):
             print(f"{taken} runs are known from {out / TABLE}", flush=True)
-        others = queue.others(known.results)
+        own = plan.keys()
+        others = [run for run in known.results if (run.grid, run.norm, run.configuration) not in own]
         if others:
             print(f"{len(others)} runs in {table} are not of this study; they stay there, and no report has them")
         if known.floor is not None and "floor" not in queue.study.user_attrs:
@@ -158,10 +159,13 @@ def _run(
 
 def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
     """Write the report of a table whose study's database is elsewhere, or gone."""
-    own = {(p.grid, p.norm, p.digest) for p in plan.points()}
-    # Tables of an earlier version do not name the configuration.
-    results = [r for r in known.results if not r.configuration or (r.grid, r.norm, r.configuration) in own]
-    others = [r for r in known.results if r not in results]
+    own = plan.keys()
+    results: list[Result] = []
+    others: list[Result] = []
+    for result in known.results:
+        # Tables of an earlier version do not name the configuration.
+        mine = not result.configuration or (result.grid, result.norm, result.configuration) in own
+        (results if mine else others).append(result)
     for path in write_report(plan, results, out, floor=known.floor, failed=[], others=others, overwrite=overwrite):
         print(path, flush=True)
     print(f"{len(results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)

@@ -125,6 +125,14 @@ class Plan:
                 found.append(Point(name, norm, seed, n_dis, rate, config))
         return found
 
+    def keys(self) -> set[tuple[str, str, str]]:
+        """Return what tells the study's runs from others in a table: grid, norm and digest of each.
+
+        >>> Plan("example", {"none": {}}, {"main": Grid(seed=[0])}).keys()
+        {('main', 'none', 'aa34d06b')}
+        """
+        return {(point.grid, point.norm, point.digest) for point in self.points()}
+
     def for_smoke(self) -> Plan:
         """Return the study with the first and the last level of each factor, and the configuration of a smoke run.
 

@@ -131,11 +131,6 @@ class Queue:
             self.study.add_trial(optuna.trial.create_trial(value=_value(result), user_attrs=known))
         return len(found)
 
-    def others(self, results: Sequence[Result]) -> list[Result]:
-        """Return the results that are not of this study's points, in their order."""
-        own = {(p.grid, p.norm, p.digest) for p in self.points.values()}
-        return [result for result in results if (result.grid, result.norm, result.configuration) not in own]
-
     def results(self) -> list[Result]:
         """Return the results of the runs that have ended, of this process and of others, in the points' order."""
         found = {t.user_attrs["point"]: t.user_attrs.get("result") for t in self._trials((TrialState.COMPLETE,))}

@@ -161,8 +161,11 @@ def test_a_resumed_run_may_take_other_scores_and_says_so(working_folder, capsys)
     words = ["--steps", "2", "--width", "0.05", "--batch-size", "4", "--eval-every", "2", "--num-fake", "20"]
     main([*words, "--metrics", "fid", "--out", "run"])
     again = ["--resume", "last", "--out", "run", "--eval-every", "2"]
+    other = ["--metrics", "fid,isc", "--scores.isc_splits", "2", "--scores.best", "isc"]
+    main([*again, "--steps", "2", *other])  # nothing is left to train, so no row has the new score
+    assert "nothing is left to train" in capsys.readouterr().out
     with pytest.warns(UserWarning, match="before and after this step are taken in different ways"):
-        main([*again, "--steps", "4", "--metrics", "fid,isc", "--scores.isc_splits", "2", "--scores.best", "isc"])
+        main([*again, "--steps", "4", *other])
     assert "scores.metrics fid -> fid,isc" in capsys.readouterr().out
     summary = json.loads(Path("run/summary.json").read_text())
     assert summary["best"]["g_step"] == 4 and "isc" in summary["last"]  # the first row has no IS to be the best by
