@@ -271,6 +271,12 @@ def test_the_reference_is_the_validation_loader_with_and_without_a_sanity_check(
         )
 
 
+def test_the_reference_is_the_validation_loader_before_the_first_validation():
+    callback = scores(num_fake=40, every=2)
+    fit(VAE(), [callback], val=digits_loader(64), num_sanity_val_steps=0, check_val_every_n_epoch=9)
+    assert callback.taken.last.protocol["reference"] == "validation images"
+
+
 def test_another_data_set_is_another_reference():
     callback, module = scores(), VAE()
     trainer = pl.Trainer(accelerator="cpu", callbacks=[callback], logger=False, enable_progress_bar=False)
