@@ -96,8 +96,8 @@ def serve(playground: Playground, title: str, port: int, *, open_browser: bool =
     Raises:
         BadInput: Gradio is not installed, or the port cannot be used.
     """
-    gr = _gradio()
     _check_port(port)
+    gr = _gradio()
     page = build_page(playground, title)
     theme = gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"])
     print(f"http://127.0.0.1:{port} shows {title}; Ctrl-C ends it", flush=True)
