@@ -49,6 +49,8 @@ from gan_convnorm.score_table import SCORES
 __all__ = ["FidelityScores"]
 
 WEIGHTS = ("ema", "raw", "both")
+#: scores that the best checkpoint may be chosen by, the most telling first
+BEST = ("fid", "kid", "isc", "recall", "precision")
 
 
 class FidelityScores(Evaluations):
@@ -88,7 +90,8 @@ class FidelityScores(Evaluations):
         batch_size: images in one forward of the extractor.
         weights: the generator's that are scored, where `sample` takes `ema`: ema (averaged), raw (current), or both,
             the latter as "raw_fid" and so on.
-        best: the score that best.ckpt is the best of: fid, isc, kid, precision or recall.
+        best: the score that best.ckpt is the best of: fid, kid, isc, recall or precision; None takes the first of these
+            that is computed.
         intra_class: also FID within each class, for a conditional GAN: in validate, test and after the last step;
             "intra_fid" is the mean over classes (Miyato and Koyama, ICLR 2018, arXiv:1802.05637).
         stop_on_collapse: end the training when the fakes have collapsed, which is warned of in any case.
@@ -119,7 +122,7 @@ class FidelityScores(Evaluations):
         isc_splits: int = 10,
         batch_size: int = 64,
         weights: str = "ema",
-        best: str = "fid",
+        best: str | None = None,
         intra_class: bool = False,
         stop_on_collapse: bool = False,
     ) -> None:
@@ -133,8 +136,11 @@ class FidelityScores(Evaluations):
             check_num_fake(number, isc_splits, self.metrics)
         if weights not in WEIGHTS:
             raise BadInput(f"weights is {weights!r}; choose one of: {', '.join(WEIGHTS)}")
-        if best not in SCORES or SCORES[best].metric not in self.metrics:
-            raise BadInput(f"best is {best!r}, which is not among the metrics {', '.join(self.metrics)}")
+        if best is None:
+            best = next(name for name in BEST if SCORES[name].metric in self.metrics)
+        if best not in BEST or SCORES[best].metric not in self.metrics:
+            computed = [name for name in BEST if SCORES[name].metric in self.metrics]
+            raise BadInput(f"best is {best!r}; with these metrics choose one of: {', '.join(computed)}")
         if every is not None and every < 1:
             raise BadInput(f"every is {every}; expected 1 step or more, or None for every validation")
         if intra_class and "fid" not in self.metrics:

@@ -42,6 +42,13 @@ def fit(callbacks, steps=3):
     return trainer, gan
 
 
+@pytest.mark.parametrize(
+    ("metrics", "best"), [("isc,fid", "fid"), ("isc", "isc"), ("isc,kid", "kid"), ("prc", "recall"), ("prc,isc", "isc")]
+)
+def test_the_best_checkpoint_is_of_a_score_that_is_computed(metrics, best):
+    assert FidelityScores(metrics=metrics).taken.best == best
+
+
 @pytest.mark.slow
 def test_training_is_the_same_without_scores():
     scored = fit([FidelityScores(num_fake=20, metrics="isc,fid,kid,prc", weights="both")])[1]
@@ -123,7 +130,7 @@ def test_collapse_is_warned_of_and_stops_on_request():
     [
         ({"metrics": "fdi"}, "metric 'fdi' is not known; choose from: isc, fid, kid, prc"),
         ({"protocol": "train-5k"}, "protocol 'train-5k' is not known; choose one of: quick, train-50k, test-5k"),
-        ({"best": "kid"}, "best is 'kid', which is not among the metrics isc, fid"),
+        ({"best": "kid"}, "best is 'kid'; with these metrics choose one of: fid, isc"),
         ({"weights": "average"}, "choose one of: ema, raw, both"),
         ({"interim_num_fake": 3}, "IS over 10 splits needs 20"),
     ],
