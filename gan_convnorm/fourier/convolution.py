@@ -41,8 +41,8 @@ def convolve_in_fourier(
     takes fewer operations than the convolution if the kernels' spectra are few beside the images'.
 
     Args:
-        image: shape (B, C_in, *size), size at most the grid; float32 or float64.
-        weight: shape (C_out, C_in, *kernel_size).
+        image: shape (B, C_in, *size), size at most the grid; cast to the weight's dtype, and kept for backward as is.
+        weight: shape (C_out, C_in, *kernel_size), float32 or float64.
         transfer: the filter T_k, shape (C_out, *half grid) in the layout of `torch.fft.rfftn`, real or complex.
         bias: shape (C_out), or None.
         waves: `tap_waves` of the kernel.
@@ -50,7 +50,7 @@ def convolve_in_fourier(
         crop: the pixels of the grid that are wanted.
 
     Returns:
-        Shape (B, C_out, *counts of the crop), channels last if image or weight are.
+        Shape (B, C_out, *counts of the crop), in the weight's dtype, channels last if image or weight are.
 
     >>> from gan_convnorm.fourier.tap_waves import tap_waves
     >>> image, weight = torch.arange(4.0).view(1, 1, 4), torch.tensor([[[1.0, 10.0]]])
@@ -73,7 +73,7 @@ def _convolve_reference(
     """Return `convolve_in_fourier` in plain operations."""
     axes = tuple(range(-len(grid), 0))
     padding = [p for n, m in zip(image.shape[2:], grid, strict=True) for p in (m - n, 0)]
-    spectra = torch.fft.rfftn(torch.nn.functional.pad(image, padding[::-1]), dim=axes).flatten(2)
+    spectra = torch.fft.rfftn(torch.nn.functional.pad(image.to(weight.dtype), padding[::-1]), dim=axes).flatten(2)
     complex_waves = torch.complex(*waves)
     kernels = torch.einsum("ft,kjt->kjf", complex_waves, weight.flatten(2).to(complex_waves.dtype))
     filtered = torch.einsum("bjf,kjf->bkf", spectra, kernels * transfer.flatten(1)[:, None])
@@ -94,13 +94,14 @@ class _ConvolveInFourier(torch.autograd.Function):
     ) -> Tensor:
         # Backward needs the images' spectra for the kernels' gradient, and computes the kernels' spectra again.
         kept = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
-        spectra = _spectra(image, grid, [(0, n, 1) for n in image.shape[2:]], None if kept else "images")
-        filtered = memory.take("filtered", image, (*spectra.shape[:3], weight.shape[0]))
+        pixels = image.to(weight.dtype)
+        spectra = _spectra(pixels, grid, [(0, n, 1) for n in image.shape[2:]], None if kept else "images")
+        filtered = memory.take("filtered", spectra, (*spectra.shape[:3], weight.shape[0]))
         for part, _, kernels in _kernel_spectra(weight, waves, transfer):
             _multiply(spectra[:, part], kernels.mT, filtered[:, part])
         shape = (image.shape[0], weight.shape[0], *(count for _, count, _ in crop))
         memory_format = memory_format_of(image, weight)
-        output = torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=memory_format)
+        output = torch.empty(shape, dtype=weight.dtype, device=image.device, memory_format=memory_format)
         spectra_to_pixels(filtered, grid, crop, output)
         if bias is not None:
             output += bias.view(-1, *[1] * len(crop))
@@ -119,8 +120,8 @@ class _ConvolveInFourier(torch.autograd.Function):
         needs_image, needs_weight, needs_transfer = ctx.needs_input_grad[:3]
         incoming = _spectra(gradient, grid, crop, "incoming")
         shape = (*incoming.shape[:3], weight.shape[1])
-        to_spectra = memory.take("filtered", image, shape) if needs_image else None
-        weights = _counts(grid, image.dtype, image.device)
+        to_spectra = memory.take("filtered", incoming, shape) if needs_image else None
+        weights = _counts(grid, weight.dtype, weight.device)
         # Taps as rows: a product with nine rows is seven times as fast as one with nine columns.
         to_taps = weight.new_zeros(waves.shape[2], weight.shape[:2].numel()) if needs_weight else None
         to_transfer = torch.empty_like(transfer.flatten(1).mT) if needs_transfer else None
@@ -139,7 +140,8 @@ class _ConvolveInFourier(torch.autograd.Function):
         to_image = None
         if to_spectra is not None:
             whole = [(0, n, 1) for n in image.shape[2:]]
-            to_image = spectra_to_pixels(to_spectra, grid, whole, torch.empty_like(image))
+            to_image = spectra_to_pixels(to_spectra, grid, whole, torch.empty_like(image, dtype=weight.dtype))
+            to_image = to_image.to(image.dtype)
         to_weight = None if to_taps is None else to_taps.mT.reshape(weight.shape)
         if to_transfer is not None:
             to_transfer = (to_transfer * weights).mT.reshape(transfer.shape)

@@ -90,6 +90,36 @@ def test_unknown_options_are_refused(options, message):
         ConvNorm2d(2, 3, 3, **options)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"affine": "depthwise"}])
+def test_autocast_rounds_the_output_alone(options, dtype):
+    """On CPUs the products in float32 are faster than a convolution in half precision and a filter behind it."""
+    torch.manual_seed(0)
+    layer = ConvNorm2d(8, 8, 3, padding=1, **options)
+    images = torch.randn(16, 8, 6, 6).to(dtype).float()
+    exact = layer(images)
+    target = torch.randn_like(exact).to(dtype).float()
+    gradients = torch.autograd.grad((exact * target).sum(), [*layer.parameters()])
+    with torch.autocast("cpu", dtype):
+        for given in images, images.to(dtype):
+            output = layer(given)
+            assert torch.equal(output, exact.to(dtype))
+            # As in Lightning's manual optimization, where backward runs under autocast too.
+            for create_graph in False, True:
+                loss = (output.float() * target).sum()
+                found = torch.autograd.grad(loss, [*layer.parameters()], retain_graph=True, create_graph=create_graph)
+                for one, other in zip(found, gradients, strict=True):
+                    torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
+    with torch.autocast("cpu", dtype):
+        assert choose(layer, images, layer.respond(images)[1]).__name__ == "by_products"
+        wide = ConvNorm2d(128, 128, 1)
+        for count, way in ((8, "by_transforms"), (16, "by_products")):
+            assert (
+                choose(wide, torch.zeros(count, 128, 2, 2), wide.respond(torch.zeros(count, 128, 2, 2))[1]).__name__
+                == way
+            )
+
+
 def test_gradients_that_have_a_gradient_are_those_of_a_backward():
     """The filter depends on the kernels: their gradient follows that path once, with `create_graph` too."""
     torch.manual_seed(0)

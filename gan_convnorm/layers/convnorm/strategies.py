@@ -64,17 +64,19 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     >>> [products_pay(layer, torch.zeros(count, 64, 8), geometry) for count in (1, 16)]
     [False, True]
     """
-    if layer.groups > 1:
+    if layer.groups > 1 or images.device.type != "cpu" or traced():
         return False
-    if images.dtype not in (torch.float32, torch.float64) or images.dtype != layer.weight.dtype:
+    autocast = torch.is_autocast_enabled("cpu")
+    if layer.weight.dtype not in ((torch.float32,) if autocast else (torch.float32, torch.float64)):
         return False
-    if images.device.type != "cpu" or torch.is_autocast_enabled("cpu") or traced():
+    if exact_dtype(images).dtype != layer.weight.dtype if autocast else images.dtype != layer.weight.dtype:
         return False
     if max(geometry.grid) > LARGEST_GRID:
         return False
     inputs = layer.in_channels * math.prod(geometry.stride)
-    enough = min(ENOUGH_IMAGES, inputs * layer.out_channels / (CHANNELS_PER_IMAGE * (inputs + layer.out_channels)))
-    return images.shape[0] >= max(1, enough)
+    enough = inputs * layer.out_channels / (CHANNELS_PER_IMAGE * (inputs + layer.out_channels))
+    # A convolution in half precision takes half the time, and wide layers' products need more images to be faster.
+    return images.shape[0] >= max(1, enough if autocast else min(ENOUGH_IMAGES, enough))
 
 
 def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
@@ -114,6 +116,9 @@ def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum:
 def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
     """Return the output by one matrix product a frequency: convolution and filter together.
 
+    Under autocast the products are float32 and the output alone is rounded: a convolution in half precision and
+    transforms in float32 take longer.
+
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> geometry = layer.respond(images)[1]
@@ -130,14 +135,15 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
     else:
         crop = geometry.crop
     memory_format = memory_format_of(images, layer.weight)
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
     weight, padding, dilation = layer.weight, list(geometry.padding), list(layer.dilation)
     if any(step > 1 for step in geometry.stride):
         images, weight, padding = polyphase(images, weight, geometry.stride, padding, dilation)
         dilation = [1] * len(padding)
-    waves = tap_waves(weight.shape[2:], geometry.grid, dilation, padding, pool, images)
+    waves = tap_waves(weight.shape[2:], geometry.grid, dilation, padding, pool, weight)
     transfer = layer.transfer(spectrum, geometry.grid)
     output = convolve_in_fourier(images, weight, transfer, layer.bias, waves, geometry.grid, crop)
-    return output.contiguous(memory_format=memory_format)
+    return output.to(dtype, memory_format=memory_format)
 
 
 def full_response(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Tensor:
