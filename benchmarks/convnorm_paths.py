@@ -1,13 +1,14 @@
 """From which batch on matrix products pay in ConvNorm: both ways of the exact layer take turns in one run.
 
     python benchmarks/convnorm_paths.py --repeats 5
+    python benchmarks/convnorm_paths.py --autocast
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 python benchmarks/convnorm_paths.py
 
 The ways are `by_transforms` (a convolution, then the filter by fast transforms) and `by_products` (both at once, a
 matrix product a frequency). The numbers are seconds of one forward and backward over those of Conv2d + BatchNorm2d,
 medians over the repeats. "Chosen" is the way that `strategies.choose` takes; a star marks a choice that costs 10% or
-more. The constants of that choice, ENOUGH_IMAGES and CHANNELS_PER_IMAGE, come from this table. The second command line
-is the same on a CPU that has AVX2 alone.
+more. The constants of that choice, ENOUGH_IMAGES and CHANNELS_PER_IMAGE, come from this table. `--autocast` measures
+under autocast to bfloat16. The last command line is the same as the first on a CPU that has AVX2 alone.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ class Forced(nn.Module):
         return self.call(image)
 
 
-def row(shape: tuple[int, ...], batch: int, repeats: int) -> tuple[dict[str, float], str]:
+def row(shape: tuple[int, ...], batch: int, repeats: int, dtype: torch.dtype) -> tuple[dict[str, float], str]:
     """Return the time of each way over that of Conv2d + BatchNorm2d, and the way that the layer chooses."""
     torch.manual_seed(0)
     c_in, c_out, size, kernel, stride = shape
-    image = torch.randn(batch, c_in, size, size, requires_grad=True)
+    image = torch.randn(batch, c_in, size, size).to(dtype).requires_grad_()
     layer = ConvNorm2d(c_in, c_out, kernel, stride, 1)
     plain = nn.Sequential(nn.Conv2d(c_in, c_out, kernel, stride, 1), nn.BatchNorm2d(c_out))
     modules: dict[str, nn.Module] = {"plain": plain}
@@ -72,13 +73,16 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[4, 8, 16, 32, 64])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--shapes", nargs="+", default=list(every), choices=every)
+    parser.add_argument("--autocast", action="store_true", help="under autocast to bfloat16")
     arguments = parser.parse_args()
+    dtype = torch.bfloat16 if arguments.autocast else torch.float32
     threads, capability = torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
     print(f"{capability}, threads {threads}, torch {torch.__version__}, {arguments.repeats} repeats\n")
     print("| shape | batch | transforms | products | chosen |\n|---|---|---|---|---|")
     for name in arguments.shapes:
         for batch in arguments.batches:
-            ratios, chosen = row(every[name], batch, arguments.repeats)
+            with torch.autocast("cpu", enabled=arguments.autocast):
+                ratios, chosen = row(every[name], batch, arguments.repeats, dtype)
             star = " *" if ratios[chosen] > 1.1 * min(ratios.values()) else ""
             print(f"| {name} | {batch} | {ratios['transforms']:.2f} | {ratios['products']:.2f} | {chosen}{star} |")
 

@@ -27,7 +27,7 @@ from gan_convnorm.gan import GAN, Architecture, Optimization
 
 ROOT = Path(__file__).parents[1]
 #: largest mean difference of the losses of 50 steps to those of float32, over the mean of float32's own values;
-#: at width 0.1 on a CPU bf16-mixed was 2e-3 (spectral) and 1.1e-2 (convnorm) away, and the same again 0
+#: at width 0.1 on a CPU bf16-mixed was 2e-3 (spectral) and 4e-3 (convnorm) away, and the same again 0
 TOLERANCES = {"again": 0.02, "compiled": 0.02, "bf16-mixed": 0.05, "two processes": 0.05}
 #: seconds at the end of the training on a folder that its scores may take
 FOR_SCORES = 25

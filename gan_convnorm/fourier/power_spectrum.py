@@ -17,13 +17,14 @@ __all__ = ["autocorrelation", "direct_power_spectrum", "place", "power_spectrum"
 LARGEST_MATRIX = 2**20
 
 
-def autocorrelation(weight: Tensor) -> Tensor:
+def autocorrelation(weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Return the autocorrelation of every output channel's kernels, summed over its input channels.
 
     R_k[t] = sum_j sum_s a_kj[s + t] a_kj[s], in units of one tap (dilation enters in `power_spectrum`).
 
     Args:
         weight: kernels, shape (C_out, C_in / groups, *kernel_size), any number of dimensions.
+        dtype: of the sums and of the output; the weight's when not given. The weight itself is kept for backward as is.
 
     Returns:
         Shape (C_out, *(2 k - 1 for every k of kernel_size)), lag zero in the centre, symmetric about it.
@@ -34,8 +35,8 @@ def autocorrelation(weight: Tensor) -> Tensor:
     lags = [2 * k - 1 for k in weight.shape[2:]]
     # One Gram product per channel holds every product of two taps, already summed over the input channels; what is
     # left is to add up those of equal lag.
-    taps = weight.flatten(2)
-    gram = taps.mT @ taps if traced() else _Gram.apply(taps)
+    taps, dtype = weight.flatten(2), dtype or weight.dtype
+    gram = taps.to(dtype).mT @ taps.to(dtype) if traced() else _Gram.apply(taps, dtype)
     lag = _lags(tuple(weight.shape[2:]), weight.device)
     return gram.new_zeros(weight.shape[0], math.prod(lags)).index_add(1, lag, gram.flatten(1)).unflatten(1, lags)
 
@@ -44,14 +45,15 @@ class _Gram(torch.autograd.Function):
     """A^T A with one product in backward. Plain operations take two, and add them."""
 
     @staticmethod
-    def forward(ctx: Context, taps: Tensor) -> Tensor:
+    def forward(ctx: Context, taps: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(taps)
+        taps = taps.to(dtype)
         return taps.mT @ taps
 
     @staticmethod
-    def backward(ctx: Context, gradient: Tensor) -> Tensor:
+    def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor, None]:
         (taps,) = ctx.saved_tensors
-        return taps @ (gradient + gradient.mT)
+        return (taps.to(gradient.dtype) @ (gradient + gradient.mT)).to(taps.dtype), None
 
 
 def power_spectrum(

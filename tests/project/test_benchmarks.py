@@ -143,12 +143,12 @@ def test_gpu_suite_in_seconds_on_a_cpu(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_memory_counted_without_memory_is_that_of_real_tensors(monkeypatch, capsys):
-    # ConvNorm keeps index tensors for the process, which must not become tensors without memory here.
-    words = "--networks dcgan:16 --norms spectral --precisions bf16-mixed --batches 8 --accumulate 1 --width 0.05"
+@pytest.mark.parametrize("norm", ["spectral", "convnorm"])
+def test_memory_counted_without_memory_is_that_of_real_tensors(norm, monkeypatch, capsys):
+    words = f"--networks dcgan:16 --norms {norm} --precisions bf16-mixed --batches 8 --accumulate 1 --width 0.05"
     memory.main(words.split())
-    assert "| dcgan 16 | spectral | bf16-mixed | 8 | " in capsys.readouterr().out
-    case = memory.Case("dcgan", 16, "spectral", "bf16-mixed", batch=8, accumulate=1, width=0.05, device="cpu")
+    assert f"| dcgan 16 | {norm} | bf16-mixed | 8 | " in capsys.readouterr().out
+    case = memory.Case("dcgan", 16, norm, "bf16-mixed", batch=8, accumulate=1, width=0.05, device="cpu")
     counted = memory.count(case)
     monkeypatch.setattr(memory, "FAKE", nullcontext())
     assert memory.count.__wrapped__(case) == pytest.approx(counted, rel=1e-3)
@@ -213,8 +213,10 @@ def test_busy_processes_run_until_the_block_ends(monkeypatch):
     assert all(process.poll() < 0 for process in started)
 
 
-def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["convnorm_paths.py", "--shapes", "32 @8", "--batches", "1", "--repeats", "1"])
+@pytest.mark.parametrize("words", [[], ["--autocast"]])
+def test_both_ways_of_convnorm_are_timed_and_the_choice_is_shown(words, monkeypatch, capsys):
+    small = ["--shapes", "32 @8", "--batches", "1", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["convnorm_paths.py", *small, *words])
     convnorm_paths.main()
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| 32 @8")]
     cells = [cell.strip() for cell in row.strip("|").split("|")]

@@ -89,8 +89,9 @@ class Preconditioned(nn.modules.conv._ConvNd):
             if not self.is_pointwise() and (tiny_eps or weight.shape[1] <= FEW_INPUTS):
                 spectrum = direct_power_spectrum(weight, grid, self.dilation, stride)
             else:
-                taps = weight if weight.device.type == "mps" else weight.double()
-                spectrum = power_spectrum(autocorrelation(taps), grid, self.dilation, stride).to(weight.dtype)
+                wide = weight.dtype if weight.device.type == "mps" else torch.float64
+                correlation = autocorrelation(weight, wide)
+                spectrum = power_spectrum(correlation, grid, self.dilation, stride).to(weight.dtype)
         spectrum = spectrum.clamp_min(0) + self.options.eps
         return spectrum.clamp_min(least_power(spectrum.dtype)) if tiny_eps else spectrum
 
