@@ -7,7 +7,7 @@ ConvNorm does two things to a channel. It sets its scale, and it makes all frequ
 a discriminator is trained with each alone, beside ConvNorm and spectral norm:
 
 - flat: the power spectrum's mean in place of the spectrum. The scale is ConvNorm's; the frequencies stay as they are.
-  By Parseval's theorem the mean is the squared 2-norm of a channel's kernels, so no transform is needed.
+  By Parseval's theorem the mean is the squared 2-norm of a channel's kernels: this is the normalization `row`.
 - shuffled: each channel gets the filter of another one, with the factor that keeps its mean power at 1. The scale is
   ConvNorm's and the filters are as uneven, but they fit no channel.
 - scaled_spectral: spectral norm times a gain. The scale is larger; nothing else changes.
@@ -22,19 +22,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from gan_convnorm.fourier.real_transform import half_grid_weights
-from gan_convnorm.layers import ConvNorm2d, convnorm, spectral
+from gan_convnorm.layers import ConvNorm2d, convnorm, row, spectral
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords
-from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 from gan_convnorm.layers.registry import NORMS, Norm
-
-
-class _Flat(ExactParametrization):
-    def __init__(self, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-
-    def normalize(self, weight: Tensor) -> Tensor:
-        return weight * (weight.square().sum((1, 2, 3), keepdim=True) + self.eps).rsqrt()
 
 
 class ShuffledConvNorm2d(ConvNorm2d):
@@ -56,10 +46,6 @@ class _Gain(nn.Module):
         return weight * self.gain
 
 
-def _flat(conv: nn.Conv2d, *, min_inputs: int = 1, eps: float = 1e-4) -> nn.Module:
-    return spectral(conv) if conv.in_channels < min_inputs else parametrize_weight(conv, _Flat(eps))
-
-
 def _shuffled(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNormKeywords]) -> nn.Module:
     layer = convnorm(conv, min_inputs=min_inputs, **options)
     if type(layer) is ConvNorm2d:  # layers that see the image may be spectral norm's (min_inputs)
@@ -73,7 +59,7 @@ def _scaled(layer: nn.Module, *, gain: float = 2.0) -> nn.Module:
     return normalized
 
 
-flat = Norm(conv=_flat, linear=NORMS["convnorm"].linear)
+flat = Norm(conv=row, linear=NORMS["convnorm"].linear)
 shuffled = Norm(conv=_shuffled, linear=NORMS["convnorm"].linear)
 scaled_spectral = Norm(conv=_scaled, linear=spectral)
 

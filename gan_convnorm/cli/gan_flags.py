@@ -38,7 +38,7 @@ NETWORKS = (
     Flag(
         "--disc-norm",
         "model.architecture.disc_norm",
-        "Normalization of the discriminator: none, batch, sync_batch, layer, group, instance, weight, spectral, "
+        "Normalization of the discriminator: none, batch, sync_batch, layer, group, instance, weight, row, spectral, "
         "spectral_conv, convnorm, convnorm_2021, oni, ocnn, aol, aoc, cayley, lot, soc, two as a+b, or your own "
         "package.module:Name (docs/norms.md).",
         "NAME",

@@ -12,6 +12,7 @@ from gan_convnorm.layers.lot import LOTConv2d, lot
 from gan_convnorm.layers.ocnn import OCNNConv2d, norm_penalty, ocnn
 from gan_convnorm.layers.oni import oni
 from gan_convnorm.layers.registry import NORMS, Norm, find_normalization
+from gan_convnorm.layers.row import row
 from gan_convnorm.layers.row_norm import LinearRowNorm
 from gan_convnorm.layers.soc import SOCConv2d, soc
 from gan_convnorm.layers.spectral import spectral
@@ -44,6 +45,7 @@ __all__ = [
     "norm_penalty",
     "ocnn",
     "oni",
+    "row",
     "soc",
     "spectral",
     "spectral_conv",

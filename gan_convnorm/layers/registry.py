@@ -24,6 +24,7 @@ from gan_convnorm.layers.layer_norm import layer
 from gan_convnorm.layers.lot import lot, lot_linear
 from gan_convnorm.layers.ocnn import ocnn
 from gan_convnorm.layers.oni import oni
+from gan_convnorm.layers.row import row
 from gan_convnorm.layers.row_norm import convnorm_linear
 from gan_convnorm.layers.soc import soc, soc_linear
 from gan_convnorm.layers.spectral import spectral
@@ -70,6 +71,7 @@ NORMS: dict[str, Norm] = {
     "group": Norm(activation=group),
     "instance": Norm(activation=instance),
     "weight": Norm(conv=weight, linear=weight),
+    "row": Norm(conv=row, linear=row),
     "spectral": Norm(conv=spectral, linear=spectral),
     "spectral_conv": Norm(conv=spectral_conv, linear=spectral_conv),
     "convnorm": Norm(conv=convnorm, linear=convnorm_linear),
@@ -116,20 +118,20 @@ def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm
         if not isinstance(weights.activation(1), nn.Identity):
             raise BadInput(f"norm {name!r}: {first!r} normalizes activations too; before the + expected one of weights")
         return Norm(conv=weights.conv, linear=weights.linear, activation=activation)
-    row, options = _import_norm(name) if ":" in name else NORMS.get(name), options or {}
-    if row is None:
+    norm, options = _import_norm(name) if ":" in name else NORMS.get(name), options or {}
+    if norm is None:
         raise BadInput(
             f"norm {name!r} is not known; choose one of: {', '.join(NORMS)}, or two as a+b, or give your own as "
             "package.module:Name"
         )
-    taken = {role: _options_of(getattr(row, role)) for role in ROLES}
+    taken = {role: _options_of(getattr(norm, role)) for role in ROLES}
     choices = sorted(set().union(*taken.values()))
     for option in options:
         if option not in choices:
             raise BadInput(f"norm {name!r} has no option {option!r}; it takes: {', '.join(choices) or 'none'}")
     return Norm(
         **{
-            role: partial(getattr(row, role), **{key: options[key] for key in options if key in names})
+            role: partial(getattr(norm, role), **{key: options[key] for key in options if key in names})
             for role, names in taken.items()
         }
     )

@@ -19,7 +19,7 @@ from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_chan
 __all__ = ["Discriminator"]
 
 #: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md, study_cifar10.md)
-OPTIONS: dict[str, dict[str, Any]] = {"convnorm": DISCRIMINATOR}
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": DISCRIMINATOR, "row": {"min_inputs": 4}}
 
 
 class Discriminator(nn.Module, ABC):

@@ -33,7 +33,20 @@ def convnorm(kernel_size=3, padding=1, **options):
     return lambda: ConvNorm2d(4, 6, kernel_size, padding=padding, **options)
 
 
-WEIGHTED = ("weight", "spectral", "spectral_conv", "convnorm", "oni", "ocnn", "aol", "aoc", "cayley", "lot", "soc")
+WEIGHTED = (
+    "weight",
+    "row",
+    "spectral",
+    "spectral_conv",
+    "convnorm",
+    "oni",
+    "ocnn",
+    "aol",
+    "aoc",
+    "cayley",
+    "lot",
+    "soc",
+)
 #: of loops that a tracer unrolls, and whose default lengths would make graphs large
 FEW = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}}
 LAYERS = {

@@ -23,6 +23,7 @@ OPTIONS = {name: {} for name in NORMS if name != "convnorm_2021"} | {
 #: names in a convolution's state: these must not change, or no checkpoint loads
 KEYS = {
     "weight": ["parametrizations.weight.original0", "parametrizations.weight.original1"],
+    "row": ["parametrizations.weight.original"],
     "spectral": ["parametrizations.weight.0._u", "parametrizations.weight.0._v", "parametrizations.weight.original"],
     "spectral_conv": ["parametrizations.weight.0.vector", "parametrizations.weight.original"],
     "oni": ["parametrizations.weight.original"],

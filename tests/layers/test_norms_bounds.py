@@ -15,7 +15,20 @@ from gan_convnorm.layers.cayley import CayleyConv2d
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.ocnn import self_convolution_penalty
 
-WEIGHTED = ("weight", "spectral", "spectral_conv", "oni", "aol", "aoc", "cayley", "lot", "soc", "convnorm", "ocnn")
+WEIGHTED = (
+    "weight",
+    "row",
+    "spectral",
+    "spectral_conv",
+    "oni",
+    "aol",
+    "aoc",
+    "cayley",
+    "lot",
+    "soc",
+    "convnorm",
+    "ocnn",
+)
 
 
 @pytest.mark.slow
@@ -111,6 +124,8 @@ def test_linear_layers(name, shape, state):
         assert values.max() <= layer.parametrizations.weight.original0.norm() * (1 + 1e-12)
     elif name == "convnorm":
         assert 0.3 <= values.max() <= 2 * (1 + 1e-12)
+    elif name == "row":
+        assert 0.9 <= matrix.norm(dim=1).min() and matrix.norm(dim=1).max() <= 1 + 1e-12
     elif name == "ocnn":
         rows = shape[1] - min(shape)
         expected = (values.square() - 1).square().sum().item()

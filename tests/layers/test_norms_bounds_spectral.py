@@ -1,4 +1,4 @@
-"""Bounds of weight, spectral and spectral_conv at the start, after training, in evaluation and after a reload."""
+"""Bounds of weight, row, spectral and spectral_conv at the start, after training, in evaluation and after a reload."""
 
 import math
 from types import SimpleNamespace
@@ -8,7 +8,8 @@ import torch
 from normalized_convolutions import GEOMETRIES, SIZE, STATES, applied, dense, in_state, norm_of, stored
 from torch import nn
 
-from gan_convnorm.layers import spectral_conv
+from gan_convnorm.layers import row, spectral_conv
+from gan_convnorm.layers.row_norm import convnorm_linear
 
 
 @pytest.mark.parametrize("case", GEOMETRIES)
@@ -20,6 +21,41 @@ def test_weight(case, state):
     assert torch.allclose(layer.weight, expected, rtol=1e-12)
     bound = lengths.square().sum().sqrt().item()
     assert bound / 2 <= norm_of(layer.weight.detach().flatten(1)) <= bound * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("case", GEOMETRIES)
+@pytest.mark.parametrize("state", STATES)
+def test_row(case, state):
+    layer = in_state(state, "row", {"eps": 0.0}, case)
+    expected = torch.stack([w / w.square().sum().sqrt() for w in stored(layer)])
+    assert torch.allclose(layer.weight, expected, rtol=1e-12)
+    bound = math.sqrt(layer.out_channels)
+    assert bound / 4 <= norm_of(layer.weight.detach().flatten(1)) <= bound * (1 + 1e-12)
+    taps = math.sqrt(math.prod(layer.kernel_size))
+    assert norm_of(dense(layer.weight, SIZE, layer)) <= taps * bound * (1 + 1e-12)
+
+
+def test_row_has_convnorms_scale():
+    """The mean power of a channel over all frequencies is 1, as after ConvNorm, and a linear layer's rows are its."""
+    conv = nn.Conv2d(5, 3, 3, padding=1, dtype=torch.float64)
+    power = torch.fft.fft2(row(conv, eps=0.0).weight, s=(8, 9)).abs().square().sum(1)
+    torch.testing.assert_close(power.mean((1, 2)), torch.ones(3, dtype=torch.float64))
+    linear = nn.Linear(4, 3)
+    expected = convnorm_linear(linear).normalized_weight()
+    torch.testing.assert_close(row(linear).weight, expected)
+
+
+def test_row_of_a_transposed_convolution_is_that_of_each_output_channel():
+    layer = row(nn.ConvTranspose2d(4, 6, 3, groups=2, dtype=torch.float64), eps=0.0)
+    images = torch.eye(4, dtype=torch.float64).view(4, 4, 1, 1)
+    responses = layer(images) - layer.bias.view(1, -1, 1, 1)
+    torch.testing.assert_close(responses.square().sum((0, 2, 3)), torch.ones(6, dtype=torch.float64))
+
+
+def test_row_leaves_layers_that_see_an_image_to_spectral_normalization():
+    grey, hidden = (row(nn.Conv2d(inputs, 8, 3), min_inputs=4) for inputs in (3, 4))
+    assert "_u" in dict(grey.parametrizations.weight[0].named_buffers())
+    assert not [*hidden.buffers()]
 
 
 @pytest.mark.parametrize("case", GEOMETRIES)
