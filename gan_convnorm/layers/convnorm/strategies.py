@@ -76,7 +76,7 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     inputs = layer.in_channels * math.prod(geometry.stride)
     enough = inputs * layer.out_channels / (CHANNELS_PER_IMAGE * (inputs + layer.out_channels))
     # A convolution in half precision takes half the time, and wide layers' products need more images to be faster.
-    return images.shape[0] >= max(1, enough if autocast else min(ENOUGH_IMAGES, enough))
+    return images.shape[0] >= max(1, 2 * enough if autocast else min(ENOUGH_IMAGES, enough))
 
 
 def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
