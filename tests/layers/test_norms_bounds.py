@@ -125,7 +125,7 @@ def test_linear_layers(name, shape, state):
     elif name == "convnorm":
         assert 0.3 <= values.max() <= 2 * (1 + 1e-12)
     elif name == "row":
-        assert 0.9 <= matrix.norm(dim=1).min() and matrix.norm(dim=1).max() <= 1 + 1e-12
+        assert matrix.norm(dim=1).min() >= 0.9 and matrix.norm(dim=1).max() <= 1 + 1e-12
     elif name == "ocnn":
         rows = shape[1] - min(shape)
         expected = (values.square() - 1).square().sum().item()
