@@ -6,7 +6,10 @@ from itertools import product
 import torch
 from torch import nn
 
-from gan_convnorm.layers import find_normalization, norm_penalty
+from gan_convnorm.layers import NORMS, find_normalization, norm_penalty
+
+#: normalizations of weights with a contract of their own: not the layer of 2021
+WEIGHTED = [name for name, norm in NORMS.items() if norm.conv is not NORMS["none"].conv and name != "convnorm_2021"]
 
 GEOMETRIES = {
     "3x3": dict(kernel_size=3, padding=1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["inverse_root", "least_power"]
+__all__ = ["inverse_root", "inverse_root_above", "least_power"]
 
 #: squared weights below are not enlarged to 1
 TINY = 1e-12
@@ -18,6 +18,15 @@ def inverse_root(square: Tensor) -> Tensor:
     tensor([0.5000, 1.0000])
     """
     return torch.where(square == 0, 1, square.clamp_min(TINY)).rsqrt()
+
+
+def inverse_root_above(square: Tensor, eps: float) -> Tensor:
+    """Return (square + eps)^(-1/2). Without eps, squares below `least_power` count as it.
+
+    >>> inverse_root_above(torch.tensor([3.0]), 1.0)
+    tensor([0.5000])
+    """
+    return (square + eps if eps else square.clamp_min(least_power(square.dtype))).rsqrt()
 
 
 def least_power(dtype: torch.dtype) -> float:

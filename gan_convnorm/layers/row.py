@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gan_convnorm.fourier.roots import least_power
+from gan_convnorm.fourier.roots import inverse_root_above
 from gan_convnorm.layers.arguments import check_number, check_whole
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
@@ -60,13 +60,12 @@ class _Rows(ExactParametrization):
     @override
     def normalize(self, weight: Tensor) -> Tensor:
         if self.groups is None:
-            return weight * self._scale(weight, [*range(1, weight.dim())])
+            return self._divide(weight, [*range(1, weight.dim())])
         grouped = weight.unflatten(0, (self.groups, -1))
-        return (grouped * self._scale(grouped, [1, *range(3, grouped.dim())])).flatten(0, 1)
+        return self._divide(grouped, [1, *range(3, grouped.dim())]).flatten(0, 1)
 
-    def _scale(self, weight: Tensor, inputs: list[int]) -> Tensor:
-        power = weight.square().sum(inputs, keepdim=True) + self.eps
-        return (power if self.eps else power.clamp_min(least_power(power.dtype))).rsqrt()
+    def _divide(self, weight: Tensor, axes: list[int]) -> Tensor:
+        return weight * inverse_root_above(weight.square().sum(axes, keepdim=True), self.eps)
 
     @override
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype
-from gan_convnorm.fourier.roots import least_power
+from gan_convnorm.fourier.roots import inverse_root_above
 from gan_convnorm.layers.arguments import check_whole
 from gan_convnorm.layers.convnorm.options import Gain, check_scale
 from gan_convnorm.layers.convnorm.preconditioned import gain_factor, gain_parameter, gain_start
@@ -76,8 +76,7 @@ class LinearRowNorm(nn.Linear):
         """Return gain * w_k / sqrt(||w_k||^2 + eps), shape (out_features, in_features)."""
         with autocast_off(self.weight.device):
             exact = exact_dtype(self.weight)
-            power = exact.square().sum(dim=1, keepdim=True) + self.eps
-            scale = (power if self.eps else power.clamp_min(least_power(power.dtype))).rsqrt()
+            scale = inverse_root_above(exact.square().sum(dim=1, keepdim=True), self.eps)
             return (exact * (scale * gain_factor(self.gain, self.max_gain, self.out_features, self.gain_logit))).to(
                 self.weight.dtype
             )

@@ -96,18 +96,20 @@ def test_autocast_rounds_the_output_alone(options, dtype):
     """On CPUs the products in float32 are faster than a convolution in half precision and a filter behind it."""
     torch.manual_seed(0)
     layer = ConvNorm2d(8, 8, 3, padding=1, **options)
-    images = torch.randn(16, 8, 6, 6).to(dtype).float()
+    images = torch.randn(16, 8, 6, 6).to(dtype).float().requires_grad_()
     exact = layer(images)
     target = torch.randn_like(exact).to(dtype).float()
-    gradients = torch.autograd.grad((exact * target).sum(), [*layer.parameters()])
+    to_images, *gradients = torch.autograd.grad((exact * target).sum(), [images, *layer.parameters()])
     with torch.autocast("cpu", dtype):
-        for given in images, images.to(dtype):
+        for given in images, images.detach().to(dtype).requires_grad_():
             output = layer(given)
             assert torch.equal(output, exact.to(dtype))
             # As in Lightning's manual optimization, where backward runs under autocast too.
             for create_graph in False, True:
                 loss = (output.float() * target).sum()
-                found = torch.autograd.grad(loss, [*layer.parameters()], retain_graph=True, create_graph=create_graph)
+                inputs = [given, *layer.parameters()]
+                to_given, *found = torch.autograd.grad(loss, inputs, retain_graph=True, create_graph=create_graph)
+                torch.testing.assert_close(to_given, to_images.to(given.dtype))
                 for one, other in zip(found, gradients, strict=True):
                     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
     with torch.autocast("cpu", dtype):
@@ -116,6 +118,20 @@ def test_autocast_rounds_the_output_alone(options, dtype):
         for count, way in ((16, "by_transforms"), (32, "by_products")):
             images = torch.zeros(count, 128, 2, 2)
             assert choose(wide, images, wide.respond(images)[1]).__name__ == way
+
+
+def test_weights_and_images_are_kept_for_backward_as_they_are():
+    """Copies in float64 and in float32, in which the layer computes, would double their memory."""
+    kept = []
+    layer, images = ConvNorm2d(8, 8, 3, padding=1), torch.randn(16, 8, 6, 6, dtype=torch.bfloat16, requires_grad=True)
+    hooks = torch.autograd.graph.saved_tensors_hooks(
+        lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor
+    )
+    with torch.autocast("cpu", torch.bfloat16), hooks:
+        layer(images)
+    of_images = {tensor.dtype for tensor in kept if tensor.shape == images.shape}
+    of_weights = {tensor.dtype for tensor in kept if tensor.numel() == layer.weight.numel()}
+    assert (of_images, of_weights) == ({torch.bfloat16}, {torch.float32})
 
 
 def test_gradients_that_have_a_gradient_are_those_of_a_backward():

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 import torch
+from normalized_convolutions import WEIGHTED
 from torch import nn
 
 from gan_convnorm.errors import BadInput
@@ -33,20 +34,6 @@ def convnorm(kernel_size=3, padding=1, **options):
     return lambda: ConvNorm2d(4, 6, kernel_size, padding=padding, **options)
 
 
-WEIGHTED = (
-    "weight",
-    "row",
-    "spectral",
-    "spectral_conv",
-    "convnorm",
-    "oni",
-    "ocnn",
-    "aol",
-    "aoc",
-    "cayley",
-    "lot",
-    "soc",
-)
 #: of loops that a tracer unrolls, and whose default lengths would make graphs large
 FEW = {"aoc": {"iterations": 3}, "lot": {"iterations": 3}, "soc": {"terms": 4}}
 LAYERS = {

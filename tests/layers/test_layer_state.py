@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from normalized_convolutions import WEIGHTED
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -21,20 +22,6 @@ from gan_convnorm.layers import (
 )
 from gan_convnorm.operators import flattened_norm, operator_norm
 
-WEIGHTED = (
-    "weight",
-    "row",
-    "spectral",
-    "spectral_conv",
-    "convnorm",
-    "oni",
-    "ocnn",
-    "aol",
-    "aoc",
-    "cayley",
-    "lot",
-    "soc",
-)
 LAYERS = {
     **{name: lambda name=name: find_normalization(name).conv(nn.Conv2d(4, 6, 3, padding=1)) for name in WEIGHTED},
     **{f"{name}, linear": lambda name=name: find_normalization(name).linear(nn.Linear(8, 6)) for name in WEIGHTED},

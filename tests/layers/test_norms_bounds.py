@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from normalized_convolutions import GEOMETRIES, SIZE, STATES, applied, norm_of, train
+from normalized_convolutions import GEOMETRIES, SIZE, STATES, WEIGHTED, applied, norm_of, train
 from torch import nn
 
 from gan_convnorm.errors import BadInput
@@ -14,21 +14,6 @@ from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, find_normalization, n
 from gan_convnorm.layers.cayley import CayleyConv2d
 from gan_convnorm.layers.kernels import kernels_of
 from gan_convnorm.layers.ocnn import self_convolution_penalty
-
-WEIGHTED = (
-    "weight",
-    "row",
-    "spectral",
-    "spectral_conv",
-    "oni",
-    "aol",
-    "aoc",
-    "cayley",
-    "lot",
-    "soc",
-    "convnorm",
-    "ocnn",
-)
 
 
 @pytest.mark.slow

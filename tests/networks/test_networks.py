@@ -135,6 +135,14 @@ def test_every_layer_of_the_discriminator_is_normalized():
     assert all(hasattr(m, "parametrizations") for m in layers)
 
 
+def test_row_leaves_the_layers_that_see_the_image_to_spectral_normalization():
+    network = SNGANDiscriminator(32, norm="row", num_classes=10)
+    layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    spectral = [m for m in layers if [*m.buffers()]]  # the vectors of its power iteration
+    assert len(spectral) == 2 and all(m.in_channels == 3 for m in spectral)
+    assert all(parametrize.is_parametrized(m, "weight") for m in layers)
+
+
 def test_every_layer_of_the_generator_is_normalized():
     for network in (SNGANGenerator(32, width=0.1, norm="spectral"), DCGANGenerator(32, width=0.1, norm="spectral")):
         layers = [m for m in network.modules() if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))]

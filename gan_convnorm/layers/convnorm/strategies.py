@@ -24,6 +24,9 @@ __all__ = ["Strategy", "choose", "filter_exactly", "full_response", "pooled", "p
 #: takes the layer, the padded images, their geometry, S_k + eps and the side of the pooling; returns the output
 Strategy = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
 
+#: of images and weights that products take, and those that they take under autocast
+DTYPES = [(dtype, dtype) for dtype in (torch.float32, torch.float64)]
+AUTOCAST_DTYPES = [(dtype, torch.float32) for dtype in (torch.float32, torch.bfloat16, torch.float16)]
 #: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
 LARGEST_GRID = 192
 #: images from which on the products pay for every number of channels, on CPUs with AVX2 and with AVX-512
@@ -66,10 +69,8 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     """
     if layer.groups > 1 or images.device.type != "cpu" or traced():
         return False
-    autocast = torch.is_autocast_enabled("cpu")
-    if layer.weight.dtype not in ((torch.float32,) if autocast else (torch.float32, torch.float64)):
-        return False
-    if exact_dtype(images).dtype != layer.weight.dtype if autocast else images.dtype != layer.weight.dtype:
+    autocast, dtypes = torch.is_autocast_enabled("cpu"), (images.dtype, layer.weight.dtype)
+    if dtypes not in (AUTOCAST_DTYPES if autocast else DTYPES):
         return False
     if max(geometry.grid) > LARGEST_GRID:
         return False
