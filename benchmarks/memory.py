@@ -24,13 +24,11 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from itertools import product
-from unittest.mock import patch
 
 import pytorch_lightning as pl
 import torch
@@ -39,7 +37,6 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.data import TensorDataset
 
 from gan_convnorm.data import ImageData
-from gan_convnorm.fourier import power_spectrum, tap_waves
 from gan_convnorm.gan import GAN, Architecture, Optimization
 
 MIB = 2**20
@@ -84,19 +81,10 @@ class SavedTensors(torch.autograd.graph.saved_tensors_hooks):
 FAKE = FakeTensorMode()
 
 
-@contextmanager
-def constants_once() -> Iterator[None]:
-    """Share ConvNorm's constants between layers, as a process does. On fake tensors every call makes them anew."""
-    with ExitStack() as stack:
-        for module, name in (tap_waves, "_waves"), (power_spectrum, "_cosines"), (power_spectrum, "_lags"):
-            stack.enter_context(patch.object(module, name, cache(getattr(module, name))))
-        yield
-
-
 @cache
 def count(case: Case) -> tuple[float, float]:
     """Return state and saved in MiB, of a step with one micro-batch."""
-    with FAKE, constants_once():
+    with FAKE:
         chosen, objective = case.architecture(), Optimization().objective()
         generator, discriminator = (make(case.resolution, 3, None) for make in (chosen.generator, chosen.discriminator))
         weights = [*generator.parameters(), *discriminator.parameters()]
