@@ -11,12 +11,14 @@ from typing import Any
 from gan_convnorm.cli.command_words import values_of
 from gan_convnorm.cli.configuration_files import given_values
 from gan_convnorm.cli.data_names import OWN_DATA
+from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.names import listed
 from gan_convnorm.files.trust import check_trusted, code_names, parse_trust
 from gan_convnorm.files.weights import check_finite
 from gan_convnorm.run_folder import RunSettings, check_restorable, read_checkpoint
 
-__all__ = ["RunCheckpoint", "say_changes"]
+__all__ = ["RunCheckpoint", "check_same_data", "say_changes"]
 
 
 @dataclass
@@ -107,6 +109,28 @@ def say_changes(
             "again, or --config with its config.yaml",
             stacklevel=2,
         )
+
+
+def check_same_data(settings: RunSettings, images: ImageData, *, takes_labels: bool) -> None:
+    """Print how a resumed run's data differ from those it has trained on.
+
+    Args:
+        settings: of the run so far.
+        images: set up.
+        takes_labels: whether the module learns the images' labels.
+
+    Raises:
+        BadInput: labels of other names, which would mean other images to the module than before.
+    """
+    past, present = settings.label_names, images.label_names
+    if settings.train_images and past != present and takes_labels:
+        raise BadInput(
+            f"the run was trained with the labels {listed(past) or 'unnamed'}, and the data have "
+            f"{listed(present) or 'unnamed ones'}; give the data that the run had, or start a new run with --out"
+        )
+    count = len(images.train_set)
+    if settings.train_images not in (0, count):
+        print(f"other data than the run so far: {settings.train_images} -> {count} train images", flush=True)
 
 
 def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:

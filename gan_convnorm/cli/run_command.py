@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -21,7 +22,7 @@ from gan_convnorm.cli.data_names import class_path_of, with_class_paths
 from gan_convnorm.cli.flag import FlagTable
 from gan_convnorm.cli.flag_help import program_name
 from gan_convnorm.cli.parser import Parser
-from gan_convnorm.cli.run_checkpoint import RunCheckpoint, say_changes
+from gan_convnorm.cli.run_checkpoint import RunCheckpoint, check_same_data, say_changes
 from gan_convnorm.cli.run_errors import is_first_process, requeue, run_errors, tell
 from gan_convnorm.cli.threads import set_threads
 from gan_convnorm.cli.typed_words import asks_for_all, nested_words
@@ -197,10 +198,14 @@ class RunCommand(LightningCLI):
         return yaml.safe_dump(defaults)
 
     def _settings(self) -> RunSettings:
-        """Return the record of the configuration that every checkpoint keeps."""
+        """Return the record of the configuration, and of the data that are set up, which every checkpoint keeps."""
         config = yaml.safe_load(self._config_text())
         module: Any = self._model_class
-        return RunSettings.of_configuration(module.program, config, self.sections, self.options)
+        settings = RunSettings.of_configuration(module.program, config, self.sections, self.options)
+        data = cast("ImageData", self.datamodule)
+        # Only the first process has set them up, and only it writes.
+        count = len(data.train_set) if is_first_process() else 0
+        return replace(settings, train_images=count, label_names=data.label_names)
 
     def _fit_folder(self, config: Namespace) -> Path:
         folder = self.run_folder or self.runs / f"{self.run_name(config)}-seed{config.seed_everything}"
@@ -210,6 +215,9 @@ class RunCommand(LightningCLI):
         # Data that cannot be used are refused before the run has a folder. Lightning sets them up again.
         self.datamodule.prepare_data()
         self.datamodule.setup("fit")
+        if config.ckpt_path:
+            data = cast("ImageData", self.datamodule)
+            check_same_data(self.settings, data, takes_labels=getattr(self.model, "takes_labels", True))
         self.check_data()
         if resumed:
             lock_folder(folder)

@@ -90,6 +90,7 @@ class Folder(ImageData):
         names = None if self.vectors is None else self.vectors.names
         num_classes = (len(train.classes) or None) if names is None else None
         super().__init__(resolution, channels, num_classes, batch_size, seed, names)
+        self.label_names = [shown(name) for name in (train.classes if names is None else names)]
         self.form = Form(resolution, channels, fit)
         self.skip_bad = skip_bad
         # Also of "." and of "photos/".

@@ -54,6 +54,7 @@ class ImageData(pl.LightningDataModule):
         size: height and width of the images in pixels.
         name: the data set's name in scores and run names.
         test_set: None where there is no test split; `split` says so in words.
+        label_names: of the classes in their order, or of a vector's numbers; empty where they are not known.
         file_names: of the images of "train" and "test" in their order, where each is a file; set up by `setup`.
         overfit_batches: train on the first batches alone, so many, again and again; 0 for all images.
     """
@@ -84,6 +85,7 @@ class ImageData(pl.LightningDataModule):
         self.conditions = conditions
         self.batch_size = batch_size
         self.seed = seed
+        self.label_names = list(conditions or [])
         self.file_names: dict[str, list[str]] = {}
         self._on_device: tuple[Tensor, ...] | None = None
 

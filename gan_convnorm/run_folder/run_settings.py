@@ -82,6 +82,8 @@ class RunSettings:
         trainer: the settings of `TRAINER` that are plain values.
         sections: arguments of the command's other parts by name, such as "scores".
         options: the command's own options by name, such as "spectrum_every".
+        train_images: number of the data's train images; 0 where it is not known.
+        label_names: names of the data's classes, or of the numbers in its vectors; empty where they are not known.
         omitted: settings of the run that a checkpoint does not bring back, such as "trainer.callbacks".
     """
 
@@ -94,6 +96,8 @@ class RunSettings:
     trainer: dict[str, Any] = field(default_factory=dict)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+    train_images: int = 0
+    label_names: list[str] = field(default_factory=list)
     omitted: list[str] = field(default_factory=list)
 
     @classmethod

@@ -154,6 +154,18 @@ def test_data_that_moved_is_given_anew_and_prediction_needs_none(photos_run, cap
         shutil.move("moved", photos_run / "photos")
 
 
+def test_resuming_says_that_images_were_added(photos_run, capsys):
+    shutil.copytree(photos_run / "photos", "photos")
+    words = ["--resume", str(photos_run / "run/last.ckpt"), "--data.path", "photos", "--out", "more"]
+    main([*words, "--steps", "3"])
+    assert "other data" not in capsys.readouterr().out
+    for number in range(10):
+        shutil.copy("photos/a/0.png", f"photos/a/new{number}.png")
+    shutil.move("photos/b", "photos/z")  # which a GAN without labels does not learn
+    main([*words[:-1], "other", "--steps", "3"])
+    assert "other data than the run so far: 43 -> 52 train images\n" in capsys.readouterr().out
+
+
 def test_resuming_says_what_differs_and_when_nothing_is_left(run, capsys):
     last = str(run / "last.ckpt")
     assert "--steps is 1, and the run has 2 G steps already" in refused(capsys, "--resume", last, "--steps", "1")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from program_runs import refused as refused_by
 from program_runs import rows as all_rows
 from program_runs import same, weights
@@ -160,6 +161,19 @@ def test_a_resumed_run_says_what_changes_its_data_and_its_rate(trained, capsys):
     shutil.copytree(trained, "copy")
     main(["--resume", "copy/last.ckpt", "--out", "copy", "--epochs", "3", "--label-noise", "0.4"])
     assert "split.label_noise 0.2 -> 0.4, max_epochs 2 -> 3" in capsys.readouterr().out
+
+
+def test_a_resumed_run_is_not_given_other_classes(capsys):
+    for number, name in ((n, name) for n in range(10) for name in ("cat", "dog")):
+        Path("pets", name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(np.full((8, 8), 10 * number))).save(f"pets/{name}/{number}.png")
+    words = ["--data", "folder", "--data.path", "pets", "--data.channels", "1", "--data.test_fraction", "0.2"]
+    main([*words, *SMALL, "--out", "run", "--epochs", "1"])
+    shutil.move("pets/cat", "pets/wolf")
+    err = refused(capsys, "--resume", "run/last.ckpt", "--out", "run", "--epochs", "2")
+    assert "trained with the labels cat, dog, and the data have dog, wolf; give the data that the run had" in err
+    shutil.move("pets/wolf", "pets/cat")
+    main(["--resume", "run/last.ckpt", "--out", "run", "--epochs", "2"])
 
 
 def test_a_run_without_a_validation_has_a_summary(capsys):

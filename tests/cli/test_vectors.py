@@ -36,6 +36,9 @@ def words(folder, monkeypatch):
 def test_vectors_train_a_gan_that_takes_them(words, capsys):
     main([*words, "--steps", "4", "--eval-every", "2", "--num-fake", "40", "--disc-norm", "convnorm", "--out", "run"])
     assert np.isfinite(json.loads(Path("run/summary.json").read_text())["last"]["fid"])
+    Path("renamed.csv").write_text(Path("labels.csv").read_text().replace("level,slope", "slope,level"))
+    err = refused(capsys, "--resume", "run/last.ckpt", "--data.labels", "renamed.csv", "--steps", "6")
+    assert "trained with the labels level, slope, and the data have slope, level" in err
     gan = gan_convnorm.load("run/last.ckpt")
     assert (gan.num_classes, gan.condition_size, gan.hparams["conditions"]) == (None, 2, ["level", "slope"])
     lines = [line.split(",")[1:] for line in Path("labels.csv").read_text().splitlines()[1:]]
