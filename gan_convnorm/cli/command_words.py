@@ -5,7 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 
-__all__ = ["suggestion", "values_of"]
+__all__ = ["setting_words", "suggestion", "values_of"]
+
+#: flags of a run that say where its files are, what it trusts and how fast it is, and change nothing that it computes
+PLACES = ("--data.path", "--data.root", "--data.labels", "--scores.extractor-weights", "--trust", "--threads")
 
 
 def values_of(words: Sequence[str], *flags: str) -> list[str]:
@@ -20,6 +23,23 @@ def values_of(words: Sequence[str], *flags: str) -> list[str]:
         if flag in flags:
             found.append(value if equals else following)
     return found
+
+
+def setting_words(words: Sequence[str]) -> list[str]:
+    """Return a run's words without those that say where its files are, each spelling of a flag alike.
+
+    >>> setting_words(["--n_dis=2", "--data.path", "photos", "--steps", "9"])
+    ['--n-dis', '2', '--steps', '9']
+    """
+    found: list[str] = []
+    for word in words:
+        if word.startswith("--"):
+            flag, equals, value = word.partition("=")
+            found += [flag.replace("_", "-"), *([value] if equals else [])]
+        else:
+            found.append(word)
+    places = [i for i, word in enumerate(found) if word in PLACES]
+    return [word for i, word in enumerate(found) if i not in places and i - 1 not in places]
 
 
 def suggestion(message: str, known: Collection[str]) -> str:

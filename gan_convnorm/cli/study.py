@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan_convnorm.cli.command_words import setting_words
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.study.plan_file import read_plan
@@ -74,7 +76,7 @@ def _cores() -> int:
 
 
 def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    plan = read_plan(arguments.study)
+    plan = replace(read_plan(arguments.study), words=tuple(setting_words(words)))
     if arguments.smoke:
         plan = plan.for_smoke()
     given = arguments.threads
@@ -113,8 +115,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
             print(f"{taken} runs are known from {out / TABLE}", flush=True)
         own = plan.keys()
         others = [run for run in known.results if (run.grid, run.norm, run.configuration) not in own]
-        if others:
-            print(f"{len(others)} runs in {table} are not of this study; they stay there, and no report has them")
+        _say_others(others, table)
         if known.floor is not None and "floor" not in queue.study.user_attrs:
             queue.study.set_user_attr("floor", known.floor)
         return _run(plan, queue, display, out, others, report=arguments.report, overwrite=arguments.overwrite)
@@ -166,10 +167,20 @@ def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
         # Tables of an earlier version do not name the configuration.
         mine = not result.configuration or (result.grid, result.norm, result.configuration) in own
         (results if mine else others).append(result)
+    _say_others(others, out / TABLE)
     for path in write_report(plan, results, out, floor=known.floor, failed=[], others=others, overwrite=overwrite):
         print(path, flush=True)
     print(f"{len(results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)
     return 0
+
+
+def _say_others(others: list[Result], table: Path) -> None:
+    if others:
+        print(
+            f"{len(others)} runs in {table} are not of this study: another configuration, or other words after --; "
+            "they stay there, and no report has them",
+            flush=True,
+        )
 
 
 def _claim(out: Path, embedded: bool) -> list[Path]:

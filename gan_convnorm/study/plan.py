@@ -46,6 +46,7 @@ class Point:
         n_dis: discriminator steps per generator step; None where the grid leaves it to the configuration.
         learning_rate: of both networks; None likewise.
         config: the run's configuration, as `train_gan.py --config` reads it.
+        words: of the command line that change the configuration.
 
     >>> point = Point("main", "none", 0, 5, None, {})
     >>> point.label, point.name
@@ -58,6 +59,7 @@ class Point:
     n_dis: int | None
     learning_rate: float | None
     config: dict[str, Any]
+    words: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -75,8 +77,9 @@ class Point:
 
     @property
     def digest(self) -> str:
-        """Eight hexadecimal digits of a hash of the configuration."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits of a hash of the configuration and the words that change it."""
+        hashed = [self.config, self.words] if self.words else self.config
+        return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Plan:
         baseline: the norm with which the others are compared.
         config: configuration that all runs share.
         smoke: configuration laid over all runs of a smoke run, which has the first and the last level of each factor.
+        words: of the command line that change the configuration of all runs.
 
     >>> plan = Plan("example", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
     >>> plan.count(), [point.label for point in plan.points()][:2]
@@ -103,6 +107,7 @@ class Plan:
     baseline: str = "spectral"
     config: dict[str, Any] = field(default_factory=dict)
     smoke: dict[str, Any] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
 
     def count(self) -> int:
         """Return the number of runs."""
@@ -122,7 +127,7 @@ class Plan:
                 own = {"seed_everything": seed, **({"model": {"optimization": varied}} if varied else {})}
                 for layer in (self.config, grid.config, self.norms[norm], own):
                     config = _merge(config, layer)
-                found.append(Point(name, norm, seed, n_dis, rate, config))
+                found.append(Point(name, norm, seed, n_dis, rate, config, self.words))
         return found
 
     def keys(self) -> set[tuple[str, str, str]]:

@@ -50,7 +50,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def _plan(content: dict[str, Any]) -> Plan:
-    _check_keys("the study", content, {field.name for field in fields(Plan)}, ("name", "norms", "grids"))
+    _check_keys("the study", content, {field.name for field in fields(Plan)} - {"words"}, ("name", "norms", "grids"))
     try:
         json.dumps(content, sort_keys=True)
     except TypeError as error:  # a date, a set, bytes, or numbers among the names of a mapping

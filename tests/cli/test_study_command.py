@@ -2,6 +2,8 @@
 
 import csv
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +68,21 @@ def test_wrong_words_are_one_line(capsys, words):
     assert caught.value.code == 2
     line = capsys.readouterr().err
     assert line.startswith("error: ") and line.count("\n") == 1 and line.endswith(" --help\n")
+
+
+def test_runs_with_other_words_are_other_runs(tmp_path, capsys):
+    shutil.copy(ROOT / "docs/results/study_cifar10_own_rates/runs.csv", tmp_path)
+    command = [str(ROOT / "configs/studies/cifar10_own_rates.yaml"), "--out", str(tmp_path), "--report", "--"]
+
+    def known(*words):
+        with pytest.raises(SystemExit):
+            main([*command, *words])
+        out = capsys.readouterr().out
+        return int(re.search(r"(\d+) of \d+ runs are known", out)[1]), "are not of this study" in out
+
+    all_of_them = known()
+    assert all_of_them[0] > 0 and known("--data.path=elsewhere", "--threads", "1") == all_of_them
+    assert known("--steps", "9") == (0, True)
 
 
 def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, capsys):

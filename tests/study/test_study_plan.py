@@ -36,6 +36,15 @@ def test_points_are_every_combination_with_its_configuration(tmp_path):
     assert not {p.name for p in points} & {p.name for p in changed}  # another run
 
 
+def test_the_words_of_a_command_line_are_part_of_a_run(tmp_path):
+    plan = read_plan(written(tmp_path))
+    none, one, other = (replace(plan, words=words) for words in ((), ("--steps", "9"), ("--steps", "8")))
+    assert len(none.keys() | one.keys() | other.keys()) == 3 * len(plan.points()) and none.keys() == plan.keys()
+    assert not {p.name for p in one.for_smoke().points()} & {p.name for p in other.for_smoke().points()}
+    with pytest.raises(BadInput, match="words"):  # which a file does not give
+        read_plan(written(tmp_path, words=["--steps", "9"]))
+
+
 def test_a_norm_s_options_do_not_shine_through(tmp_path):
     grid = {"seed": [0], "config": {"model": {"architecture": {"disc_norm_options": {"eps": 1.0}}}}}
     points = read_plan(written(tmp_path, grids={"main": grid})).points()
