@@ -70,16 +70,17 @@ class Setting:
     model: dict[str, Any]
     epochs: int
     corruptions: str
+    precision: Any = "32-true"
 
 
 DIGITS = Setting("digits", partial(Digits, resolution=8, batch_size=64), {}, 8, "gaussian_noise")
 
 
-def of_folder(path: Path, resolution: int, arch: str, epochs: int) -> Setting:
+def of_folder(path: Path, resolution: int, arch: str, epochs: int, precision: str) -> Setting:
     """Return the setting of a folder of colour images."""
-    name = f"{path.name} at {resolution}, {arch}, {epochs} epochs"
+    name = f"{path.name} at {resolution}, {arch}, {epochs} epochs" + f", {precision}" * (precision != "32-true")
     data = partial(Folder, str(path), resolution=resolution, batch_size=128)
-    return Setting(name, data, {"arch": arch, "crop": resolution // 8, "flip": True}, epochs, "all")
+    return Setting(name, data, {"arch": arch, "crop": resolution // 8, "flip": True}, epochs, "all", precision)
 
 
 def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, A
         num_sanity_val_steps=0,
         limit_val_batches=0,
         use_distributed_sampler=False,
+        precision=setting.precision,
         accelerator="cpu",
         devices=1,
     )
@@ -181,13 +183,14 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--resolution", type=int, default=32, help="side of the folder's images in pixels")
     parser.add_argument("--arch", default="resnet20", help="network for the folder's images")
     parser.add_argument("--epochs", type=int, default=20, help="epochs on the folder's images")
+    parser.add_argument("--precision", default="32-true", help="the Trainer's, on the folder's images, as bf16-mixed")
     parser.add_argument("--conditions", nargs="*", default=list(CONDITIONS), choices=list(CONDITIONS))
     parser.add_argument("--norms", nargs="*", default=list(NORMS), help="norms to train")
     parser.add_argument("--minutes", type=float, default=math.inf, help="minutes after which no training starts")
     arguments = parser.parse_args(words)
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    folder = (arguments.images, arguments.resolution, arguments.arch, arguments.epochs)
+    folder = (arguments.images, arguments.resolution, arguments.arch, arguments.epochs, arguments.precision)
     setting = DIGITS if arguments.images is None else of_folder(*folder)
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = list(read_cells(arguments.cells))

@@ -103,6 +103,10 @@ class Classifier(FromCheckpoint):
             raise BadInput(f"adversarial training {adversarial!r} is not known; choose one of: none, pgd, free")
         self.save_hyperparameters()
         self.network = build_network(arch, channels, num_classes, norm, norm_options, width)
+        if (
+            channels > 1
+        ):  # Channels innermost are faster, on a CPU by a fifth; of one channel torch confuses the formats.
+            self.network.to(memory_format=torch.channels_last)
         self.adversarial = adversarial
         self.replays = replays if adversarial == "free" else 1
         self.free = FreePerturbation(eps / 255) if adversarial == "free" else None

@@ -47,6 +47,20 @@ def test_sgd_and_the_learning_rates_are_the_published():
             assert lr == pytest.approx(0.1 * 0.1 ** sum(epoch >= d for d in drops), rel=1e-9)
 
 
+def test_colour_images_are_computed_channels_last():
+    for channels, norm in ((3, "batch"), (3, "convnorm+batch"), (1, "batch")):
+        module = Classifier(width=0.5, channels=channels, norm=norm).eval()
+        seen = []
+        for layer in module.network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.register_forward_hook(lambda layer, given, output, seen=seen: seen.append(output))
+        images = torch.rand(2, channels, 8, 8)
+        found = module(images)
+        assert seen and all(each.is_contiguous(memory_format=torch.channels_last) == (channels > 1) for each in seen)
+        module.network.to(memory_format=torch.contiguous_format)
+        assert torch.allclose(found, module(images), atol=1e-5)
+
+
 def test_free_training_moves_perturbation_and_weights_by_one_gradient():
     module, data = module_and_data(adversarial="free", replays=3, crop=0, norm="none")
     seen = []
