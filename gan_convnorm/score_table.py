@@ -95,7 +95,7 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """Return on one line how scores were taken.
 
     Args:
-        protocol: "n_fake" images "fake", "resized_to" a size; "n_real" images "reference"; "extractor"; for a
+        protocol: "n_fake" images "fake"; "n_real" images "reference"; "extractor"; for a
             classifier "extractor_accuracy", from 0 to 1, on "extractor_held_out" images; "isc_splits"; "kid_subsets"
             and "kid_subset_size".
 
@@ -106,7 +106,6 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     parts = [f"{p['n_fake']} {p['fake']}"]
     if "reference" in p:
         parts[0] += " against " + (f"{p['n_real']} " if "n_real" in p else "") + p["reference"]
-    parts += [f"resized to {p['resized_to']}"] if "resized_to" in p else []
     parts.append(f"{p['extractor']} features")
     if "extractor_accuracy" in p:
         parts[-1] += f" ({p['extractor_accuracy']:.0%} right on {p['extractor_held_out']} held-out images)"

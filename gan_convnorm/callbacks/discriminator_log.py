@@ -97,7 +97,9 @@ class DiscriminatorLog(pl.Callback):
         count = min(self.count, len(train), len(held_out))
         labelled = getattr(module, "takes_labels", False)
         (real, *labels), rest = _first(train, count), _first(held_out, count)
-        generated = module.sample(count, labels=labels[0] if labelled else None, ema=False)
+        devices = [module.device] if module.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # a GAN may draw from the global random state, which the training uses
+            generated = module.sample(count, labels=labels[0] if labelled else None, ema=False)
         kinds = {"train": (real, labels), "held_out": (rest[0], rest[1:]), "generated": (generated, labels)}
         with evaluating(module.discriminator):
             judged = {

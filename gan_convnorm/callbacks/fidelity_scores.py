@@ -28,7 +28,7 @@ from gan_convnorm.callbacks.reference_images import (
 )
 from gan_convnorm.callbacks.scorable import check_finite_weights, check_reference
 from gan_convnorm.callbacks.score_log import ScoreLog
-from gan_convnorm.callbacks.step_count import counts_steps, is_over
+from gan_convnorm.callbacks.step_count import counts_steps, is_over, step_of
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
@@ -175,10 +175,8 @@ class FidelityScores(Evaluations):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {
-            name: scores and scores.to_dict()
-            for name, scores in (("last", self.taken.last), ("final", self.taken.final))
-        }
+        taken = {"last": self.taken.last, "final": self.taken.final}
+        return {name: scores and scores.to_dict() for name, scores in taken.items()} | {"step": self.taken.last_step}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -186,11 +184,19 @@ class FidelityScores(Evaluations):
         self.taken.last, self.taken.final = (
             state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
         )
+        self.taken.last_step = state_dict.get("step", -1)
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if stage == "fit":
             self.taken.final = None  # of an earlier fit; a resumed run's is read after this
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: object, batch: object, batch_idx: int
+    ) -> None:
+        self.taken.final = None  # of the weights before, in a finished run that goes on
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -200,7 +206,7 @@ class FidelityScores(Evaluations):
             return
         if counts_steps(pl_module) and not is_over(trainer, pl_module):
             return
-        if self.num_fake > self.interim_num_fake or self.taken.last is None:
+        if self.num_fake > self.interim_num_fake or self.taken.last_step != step_of(trainer, pl_module):
             self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
         else:
             self.taken.final = self.taken.last
@@ -269,7 +275,7 @@ class FidelityScores(Evaluations):
         fitting = trainer.state.fn == "fit"
         number = self.interim_num_fake if fitting else self.num_fake
         scores = self._score(trainer, module, number)
-        self.taken.last = scores
+        self.taken.last, self.taken.last_step = scores, step_of(trainer, module)
         if not fitting:
             self._score_classes(trainer, module)
             return
@@ -296,7 +302,10 @@ class FidelityScores(Evaluations):
             name = "EMA samples" if two and ema else "samples"
             check_finite_weights(module, ema)
             scores = self.evaluator(GeneratedImages(self._sampler(module, ema), number, name))
-            matches = self.split == self.protocol.split and number == self.protocol.num_fake and self.reference is None
+            assert self.real is not None
+            # Of loaders there may be no such split: "train" is then the validation loader's images.
+            same_images = self.reference is None and self.real.name.endswith(f"{self.protocol.split} images")
+            matches = same_images and number == self.protocol.num_fake
             scores.protocol["name"] = self.protocol.name if matches else "custom"
             kind = "raw_" if self.weights == "both" and two and not ema else ""
             self.score_log.write(trainer, module, scores, prefix + kind, after=after)

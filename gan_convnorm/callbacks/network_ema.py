@@ -28,8 +28,9 @@ class NetworkEMA(pl.Callback):
     no weight. The other networks are left alone; Lightning's EMAWeightAveraging averages the whole module.
 
     During validation and test the module has the averaged weights, so scores and samples of these evaluations are of
-    them; the current ones are put back before a checkpoint is saved. The average is in the checkpoint, under the
-    callback's state. `averaged(module)` puts it in at any other time.
+    them; the current ones are put back after it. A checkpoint has the current weights as the module's own, also one
+    that is saved during a validation, and the average in the callback's state. `averaged(module)` puts it in at any
+    other time.
 
     >>> from gan_convnorm.callbacks import NetworkEMA
     >>> NetworkEMA("generator", decay=0.99).decay
@@ -54,6 +55,7 @@ class NetworkEMA(pl.Callback):
         self.begun = False
         self.step = 0
         self.swapped = contextlib.ExitStack()
+        self.is_swapped = False
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -136,10 +138,25 @@ class NetworkEMA(pl.Callback):
         if self.average is not None:
             self._begin(pl_module)
             self.swapped.enter_context(self.averaged(pl_module))
+            self.is_swapped = True
+            self.swapped.callback(setattr, self, "is_swapped", False)
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.swapped.close()
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        # Saved during a validation, a checkpoint has each in the other's place.
+        if not self.is_swapped:
+            return
+        weights, average = checkpoint["state_dict"], checkpoint["callbacks"][self.state_key]["average"]
+        prefix = f"{self.network}." if self.network else ""
+        for name in self.averaged_network.state_dict():
+            one, other = f"{prefix}{name}", f"module.{name}"
+            weights[one], average[other] = average[other], weights[one]
 
     on_test_start = on_validation_start
     on_test_end = on_validation_end

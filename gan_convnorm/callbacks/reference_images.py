@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import (
+    BatchSampler,
     DataLoader,
     Dataset,
     DistributedSampler,
@@ -179,13 +181,19 @@ def split_images(data: _SplitData, split: str) -> ReferenceImages:
 def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the images of a loader, and labels where there are some, in the order of its data set."""
     dataset = getattr(loader, "dataset", None)
-    plain = getattr(loader, "collate_fn", None) is default_collate and _takes_all(getattr(loader, "sampler", None))
+    plain = getattr(loader, "collate_fn", None) is default_collate and _takes_all(_sampler_of(loader))
     if plain and isinstance(dataset, Dataset) and hasattr(dataset, "__len__"):
         # A train loader shuffles, and drops its last batch.
         yield from _items(dataset)
         return
     for batch in loader:
         yield tuple(batch[:2]) if isinstance(batch, (tuple, list)) else (batch,)
+
+
+def _sampler_of(loader: object) -> object:
+    """Return what chooses a loader's images; of a loader with a batch sampler of its own, that one."""
+    batches = getattr(loader, "batch_sampler", None)
+    return batches.sampler if type(batches) is BatchSampler else batches
 
 
 def _takes_all(sampler: object) -> bool:
@@ -207,7 +215,9 @@ def _items(dataset: Dataset[Any]) -> Iterator[tuple[Any, ...]]:
 
 
 def _is_label(value: object) -> bool:
-    return isinstance(value, int) or (isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point())
+    return isinstance(value, (int, np.integer)) or (
+        isinstance(value, Tensor) and value.dim() == 0 and not value.is_floating_point()
+    )
 
 
 def _are_labels(values: object) -> bool:

@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.images.grid import picture_grid
 from gan_convnorm.report.class_rows import name_rows
 from gan_convnorm.report.plain_table import plain_table
@@ -123,7 +124,8 @@ class RunReport(RunRecord):
         picture = to_pil_image(picture_grid(images, COLUMNS))
         try:
             samples.mkdir(exist_ok=True)
-            (name_rows(picture, rows) if rows else picture).save(samples / name)
+            with atomic_write(samples / name) as part:
+                (name_rows(picture, rows) if rows else picture).save(part, format="PNG")
         except OSError as error:
             # Not worth a run.
             warnings.warn(f"{samples / name} is not written: {error}", stacklevel=2)

@@ -90,7 +90,8 @@ class SampleGrids(pl.Callback):
 
     @override
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.every is None and not trainer.sanity_checking:
+        # Outside fit the trainer's step is 0 again, whose picture is another one's.
+        if self.every is None and trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._draw(trainer, pl_module)
 
     @override

@@ -114,7 +114,7 @@ class SpectrumLog(pl.Callback):
             # No weight has been changed yet.
             self.watching.close()
             if not self.history:
-                self._measure(trainer, 0)
+                self._measure(trainer, self.last_step)  # of a resumed run that has not measured so far: not 0
                 self.before = self._spectra()
 
         self.watching.callback(network.register_forward_pre_hook(first_forward, with_kwargs=True).remove)

@@ -16,12 +16,14 @@ class TakenScores:
     Attributes:
         best: name of the score by which the best checkpoint is chosen.
         last: of the last evaluation; None before the first.
+        last_step: that it was taken at.
         final: by the whole protocol, after the last step; None before it.
 
     >>> TakenScores("fid")
-    TakenScores(best='fid', last=None, final=None)
+    TakenScores(best='fid', last=None, last_step=-1, final=None)
     """
 
     best: str
     last: Scores | None = None
+    last_step: int = -1
     final: Scores | None = None

@@ -69,4 +69,5 @@ def _run_data(sampler: GAN | TrainedGenerator, source: Path) -> ImageData:
     if name not in OWN_DATA:
         raise BadInput(f"they are of {name!r:.80}, no data set of this package")
     kind = next(each for each in DATA.values() if name.endswith(f".{each.__qualname__}"))
+    given = {key: value for key, value in given.items() if key != "download"}
     return kind(**check_arguments(kind, given, f"the data's settings in {source}"))

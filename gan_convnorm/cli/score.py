@@ -125,11 +125,10 @@ def _source(word: str, device: str | None, trust: Sequence[str]) -> Any:  # noqa
     path = Path(word)
     if not path.is_file() or path.suffix.lower() in (".npz", ".npy"):
         return word
-    import torch
-
+    from gan_convnorm.fidelity.devices import usable_device
     from gan_convnorm.gan.loading import load
 
-    return load(path, device or ("cuda" if torch.cuda.is_available() else "cpu"), trust=trust)
+    return load(path, str(usable_device(device)), trust=trust)
 
 
 def _is_ours(path: Path) -> bool:

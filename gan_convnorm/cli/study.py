@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from gan_convnorm.cli.command_words import setting_words
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
+from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, is_report, write_report
 from gan_convnorm.study.table import TABLE, Contents, read_table
@@ -217,9 +218,11 @@ def _floor(queue: Queue) -> dict[str, Any] | None:
     if folder is None:
         return None
     # A run's folder may come from somebody else: only the study's file and the command line name code.
-    classes = {str(p.config["data"].get("class_path")) for p in queue.points.values() if _has_data(p.config)}
-    classes |= {word.removeprefix("--data=") for word in queue.processes.words}
-    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(classes)]
+    named = {word.partition("=")[2] or word for word in queue.processes.words}
+    for point in queue.points.values():
+        values = flattened(point.config)
+        named |= {str(values.get(key)) for key in ("data.class_path", "scores.extractor", "scores.extractor_weights")}
+    command = [sys.executable, "-m", "gan_convnorm.study.floor", str(folder), *sorted(named)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it said nothing"]
@@ -227,7 +230,3 @@ def _floor(queue: Queue) -> dict[str, Any] | None:
         return None
     floor: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return floor
-
-
-def _has_data(config: dict[str, Any]) -> bool:
-    return isinstance(config.get("data"), dict)

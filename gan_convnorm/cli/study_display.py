@@ -6,6 +6,7 @@ import sys
 import threading
 
 from gan_convnorm.progress import Progress
+from gan_convnorm.score_table import titles, write_score
 from gan_convnorm.study.results import Result
 
 __all__ = ["Display"]
@@ -36,14 +37,15 @@ class Display:
 
     def finished(self, result: Result) -> None:
         """Count one run that has ended, and print its line."""
-        fid = f"FID {result.final['fid']:.2f}" if "fid" in result.final else f"stopped, {result.reason}"
+        scores = [f"{title} {write_score(result.final, name)}" for name, title in titles(result.final).items()]
+        outcome = (scores or ["finished"])[0] if result.outcome == "finished" else f"stopped, {result.reason}"
         seconds = f", {result.seconds:.0f} s" if result.seconds is not None else ""
         rate = f"n_dis {result.n_dis}, learning rate {result.learning_rate:g}"
         with self.lock:
             self.done += 1
             if self.bar is not None:
                 self.bar.update(self.done)
-            self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {fid}{seconds}")
+            self.tell(f"{result.grid}, {result.norm}, seed {result.seed}, {rate}: {outcome}{seconds}")
 
     def tell(self, line: str) -> None:
         """Print a line, above the bar where there is one."""

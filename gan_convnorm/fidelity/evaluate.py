@@ -60,8 +60,8 @@ def evaluate(
     ['kid', 'kid_std']
 
     Args:
-        source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a checkpoint file
-            of a run; a LightningModule with `sample(n, seed=, ema=, first=)`; or a callable from normal latents
+        source: uint8 images (N, C, H, W); a folder of images; an .npz or .npy file of uint8 images; a module with
+            `sample(n, seed=, ema=, first=)`, such as `gan_convnorm.load` returns; or a callable from normal latents
             (n, latent_dim) to uint8 images.
         reference: real images, in the same ways; or, for isc and fid alone, `ReferenceStatistics` or an .npz file with
             mu and sigma.

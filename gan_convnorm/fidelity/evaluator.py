@@ -23,7 +23,6 @@ from gan_convnorm.fidelity.reference import as_reference
 from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.fidelity.scores import Scores
 from gan_convnorm.fidelity.statistics_file import check_fid
-from gan_convnorm.images.size import Size
 
 __all__ = ["Evaluator"]
 
@@ -168,8 +167,6 @@ class Evaluator:
             features, self.real, self.layer, isc_splits=self.isc_splits, kid_subset_size=self.kid_subset_size
         )
         protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name}
-        if (size := getattr(images, "resize", None)) is not None:
-            protocol["resized_to"] = Size(*size).plain
         protocol |= held_out_accuracy(self.extractor)
         if self.reference is not None:
             protocol["reference"] = self.reference_name

@@ -63,7 +63,7 @@ class FolderImages:
         self.resize = _size(resize)
         self.skip_bad = skip_bad
         self.files, self.classes = _image_files(folder)
-        self.name = f"images of {shown(folder)}"
+        self.name = f"images of {shown(folder)}{_resizing(self.resize)}"
         self.bad: list[str] = []
 
     def __len__(self) -> int:
@@ -201,7 +201,11 @@ def array_images(path: Path, resize: int | str | None) -> TensorImages:
     if size is not None:
         # Through PIL, as files are: a tensor's resizing rounds differently.
         images = torch.stack([_resized(image, size) for image in images])
-    return TensorImages(images, f"images of {content.name}")
+    return TensorImages(images, f"images of {content.name}{_resizing(size)}")
+
+
+def _resizing(size: Size | None) -> str:
+    return "" if size is None else f" resized to {size.plain}"
 
 
 def _size(resize: int | str | None) -> Size | None:

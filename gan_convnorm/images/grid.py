@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gan_convnorm.files.atomic_write import atomic_write
+
 __all__ = ["over_checkerboard", "picture_grid", "save_grid", "save_image"]
 
 GREY = 128
@@ -66,7 +68,7 @@ def save_grid(images: Tensor, path: Path, columns: int = 10) -> None:
 
 
 def save_image(image: Tensor, path: Path) -> None:
-    """Write one uint8 image (C, H, W), grey, RGB or RGBA.
+    """Write one uint8 image (C, H, W), grey, RGB or RGBA, as PNG: whole or not at all, and through no link.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -76,4 +78,5 @@ def save_image(image: Tensor, path: Path) -> None:
     """
     from torchvision.transforms.functional import to_pil_image
 
-    to_pil_image(image).save(path)
+    with atomic_write(path) as part:
+        to_pil_image(image).save(part, format="PNG")

@@ -78,11 +78,12 @@ class Group:
     runs: tuple[Run, ...]
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path], *, unmeasured: bool = False) -> list[Run]:
     """Return runs read from their folders.
 
     Args:
         folders: each once.
+        unmeasured: take a run that was stopped before its first row of metrics.csv.
 
     Returns:
         The runs in that order.
@@ -101,15 +102,16 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
         raise BadInput(f"the run {twice} is given twice; give each run once")
     names = [Path(path).name for path in resolved]
     return [
-        _read_run(folder, name if names.count(name) == 1 else str(folder))
+        _read_run(folder, name if names.count(name) == 1 else str(folder), unmeasured)
         for folder, name in zip(folders, names, strict=True)
     ]
 
 
-def _read_run(folder: Path, name: str) -> Run:
+def _read_run(folder: Path, name: str, unmeasured: bool) -> Run:
     if not folder.is_dir():
         raise BadInput(f"there is no run folder {folder}; expected one such as checkpoints/runs/NAME")
-    for file in ("metrics.csv", "config.yaml"):
+    measured = not unmeasured or (folder / "metrics.csv").exists()
+    for file in ("metrics.csv", "config.yaml") if measured else ("config.yaml",):
         if not (folder / file).is_file():
             raise BadInput(
                 f"{folder} has no {file}, so it is no folder of a run; expected one such as checkpoints/runs/NAME"
@@ -119,7 +121,7 @@ def _read_run(folder: Path, name: str) -> Run:
         name=name,
         config={key: value for key, value in config.items() if key not in PLACES and not _is_seed(key)},
         seed=config.get("seed_everything"),
-        curves=read_curves(folder),
+        curves=read_curves(folder) if measured else {},
         summary=read_summary(folder),
         spectra=read_spectra(folder),
         samples=last_samples(folder),

@@ -6,6 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from gan_convnorm.files.atomic_write import atomic_write
+
 __all__ = ["draw_spectra"]
 
 COLUMNS = 4
@@ -68,4 +70,5 @@ def draw_spectra(
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=100)
+    with atomic_write(path) as part:
+        figure.savefig(part, dpi=100, format="png")

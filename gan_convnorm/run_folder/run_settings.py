@@ -170,7 +170,9 @@ class RunSettings:
             **self.options,
         }
         if self.data:
-            config["data"] = {"class_path": self.data, "init_args": self.data_arguments}
+            # A checkpoint says where data are read, and has nothing fetched and written there.
+            arguments = {name: value for name, value in self.data_arguments.items() if name != "download"}
+            config["data"] = {"class_path": self.data, "init_args": arguments}
         return config
 
     def to_dict(self) -> dict[str, Any]:

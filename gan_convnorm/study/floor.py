@@ -1,4 +1,4 @@
-"""The scores of real images: python -m gan_convnorm.study.floor RUN [CLASS ...] prints them as JSON.
+"""The scores of real images: python -m gan_convnorm.study.floor RUN [TRUSTED ...] prints them as JSON.
 
 They are the floor under every FID of a study. The other split's images are scored as if they were fakes, with the
 extractor, the reference and the metrics of one of the study's runs.
@@ -15,7 +15,7 @@ from typing import Any
 
 from gan_convnorm.data import DATA, ImageData
 from gan_convnorm.errors import BadInput, one_line_errors
-from gan_convnorm.fidelity import Evaluator, create_extractor, parse_metrics, protocol_named
+from gan_convnorm.fidelity import EXTRACTORS, Evaluator, create_extractor, parse_metrics, protocol_named
 from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
@@ -28,13 +28,14 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         config: the run's configuration, as in its config.yaml.
-        trust: data modules that are not this package's and may be imported, as module.Class.
+        trust: data modules that are not this package's and may be imported, as module.Class; extractors and files of
+            their weights that may be loaded.
 
     Returns:
         Values by name, numbers of images, and their names.
 
     Raises:
-        BadInput: the configuration names another data module, or lacks a value.
+        BadInput: the configuration names another data module, extractor or weights file, or lacks a value.
 
     >>> floor({"data": {"class_path": "os.system"}, "scores": {}})
     Traceback (most recent call last):
@@ -47,6 +48,9 @@ def floor(config: dict[str, Any], trust: Sequence[str] = ()) -> dict[str, Any]:
         names = {name: scoring[name] for name in ("protocol", "extractor", "extractor_weights", "isc_splits")}
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"the run's configuration lacks the data or how they are scored ({error})") from error
+    for given, known in ((names["extractor"], EXTRACTORS), (names["extractor_weights"], (None,))):
+        if given not in known and given not in trust:
+            raise BadInput(f"the run's scores need {str(given)[:80]!r}, which the study does not name")
     data = data_class(**check_arguments(data_class, arguments, "the arguments of the run's data"))
     data.prepare_data()
     data.setup("validate")
@@ -81,7 +85,7 @@ def _data_class(path: str, trust: Sequence[str]) -> type[ImageData]:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print the floor of the run whose folder is the first word; the others are data modules to trust.
+    """Print the floor of the run whose folder is the first word; the others are what `floor` may trust.
 
     >>> main(["no such run"])
     Traceback (most recent call last):

@@ -84,7 +84,7 @@ class Result:
 def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
     """Return the results in a run's folder.
 
-    A folder that is no run's, or a damaged one, raises BadInput.
+    A folder that is no run's, or a damaged one, raises BadInput. A run that was stopped may have no metrics.csv yet.
 
     Args:
         point: of the study.
@@ -96,7 +96,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
     Traceback (most recent call last):
     gan_convnorm.errors.BadInput: there is no run folder no such run; expected one such as checkpoints/runs/NAME
     """
-    run = read_runs([folder])[0]
+    run = read_runs([folder], unmeasured=bool(reason))[0]
     summary = run.summary
     times = {time["step"]: time for time in summary.get("times") or []}
     rows: dict[int, dict[str, float]] = {}

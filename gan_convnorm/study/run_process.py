@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from gan_convnorm.errors import NOT_FINITE
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.study.plan import Point
 from gan_convnorm.study.results import Result, read_result
 
@@ -112,7 +113,8 @@ class RunProcesses:
             folder.rename(_free_name(folder))
         # A resumed run needs it too: a checkpoint names no code, so norms of the user's own must be named again.
         config = _beside(folder, ".yaml")
-        config.write_text(yaml.safe_dump(point.config), encoding="utf-8")
+        with atomic_write(config) as part:
+            part.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*words, "--config", str(config), *self.words]
 
     def _train(self, point: Point, folder: Path) -> int:
@@ -120,7 +122,10 @@ class RunProcesses:
         self.out.mkdir(parents=True, exist_ok=True)
         command = self.command(point, folder)
         threads = {name: str(self.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        with _beside(folder, ".log").open("ab") as log:
+        path = _beside(folder, ".log")
+        if path.is_symlink():  # somebody else's study may send it anywhere
+            path.unlink()
+        with path.open("ab") as log:
             process = subprocess.Popen(
                 command,
                 env=os.environ | threads,

@@ -36,6 +36,23 @@ def test_grids_are_drawn_early_and_at_validations_from_the_same_noise():
     assert all(np.array_equal(pictures[0], picture) for picture in pictures[1:])
 
 
+def test_a_validation_alone_draws_no_grid_over_the_trainings():
+    grids = SampleGrids("samples", 20, sample=decode_prior, value_range=(0, 1))
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[grids], logger=False, enable_progress_bar=False)
+    trainer.validate(VAE(), digits_loader(), verbose=False)
+    assert not Path("samples").exists()
+
+
+def test_pictures_replace_links_and_not_what_they_lead_to():
+    Path("samples").mkdir()
+    Path("precious.png").write_text("precious")
+    Path("samples/step-000000.png").symlink_to("../precious.png")
+    fit(VAE(), [SampleGrids("samples", 4, sample=decode_prior, value_range=(0, 1), early=(0,))], max_steps=1)
+    assert Path("precious.png").read_text() == "precious"
+    assert not Path("samples/step-000000.png").is_symlink()
+    Image.open("samples/step-000000.png").load()
+
+
 def test_grids_of_a_gan_with_its_own_sample_and_no_validation():
     fit(TwoOptimizers(), [SampleGrids("samples", 10, value_range=(-1, 1), early=())])
     # Both optimizers' steps count.
@@ -174,6 +191,29 @@ def test_evaluations_see_the_average_and_checkpoints_the_current_weights():
     again = NetworkEMA("maker", decay=0.5)
     fit(Watched(), [again], val=digits_loader(32), max_epochs=1, ckpt_path="saved/epoch=0.ckpt")
     assert torch.equal(again.averaged_network.state_dict()["0.weight"], seen[0]["0.weight"])
+
+
+@pytest.mark.parametrize("network", ["maker", ""])
+def test_a_checkpoint_that_is_saved_during_a_validation_has_the_current_weights(network):
+    class Watched(TwoOptimizers):
+        def validation_step(self, batch, batch_idx):
+            if not self.trainer.sanity_checking:
+                self.trainer.save_checkpoint("during.ckpt")
+
+    average, saver = NetworkEMA(network, decay=0.5), ModelCheckpoint("saved", filename="after")
+    module = Watched()
+    fit(module, [average, saver], val=digits_loader(32), max_epochs=1, enable_checkpointing=True)
+    during, after = (torch.load(path, weights_only=True) for path in ("during.ckpt", "saved/after.ckpt"))
+    key = average.state_key
+    for one, other in (
+        (during["state_dict"], after["state_dict"]),
+        (during["callbacks"][key]["average"], after["callbacks"][key]["average"]),
+    ):
+        assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert not torch.equal(
+        after["state_dict"]["maker.0.weight"],
+        average.averaged_network.state_dict()["0.weight" if network else "maker.0.weight"],
+    )
 
 
 def test_an_impossible_decay_is_refused():

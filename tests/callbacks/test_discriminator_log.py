@@ -95,6 +95,14 @@ def test_a_module_in_training_is_measured_in_evaluation_mode(tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+def test_a_gan_that_draws_from_the_global_state_trains_as_without_it(tmp_path):
+    module, trainer, _ = train(tmp_path / "run", [])
+    module.sample = lambda n, labels=None, ema=True: torch.randint(0, 256, (n, 1, 16, 16), dtype=torch.uint8)
+    before = torch.random.get_rng_state()
+    DiscriminatorLog(20).measure(trainer, module)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("count", [0, True, 1.5])
 def test_a_count_that_is_none_is_one_line(count):
     with pytest.raises(BadInput, match="expected 1 or more"):

@@ -13,7 +13,7 @@ from forked_program import ForkedProgram
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from stranger_on_processes import validate
 from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader, fit
-from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, SubsetRandomSampler, TensorDataset
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.generated_samples import image_bytes, sampler
@@ -294,13 +294,52 @@ def test_a_loaders_sampler_chooses_the_reference():
     assert torch.equal(*(next(iter(images.batches(0, 128, 128))) for images in found[1:]))
 
 
+def test_a_loaders_batch_sampler_chooses_the_reference():
+    whole = digits_loader(128)
+    few = DataLoader(whole.dataset, batch_sampler=BatchSampler(SequentialSampler(range(32)), 16, drop_last=False))
+    own = DataLoader(whole.dataset, batch_sampler=[[0, 1], [5]])
+    assert [len(given_images(loader, (0, 1)).source) for loader in (few, own)] == [128, 3]
+
+
+def test_labels_of_numpy_are_labels():
+    class Numbered(Items):
+        def __getitem__(self, row):
+            image, label = super().__getitem__(row)
+            return image, np.int64(label)
+
+    found = given_images(Numbered())
+    assert torch.equal(found.labels, given_images(Items()).labels)
+
+
+def test_the_final_scores_are_of_the_last_weights(tmp_path):
+    """An evaluation of the whole protocol some steps ago is not the last one; nor are a finished run's, resumed."""
+    whole, saver = scores(num_fake=40, every=3), ModelCheckpoint("saved", filename="last")
+    module = VAE()
+    trainer = fit(module, [whole, saver], max_epochs=1, enable_checkpointing=True)
+    assert trainer.global_step % 3 and whole.taken.final.values != whole.taken.last.values
+    again = scores(num_fake=40)
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[again], logger=False, enable_progress_bar=False)
+    again.load_state_dict(whole.state_dict())
+    assert (again.taken.final, again.taken.last_step) == (whole.taken.final, 3)
+    again.on_train_batch_end(trainer, module, None, None, 0)
+    assert again.taken.final is None
+
+
+def test_loaders_have_no_protocol_by_name():
+    """The quick protocol is of the train split, and a validation loader's images are not."""
+    callback = scores(num_fake=2000, protocol="quick")
+    fit(VAE(), [callback], val=digits_loader(64), max_epochs=1)
+    found = callback.taken.final.protocol
+    assert (found["reference"], found["n_fake"], found["name"]) == ("validation images", 2000, "custom")
+
+
 def test_every_is_kept_when_a_batch_has_several_optimizer_steps():
     at = []
 
     class Watched(FidelityScores):
         def evaluate(self, trainer, module):
             at.append(trainer.global_step)
-            self.taken.last = self.taken.final = 1
+            self.taken.last, self.taken.last_step = 1, trainer.global_step
 
     module = TwoOptimizers()
     fit(module, [Watched(every=5, **(OPTIONS | {"sample": lambda m, n: torch.rand(n, 1, 8, 8)}))], max_epochs=2)

@@ -105,6 +105,17 @@ def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_that_is_measured_from_its_middle_on_begins_at_its_step(tmp_path):
+    train(tmp_path / "before", 4, log=False)
+    model = small_gan(disc_norm="spectral", steps=6, n_dis=2)
+    model.g_step = 4
+    (tmp_path / "after").mkdir()
+    logging_trainer(tmp_path / "after", [SpectrumLog(tmp_path / "after", every=2)], 4).fit(model, Digits(batch_size=4))
+    column = "spectrum/blocks.0.conv1/operator_norm"
+    assert [step for step, row in logged_rows(tmp_path / "after").items() if row.get(column)] == [4, 6]
+
+
+@pytest.mark.slow
 def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
     train(tmp_path, 2, norm="convnorm_2021")
     found = logged_rows(tmp_path)[2]

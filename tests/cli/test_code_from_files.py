@@ -12,10 +12,14 @@ import torch
 import gan_convnorm
 from gan_convnorm.cli import main
 from gan_convnorm.cli.classify import main as classify
+from gan_convnorm.cli.demo_images import train_images
 from gan_convnorm.cli.export import main as export
 from gan_convnorm.cli.score import main as score
+from gan_convnorm.data import CIFAR10
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
+from gan_convnorm.gan.generator_file import TrainedGenerator
+from gan_convnorm.run_folder import RunSettings
 
 WORDS = ["--steps", "2", "--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "2"]
 CANARY = """
@@ -309,3 +313,26 @@ def test_a_gan_trained_without_our_command_line_can_be_loaded_sampled_and_scored
     )
     main(["validate", "--ckpt_path", "own.ckpt", "--data", "digits", "--num-fake", "20"])
     assert "G step 2: FID" in capsys.readouterr().out
+
+
+def test_a_checkpoint_has_nothing_fetched(monkeypatch):
+    """It says where the data lie; only a person has them fetched, and written there."""
+    data = {"data": "gan_convnorm.data.CIFAR10", "data_arguments": {"root": "theirs", "download": True}}
+    config = RunSettings("gan", {}, **data).to_config(())
+    assert config["data"]["init_args"] == {"root": "theirs"}
+    sampler = object.__new__(TrainedGenerator)
+    sampler.__dict__["description"] = {"run": data}
+    seen = []
+    monkeypatch.setattr(CIFAR10, "prepare_data", lambda self: seen.append((str(self.root), self.download)))
+    assert train_images(sampler, Path("export"), None) is None
+    assert seen == [("theirs", False)]
+
+
+@pytest.mark.parametrize("device", ["bogus", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(working_folder, capsys, device):
+    zoo = Path(__file__).parents[2] / "checkpoints/digits_convnorm"
+    with pytest.raises(SystemExit) as ended:
+        score([str(zoo / "model.safetensors"), "none", "--device", device])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and device in err

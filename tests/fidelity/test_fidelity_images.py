@@ -243,6 +243,9 @@ def test_arrays_score_as_the_folder_of_their_images(extractor, digit_arrays, for
 def test_arrays_are_resized_as_files_are(tmp_path, folder, rgb):
     np.savez(tmp_path / "d.npz", x=rgb)
     assert torch.equal(read(as_images(tmp_path / "d.npz", resize=16)), read(FolderImages(folder, resize=16)))
+    # The protocol says so, of fakes and of real images.
+    for images in (as_images(tmp_path / "d.npz", resize=16), FolderImages(folder, resize="16x8")):
+        assert images.name.endswith(("d.npz resized to 16", f"{folder} resized to 16x8"))
     with pytest.raises(BadInput, match=r"resize is 0, and must be from 1 to 8192 pixels \(--resize\)"):
         as_images(tmp_path / "d.npz", resize=0)
 

@@ -12,9 +12,11 @@ from forked_program import ForkedProgram
 from small_studies import one_point, queue_of, started, written
 
 from gan_convnorm.cli import study_worker
+from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import NOT_FINITE, BadInput
 from gan_convnorm.study import queue as queue_module
 from gan_convnorm.study import read_plan
+from gan_convnorm.study.results import Result
 from gan_convnorm.study.run_process import RunProcesses
 
 pytestmark = pytest.mark.slow
@@ -172,3 +174,29 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
     assert words[words.index("--resume") + 1] == "last"
     given = yaml.safe_load(Path(words[words.index("--config") + 1]).read_text())
     assert given["model"]["architecture"]["disc_norm"] == "mine:Norm"
+
+
+def test_files_of_somebody_elses_study_lead_nowhere(tmp_path):
+    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    (point,) = queue.points.values()
+    (tmp_path / "runs").mkdir()
+    for ending in (".yaml", ".log"):
+        (tmp_path / f"precious{ending}").write_text("precious")
+        (tmp_path / "runs" / f"{point.name}{ending}").symlink_to(f"../precious{ending}")
+    RunProcesses(tmp_path / "runs").command(point, tmp_path / "runs" / point.name)
+    assert queue.processes.run(point).final["fid"] == 3.0
+    assert [(tmp_path / f"precious{ending}").read_text() for ending in (".yaml", ".log")] == ["precious"] * 2
+
+
+@pytest.mark.parametrize(
+    ("final", "outcome", "words"),
+    [
+        ({"fid": 3.0, "isc": 2.0}, "finished", "FID 3.00, 1 s"),
+        ({"isc": 2.0, "isc_std": 0.25}, "finished", "IS 2.00 +- 0.25, 1 s"),
+        ({}, "stopped", "stopped, the weights became NaN, 1 s"),
+    ],
+)
+def test_the_line_of_a_run_has_its_first_score(capsys, final, outcome, words):
+    reason = "the weights became NaN" if outcome == "stopped" else ""
+    Display(3).finished(Result("g", "none", 0, 1, 0.1, outcome, 9, 1.0, 1.0, [], final, {}, {}, None, "here", reason))
+    assert capsys.readouterr().out.strip().endswith(f"learning rate 0.1: {words}")

@@ -25,6 +25,13 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
     (run / "config.yaml").write_text(yaml.safe_dump({"model": {"optimization": {"n_dis": 1, "disc_lr": 0.1}}}))
     (run / "summary.json").write_text('{"g_steps": null, "times": null, "final": null, "versions": null}')
     assert read_result(point, run, "one").steps == 10
+    # NaN at the first steps: a result, though no row of metrics.csv has been written.
+    (run / "metrics.csv").unlink()
+    (run / "summary.json").unlink()
+    with pytest.raises(BadInput, match=r"has no metrics.csv"):
+        read_result(point, run, "one")
+    stopped = read_result(point, run, "one", "a weight became NaN")
+    assert (stopped.outcome, stopped.steps, stopped.rows, stopped.diverged) == ("stopped", 0, [], True)
 
 
 def test_a_stored_result_of_another_version_is_one_line(tmp_path):
@@ -38,10 +45,10 @@ def test_a_stored_result_of_another_version_is_one_line(tmp_path):
             queue.results()
 
 
-def write_config(folder, **data):
+def write_config(folder, given=(), **data):
     folder.mkdir()
     scores = {"metrics": "fid", "protocol": "quick", "extractor": "classifier"}
-    scores |= {"extractor_weights": None, "isc_splits": 10}
+    scores |= {"extractor_weights": None, "isc_splits": 10, **dict(given)}
     (folder / "config.yaml").write_text(yaml.safe_dump({"data": data, "scores": scores}))
 
 
@@ -59,6 +66,19 @@ def test_the_floor_imports_no_code_that_a_run_names(tmp_path, monkeypatch, capsy
     if path == "evil.Data":  # what the study names is imported
         with pytest.raises(RuntimeError):
             floor_main(["run", "evil.Data"])
+
+
+@pytest.mark.parametrize("given", [{"extractor": "theirs"}, {"extractor_weights": "weights.pt"}])
+def test_the_floor_loads_no_weights_that_a_run_names(tmp_path, capsys, given):
+    write_config(tmp_path / "run", given, class_path="gan_convnorm.data.Digits")
+    with pytest.raises(SystemExit) as caught:
+        floor_main([str(tmp_path / "run"), "another.pt"])
+    assert caught.value.code == 2
+    (value,) = given.values()
+    assert f"the run's scores need {value!r}, which the study does not name" in capsys.readouterr().err
+    with pytest.raises(SystemExit):  # what the study names is looked for
+        floor_main([str(tmp_path / "run"), value])
+    assert "does not name" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
