@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["SCORES", "SCORE_COLUMNS", "Score", "best_row", "protocol_in_words", "score_rows", "titles", "write_score"]
+__all__ = [
+    "SCORES",
+    "SCORE_COLUMNS",
+    "Score",
+    "best_row",
+    "images_in_words",
+    "protocol_in_words",
+    "score_rows",
+    "titles",
+    "write_score",
+]
 
 
 @dataclass(frozen=True)
@@ -91,6 +101,20 @@ def score_rows(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
     ]
 
 
+def images_in_words(protocol: Mapping[str, Any]) -> str:
+    """Return which images were compared; for a score without real images, such as IS, the fakes alone.
+
+    >>> images_in_words({"n_fake": 50, "fake": "samples", "n_real": 40, "reference": "test images"})
+    '50 samples against 40 test images'
+
+    Args:
+        protocol: as for `protocol_in_words`.
+    """
+    real = [protocol.get("n_real"), protocol.get("reference")]
+    against = " ".join(str(part) for part in real if part is not None)
+    return f"{protocol.get('n_fake')} {protocol.get('fake')}" + (f" against {against}" if against else "")
+
+
 def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """Return on one line how scores were taken.
 
@@ -103,10 +127,7 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     '50 samples; inception features; IS over 10 splits'
     """
     p = protocol
-    parts = [f"{p['n_fake']} {p['fake']}"]
-    if "reference" in p:
-        parts[0] += " against " + (f"{p['n_real']} " if "n_real" in p else "") + p["reference"]
-    parts.append(f"{p['extractor']} features")
+    parts = [images_in_words(p), f"{p['extractor']} features"]
     if "extractor_accuracy" in p:
         parts[-1] += f" ({p['extractor_accuracy']:.0%} right on {p['extractor_held_out']} held-out images)"
     if "isc_splits" in p:

@@ -10,7 +10,7 @@ from gan_convnorm.report.comparison_figures import mean_and_deviation
 from gan_convnorm.report.drawing import hex_colours
 from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.runs import Group, Run, show
-from gan_convnorm.score_table import SCORES, titles
+from gan_convnorm.score_table import SCORES, images_in_words, titles
 
 __all__ = ["differences", "overview"]
 
@@ -89,9 +89,8 @@ def _protocol(run: Run) -> str | None:
     p: dict[str, Any] = run.summary.get("protocol") or {}
     if not p:
         return None
-    images = f"{p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}"
     splits = f", IS over {p['isc_splits']} splits" if "isc_splits" in p else ""
-    return f"{images}, {p.get('extractor')} features{splits}"
+    return f"{images_in_words(p)}, {p.get('extractor')} features{splits}"
 
 
 def _last_values(runs: Sequence[Run], name: str) -> list[float]:

@@ -87,12 +87,14 @@ def draw_discriminator(results: Sequence[Result], *, columns: int = 3) -> bytes 
 def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | None:
     """Return final FID against the learning rate, a panel for each n_dis, hollow where runs diverged: PNG or None.
 
+    None for one learning rate, and where no run has a FID.
+
     >>> draw_sensitivity([]) is None
     True
     """
     groups = cells(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
-    if len({rate for _, _, rate in groups}) < 2:
+    if len({rate for _, _, rate in groups}) < 2 or not any("fid" in result.final for result in results):
         return None
     figure, panels = _panels(len(steps), columns=columns, height=3.2)
     colour_of = _colours(results)

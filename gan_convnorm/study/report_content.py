@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
-from gan_convnorm.score_table import SCORES, titles
+from gan_convnorm.score_table import SCORES, images_in_words, titles
 from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, cells, holm, spread
 from gan_convnorm.study.figures import LAYERS, draw_discriminator, draw_layers, draw_scores, draw_sensitivity
 from gan_convnorm.study.plan import Plan
@@ -76,8 +76,7 @@ def _made(results: Sequence[Result]) -> str:
 
 def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Iterator[Block]:
     found = {
-        f"{p.get('name')}: {p.get('n_fake')} {p.get('fake')} against {p.get('n_real')} {p.get('reference')}, "
-        f"{p.get('extractor')} features"
+        f"{p.get('name')}: {images_in_words(p)}, {p.get('extractor')} features"
         for p in (result.protocol for result in results)
         if p
     }

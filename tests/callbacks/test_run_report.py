@@ -49,7 +49,7 @@ def test_a_folder_in_the_place_of_a_sample_costs_the_sample(tmp_path):
     (tmp_path / "samples/step-000003.png/full").mkdir(parents=True)
     module = pl.LightningModule()
     module.g_step, module.sample = 3, lambda n: torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
-    trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[])
+    trainer = SimpleNamespace(sanity_checking=False, is_global_zero=True, loggers=[], state=SimpleNamespace(fn="fit"))
     with pytest.warns(UserWarning, match="samples of G step 3 are not written"):
         SampleGrids(tmp_path / "samples").on_validation_epoch_end(trainer, module)
 

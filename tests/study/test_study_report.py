@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -236,3 +237,17 @@ def test_a_logarithmic_axis_has_ticks(decades):
     figures._log(axes.yaxis)
     low, high = axes.get_ylim()
     assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 3
+
+
+def test_a_study_without_real_images_names_none():
+    """Of IS alone; and it has no figure of FID."""
+    protocol = {"name": "custom", "n_fake": 40, "fake": "samples", "extractor": "inception"}
+    runs = [
+        replace(result(seed=seed), final={"isc": 2.0}, learning_rate=rate, protocol=protocol)
+        for seed in (0, 1)
+        for rate in (0.1, 0.2)
+    ]
+    plan = Plan("example", {"spectral": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.1, 0.2])})
+    words = " ".join(getattr(block, "text", "") for block in report_blocks(plan, runs, None, []))
+    assert "custom: 40 samples, inception features." in words and "None" not in words
+    assert figures.draw_sensitivity(runs) is None
