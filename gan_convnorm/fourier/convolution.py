@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import cached, memory_format_of
+from gan_convnorm.fourier.execution import cached, is_batched, memory_format_of
 from gan_convnorm.fourier.gradients import Context, bias_gradient, differentiable_gradients
 from gan_convnorm.fourier.grid_filter import Crop, add_bias, read
 from gan_convnorm.fourier.matrix_transform import half_grid, memory, pixels_to_spectra, spectra_to_pixels
@@ -113,7 +113,7 @@ class _ConvolveInFourier(torch.autograd.Function):
     def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         image, weight, transfer, bias, waves, spectra = ctx.saved_tensors
         grid, crop = ctx.grid, ctx.crop
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_batched(gradient):
             inputs = (image, weight, transfer, bias)
             found = differentiable_gradients(_convolve_reference, inputs, (waves, grid, crop), gradient)
             return *found, None, None, None

@@ -15,6 +15,7 @@ __all__ = [
     "complex_dtype",
     "exact_dtype",
     "holds_real_tensors",
+    "is_batched",
     "memory_format_of",
     "part_elements",
     "parts",
@@ -93,12 +94,15 @@ def complex_dtype(tensor: Tensor) -> torch.dtype:
 
 
 def traced() -> bool:
-    """Return True while a compiler, a tracer or a function transform runs: they have to see plain operations.
+    """Return True while a compiler, a tracer, a function transform or forward-mode differentiation runs.
+
+    They have to see plain operations.
 
     >>> traced(), bool(torch.vmap(lambda x: x + traced())(torch.zeros(1)))
     (False, True)
     """
-    return torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed()
+    differentiating_forward = torch.autograd.forward_ad._current_level >= 0
+    return torch.compiler.is_compiling() or torch.jit.is_tracing() or transformed() or differentiating_forward
 
 
 def transformed() -> bool:
@@ -108,6 +112,15 @@ def transformed() -> bool:
     False
     """
     return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+
+
+def is_batched(gradient: Tensor) -> bool:
+    """Return True for several gradients at once, as `torch.autograd.grad(..., is_grads_batched=True)` has them.
+
+    >>> is_batched(torch.zeros(3))
+    False
+    """
+    return not torch.compiler.is_compiling() and torch._C._functorch.is_legacy_batchedtensor(gradient)
 
 
 def memory_format_of(*tensors: Tensor) -> torch.memory_format:

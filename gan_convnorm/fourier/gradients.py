@@ -35,7 +35,7 @@ def as_real_as(value: Tensor, other: Tensor) -> Tensor:
 def differentiable_gradients(
     function: Callable[..., Tensor], inputs: Sequence[Tensor | None], constants: tuple[object, ...], gradient: Tensor
 ) -> list[Tensor | None]:
-    """Return gradients that have a gradient themselves, through plain operations: a gradient penalty needs them.
+    """Return gradients through plain operations: a gradient penalty differentiates them, and vmap batches them.
 
     >>> x = torch.tensor(3.0, requires_grad=True)
     >>> (first,) = differentiable_gradients(lambda x: x**3, [x], (), torch.tensor(1.0))
@@ -43,7 +43,10 @@ def differentiable_gradients(
     (tensor(18.),)
     """
     # By aliases: one input may depend on another (a filter on the kernels), and that path is autograd's own to follow.
-    aliases = [tensor if tensor is None else tensor.view_as(tensor) for tensor in inputs]
-    wanted = [alias for alias in aliases if alias is not None and alias.requires_grad]
-    found = iter(torch.autograd.grad(function(*aliases, *constants), wanted, gradient, create_graph=True))
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        aliases = [tensor if tensor is None else tensor.view_as(tensor) for tensor in inputs]
+        wanted = [alias for alias in aliases if alias is not None and alias.requires_grad]
+        output = function(*aliases, *constants)
+    found = iter(torch.autograd.grad(output, wanted, gradient, create_graph=create_graph))
     return [next(found) if alias is not None and alias.requires_grad else None for alias in aliases]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gan_convnorm.fourier.execution import complex_dtype, memory_format_of, parts
+from gan_convnorm.fourier.execution import complex_dtype, is_batched, memory_format_of, parts
 from gan_convnorm.fourier.gradients import Context, as_real_as, bias_gradient, differentiable_gradients
 from gan_convnorm.fourier.real_transform import half_grid_weights, to_pixels, to_spectrum
 
@@ -68,7 +68,7 @@ class _FilterResponse(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Context, gradient: Tensor) -> tuple[Tensor | None, ...]:
         response, transfer, bias = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or is_batched(gradient):
             return *differentiable_gradients(filter_reference, (response, transfer, bias), (ctx.crop,), gradient), None
         grid = response.shape[2:]
         axes = tuple(range(2, response.dim()))

@@ -80,6 +80,7 @@ def convert(
     Identity()
     """
     row = find_normalization(norm, options)
+    include, exclude = (patterns if isinstance(patterns, str) else tuple(patterns) for patterns in (include, exclude))
     check_choice("convert", "batch_norm", batch_norm, ("replace", "keep"))
     report, before = Conversion(), Snapshot(network)
     try:
@@ -145,7 +146,8 @@ def _exchange_norm(
     what = type(layer).__name__
     if follower is not None:
         old = network.get_submodule(follower)
-        if not isinstance(old, type(activation)):
+        if not isinstance(old, type(activation)) or getattr(row.activation, "keywords", None):  # options were given
+            _take_state(activation, old)
             exchange(network, follower, activation.to(conv.weight))
             what += f", in place of {follower} too" + (f" ({type(activation).__name__})" * has_activation)
     elif has_activation:
@@ -155,6 +157,13 @@ def _exchange_norm(
         network = exchange(network, name, layer)
     report.changed[name or "(the network)"] = what
     return network
+
+
+def _take_state(new: nn.Module, old: nn.Module) -> None:
+    """Load the scale, shift and statistics of a normalization into another one that has the same."""
+    state, own = old.state_dict(), new.state_dict()
+    if state.keys() == own.keys() and all(value.shape == own[name].shape for name, value in state.items()):
+        new.load_state_dict(state)
 
 
 def _summary(left: dict[str, str], shown: int = 6) -> str:
@@ -175,7 +184,7 @@ def exchange(network: nn.Module, name: str, layer: nn.Module) -> nn.Module:
     Tanh()
     """
     if not name:
-        return layer
+        return layer.train(network.training)
     old = network.get_submodule(name)
     # A module that is registered twice is exchanged twice.
     places = [(parent, key) for parent in network.modules() for key, child in parent._modules.items() if child is old]

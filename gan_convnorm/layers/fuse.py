@@ -86,7 +86,7 @@ def fuse(
     layers = {name: m for name, m in fused.named_modules() if isinstance(m, (Preconditioned, LinearRowNorm))}
     if not layers:
         raise BadInput("fuse: the network has no ConvNorm layer; convert it first")
-    hooked = {name: hook_of(layer) for name, layer in layers.items()}
+    hooked = {name: hook_of(layer) or _own_forward(layer) for name, layer in layers.items()}
     calls: dict[str, set[Geometry | None]] = {name: set() for name in layers}
     hooks = [
         layer.register_forward_pre_hook(_recorder(calls[name]), with_kwargs=True) for name, layer in layers.items()
@@ -107,13 +107,20 @@ def fuse(
     return fused.eval(), report
 
 
+def _own_forward(layer: nn.Module) -> str | None:
+    """Return that a layer is a subclass with a forward of its own, which may do more."""
+    own = not type(layer).forward.__module__.startswith("gan_convnorm.")
+    return f"a forward of its own ({type(layer).__name__})" if own else None
+
+
 def _recorder(found: set[Geometry | None]) -> Any:  # noqa: ANN401
     def record(layer: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Any]) -> None:
-        if isinstance(layer, Preconditioned) and not layer.is_pointwise():
-            images = [*inputs, *named.values()]
-            if len(images) > 1:  # an output size or a pool
-                found.add(None)
-                return
+        if not isinstance(layer, Preconditioned):
+            return
+        images = [*inputs, *named.values()]
+        if len(images) > 1:  # an output size or a pool
+            found.add(None)
+        elif not layer.is_pointwise():
             batch = images[0] if images[0].dim() == len(layer.kernel_size) + 2 else images[0].unsqueeze(0)
             found.add(layer.respond(batch)[1])
 
@@ -127,14 +134,15 @@ def _fused(
         linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
         return _with_weights(linear, layer.normalized_weight(), layer.bias), "plain linear layer", 0.0
     assert isinstance(layer, Preconditioned)
+    if None in geometries:
+        return layer, "left, called with more than an image", 0.0
     if layer.is_pointwise():
         return _with_weights(_plain(layer), layer.pointwise_weight(), layer.bias), "plain convolution", 0.0
     if len(geometries) != 1:
         why = "never called" if not geometries else "called at several sizes"
         return layer, f"left, {why} with the example", 0.0
     (geometry,) = geometries
-    if geometry is None:
-        return layer, "left, called with more than an image", 0.0
+    assert geometry is not None
     if tolerance and isinstance(layer, ConvNorm2d) and layer.padding_mode == "zeros":
         spectrum = layer.spectrum(geometry.grid)
         filtered = [k > 1 for k in layer.kernel_size]

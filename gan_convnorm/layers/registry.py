@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from collections.abc import Callable
@@ -140,7 +141,10 @@ def find_normalization(name: str, options: dict[str, Any] | None = None) -> Norm
 def _options_of(function: Callable[..., nn.Module]) -> set[str]:
     """Return the names of a function's keyword-only arguments, those of an unpacked TypedDict too."""
     names: set[str] = set()
-    hints = get_type_hints(function) if inspect.isfunction(function) else {}
+    hints = {}
+    if inspect.isfunction(function):
+        with contextlib.suppress(NameError):  # names that the user's file imports for type checkers alone
+            hints = get_type_hints(function)
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             names.add(parameter.name)

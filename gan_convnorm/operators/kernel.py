@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.execution import exact_dtype
@@ -18,6 +21,9 @@ from gan_convnorm.operators.matrix_norm import matrix_norm
 
 __all__ = ["Kernel", "check_size", "check_tolerance", "effective_weight", "flattened_norm", "is_plain", "kernel_of"]
 
+#: torch's hooks that compute a weight in every forward
+MAKERS = (BasePruningMethod, SpectralNorm, WeightNorm)
+CONVOLUTIONS = tuple(kind._conv_forward for kind in (_ConvNd, nn.Conv1d, nn.Conv2d, nn.Conv3d))
 PLAIN = tuple(getattr(nn, f"Conv{kind}{n}d").forward for kind in ("", "Transpose") for n in (1, 2, 3))
 
 
@@ -55,10 +61,16 @@ class Kernel:
 def is_plain(layer: nn.Module) -> bool:
     """Return True if the layer runs torch's own convolution with its `weight`, which may be parametrized.
 
+    A subclass with a forward or a `_conv_forward` of its own is not plain, nor is a layer whose weight an unknown hook
+    makes.
+
     >>> is_plain(nn.Conv2d(3, 8, 3)), is_plain(nn.Linear(3, 8))
     (True, False)
     """
-    return isinstance(layer, _ConvNd) and type(layer).forward in PLAIN
+    if not isinstance(layer, _ConvNd) or "forward" in vars(layer) or (_is_made(layer) and not _makers(layer)):
+        return False
+    kind = type(layer)
+    return kind.forward in PLAIN and kind._conv_forward in CONVOLUTIONS
 
 
 def kernel_of(layer: nn.Module) -> Kernel | None:
@@ -74,7 +86,13 @@ def kernel_of(layer: nn.Module) -> Kernel | None:
         None for every other layer.
     """
     transfer: Any = getattr(layer, "transfer_function", None)
-    if not isinstance(layer, _ConvNd) or (transfer is None and not is_plain(layer)):
+    if not isinstance(layer, _ConvNd):
+        return None
+    # A layer of this package with its own filter; a subclass of it may do more.
+    filters = (
+        transfer is not None and type(layer).forward.__module__.startswith("gan_convnorm.") and not _is_made(layer)
+    )
+    if not filters and (transfer is not None or not is_plain(layer)):
         return None
     weight = effective_weight(layer)
     weight = weight.reshape(layer.groups, -1, *weight.shape[1:])
@@ -90,15 +108,27 @@ def effective_weight(layer: nn.Module) -> Tensor:
     torch.float32
     """
     with evaluating(layer):
+        for make in _makers(layer):  # what the last forward left may be of older numbers
+            make(layer, ())
         weight: Tensor = layer.weight  # type: ignore[assignment]
     return exact_dtype(weight.detach())
+
+
+def _is_made(layer: nn.Module) -> bool:
+    """Return True if a hook makes the weight in every forward, as torch's pruning and old normalizations do."""
+    return "weight" in vars(layer)
+
+
+def _makers(layer: nn.Module) -> list[Any]:
+    """Return torch's own hooks that make the weight, of a layer whose weight is made so."""
+    return [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, MAKERS)] if _is_made(layer) else []
 
 
 def flattened_norm(layer: nn.Module) -> float:
     """Return ||W||_2 of the effective weight as a matrix (C_out, C_in / groups * k_h * k_w).
 
     It is the norm of the flattened kernel, which torch's spectral normalization sets to 1. With one group, zero padding
-    and an image no smaller than the kernel, ||W||_2 <= operator norm <= sqrt(k_h k_w) ||W||_2.
+    and an image that holds a whole window of the kernel, ||W||_2 <= operator norm <= sqrt(k_h k_w) ||W||_2.
 
     >>> layer = nn.Conv2d(1, 1, 2)
     >>> layer.weight.data.fill_(1.0)

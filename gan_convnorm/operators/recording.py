@@ -57,6 +57,10 @@ def layers_of(network: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def _version(tensor: Tensor) -> int:
+    return 0 if tensor.is_inference() else tensor._version  # inference tensors count none
+
+
 @contextlib.contextmanager
 def recording(network: nn.Module) -> Iterator[list[Layer]]:
     """Record the layers that the network's forwards inside the block call, in their order.
@@ -78,7 +82,7 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
     """
     found: list[Layer] = []
     # Weak references, so that no activation is kept alive for this.
-    outputs: list[tuple[Layer, weakref.ref[Tensor]]] = []
+    outputs: list[tuple[Layer, weakref.ref[Tensor], int]] = []
     handles = []
 
     def watch(name: str, module: nn.Module) -> None:
@@ -92,14 +96,15 @@ def recording(network: nn.Module) -> Iterator[list[Layer]]:
                 layer = Layer(name if not calls else f"{name}#{len(calls) + 1}", module, size)
                 found.append(layer)
             layer.calls += 1
-            outputs.append((layer, weakref.ref(output)))
+            outputs.append((layer, weakref.ref(output), _version(output)))
 
         handles.append(module.register_forward_hook(record, with_kwargs=True))
 
     def follow(module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
         image = inputs[0] if inputs else named["input"]
-        for layer, output in outputs:
-            if output() is image and isinstance(module, _BatchNorm):
+        for layer, output, version in outputs:
+            # An operation in place, such as a ReLU's, gives the same tensor with another version.
+            if output() is image and _version(image) == version and isinstance(module, _BatchNorm):
                 layer.batch_norm = module
 
     layers = layers_of(network)

@@ -88,10 +88,13 @@ def lipschitz_bound(network: nn.Module, image_size: Sequence[int]) -> LipschitzB
         if block.shortcut is not None:
             units += 1 if isinstance(block.shortcut, nn.Identity) else _unit(block.shortcut, sizes)
         constant *= units
+    head = inner.head.weight.detach().cpu()
+    if math.isinf(constant):
+        return LipschitzBound(constant, head)
     # The mean over the pixels of the last feature map.
     block = inner.blocks[-1]
     height, width = _output_size(sizes[block.units[-1][0]])
-    return LipschitzBound(constant / math.sqrt(height * width), inner.head.weight.detach().cpu())
+    return LipschitzBound(constant / math.sqrt(height * width), head)
 
 
 def certified_radii(logits: Tensor, labels: Tensor, bound: LipschitzBound) -> Tensor:
@@ -122,7 +125,8 @@ def certified_radii(logits: Tensor, labels: Tensor, bound: LipschitzBound) -> Te
 def _unit(unit: nn.Module, sizes: dict[nn.Module, Layer]) -> float:
     """Return the bound of a convolution and its normalization of activations; infinite where one is not known."""
     conv, activation = unit.children()
-    bound = certified_bound(conv, sizes[conv].input_size)
+    # A normalization of the user's own may hold the convolution inside another module.
+    bound = certified_bound(conv, sizes[conv].input_size) if conv in sizes else None
     if bound is None:
         return math.inf
     if isinstance(activation, nn.Identity):

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import norm_penalty
 from gan_convnorm.noise import random_for
 from gan_convnorm.robustness.adversarial_training import FreePerturbation, pgd_images
 from gan_convnorm.robustness.augmentation import crop_and_flip
@@ -169,7 +170,7 @@ class Classifier(FromCheckpoint):
         loss = F.cross_entropy(logits, labels)
         accuracy = (logits.detach().argmax(dim=1) == labels).float().mean()
         self.log_dict({"train_loss": loss.detach(), "train_accuracy": accuracy}, prog_bar=True)
-        return loss
+        return loss + norm_penalty(self.network)
 
     @override
     def on_after_backward(self) -> None:

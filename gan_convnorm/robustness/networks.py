@@ -120,6 +120,6 @@ def build_network(
     convolutions, plus, activations = norm.partition("+")
     if plus and activations != "batch":
         raise BadInput(f"norm {norm!r}: a torchvision network can keep its batch normalization alone; use +batch")
-    if convolutions != "batch":
+    if convolutions != "batch" or norm_options:
         network, _ = convert(network, convolutions, options=norm_options, batch_norm="keep" if plus else "replace")
     return Normalized(_Colour(network) if channels == 1 else network, channels)

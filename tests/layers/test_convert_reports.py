@@ -14,6 +14,7 @@ from torchvision.ops import FrozenBatchNorm2d
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d, Norm, OriginalConvNorm2d, convert, fuse, registry
 from gan_convnorm.layers.baked import BakedConvNorm
+from gan_convnorm.robustness.networks import build_network
 
 
 class Renamed(nn.BatchNorm2d):
@@ -274,3 +275,35 @@ def test_a_baked_layer_takes_one_image_and_another_dtype():
 def test_fuse_refuses_bad_options(options):
     with pytest.raises(BadInput, match="fuse: "):
         fuse(ConvNorm2d(4, 4, 3), torch.randn(1, 4, 8, 8), **options)
+
+
+def test_options_of_a_batch_norm_reach_the_one_that_is_there():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    network[1].running_mean += 3
+    convert(network, "batch")
+    assert network[1].eps == 1e-5
+    convert(network, "batch", options={"eps": 0.5, "momentum": 0.7})
+    assert (network[1].eps, network[1].momentum, network[1].running_mean[0]) == (0.5, 0.7, 3)
+    resnet = build_network("torchvision.resnet18", 3, 10, "batch", {"eps": 0.5})
+    assert {module.eps for module in resnet.modules() if isinstance(module, nn.BatchNorm2d)} == {0.5}
+
+
+def test_another_batch_norm_takes_scale_and_statistics():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    network[1].running_mean += 3
+    nn.init.constant_(network[1].weight, 2)
+    convert(network, "sync_batch")
+    assert isinstance(network[1], nn.SyncBatchNorm)
+    assert (network[1].running_mean[0], network[1].weight[0]) == (3, 2)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_convolution_alone_keeps_its_mode(training):
+    converted, _ = convert(nn.Conv2d(3, 8, 3).train(training), "spectral+batch")
+    assert {module.training for module in converted.modules()} == {training}
+
+
+def test_patterns_may_come_from_a_generator():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3))
+    _, report = convert(network, "spectral", include=(p for p in ("*",)), exclude=iter(["2"]))
+    assert list(report.changed) == ["0", "1"]

@@ -119,3 +119,34 @@ def test_a_network_of_half_precision_is_fused_in_its_precision(dtype):
     fused, _ = fuse(network, images, tolerance=3e-2)
     assert fused(images).dtype == dtype
     torch.testing.assert_close(fused(images), network(images), rtol=0.1, atol=0.1)
+
+
+class Tripled(ConvNorm2d):
+    """Three times the layer."""
+
+    def forward(self, input, pool=1):
+        return 3 * super().forward(input, pool)
+
+
+class Pooling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = ConvNorm2d(3, 4, 1)
+
+    def forward(self, images):
+        return self.conv(images, pool=2)
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (lambda: nn.Sequential(Tripled(3, 4, 3)), "left, has a forward of its own (Tripled)"),
+        (lambda: nn.Sequential(Tripled(3, 4, 1)), "left, has a forward of its own (Tripled)"),
+        (Pooling, "left, called with more than an image"),
+    ],
+)
+def test_layers_that_do_more_are_left(build, reason):
+    network, images = build().eval(), torch.randn(2, 3, 6, 6)
+    fused, report = fuse(network, images)
+    assert list(report.forms.values()) == [reason]
+    assert torch.equal(fused(images), network(images))

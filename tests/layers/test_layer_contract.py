@@ -164,3 +164,41 @@ def test_linear_row_norm_equals_the_pointwise_layer_on_one_pixel():
     assert torch.allclose(linear(rows), conv(rows[..., None, None])[..., 0, 0], atol=1e-6)
     assert linear(torch.randn(0, 5)).shape == (0, 7)
     assert linear.bfloat16()(rows.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("count", [1, 16])
+@pytest.mark.parametrize("name", LAYERS)
+def test_batched_gradients_are_those_one_by_one(name, count):
+    """As `torch.autograd.functional.jacobian(vectorize=True)` takes them; both ways of the layer."""
+    layer, image = case(name, count)
+    output = layer(image)
+    weights = [image, *layer.parameters()]
+    incoming = torch.randn(3, *output.shape, dtype=torch.float64)
+    found = torch.autograd.grad(output, weights, incoming, retain_graph=True, is_grads_batched=True)
+    for row, each in enumerate(incoming):
+        expected = torch.autograd.grad(output, weights, each, retain_graph=True)
+        for one, other in zip(found, expected, strict=True):
+            assert torch.allclose(one[row], other, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("count", [1, 16])
+@pytest.mark.parametrize("name", LAYERS)
+def test_forward_mode_agrees_with_a_difference(name, count):
+    layer, image = case(name, count)
+    if layer.options.tolerance:
+        return  # The filter is exact then, which is within the tolerance and not equal.
+    image = image.detach()
+    direction = torch.randn_like(image)
+    with torch.autograd.forward_ad.dual_level():
+        found = torch.autograd.forward_ad.unpack_dual(layer(torch.autograd.forward_ad.make_dual(image, direction)))
+    with torch.no_grad():  # the layer is affine in the image
+        expected = layer(image + direction) - layer(image)
+    assert torch.allclose(found.primal, layer(image), atol=1e-10)
+    assert torch.allclose(found.tangent, expected, atol=1e-10)
+
+
+def case(name, count):
+    torch.manual_seed(0)
+    layer = LAYERS[name]().double()
+    return layer, image_for(layer, count).double().requires_grad_()

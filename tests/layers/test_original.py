@@ -174,3 +174,14 @@ def test_a_short_training_of_grey_images_stays_finite():
         loss.backward()
         optimizer.step()
     assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+def test_replicas_share_the_average():
+    """A replica of nn.DataParallel has the buffer's memory, and loses what it assigns."""
+    layer = OriginalConvNorm2d(3, 4, 3, padding=1)
+    replica = copy.copy(layer)
+    replica._buffers = dict(layer._buffers)
+    for _ in range(2):
+        replica(torch.randn(2, 3, 8, 8))
+    assert layer.running_preconditioner.shape == (4, 10, 6) and layer.num_batches_tracked == 2
+    layer.eval()(torch.randn(1, 3, 8, 8))

@@ -133,3 +133,15 @@ def test_the_command_line_takes_a_norm_from_a_file(own, capsys):
         main(["--disc-norm", "my_norm:Absent", "--out", str(own / "refused")])
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("error: norm 'my_norm:Absent': my_norm has no 'Absent'; it has: ")
+
+
+def test_hints_that_are_for_type_checkers_alone(tmp_path, monkeypatch):
+    (tmp_path / "hinted.py").write_text(
+        "from __future__ import annotations\nfrom typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from torch import nn\n\n"
+        "class Norm:\n    @staticmethod\n    def conv(conv: nn.Conv2d, *, scale: float = 1.0) -> nn.Module:\n"
+        "        return conv\n    linear = conv\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    layer = nn.Conv2d(3, 8, 3)
+    assert find_normalization("hinted:Norm", {"scale": 2.0}).conv(layer) is layer

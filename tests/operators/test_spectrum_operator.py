@@ -360,3 +360,41 @@ def test_weights_with_the_channels_innermost_are_measured_alike():
     expected = operator_norm(conv, (6, 5), tolerance=1e-9)
     found = operator_norm(conv.to(memory_format=torch.channels_last), (6, 5), tolerance=1e-9)
     assert found == pytest.approx(expected, rel=1e-7)
+
+
+class TenTimes(nn.Conv2d):
+    def _conv_forward(self, image, weight, bias):
+        return super()._conv_forward(image, 10 * weight, bias)
+
+
+class Tripled(ConvNorm2d):
+    def forward(self, image, pool=1):
+        return 3 * super().forward(image, pool)
+
+
+@pytest.mark.parametrize(("kind", "factor"), [(TenTimes, 10), (Tripled, 3)])
+def test_a_subclass_that_computes_more_has_no_bound_and_its_own_norm(kind, factor):
+    torch.manual_seed(0)
+    layer = kind(2, 3, 3, padding=1, bias=False).double()
+    plain = kind.__base__(2, 3, 3, padding=1, bias=False).double()
+    plain.load_state_dict(layer.state_dict())
+    assert certified_bound(layer, (6, 6)) is None and certified_bound(plain, (6, 6)) is not None
+    found, expected = (operator_norm(each, (6, 6), tolerance=1e-6) for each in (layer, plain))
+    assert found == pytest.approx(factor * expected, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+@pytest.mark.parametrize("hang", ["prune", "weight_norm", "spectral_norm"])
+def test_a_weight_that_a_hook_makes_is_the_one_of_the_next_forward(hang):
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 3, 3, padding=1, bias=False).double()
+    if hang == "prune":
+        nn.utils.prune.l1_unstructured(layer, "weight", amount=0.3)
+    else:
+        getattr(nn.utils, hang)(layer)
+    layer.eval()
+    (layer.weight_g if hang == "weight_norm" else layer.weight_orig).data.mul_(7)
+    found, bound = operator_norm(layer, (5, 5), tolerance=1e-6), certified_bound(layer, (5, 5))
+    dense = torch.autograd.functional.jacobian(layer, torch.zeros(1, 2, 5, 5).double()).reshape(75, 50)
+    expected = float(torch.linalg.matrix_norm(dense, 2))
+    assert found == pytest.approx(expected, rel=1e-4) and bound >= expected * (1 - 1e-12)

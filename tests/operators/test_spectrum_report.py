@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, OriginalConvNorm2d, fuse
 from gan_convnorm.networks import SNGANDiscriminator
-from gan_convnorm.operators import certified_bound, circular_size, lipschitz_report, operator_norm
+from gan_convnorm.operators import certified_bound, circular_size, lipschitz_report, operator_norm, recording
 
 
 def matrix_of(function, shape):
@@ -203,3 +203,11 @@ def test_a_baked_layer_is_refused_and_not_left_out():
     fused, _ = fuse(network, torch.zeros(1, 8, 6, 6))
     with pytest.raises(BadInput, match="0 is baked by fuse and cannot be measured; measure before fuse"):
         lipschitz_report(fused, (8, 6, 6))
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_batch_norm_behind_a_relu_is_not_folded(inplace):
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(inplace=inplace), nn.BatchNorm2d(8)).eval()
+    with torch.no_grad(), recording(network) as layers:
+        network(torch.zeros(2, 3, 6, 6))
+    assert [layer.batch_norm for layer in layers] == [None]

@@ -1,9 +1,13 @@
 """Certificates: the bound is above every Jacobian, and no attack within a certified radius changes a class."""
 
+import math
+
 import pytest
 import torch
+from torch import nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import NORMS, Norm
 from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
 from gan_convnorm.robustness.networks import build_network
 
@@ -87,3 +91,20 @@ def test_a_network_without_a_certificate_is_refused():
     network = build_network("torchvision.resnet18", channels=3, num_classes=10)
     with pytest.raises(BadInput, match="not for ResNet"):
         lipschitz_bound(network, (3, 32, 32))
+
+
+class Halved(nn.Module):
+    """A module that holds the convolution and halves what it gives."""
+
+    def __init__(self, conv):
+        super().__init__()
+        self.conv = conv
+
+    def forward(self, images):
+        return self.conv(images) / 2
+
+
+def test_a_convolution_inside_another_module_has_no_bound(monkeypatch):
+    monkeypatch.setitem(NORMS, "halved", Norm(conv=Halved))
+    network = build_network("resnet8", 1, 10, "halved", width=0.25).eval()
+    assert lipschitz_bound(network, (1, 8, 8)).features == math.inf

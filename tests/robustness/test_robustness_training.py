@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from two_processes import train_on_two_processes
 
 from gan_convnorm.data import Digits
+from gan_convnorm.layers import norm_penalty
 from gan_convnorm.robustness.attacks import NotAttacked
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
@@ -234,3 +236,18 @@ def test_learning_beats_chance_by_far():
     evaluation = RobustnessEvaluation("none", attacks="none")
     trainer(max_epochs=3, callbacks=[evaluation]).fit(module, data)
     assert evaluation.last.clean > 0.7
+
+
+def test_a_norm_by_penalty_is_trained_by_it():
+    gradients, losses = [], []
+    images, labels = torch.randint(0, 256, (8, 1, 8, 8), dtype=torch.uint8), torch.arange(8)
+    for norm in ("none", "ocnn"):
+        pl.seed_everything(0, verbose=False)
+        module = Classifier(width=0.5, norm=norm, crop=0)
+        module.log_dict = lambda values, **options: losses.append(values["train_loss"].item())
+        module._trainer = SimpleNamespace(current_epoch=0, global_rank=0)
+        loss = module.training_step([images, labels], 0)
+        loss.backward()
+        gradients.append(next(p for p in module.network.parameters() if p.grad is not None and p.dim() == 4).grad)
+        assert loss.item() == pytest.approx(losses[-1] + norm_penalty(module.network).item())
+    assert losses[0] == losses[1] and not torch.allclose(*gradients)

@@ -36,7 +36,7 @@ class OriginalConvNorm2d(nn.Conv2d):
 
     In evaluation V is a running average, V <- f_t V_t + (1 - f_t) V with f_t = max((1 + cos(pi t / 40000)) / 2, 0.01)
     and t from 1. It starts at zero. The buffer has the grid's shape, so a checkpoint evaluates at the resolution of its
-    training and at no other.
+    training and at no other. A copy of the network whose weights are averaged must be made after the first forward.
 
     S_k is the sum over the kernels' own transforms, as in the authors' code: with eps = 0 nothing else keeps it above
     zero. At frequencies with S_k = 0 this layer takes V_k = 0; the authors' V_k is infinite there. The first eleven
@@ -172,8 +172,13 @@ class OriginalConvNorm2d(nn.Conv2d):
             factor = ((1 + torch.cos(math.pi * progress)) / 2).clamp_min(0.01)
         else:
             factor = torch.as_tensor(self.momentum, dtype=current.dtype, device=current.device)
-        average = average if average.shape == shape else torch.zeros_like(current)
-        self.running_preconditioner = factor * current + (1 - factor) * average
+        before = average if average.shape == shape else torch.zeros_like(current)
+        updated = factor * current + (1 - factor) * before
+        if average.dtype == updated.dtype and not torch.compiler.is_compiling():
+            # In place: a replica of nn.DataParallel shares the buffer's memory and loses its own attributes.
+            average.resize_(shape).copy_(updated)
+        else:
+            self.running_preconditioner = updated
         return current
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: object) -> None:
