@@ -88,8 +88,6 @@ class _Command(RunCommand):
         clip = settings.gradient_clip_val
         if clip is not None and not clip >= 0:
             raise BadInput(f"trainer.gradient_clip_val is {clip}; expected 0 or more")
-        if settings.precision in ("bf16-true", "16-true"):
-            raise BadInput(f"trainer.precision is {settings.precision}; expected 32-true, 64-true or a mixed one")
         check_trainer_settings(settings)
         if self.subcommand == "validate":
             self._check_validated()

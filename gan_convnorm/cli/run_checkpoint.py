@@ -114,6 +114,11 @@ def say_changes(
 def check_same_data(settings: RunSettings, images: ImageData, *, takes_labels: bool) -> None:
     """Print how a resumed run's data differ from those it has trained on.
 
+    >>> from types import SimpleNamespace
+    >>> run = RunSettings("gan", {}, train_images=3)
+    >>> check_same_data(run, SimpleNamespace(label_names=[], train_set=range(4)), takes_labels=False)
+    other data than the run so far: 3 -> 4 train images
+
     Args:
         settings: of the run so far.
         images: set up.

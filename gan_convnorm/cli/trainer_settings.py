@@ -61,6 +61,11 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
     strategy = settings.get("strategy")
     if isinstance(strategy, str) and any(word in strategy for word in ("spawn", "fork", "notebook")):
         raise BadInput(f"--trainer.strategy is {strategy}, which copies this process with all its state; give ddp")
+    if settings.get("precision") in ("bf16-true", "16-true"):
+        raise BadInput(
+            f"trainer.precision is {settings['precision']}, in which small steps and averages round to none; "
+            "expected 32-true, 64-true or a mixed one"
+        )
     longest = settings.get("max_time")
     if isinstance(longest, str) and longest.strip("0:") == "":
         raise BadInput(f"--trainer.max_time is {longest}, which leaves nothing to do; expected DD:HH:MM:SS")

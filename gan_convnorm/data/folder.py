@@ -119,4 +119,12 @@ class Folder(ImageData):
             return TensorDataset(found.images, self.vectors.of(self.file_names[split]))
         if not files.classes:
             return TensorDataset(found.images)
-        return TensorDataset(found.images, torch.tensor(files.labels)[found.kept])
+        labels = torch.tensor(files.labels)[found.kept]
+        counts = torch.bincount(labels, minlength=len(files.classes)).tolist()
+        if split == "train" and 0 in counts:
+            lost = files.classes[counts.index(0)]
+            raise BadInput(
+                f"no file of the class {shown(lost)} in {shown(self.folder)} can be read, and a generator would be "
+                "asked for a class that it has never seen; repair its files, or remove its folder"
+            )
+        return TensorDataset(found.images, labels)

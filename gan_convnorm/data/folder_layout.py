@@ -100,7 +100,7 @@ def hold_out(listing: Listing, fraction: float, seed: int) -> tuple[Listing, Lis
         The remaining files and the held-out ones; None for the latter if the fraction is 0.
 
     Raises:
-        BadInput: there is a single image.
+        BadInput: there is a single image, or a single one of every class.
     """
     if fraction == 0:
         return listing, None
@@ -115,13 +115,21 @@ def hold_out(listing: Listing, fraction: float, seed: int) -> tuple[Listing, Lis
         return hashlib.sha256(f"{seed} {listing.paths[row]}".encode("utf-8", "surrogateescape")).digest()
 
     rows = range(number)
-    held_out = set(sorted(rows, key=place)[: min(number - 1, max(1, round(fraction * number)))])
-    # A generator would otherwise be asked for a class that it has never seen.
-    left = Counter(label for row, label in enumerate(listing.labels) if row not in held_out)
-    for row in sorted(held_out, key=place, reverse=True) if listing.labels else ():
-        if not left[listing.labels[row]] and len(held_out) > 1:
-            held_out.remove(row)
-            left[listing.labels[row]] += 1
+    held_out: set[int] = set()
+    left = Counter(listing.labels)
+    for row in sorted(rows, key=place):
+        if len(held_out) == min(number - 1, max(1, round(fraction * number))):
+            break
+        if listing.labels:
+            if left[listing.labels[row]] == 1:
+                continue  # a generator would be asked for a class that it has never seen
+            left[listing.labels[row]] -= 1
+        held_out.add(row)
+    if not held_out:
+        raise BadInput(
+            f"each of the {len(listing.classes)} classes has one image, and none can be held out for a test split; "
+            "test_fraction=0 (--data.test_fraction 0) does without"
+        )
     return listing.take([r for r in rows if r not in held_out]), listing.take(sorted(held_out))
 
 

@@ -180,7 +180,7 @@ def array_images(path: Path, resize: int | str | None) -> TensorImages:
     ...     np.savez(Path(folder, "cats.npz"), images=np.zeros((5, 8, 8, 3), dtype=np.uint8))
     ...     images = array_images(Path(folder, "cats.npz"), resize=4)
     >>> images.name, images.images.shape
-    ('images of ...cats.npz', torch.Size([5, 3, 4, 4]))
+    ('images of ...cats.npz resized to 4', torch.Size([5, 3, 4, 4]))
 
     Raises:
         BadInput: no file, a damaged one, or no uint8 images in it.

@@ -81,6 +81,16 @@ class AdversarialTraining(Pretrained):
         return optimizers, [chosen.decay(optimizer) for optimizer in optimizers]
 
     @override
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        # Lightning has restored the rates and betas that a resumed run had; the user may have given others.
+        schedules = cast("list[torch.optim.lr_scheduler.LambdaLR]", self.lr_schedulers())
+        for optimizer, schedule, rate in zip(
+            self._optimizers(), schedules, (self.optimization.gen_lr, self.optimization.disc_lr), strict=True
+        ):
+            self.optimization.restart(optimizer.optimizer, schedule, rate)
+
+    @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Run one generator step and the discriminator steps before it.
 

@@ -128,6 +128,7 @@ class GAN(AdversarialTraining):
 
     @override
     def on_train_start(self) -> None:
+        super().on_train_start()
         # A finished run that is resumed has nothing left to do, not one step more.
         self.trainer.should_stop = self.g_step >= self.steps
 

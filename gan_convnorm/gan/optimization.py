@@ -112,6 +112,28 @@ class Optimization:
         # A function of the step alone, so that a resumed run may have more steps.
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / self.steps))
 
+    def restart(
+        self, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, rate: float
+    ) -> None:
+        """Give these settings to an optimizer whose state was restored; its moments and steps stay.
+
+        Args:
+            optimizer: of one network.
+            schedule: its decay, at the step that the training goes on from.
+            rate: the first learning rate.
+
+        >>> chosen = Optimization(steps=8)
+        >>> adam = chosen.adam([nn.Parameter(torch.zeros(1))], 0.5, fused=False)
+        >>> chosen.restart(adam, chosen.decay(adam), rate=0.1)
+        >>> adam.param_groups[0]["lr"]
+        0.1
+        """
+        schedule.base_lrs = [rate] * len(optimizer.param_groups)
+        now: list[float | torch.Tensor] = [rate * decay(schedule.last_epoch) for decay in schedule.lr_lambdas]
+        for group, current in zip(optimizer.param_groups, now, strict=True):
+            group |= {"initial_lr": rate, "lr": current, "betas": (float(self.beta1), float(self.beta2))}
+        schedule._last_lr = now
+
     def share_of_average(self, step: int) -> float:
         """Return the weight of the generator's average so far, when weights are averaged after a generator step.
 

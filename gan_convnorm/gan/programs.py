@@ -50,7 +50,8 @@ def export_program(
         BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
     """
     example = partial(_inputs, latent_dim, num_classes, condition_size)
-    program = _traced(network, example)
+    advice = "leave it out with --no-program"
+    program = _traced(network, example, advice)
     with atomic_write(path) as part:
         # By handle: torch wants a name that ends in .pt2.
         with part.open("wb") as file, warnings.catch_warnings():
@@ -59,7 +60,7 @@ def export_program(
             torch.export.save(program, file)
         with part.open("rb") as file:
             loaded = torch.export.load(file).module()
-        _compare(loaded, network, example, TOLERANCE, "leave it out with --no-program")
+        _compare(loaded, network, example, TOLERANCE, advice)
     return path
 
 
@@ -89,7 +90,7 @@ def export_onnx(
     if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
         raise BadInput(f"--onnx needs {', '.join(missing)}: pip install 'gan_convnorm[onnx]'")
     example = partial(_inputs, latent_dim, num_classes, condition_size)
-    program = _traced(network, example)
+    program = _traced(network, example, "leave out --onnx")
     names = ["latents", "labels"][: len(example(1))]
     try:
         with warnings.catch_warnings():
@@ -110,16 +111,14 @@ def export_onnx(
     return path
 
 
-def _traced(network: nn.Module, inputs: Inputs) -> torch.export.ExportedProgram:
+def _traced(network: nn.Module, inputs: Inputs, advice: str) -> torch.export.ExportedProgram:
     batch = torch.export.Dim("batch", min=1)
     example = inputs(2)
     try:
         with torch.no_grad():
             return torch.export.export(network, example, dynamic_shapes=tuple({0: batch} for _ in example))
     except Exception as error:  # the tracer raises errors of any type
-        raise BadInput(
-            f"torch.export cannot take this generator ({_reason(error)}); leave it out with --no-program"
-        ) from error
+        raise BadInput(f"torch.export cannot take this generator ({_reason(error)}); {advice}") from error
 
 
 def _onnx_program(path: Path) -> Program:

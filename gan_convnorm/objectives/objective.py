@@ -13,7 +13,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.objectives.adaptation import Adaptation
 from gan_convnorm.objectives.adaptive_augmentation import augment_adaptively
 from gan_convnorm.objectives.augmentation import augment, parse_policy
-from gan_convnorm.objectives.critic_gradients import distance_from_one
+from gan_convnorm.objectives.critic_gradients import distance_from_one, float32_at_least, full_precision
 from gan_convnorm.objectives.gradient_normalization import gradient_normalized
 from gan_convnorm.objectives.losses import find_loss
 from gan_convnorm.objectives.penalties import find_penalty
@@ -163,9 +163,14 @@ class Objective:
         return self.loss.generator(scores, real_scores)
 
     def _augment(self, images: Tensor, rng: torch.Generator, start: int = 0, whole: int | None = None) -> Tensor:
-        if self.adaptation is not None:
-            return augment_adaptively(images, self.adaptation.p, rng, start=start, whole=whole)
-        return augment(images, self.policy, rng, start=start, whole=whole)
+        if self.adaptation is None and not self.policy:
+            return images
+        # Under autocast real images are float32 and fakes are not: what is done to both must not tell them apart.
+        with full_precision(images):
+            images = float32_at_least(images)
+            if self.adaptation is not None:
+                return augment_adaptively(images, self.adaptation.p, rng, start=start, whole=whole)
+            return augment(images, self.policy, rng, start=start, whole=whole)
 
     def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.gradient_normalization:

@@ -344,7 +344,7 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--attacks fgsm,deepfool", "--attacks names 'deepfool'"),
         ("--attacks all", "attack 'autoattack' needs the package autoattack"),
         ("--data npz --data.path rgba.npz", "the images have 4 channels, and corruptions are made for 1 or 3"),
-        ("--trainer.precision bf16-true", "trainer.precision is bf16-true; expected 32-true"),
+        ("--trainer.precision bf16-true", "trainer.precision is bf16-true, in which small steps"),
         ("--eps -1", "attack_eps is -1"),
         ("--eps 300", "attack_eps is 300"),
         ("--certified-radius 0", "certified_radius is 0"),

@@ -36,6 +36,8 @@ def no_launcher(monkeypatch):
     [
         ("fast_dev_run", True),
         ("fast_dev_run", 3),
+        ("precision", "bf16-true"),
+        ("precision", "16-true"),
         ("max_epochs", 0),
         ("min_epochs", 1),
         ("max_steps", 2),

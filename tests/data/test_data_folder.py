@@ -41,6 +41,23 @@ def test_classes_and_flat_folders_hold_out_a_part(tmp_path):
     assert any(other != values(flat.test_set) for other in others)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_class_s_only_image_trains(tmp_path, seed):
+    for number in range(5):
+        write(tmp_path / "pets/cat" / f"{number}.png", number)
+    write(tmp_path / "pets/dog/9.png", 9)
+    data = loaded(tmp_path / "pets", split_seed=seed)
+    assert (9, 1) in values(data.train_set) and len(values(data.test_set)) == 1
+
+
+def test_nothing_can_be_held_out_of_single_images(tmp_path):
+    for name in ("cat", "dog"):
+        write(tmp_path / "pets" / name / "1.png")
+    with pytest.raises(BadInput, match=r"each of the 2 classes has one image, .*--data.test_fraction 0"):
+        Folder(str(tmp_path / "pets"))
+    assert len(loaded(tmp_path / "pets", test_fraction=0).train_set) == 2
+
+
 def test_a_new_file_moves_at_most_one_other_to_another_split(tmp_path):
     for number in range(20):
         write(tmp_path / "flat" / f"{number:02d}.png", number)
@@ -96,7 +113,7 @@ def test_layouts_that_are_refused(tmp_path):
         ({"resolution": 1_000_000}, "resolution is 1000000, and must be from 1 to 8192 pixels"),
     ):
         with pytest.raises(BadInput, match=message):
-            Folder(str(tmp_path / "other/train"), **options)
+            Folder(str(tmp_path / "other/train"), **{"test_fraction": 0, **options})
 
 
 def test_the_last_image_of_a_class_is_not_held_out(tmp_path):

@@ -83,6 +83,18 @@ def test_bad_files_are_named_and_counted_or_left_out(tmp_path, monkeypatch):
     assert values(data.train_set) == [(number, number % 2) for number in good]
 
 
+def test_a_class_of_bad_files_alone_is_refused(tmp_path):
+    for number in range(6):
+        write(tmp_path / "pets" / "ac"[number % 2] / f"{number}.png", number)
+    (tmp_path / "pets/b").mkdir()
+    (tmp_path / "pets/b/9.png").write_bytes(b"damaged")
+    with (
+        pytest.warns(UserWarning, match="1 of 7 files"),
+        pytest.raises(BadInput, match=r"no file of the class b in .* can be read"),
+    ):
+        loaded(tmp_path / "pets", test_fraction=0, skip_bad=True)
+
+
 def test_a_folder_of_bad_files_alone_is_refused(tmp_path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images/1.png").write_bytes(b"damaged")

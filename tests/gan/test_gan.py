@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from short_training import fit, make_gan, small_gan
 
+from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
 from gan_convnorm.images.pixels import bytes_to_images, images_to_bytes
@@ -238,3 +239,30 @@ def test_sampling_gives_every_part_its_own_mode_back():
     modes = [module.training for module in gan.modules()]
     gan.sample(2, ema=False)
     assert [module.training for module in gan.modules()] == modes
+
+
+class Rates(pl.Callback):
+    """Rates and betas at the start of every step."""
+
+    def __init__(self):
+        self.found = []
+
+    def on_train_batch_start(self, trainer, module, *args):
+        groups = [optimizer.param_groups[0] for optimizer in trainer.optimizers]
+        self.found.append([module.g_step, *((group["lr"], tuple(group["betas"])) for group in groups)])
+
+
+def test_a_resumed_run_has_the_rates_and_betas_that_it_is_given(tmp_path):
+    gan, trainer = fit(steps=4, gen_lr=0.002, disc_lr=0.002)
+    trainer.save_checkpoint(tmp_path / "four.ckpt")
+    before = {name: value.clone() for name, value in gan.state_dict().items()}
+    rates = Rates()
+    resumed = small_gan(steps=8, gen_lr=0.001, disc_lr=0.004, beta1=0.5)
+    options = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer = pl.Trainer(max_epochs=-1, callbacks=[rates], limit_val_batches=0, accelerator="cpu", **options)
+    trainer.fit(resumed, Digits(batch_size=8), ckpt_path=tmp_path / "four.ckpt")
+    betas = (0.5, 0.9)
+    assert rates.found == [
+        [step, (0.001 * (1 - step / 8), betas), (0.004 * (1 - step / 8), betas)] for step in range(4, 8)
+    ]
+    assert any(not torch.equal(value, before[name]) for name, value in resumed.state_dict().items())

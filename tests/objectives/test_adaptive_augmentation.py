@@ -13,6 +13,7 @@ from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.objectives.adaptation import Adaptation
 from gan_convnorm.objectives.adaptive_augmentation import augment_adaptively, random_colour, random_geometry
+from gan_convnorm.objectives.objective import Objective
 
 N, P = 40_000, 0.4
 SIDES = (24, 48)  # height and width
@@ -228,3 +229,16 @@ def test_a_damaged_state_is_one_line():
     for state in (None, {"p": 0.1}, {**Adaptation(1).state(), "p": float("nan")}, {**Adaptation(1).state(), "p": 2.0}):
         with pytest.raises(BadInput, match="the checkpoint's entry ada"):
             Adaptation(1).restore(state)
+
+
+@pytest.mark.parametrize("augmentation", ["ada", "color,translation,cutout"])
+def test_real_and_fake_images_are_augmented_alike_under_autocast(augmentation):
+    """Fakes come in bfloat16; the places that are read, and the colours, are those of float32."""
+    objective = Objective(augmentation=augmentation)
+    if objective.adaptation is not None:
+        objective.adaptation.p = 1.0
+    images = torch.randn(4, 3, 32, 32).bfloat16()
+    expected = objective._augment(images.float(), seeded())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [objective._augment(each, seeded()) for each in (images, images.float())]
+    assert all(torch.equal(each, expected) for each in found)
