@@ -89,9 +89,8 @@ def kernel_of(layer: nn.Module) -> Kernel | None:
     if not isinstance(layer, _ConvNd):
         return None
     # A layer of this package with its own filter; a subclass of it may do more.
-    filters = (
-        transfer is not None and type(layer).forward.__module__.startswith("gan_convnorm.") and not _is_made(layer)
-    )
+    own = type(layer).forward.__module__.startswith("gan_convnorm.") and "forward" not in vars(layer)
+    filters = transfer is not None and own and not _is_made(layer)
     if not filters and (transfer is not None or not is_plain(layer)):
         return None
     weight = effective_weight(layer)

@@ -4,6 +4,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +82,14 @@ def test_classes_are_offered_where_there_are_any():
 
 
 def test_without_gradio_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "gradio", None)
+    monkeypatch.setitem(sys.modules, "gradio", None)
     with pytest.raises(BadInput, match=r"gan_convnorm\[demo\]"):
         serve(Playground(load(ZOO)), "title", 7860)
 
 
 @pytest.mark.parametrize(("port", "message"), [(0, "--port is 0; expected 1 to 65535"), (99999, "--port is 99999")])
 def test_a_port_that_cannot_be_is_refused_before_the_page_is_made(port, message, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "gradio", None)  # so that no page can be made
+    monkeypatch.setitem(sys.modules, "gradio", None)  # so that no page can be made
     with pytest.raises(BadInput, match=message):
         demo_page.serve(Playground(load(ZOO)), "zoo", port)
     with socket.socket() as other:

@@ -383,6 +383,13 @@ def test_a_subclass_that_computes_more_has_no_bound_and_its_own_norm(kind, facto
     assert found == pytest.approx(factor * expected, rel=1e-4)
 
 
+def test_a_forward_of_one_layer_alone_has_no_bound():
+    for layer in (nn.Conv2d(2, 3, 3), ConvNorm2d(2, 3, 3)):
+        assert certified_bound(layer, (6, 6)) is not None
+        layer.forward = lambda image, layer=layer: 3 * type(layer).forward(layer, image)
+        assert certified_bound(layer, (6, 6)) is None
+
+
 @pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
 @pytest.mark.parametrize("hang", ["prune", "weight_norm", "spectral_norm"])
 def test_a_weight_that_a_hook_makes_is_the_one_of_the_next_forward(hang):

@@ -63,6 +63,18 @@ def test_colour_images_are_computed_channels_last():
         assert torch.allclose(found, module(images), atol=1e-5)
 
 
+def test_a_resumed_run_has_the_momentum_and_decay_that_it_is_given(tmp_path):
+    module, data = module_and_data()
+    first = trainer(max_epochs=1, limit_train_batches=1, limit_val_batches=0)
+    first.fit(module, data)
+    first.save_checkpoint(tmp_path / "one.ckpt")
+    module, data = module_and_data(momentum=0.5, weight_decay=0.25)
+    second = trainer(max_epochs=2, limit_train_batches=1, limit_val_batches=0)
+    second.fit(module, data, ckpt_path=tmp_path / "one.ckpt")
+    (group,) = second.optimizers[0].param_groups
+    assert (group["momentum"], group["weight_decay"]) == (0.5, 0.25)
+
+
 def test_free_training_moves_perturbation_and_weights_by_one_gradient():
     module, data = module_and_data(adversarial="free", replays=3, crop=0, norm="none")
     seen = []

@@ -240,7 +240,7 @@ def test_a_logarithmic_axis_has_ticks(decades):
 
 
 def test_a_study_without_real_images_names_none():
-    """Of IS alone; and it has no figure of FID."""
+    """A study of IS alone compares with no real images, and has no FID to draw."""
     protocol = {"name": "custom", "n_fake": 40, "fake": "samples", "extractor": "inception"}
     runs = [
         replace(result(seed=seed), final={"isc": 2.0}, learning_rate=rate, protocol=protocol)
