@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -57,7 +59,7 @@ class Sampler:
         self,
         n: int,
         *,
-        labels: Tensor | int | None = None,
+        labels: Tensor | Sequence[int] | int | None = None,
         seed: int | None = None,
         ema: bool = True,
         first: int = 0,
@@ -70,10 +72,10 @@ class Sampler:
 
         Args:
             n: number of images.
-            labels: classes, shape (n,), or one class for all; image i is of class i modulo `num_classes` when not
+            labels: n classes, or one for all; image i is of class i modulo `num_classes` when not
                 given. Or vectors, shape (n, condition_size), or one for all; those of up to 1,000 training images in
                 turn when not given.
-            seed: seeds the latents; the run's seed when not given.
+            seed: of the latents, 0 or above; the run's seed when not given.
             ema: from the averaged weights, else from the current ones.
             first: number of the first image in the endless series of this seed.
             truncation: latents from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section
@@ -84,14 +86,15 @@ class Sampler:
             uint8, shape (n, C, H, W), on the CPU.
 
         Raises:
-            BadInput: labels where there are no classes, of another shape, or out of range; a truncation of 0 or below;
-                weights that are not there.
+            BadInput: labels where there are no classes, of another shape, or out of range; a seed below 0; a truncation
+                of 0 or below; weights that are not there.
         """
-        for name, value, least in (("n", n, 1), ("first", first, 0), ("batch_size", batch_size, 1)):
+        seed = self.seed if seed is None else seed
+        for name, value, least in (("n", n, 1), ("first", first, 0), ("batch_size", batch_size, 1), ("seed", seed, 0)):
             if value < least:
                 raise BadInput(f"{name} is {value}, and must be {least} or more")
-        latents = numbered_noise(first, first + n, self.latent_dim, self.seed if seed is None else seed, truncation)
-        of_class = self._labels(n, labels, first)
+        latents = numbered_noise(first, first + n, self.latent_dim, seed, truncation)
+        of_class = self.usual_labels(first, first + n) if labels is None else self.checked_labels(n, labels)
         return self.decode(latents, of_class, ema=ema, batch_size=batch_size)
 
     @torch.no_grad()
@@ -140,22 +143,42 @@ class Sampler:
             return table[torch.arange(first, stop) % len(table)]
         return None if self.num_classes is None else torch.arange(first, stop) % self.num_classes
 
-    def _labels(self, n: int, labels: Tensor | int | None, first: int) -> Tensor | None:
-        if labels is None:
-            return self.usual_labels(first, first + n)
+    def checked_labels(self, n: int, labels: Tensor | Sequence[int] | int) -> Tensor:
+        """Return the labels of n images: classes (n,), or vectors (n, condition_size).
+
+        Args:
+            n: number of images.
+            labels: n classes, or one for all; or vectors, shape (n, condition_size), or one for all.
+
+        Raises:
+            BadInput: labels that are not the generator's, or not as many.
+
+        >>> from gan_convnorm.gan.loading import load
+        >>> load("checkpoints/digits28_conditional_convnorm").checked_labels(2, [3, 7])
+        tensor([3, 7])
+        """
         if self.condition_size is not None:
             return _vectors(n, self.condition_size, labels)
         if self.num_classes is None:
             raise BadInput("labels are given, and this generator was trained without classes")
-        chosen = torch.as_tensor(labels).expand(n) if isinstance(labels, int) else labels
-        if chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
-            raise BadInput(
-                f"labels are {str(labels)[:60]}; expected {n} whole numbers from 0 to {self.num_classes - 1}"
-            )
+        chosen = _whole_numbers(labels)
+        chosen = chosen.expand(n) if chosen is not None and chosen.dim() == 0 else chosen
+        if chosen is None or chosen.shape != (n,) or not ((chosen >= 0) & (chosen < self.num_classes)).all():
+            found = " ".join(str(labels).split())
+            raise BadInput(f"labels are {found:.60}; expected {n} whole numbers from 0 to {self.num_classes - 1}")
         return chosen
 
 
-def _vectors(n: int, size: int, labels: Tensor | int) -> Tensor:
+def _whole_numbers(labels: Tensor | Sequence[int] | int) -> Tensor | None:
+    """Return labels as a tensor of whole numbers; None if they are anything else."""
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError):  # text, or lists of several lengths
+        return None
+    return None if found.is_floating_point() or found.is_complex() or found.dtype is torch.bool else found.long()
+
+
+def _vectors(n: int, size: int, labels: Tensor | Sequence[int] | int) -> Tensor:
     if (
         isinstance(labels, Tensor)
         and labels.is_floating_point()

@@ -109,14 +109,15 @@ def project(
         labels: classes (N,), or vectors (N, condition_size), for a conditional generator.
         steps: of Adam; the rate falls to 0 as a cosine.
         starts: random latents for each image.
-        seed: of the starts.
+        seed: of the starts, 0 or above.
         ema: from the averaged weights, else from the current ones.
 
     Returns:
         The latents, their images and the errors.
 
     Raises:
-        BadInput: images of another size, labels where there are no classes or none where there are, no step or start.
+        BadInput: images of another size, labels where there are no classes or none where there are, other labels than
+            the generator's, no step or start, a seed below 0.
 
     >>> from gan_convnorm.gan.loading import load
     >>> generator = load("checkpoints/digits_convnorm")
@@ -131,9 +132,12 @@ def project(
         )
     if steps < 1 or starts < 1:
         raise BadInput(f"{steps} steps and {starts} starts are asked for; expected 1 or more of each")
+    if seed < 0:
+        raise BadInput(f"seed is {seed}, and must be 0 or more")
     if (labels is not None) != module.takes_labels:
         needs = "one label for each image" if module.takes_labels else "no labels"
         raise BadInput(f"the generator takes {needs} for a projection")
+    labels = None if labels is None else module.checked_labels(len(images), labels)
     size = max(1, BATCH // starts)
     found = []
     for first in range(0, len(images), size):

@@ -179,11 +179,14 @@ def test_classes_of_samples():
     assert torch.equal(gan.sample(3, first=12), gan.sample(3, first=12, labels=torch.tensor([2, 3, 4])))
     assert torch.equal(gan.sample(2, labels=7), gan.sample(2, labels=torch.tensor([7, 7])))
     assert not torch.equal(gan.sample(2, labels=7), gan.sample(2, labels=6))
-    for labels in (10, -1, torch.arange(3)):
+    assert torch.equal(gan.sample(2, labels=[7, 3]), gan.sample(2, labels=torch.tensor([7, 3])))
+    for labels in (10, -1, torch.arange(3), [1, 2, 3], [7, 10], [0.5, 1.0], torch.ones(2), "cat", [[1], [2, 3]]):
         with pytest.raises(BadInput, match="expected 2 whole numbers from 0 to 9"):
             gan.sample(2, labels=labels)
     with pytest.raises(BadInput, match="trained without classes"):
         small_gan(num_classes=10).sample(2, labels=1)
+    with pytest.raises(BadInput, match="seed is -1, and must be 0 or more"):
+        gan.sample(2, seed=-1)
     with pytest.raises(BadInput, match="the data has no classes"):
         make_gan(conditional=True)
 

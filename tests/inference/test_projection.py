@@ -57,6 +57,9 @@ def test_a_class_is_kept():
     assert torch.equal(found.made, network.decode(found.latents, torch.tensor([1, 1])))
     with pytest.raises(BadInput, match="one label for each image"):
         project(network, images, steps=3)
+    for labels in (torch.tensor([1, 3]), torch.tensor([1]), torch.tensor([-1, 0])):
+        with pytest.raises(BadInput, match="expected 2 whole numbers from 0 to 2"):
+            project(network, images, labels, steps=3)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
@@ -65,6 +68,8 @@ def test_impossible_projections_are_refused(generator, digits):
         project(generator, digits.train_set.tensors[0][:1].expand(-1, 3, -1, -1))
     with pytest.raises(BadInput, match="0 steps"):
         project(generator, digits.train_set.tensors[0][:1], steps=0)
+    with pytest.raises(BadInput, match="seed is -1"):
+        project(generator, digits.train_set.tensors[0][:1], seed=-1)
     with pytest.raises(BadInput, match="no labels"):
         project(generator, digits.train_set.tensors[0][:1], torch.tensor([1]))
 
