@@ -1,4 +1,6 @@
-"""Does bad input end in one clear line? Feeds every command and public function hostile and plausible-but-wrong input.
+"""Does bad input end in one clear line? Feeds wrong input, hostile or plausible.
+
+Every command but `demo`, and every public function, is fed.
 
     python benchmarks/bad_inputs.py                       # all, a few minutes
     python benchmarks/bad_inputs.py --only 'resume|trust' # those whose title has it

@@ -20,7 +20,7 @@ def build_model(name: str) -> nn.Module:
     try:
         import timm
     except ImportError:
-        print("timm is not installed (pip install 'gan_convnorm[examples]'); using torchvision's resnet18")
+        print("timm is not installed (pip install timm); using torchvision's resnet18")
         import torchvision
 
         network = torchvision.models.resnet18(num_classes=10)

@@ -1,4 +1,4 @@
-"""Your own VAE in Lightning, with FID at every epoch and the best checkpoint by FID.
+"""Your own VAE in Lightning, with FID after every fifth of the epochs and the best checkpoint by FID.
 
 python examples/vae_with_fid.py --out vae
 """

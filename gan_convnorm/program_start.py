@@ -1,8 +1,8 @@
 """Settings that this package's programs make before torch is imported; an imported package makes none of them.
 
 torch's OpenMP threads wait for the next parallel region by spinning. On idle cores that saves a little. When another
-process wants a core, spinning threads keep working threads from it, and a training step takes fifty times as long. A
-short wait is as fast on idle cores (benchmarks/busy_cores.py). libgomp reads its setting when it is loaded, so the
+process wants a core, spinning threads keep working threads from it, and a training step takes several times as long
+(docs/results/busy_cores.md). A short wait is as fast on idle cores. libgomp reads its setting when it is loaded, so the
 variable must be set before torch is imported. Child processes inherit it.
 
 glibc gives large blocks back to the system as soon as they are freed. The next step asks for them again, and the system

@@ -145,7 +145,7 @@ CASES = [
         for flag, value, key in (
             ("--batch-size", 4, "batch_size"),
             ("--n-dis", 2, "n_dis"),
-            ("--model.optimization.gen_lr", 0.01, "gen_lr"),
+            ("--gen-lr", 0.01, "gen_lr"),
             ("--model.optimization.beta1", 0.5, "beta1"),
             ("--loss", "wasserstein", "loss"),
             ("--seed", 7, "seed"),

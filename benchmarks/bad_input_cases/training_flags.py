@@ -41,10 +41,10 @@ REFUSED = [
     ("--resolution -16", "resolution below zero", "resolution.*-16"),
     ("--model.architecture.latent_dim 0", "no noise", "latent_dim.*0"),
     ("--model.architecture.latent_dim -3", "negative noise", "latent_dim.*-3"),
-    ("--model.optimization.gen_lr -1", "learning rate below zero", "gen_lr.*-1"),
-    ("--model.optimization.disc_lr -1", "discriminator's learning rate below zero", "disc_lr.*-1"),
-    ("--model.optimization.gen_lr nan", "learning rate that is NaN", "gen_lr.*nan"),
-    ("--model.optimization.gen_lr inf", "learning rate that is infinite", "gen_lr.*inf"),
+    ("--gen-lr -1", "learning rate below zero", "gen_lr.*-1"),
+    ("--disc-lr -1", "discriminator's learning rate below zero", "disc_lr.*-1"),
+    ("--gen-lr nan", "learning rate that is NaN", "gen_lr.*nan"),
+    ("--gen-lr inf", "learning rate that is infinite", "gen_lr.*inf"),
     ("--model.optimization.beta1 1.5", "beta1 above one", "beta1.*1.5"),
     ("--model.optimization.beta1 -0.1", "beta1 below zero", "beta1.*-0.1"),
     ("--model.optimization.beta2 1", "beta2 of one", "beta2.*1"),
@@ -168,7 +168,7 @@ REFUSED = [
     ("--config /dev/zero", "config that is a device", "/dev/zero"),
 ]
 #: of them, what the tests run
-QUICK = {"--steps 0", "--model.optimization.gen_lr -1", "--model.optimization.beta1 1.5", "--devices 0", "--nonsense 3"}
+QUICK = {"--steps 0", "--gen-lr -1", "--model.optimization.beta1 1.5", "--devices 0", "--nonsense 3"}
 
 CASES = [
     fit("", "nothing is wrong", expect="accepted", prints="FID", writes="checkpoints*", quick=True),

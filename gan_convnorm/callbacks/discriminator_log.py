@@ -77,6 +77,11 @@ class DiscriminatorLog(pl.Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if not hasattr(data, "split"):
             raise BadInput("the discriminator log needs data with the splits train and test; give an ImageData module")
+        if trainer.is_global_zero and len(data.split("test").tensors) < 2 and getattr(pl_module, "takes_labels", False):
+            raise BadInput(
+                "the discriminator log needs the labels of the test images, which the data do not have; give them "
+                "labels, or leave the log out"
+            )
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -37,6 +37,7 @@ from gan_convnorm.fidelity import (
     Processes,
     Scores,
     check_num_fake,
+    check_sizes,
     create_extractor,
     parse_metrics,
     protocol_named,
@@ -134,6 +135,7 @@ class FidelityScores(Evaluations):
         self.num_fake = self.protocol.num_fake if num_fake is None else num_fake
         for number in (self.num_fake, interim_num_fake):
             check_num_fake(number, isc_splits, self.metrics)
+        check_sizes(batch_size, None)
         if weights not in WEIGHTS:
             raise BadInput(f"weights is {weights!r}; choose one of: {', '.join(WEIGHTS)}")
         if best is None:

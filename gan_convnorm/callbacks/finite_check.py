@@ -85,9 +85,9 @@ class FiniteCheck(pl.Callback):
         step = min(each for each in (of_losses, of_weights) if each)
         names = (", ".join(bad[:3]) or "a loss") + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
         raise RunStopped(
-            f"at {step_word(module)} {step} {names} became NaN or infinite; the checkpoints are of steps before it. "
-            "--detect-anomaly (the trainer's detect_anomaly) names the operation; a lower learning rate, or float32 in "
-            "place of a half precision, may help",
+            f"at {step_word(module)} {step} {names} became NaN or infinite; checkpoints, if any, are of steps before "
+            "it. --detect-anomaly (the trainer's detect_anomaly) names the operation; a lower learning rate, or "
+            "float32 in place of a half precision, may help",
             NOT_FINITE,
         )
 

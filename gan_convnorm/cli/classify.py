@@ -129,7 +129,7 @@ class _Command(RunCommand):
         # Lightning's own would replace the order of the images by one that has no batches.
         self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
         self.trainer_defaults["callbacks"] = callbacks
-        kwargs["plugins"] = [CheckpointFiles()]
+        kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]
         return super().instantiate_trainer(**kwargs)
 
     def run_name(self, config: Namespace) -> str:

@@ -177,8 +177,7 @@ class _Command(RunCommand):
                 self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, lock=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
-        plugins = self._get(self.config_init, "trainer")["plugins"] or []
-        kwargs["plugins"] = [CheckpointFiles(), *(plugins if isinstance(plugins, list) else [plugins])]
+        kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]
         # The data repeat the batches themselves: Lightning would end the epoch and leave out the evaluations.
         self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
         if config.trainer.strategy in ("auto", "ddp") and has_processes(config.trainer):

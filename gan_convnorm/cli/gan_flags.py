@@ -73,6 +73,8 @@ OPTIMIZATION = (
         "X",
         500.0,
     ),
+    Flag("--gen-lr", "model.optimization.gen_lr", "Adam's first learning rate for the generator.", "X", 0.002),
+    Flag("--disc-lr", "model.optimization.disc_lr", "The same for the discriminator.", "X", 0.002),
     Flag("--n-dis", "model.optimization.n_dis", "Discriminator steps for each generator step.", "N", 1),
     Flag(
         "--accumulate",

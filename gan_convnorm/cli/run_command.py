@@ -225,6 +225,11 @@ class RunCommand(LightningCLI):
             folder = claim_folder(folder, rename=not self.run_folder, lock=True)
         return folder
 
+    def own_plugins(self) -> list[Any]:
+        """Return the Trainer's plugins that the configuration names."""
+        plugins = self._get(self.config_init, "trainer")["plugins"] or []
+        return plugins if isinstance(plugins, list) else [plugins]
+
     def check_data(self) -> None:
         """Raise when the run cannot use its data, which are set up."""
 

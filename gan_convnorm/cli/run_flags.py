@@ -23,7 +23,12 @@ RESTART = (
         "PATH",
     ),
     Flag("--ckpt-path", "ckpt_path", "Checkpoint to read, with its run's settings, such as RUN/best.ckpt.", "PATH"),
-    Flag("--config", "config", "YAML file of settings, such as a run's config.yaml; short: -c. Flags win.", "FILE"),
+    Flag(
+        "--config",
+        "config",
+        "YAML file of settings, such as a run's config.yaml; short: -c. Words after it win.",
+        "FILE",
+    ),
     Flag("--print-config", "print_config", "Print all settings as YAML, and do nothing else."),
     Flag("--trust", "trust", "Module of your own that the checkpoint may name; it is imported.", "MODULE"),
 )

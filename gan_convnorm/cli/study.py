@@ -95,7 +95,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     if arguments.report and known.results and arguments.storage is None and not database.exists():
         return _report(plan, known, out, overwrite=arguments.overwrite)
     if importlib.util.find_spec("optuna") is None:
-        raise BadInput("Optuna is not installed; python -m pip install 'gan_convnorm[study]'")
+        raise BadInput("Optuna is not installed; python -m pip install optuna")
     made = _claim(out, arguments.storage is None and not known.results)
     from gan_convnorm.study.queue import Queue
     from gan_convnorm.study.run_process import RunProcesses

@@ -29,7 +29,7 @@ GAN_SETTINGS: dict[str, tuple[tuple[Any, ...], str]] = {
     "min_steps": ((None,), LENGTH),
     "limit_val_batches": ((1.0, None), SCORES),
     "limit_test_batches": ((1.0, None), SCORES),
-    "limit_predict_batches": ((1.0, None), "the number of images is --num-images"),
+    "limit_predict_batches": ((1.0, None), "the number of images is --num"),
     "check_val_every_n_epoch": ((None, 1), "the images are one epoch without end; give --eval-every"),
     "accumulate_grad_batches": ((1, None), MANUAL + "; give a larger --batch-size, and --accumulate"),
     "gradient_clip_val": ((None, 0), MANUAL + "; a --penalty or a norm bounds the discriminator"),

@@ -39,7 +39,7 @@ class ImageData(pl.LightningDataModule):
     >>> data.setup()
     >>> data.split("test")
     Traceback (most recent call last):
-    gan_convnorm.errors.BadInput: the data noise have no test split; choose a protocol that scores against train
+    gan_convnorm.errors.BadInput: the data noise have no test images; give some, or choose ...
 
     Args:
         resolution: side of the images in pixels, or "HEIGHTxWIDTH".
@@ -93,17 +93,21 @@ class ImageData(pl.LightningDataModule):
         """Return a split.
 
         Args:
-            name: "train", or "test" for any other name.
+            name: "train" or "test".
 
         Returns:
             Images, uint8 (N, C, H, W), and where there are labels, int64 (N,).
 
         Raises:
-            BadInput: there is no test split.
+            BadInput: another name, or no test images.
         """
+        if name not in ("train", "test"):
+            raise BadInput(f"the split is {name!r}; expected 'train' or 'test'")
         chosen = self.train_set if name == "train" else self.test_set
         if chosen is None:
-            raise BadInput(f"the data {self.name} have no {name} split; choose a protocol that scores against train")
+            raise BadInput(
+                f"the data {self.name} have no test images; give some, or choose a protocol that scores against train"
+            )
         return chosen
 
     @override

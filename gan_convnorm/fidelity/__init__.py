@@ -7,7 +7,7 @@ from gan_convnorm.fidelity.evaluator import Evaluator
 from gan_convnorm.fidelity.extractor_weights import check_weights_file
 from gan_convnorm.fidelity.extractors import EXTRACTORS, check_labelled, create_extractor, registered_name
 from gan_convnorm.fidelity.generated_images import GeneratedImages
-from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers
+from gan_convnorm.fidelity.image_counts import check_num_fake, check_numbers, check_sizes
 from gan_convnorm.fidelity.image_files import FolderImages
 from gan_convnorm.fidelity.image_set import TensorImages
 from gan_convnorm.fidelity.intra_class import check_classes, intra_class_fid
@@ -37,6 +37,7 @@ __all__ = [
     "check_labelled",
     "check_num_fake",
     "check_numbers",
+    "check_sizes",
     "check_weights_file",
     "create_extractor",
     "evaluate",

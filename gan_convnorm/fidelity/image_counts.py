@@ -14,13 +14,13 @@ def check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
 
     >>> check_sizes(batch_size=0, kid_subset_size=None)
     Traceback (most recent call last):
-    gan_convnorm.errors.BadInput: batch_size is 0, and must be 1 or more (--batch-size)
+    gan_convnorm.errors.BadInput: batch_size is 0, and must be 1 or more
 
     Raises:
         BadInput: names the number and its flag.
     """
     if batch_size < 1:
-        raise BadInput(f"batch_size is {batch_size}, and must be 1 or more (--batch-size)")
+        raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
     if kid_subset_size is not None and kid_subset_size < 2:
         raise BadInput(
             f"kid_subset_size is {kid_subset_size}, and must be 2 or more (--kid-subset-size): KID compares the images "

@@ -89,7 +89,7 @@ def _huggingface_hub(name: str) -> ModuleType:
         import huggingface_hub  # an extra
     except ImportError as error:
         raise BadInput(
-            f"there is no folder {name}, and names on the Hub need huggingface_hub: pip install 'gan_convnorm[hub]'"
+            f"there is no folder {name}, and names on the Hub need a package: python -m pip install huggingface_hub"
         ) from error
     return huggingface_hub
 

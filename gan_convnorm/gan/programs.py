@@ -88,7 +88,7 @@ def export_onnx(
             images differ from the network's by more than 1e-4.
     """
     if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
-        raise BadInput(f"--onnx needs {', '.join(missing)}: pip install 'gan_convnorm[onnx]'")
+        raise BadInput(f"--onnx needs {', '.join(missing)}: python -m pip install {' '.join(ONNX_PACKAGES)}")
     example = partial(_inputs, latent_dim, num_classes, condition_size)
     program = _traced(network, example, "leave out --onnx")
     names = ["latents", "labels"][: len(example(1))]

@@ -129,7 +129,7 @@ def _gradio() -> Any:  # noqa: ANN401
     try:
         import gradio  # it takes seconds, and only this page needs it
     except ModuleNotFoundError as error:
-        raise BadInput('the demo needs Gradio: pip install "gan_convnorm[demo]"') from error
+        raise BadInput("the demo needs Gradio: python -m pip install gradio") from error
     return gradio
 
 

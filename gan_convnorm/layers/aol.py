@@ -32,6 +32,7 @@ def aol(layer: nn.Module) -> nn.Module:
 
     Raises:
         BadInput: another module.
+
     >>> layer = aol(nn.Linear(3, 2))
     >>> bool(layer.weight.norm() <= 2**0.5 + 1e-6)
     True

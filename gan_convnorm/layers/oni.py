@@ -59,6 +59,7 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
 
     Raises:
         BadInput: another module, or option value.
+
     >>> oni(nn.Linear(4, 4)).weight.norm(2).item() <= 2.0 + 1e-6
     True
     """

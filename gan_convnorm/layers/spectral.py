@@ -32,6 +32,7 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
 
     Raises:
         BadInput: a module without a weight, no iteration, or an eps that is not above zero.
+
     >>> round(spectral(nn.Linear(3, 1)).weight.norm().item(), 5)
     1.0
     """

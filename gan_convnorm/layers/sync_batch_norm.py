@@ -1,38 +1,71 @@
-"""Batch normalization over all processes, as torch implements it."""
+"""Batch normalization over the batch of all processes, on any device."""
 
 from __future__ import annotations
 
-from torch import Tensor, distributed, nn
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from typing_extensions import override
 
-from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_number
 
-__all__ = ["SyncBatchNorm", "sync_batch"]
+__all__ = ["SyncedBatchNorm", "sync_batch"]
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """torch's layer, which in one process on a CPU works as `nn.BatchNorm2d`.
+class SyncedBatchNorm(nn.SyncBatchNorm):
+    """`nn.SyncBatchNorm` on any device: torch's own on a GPU, elsewhere, where torch's raises, two all-reduces.
 
-    >>> import torch
-    >>> images = torch.rand(4, 2, 3, 3)
-    >>> torch.equal(SyncBatchNorm(2)(images), nn.BatchNorm2d(2)(images))
-    True
+    Normalizes (B, C, ...) by mean and variance of the batches of all processes, which must have the same size.
 
-    Raises:
-        BadInput: several processes on CPUs, for which torch has no synchronization.
+    >>> SyncedBatchNorm(2).train()(torch.tensor([[1.0, 5.0], [3.0, 9.0]])).detach().round()  # one process
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
 
+    @override
     def forward(self, input: Tensor) -> Tensor:
-        """Return the normalized activations, shape (B, C, H, W)."""
-        if self.training and input.device.type == "cpu" and distributed.is_available() and distributed.is_initialized():
-            count = distributed.get_world_size(self.process_group)
-            if count > 1:
-                raise BadInput(
-                    f"sync_batch: torch synchronizes statistics on accelerators alone, and {count} processes train on "
-                    "CPUs; choose batch, or train in one process"
-                )
-            return nn.BatchNorm2d.forward(self, input)
-        return super().forward(input)
+        if not self.training or input.is_cuda or not dist.is_available() or not dist.is_initialized():
+            return super().forward(input)
+        dims = [0, *range(2, input.dim())]
+        shape = [1, -1, *([1] * (input.dim() - 2))]
+        processes = dist.get_world_size()
+        # The mean first, then the spread about it: a difference of squares would cancel.
+        exact = input.to(torch.promote_types(input.dtype, torch.float32))
+        mean = _SumOverProcesses.apply(exact.mean(dims)) / processes
+        centred = exact - mean.view(shape)
+        variance = _SumOverProcesses.apply(centred.square().mean(dims)) / processes
+        if self.track_running_stats:
+            self._track(mean.detach(), variance.detach(), processes * input.numel() // input.shape[1])
+        scale = (variance + self.eps).rsqrt()
+        if self.affine:
+            scaled = centred * (scale * self.weight).view(shape) + self.bias.view(shape)
+        else:
+            scaled = centred * scale.view(shape)
+        output: Tensor = scaled.to(input.dtype)
+        return output
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        weight = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, weight)
+        self.running_var.lerp_(variance * (count / (count - 1)), weight)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """A sum over processes. Every process reads it, so its gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(ctx: object, value: Tensor) -> Tensor:
+        total = value.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        total: Tensor = _SumOverProcesses.apply(gradient)  # so that a gradient penalty can differentiate it
+        return total
 
 
 def sync_batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> nn.Module:
@@ -48,10 +81,11 @@ def sync_batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1
 
     Raises:
         BadInput: a negative eps, or a momentum that is not between 0 and 1.
+
     >>> sync_batch(8).num_features
     8
     """
     check_number("sync_batch", "eps", eps, least=0)
     if momentum is not None:
         check_number("sync_batch", "momentum", momentum, least=0, most=1)
-    return SyncBatchNorm(channels, eps=eps, momentum=momentum)
+    return SyncedBatchNorm(channels, eps=eps, momentum=momentum)

@@ -32,6 +32,7 @@ def weight(layer: nn.Module) -> nn.Module:
 
     Raises:
         BadInput: a module without a weight.
+
     >>> sorted(name for name, _ in weight(nn.Linear(3, 2)).named_parameters())
     ['bias', 'parametrizations.weight.original0', 'parametrizations.weight.original1']
     """

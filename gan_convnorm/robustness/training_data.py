@@ -124,6 +124,9 @@ class LabelledData(pl.LightningDataModule):
         if self.data.num_classes < 2:
             raise BadInput(f"the data {self.data.name} have a single class; expected two classes or more to tell apart")
         self.data.setup("fit")  # which sets both splits
+        self.test_set = self.data.split("test")
+        if len(self.test_set.tensors) < 2:
+            raise BadInput(f"the test images of {self.data.name} have no labels, which an evaluation needs; give them")
         images, labels = self.data.train_set.tensors
         seed = self.split.seed
         held_out, rest = class_balanced(labels, self.split.validation, random_for("validation", seed))
@@ -147,7 +150,6 @@ class LabelledData(pl.LightningDataModule):
         )
         self.train_set = TensorDataset(images[rest], noisy)
         self.val_set = TensorDataset(images[held_out], labels[held_out])
-        self.test_set = self.data.split("test")
         self.wrong_labels = (noisy != true).double().mean().item()
 
     def describe(self) -> dict[str, Any]:

@@ -1,72 +1,15 @@
-"""BatchNorm over the batch of all processes, on any device."""
+"""Lightning's `sync_batchnorm` on any device."""
 
 from __future__ import annotations
 
-import torch
-import torch.distributed as dist
 from pytorch_lightning.plugins import LayerSync
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from typing_extensions import override
 
-__all__ = ["SyncedBatchNorm", "SyncedBatchNormLayers"]
+from gan_convnorm.layers.sync_batch_norm import SyncedBatchNorm
 
-
-class SyncedBatchNorm(nn.SyncBatchNorm):
-    """`nn.SyncBatchNorm` on any device: torch's own on a GPU, elsewhere, where torch's raises, two all-reduces.
-
-    Normalizes (B, C, ...) by mean and variance of the batches of all processes, which must have the same size.
-
-    >>> SyncedBatchNorm(2).train()(torch.tensor([[1.0, 5.0], [3.0, 9.0]])).detach().round()  # one process
-    tensor([[-1., -1.],
-            [ 1.,  1.]])
-    """
-
-    @override
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training or input.is_cuda or not dist.is_initialized():
-            return super().forward(input)
-        dims = [0, *range(2, input.dim())]
-        shape = [1, -1, *([1] * (input.dim() - 2))]
-        processes = dist.get_world_size()
-        # The mean first, then the spread about it: a difference of squares would cancel.
-        exact = input.to(torch.promote_types(input.dtype, torch.float32))
-        mean = _SumOverProcesses.apply(exact.mean(dims)) / processes
-        centred = exact - mean.view(shape)
-        variance = _SumOverProcesses.apply(centred.square().mean(dims)) / processes
-        if self.track_running_stats:
-            self._track(mean.detach(), variance.detach(), processes * input.numel() // input.shape[1])
-        scale = (variance + self.eps).rsqrt()
-        if self.affine:
-            scaled = centred * (scale * self.weight).view(shape) + self.bias.view(shape)
-        else:
-            scaled = centred * scale.view(shape)
-        output: Tensor = scaled.to(input.dtype)
-        return output
-
-    @torch.no_grad()
-    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
-        self.num_batches_tracked.add_(1)
-        weight = self.momentum if self.momentum is not None else 1 / int(self.num_batches_tracked)
-        self.running_mean.lerp_(mean, weight)
-        self.running_var.lerp_(variance * (count / (count - 1)), weight)
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """A sum over processes. Every process reads it, so its gradient is the sum of their gradients."""
-
-    @staticmethod
-    def forward(ctx: object, value: Tensor) -> Tensor:
-        total = value.clone()
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: object, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous()
-        dist.all_reduce(total)
-        return total
+__all__ = ["SyncedBatchNormLayers"]
 
 
 class SyncedBatchNormLayers(LayerSync):

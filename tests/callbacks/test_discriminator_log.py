@@ -1,5 +1,6 @@
 """DiscriminatorLog: what it measures, and that the training is the same with and without it."""
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -7,7 +8,7 @@ from pytorch_lightning.demos.boring_classes import BoringModel
 from short_training import logged_rows, logging_trainer, small_gan
 
 from gan_convnorm.callbacks import DiscriminatorLog
-from gan_convnorm.data import Digits
+from gan_convnorm.data import Arrays, Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study import figures
 
@@ -107,6 +108,16 @@ def test_a_gan_that_draws_from_the_global_state_trains_as_without_it(tmp_path):
 def test_a_count_that_is_none_is_one_line(count):
     with pytest.raises(BadInput, match="expected 1 or more"):
         DiscriminatorLog(count)
+
+
+def test_test_images_without_labels_are_refused_before_a_conditional_gan_trains(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 255, (24, 16, 16, 1), np.uint8)
+    np.savez("half.npz", x=images, y=np.arange(24) % 2, x_test=images)
+    data = Arrays(path="half.npz", resolution=16, batch_size=4, seed=0)
+    trainer = logging_trainer(tmp_path, [DiscriminatorLog()], validate_every=2)
+    with pytest.raises(BadInput, match="needs the labels of the test images"):
+        trainer.fit(small_gan(steps=4, conditional=True, num_classes=2), data)
 
 
 def test_a_module_that_is_no_gan_is_one_line():

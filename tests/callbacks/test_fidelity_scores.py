@@ -133,6 +133,7 @@ def test_collapse_is_warned_of_and_stops_on_request():
         ({"best": "kid"}, "best is 'kid'; with these metrics choose one of: fid, isc"),
         ({"weights": "average"}, "choose one of: ema, raw, both"),
         ({"interim_num_fake": 3}, "IS over 10 splits needs 20"),
+        ({"batch_size": 0}, "batch_size is 0, and must be 1 or more"),
     ],
 )
 def test_options_are_checked_before_a_run(options, message):

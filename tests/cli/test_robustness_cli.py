@@ -16,6 +16,7 @@ from PIL import Image
 from program_runs import refused as refused_by
 from program_runs import rows as all_rows
 from program_runs import same, weights
+from pytorch_lightning.cli import LightningCLI
 
 from gan_convnorm import cli
 from gan_convnorm.cli.classify_flags import CLASSIFY_FLAGS
@@ -365,6 +366,7 @@ def test_unnamed_runs_have_a_folder_of_their_own():
         ("--width .nan", "width is nan"),
         ("--lr .inf", "lr is inf"),
         ("--data npz --data.path unlabelled.npz", "the data have no labels"),
+        ("--data npz --data.path half.npz", "the test images of half have no labels"),
         ("--data npz --data.path single.npz", "the data have labels of a single class"),
         ("--json full/file", "full/file exists and was not written by this command"),
         ("--json full/summary.json", "full/summary.json exists and was not written by this command"),
@@ -383,6 +385,8 @@ def test_bad_input_is_one_line_before_any_training(words, message, capsys):
     Path("full/file").write_text("precious")
     Path("full/summary.json").write_text('{"clean": 1}')
     np.savez("unlabelled.npz", images=np.zeros((40, 8, 8, 1), np.uint8))
+    half = {name: np.zeros((40, 8, 8, 1), np.uint8) for name in ("x", "x_test")}
+    np.savez("half.npz", **half, y=np.arange(40) % 2)
     np.savez("rgba.npz", images=np.zeros((40, 8, 8, 4), np.uint8), labels=np.arange(40) % 2)
     np.savez("single.npz", images=np.zeros((40, 8, 8, 1), np.uint8), labels=np.zeros(40, int))
     assert message in refused(capsys, *shlex.split(words))
@@ -401,3 +405,16 @@ def test_help_names_the_program(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     assert capsys.readouterr().out.startswith("usage: python -m gan_convnorm classify fit [")
+
+
+def test_a_plugin_of_the_command_line_reaches_the_trainer(monkeypatch):
+    given = []
+
+    def stop(self, **settings):
+        given.extend(type(plugin).__name__ for plugin in settings["plugins"])
+        raise SystemExit(0)
+
+    monkeypatch.setattr(LightningCLI, "instantiate_trainer", stop)
+    with pytest.raises(SystemExit):
+        main([*SMALL, "--trainer.plugins", "lightning_fabric.plugins.environments.LightningEnvironment"])
+    assert given == ["CheckpointFiles", "LightningEnvironment"]

@@ -72,7 +72,7 @@ def test_a_split_that_is_not_there(tmp_path):
     write(tmp_path / "flat/1.png", 4)
     data = loaded(tmp_path / "flat", test_fraction=0)
     assert values(data.split("train")) == [4] and data.test_set is None
-    with pytest.raises(BadInput, match="the data flat have no test split"):
+    with pytest.raises(BadInput, match="the data flat have no test images"):
         data.split("test")
     with pytest.raises(BadInput, match=r"one image, 1\.png, .*--data.test_fraction 0"):
         Folder(str(tmp_path / "flat"))

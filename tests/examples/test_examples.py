@@ -71,7 +71,7 @@ def test_the_resnet_recipe_trains(batch_norm, example, capsys):
 
 @pytest.mark.slow
 def test_the_timm_classifier_trains(example, capsys):
-    pytest.importorskip("timm", reason="timm is not installed: pip install 'gan_convnorm[examples]'")
+    pytest.importorskip("timm", reason="timm is not installed: pip install timm")
     share = example("timm_classifier_convnorm").main(["--epochs", "1", "--images", "64"])
     words = capsys.readouterr().out
     assert "layers changed, 0 left" in words

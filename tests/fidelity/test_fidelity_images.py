@@ -351,7 +351,7 @@ def test_json_overwrites_where_that_is_asked_for(command, tmp_path):
 @pytest.mark.parametrize(
     ("flag", "value", "message"),
     [
-        ("--batch-size", "0", "batch_size is 0, and must be 1 or more (--batch-size)"),
+        ("--batch-size", "0", "batch_size is 0, and must be 1 or more"),
         ("--isc-splits", "0", "isc_splits is 0, and must be 1 or more (--isc-splits)"),
         ("--num-fake", "0", "--num-fake is 0, and must be from 1 to below 2**63"),
         ("--num-fake", "-3", "--num-fake is -3, and must be from 1 to below 2**63"),

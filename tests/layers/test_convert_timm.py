@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_convnorm.layers import ConvNorm2d, convert
 
-timm = pytest.importorskip("timm", reason="timm is not installed: pip install 'gan_convnorm[examples]'")
+timm = pytest.importorskip("timm", reason="timm is not installed: pip install timm")
 
 #: name: side of the images; with plain BatchNorm2d, BatchNormAct2d, and no BatchNorm at all
 NETWORKS = {
