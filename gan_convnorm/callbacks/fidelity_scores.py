@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from gan_convnorm.callbacks.generated_samples import (
     has_two_weights,
     sampler,
 )
+from gan_convnorm.callbacks.network_ema import averages_in_place
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.reference_images import (
     ReferenceImages,
@@ -209,7 +211,10 @@ class FidelityScores(Evaluations):
         if counts_steps(pl_module) and not is_over(trainer, pl_module):
             return
         if self.num_fake > self.interim_num_fake or self.taken.last_step != step_of(trainer, pl_module):
-            self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
+            # Of the weights that the evaluations before it saw.
+            of_average = self.every is None and trainer.enable_validation
+            with averages_in_place(trainer, pl_module) if of_average else contextlib.nullcontext():
+                self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
         else:
             self.taken.final = self.taken.last
 

@@ -17,7 +17,7 @@ from gan_convnorm.callbacks.named_network import named_network
 from gan_convnorm.callbacks.step_count import step_of
 from gan_convnorm.errors import BadInput
 
-__all__ = ["NetworkEMA"]
+__all__ = ["NetworkEMA", "averages_in_place"]
 
 
 class NetworkEMA(pl.Callback):
@@ -41,7 +41,8 @@ class NetworkEMA(pl.Callback):
         decay: share of the average that a step keeps, from 0 to below 1.
 
     Raises:
-        BadInput: a decay out of its range; at the start, a module without such a network.
+        BadInput: a decay out of its range; at the start, a module without such a network, or one whose weights another
+            NetworkEMA averages too.
     """
 
     def __init__(self, network: str, decay: float = 0.999) -> None:
@@ -54,17 +55,29 @@ class NetworkEMA(pl.Callback):
         self.module: weakref.ref[pl.LightningModule] | None = None
         self.begun = False
         self.step = 0
+        self.reading = contextlib.ExitStack()
         self.swapped = contextlib.ExitStack()
         self.is_swapped = False
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        network = named_network(pl_module, self.network)
+        for other in _all_of(trainer):
+            if other is not self and _share_weights(network, named_network(pl_module, other.network)):
+                raise BadInput(
+                    f"two NetworkEMA average the same weights, of {other.network!r} and {self.network!r}, and an "
+                    "evaluation can have one average alone; leave one out"
+                )
         # Before a checkpoint is read into it.
         if self.module is None or self.module() is not pl_module:
             self.module, self.begun = weakref.ref(pl_module), False
-            network = named_network(pl_module, self.network)
             self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.decay), use_buffers=False)
             self.average.requires_grad_(False)
+        # A checkpoint's weights come between now and the start, and its average, if it has one, after them.
+        self.reading.callback(network.register_load_state_dict_post_hook(self._forget).remove)
+
+    def _forget(self, network: nn.Module, keys: object) -> None:
+        self.begun = False
 
     @property
     def averaged_network(self) -> nn.Module:
@@ -93,14 +106,18 @@ class NetworkEMA(pl.Callback):
             self.begun = True
 
     def _begin(self, module: pl.LightningModule) -> AveragedModel:
-        """Return the average on the module's device; without one so far, begin at the weights that the module has now.
+        """Return the average with the module's device and types; without one so far, begin at the weights it has now.
 
         These may be a checkpoint's, which knows no average: it is of a run without this callback, or of weights alone.
         """
         assert self.average is not None
-        self.average.to(module.device)
+        self.reading.close()
+        network = named_network(module, self.network)
+        for averaged, current in zip(_tensors(self.average.module), _tensors(network), strict=True):
+            averaged.data = averaged.data.to(current)  # the precision plugin has converted the module since
+        self.average.n_averaged = self.average.n_averaged.to(module.device)
         if not self.begun:
-            self.average.module.load_state_dict(named_network(module, self.network).state_dict())
+            self.average.module.load_state_dict(network.state_dict())
         return self.average
 
     @override
@@ -123,23 +140,28 @@ class NetworkEMA(pl.Callback):
     def averaged(self, module: pl.LightningModule) -> Iterator[None]:
         """Give a module the averaged weights inside the block, and its current ones back after it.
 
+        In an evaluation, where it has them already, nothing changes.
+
         Args:
             module: the one that is trained.
         """
+        if self.is_swapped:
+            yield
+            return
         pairs = list(zip(_tensors(named_network(module, self.network)), _tensors(self.averaged_network), strict=True))
         _swap(pairs)
+        self.is_swapped = True
         try:
             yield
         finally:
             _swap(pairs)
+            self.is_swapped = False
 
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.average is not None:
             self._begin(pl_module)
             self.swapped.enter_context(self.averaged(pl_module))
-            self.is_swapped = True
-            self.swapped.callback(setattr, self, "is_swapped", False)
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -164,6 +186,32 @@ class NetworkEMA(pl.Callback):
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         self.swapped.close()
+
+
+@contextlib.contextmanager
+def averages_in_place(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[None]:
+    """Give a module the averages of all `NetworkEMA` of its trainer inside the block, as its validations see them.
+
+    >>> with averages_in_place(pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule()):  # it has none
+    ...     pass
+
+    Args:
+        trainer: of the callbacks.
+        module: the one that is trained.
+    """
+    with contextlib.ExitStack() as stack:
+        for callback in _all_of(trainer):
+            if callback.average is not None:
+                stack.enter_context(callback.averaged(module))
+        yield
+
+
+def _all_of(trainer: pl.Trainer) -> list[NetworkEMA]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, NetworkEMA)]  # type: ignore[attr-defined]
+
+
+def _share_weights(one: nn.Module, other: nn.Module) -> bool:
+    return not {id(weight) for weight in one.parameters()}.isdisjoint(id(weight) for weight in other.parameters())
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:

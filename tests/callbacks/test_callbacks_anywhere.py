@@ -1,6 +1,5 @@
-"""SampleGrids, SpectrumLog, FiniteCheck and NetworkEMA in LightningModules that know nothing of this package."""
+"""SampleGrids, SpectrumLog and FiniteCheck in LightningModules that know nothing of this package."""
 
-import copy
 import csv
 import json
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from PIL import Image
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from strangers import VAE, PlainClassifier, TwoOptimizers, decode_prior, digits_loader, fit
 
@@ -127,120 +125,6 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_its_step(loss):
 def test_a_finite_run_goes_on_whatever_a_step_returns():
     trainer = fit(TwoOptimizers(), [FiniteCheck()])
     assert trainer.global_step == 16
-
-
-def expected_average(states, decay):
-    """Return the average by its definition, in float64, of the states after each step; buffers are the last ones."""
-    average = {name: value.double() for name, value in states[0].items()}
-    for state in states[1:]:
-        for name, value in state.items():
-            average[name] = decay * average[name] + (1 - decay) * value.double()
-    return average
-
-
-class States(pl.Callback):
-    """Keeps the maker's weights after every step."""
-
-    def __init__(self):
-        self.states = []
-
-    def on_train_batch_end(self, trainer, module, *args):
-        self.states.append(copy.deepcopy(module.maker.state_dict()))
-
-
-def test_an_average_of_one_network_and_its_buffers_as_they_are():
-    average, states = NetworkEMA("maker", decay=0.9), States()
-    module = TwoOptimizers()
-    fit(module, [average, states])
-    expected = expected_average(states.states, 0.9)
-    buffers = dict(module.maker.named_buffers())
-    for name, value in average.averaged_network.state_dict().items():
-        if name in buffers:
-            assert torch.equal(value, states.states[-1][name]), name
-        else:
-            torch.testing.assert_close(value.double(), expected[name], rtol=1e-5, atol=1e-6)
-    assert all(torch.equal(value, module.maker.state_dict()[name]) for name, value in states.states[-1].items())
-
-
-def test_evaluations_see_the_average_and_checkpoints_the_current_weights():
-    seen = []
-
-    class Watched(TwoOptimizers):
-        def validation_step(self, batch, batch_idx):
-            seen.append(copy.deepcopy(self.maker.state_dict()))
-
-    average, states = NetworkEMA("maker", decay=0.5), States()
-    saver = ModelCheckpoint("saved", filename="{epoch}", save_top_k=-1)
-    module = Watched()
-    fit(
-        module,
-        [average, states, saver],
-        val=digits_loader(32),
-        max_epochs=1,
-        num_sanity_val_steps=0,
-        enable_checkpointing=True,
-    )
-    expected = expected_average(states.states, 0.5)
-    torch.testing.assert_close(seen[0]["0.weight"].double(), expected["0.weight"], rtol=1e-5, atol=1e-6)
-    saved = torch.load("saved/epoch=0.ckpt", weights_only=True)
-    assert torch.equal(saved["state_dict"]["maker.0.weight"], states.states[-1]["0.weight"])
-    with average.averaged(module):
-        assert torch.equal(module.maker.state_dict()["0.weight"], seen[0]["0.weight"])
-    assert torch.equal(module.maker.state_dict()["0.weight"], states.states[-1]["0.weight"])
-    # A resumed run goes on from the average that the checkpoint holds.
-    again = NetworkEMA("maker", decay=0.5)
-    fit(Watched(), [again], val=digits_loader(32), max_epochs=1, ckpt_path="saved/epoch=0.ckpt")
-    assert torch.equal(again.averaged_network.state_dict()["0.weight"], seen[0]["0.weight"])
-
-
-@pytest.mark.parametrize("network", ["maker", ""])
-def test_a_checkpoint_that_is_saved_during_a_validation_has_the_current_weights(network):
-    class Watched(TwoOptimizers):
-        def validation_step(self, batch, batch_idx):
-            if not self.trainer.sanity_checking:
-                self.trainer.save_checkpoint("during.ckpt")
-
-    average, saver = NetworkEMA(network, decay=0.5), ModelCheckpoint("saved", filename="after")
-    module = Watched()
-    fit(module, [average, saver], val=digits_loader(32), max_epochs=1, enable_checkpointing=True)
-    during, after = (torch.load(path, weights_only=True) for path in ("during.ckpt", "saved/after.ckpt"))
-    key = average.state_key
-    for one, other in (
-        (during["state_dict"], after["state_dict"]),
-        (during["callbacks"][key]["average"], after["callbacks"][key]["average"]),
-    ):
-        assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-    assert not torch.equal(
-        after["state_dict"]["maker.0.weight"],
-        average.averaged_network.state_dict()["0.weight" if network else "maker.0.weight"],
-    )
-
-
-def test_an_impossible_decay_is_refused():
-    with pytest.raises(BadInput, match="decay is 1; expected 0 to below 1"):
-        NetworkEMA("maker", decay=1)
-    with pytest.raises(BadInput, match="the average begins with the training"):
-        NetworkEMA("maker").averaged_network  # noqa: B018
-
-
-def test_an_average_that_a_checkpoint_does_not_hold_begins_at_its_weights():
-    """A checkpoint of weights alone, or of a run without the callback: the network is the trained one."""
-    trained = TwoOptimizers()
-    saver = ModelCheckpoint("saved", filename="last", save_weights_only=True)
-    fit(trained, [saver], max_epochs=1, enable_checkpointing=True)
-    seen = []
-
-    class Watched(TwoOptimizers):
-        def validation_step(self, batch, batch_idx):
-            seen.append(self.maker.state_dict()["0.weight"].clone())
-
-    average = NetworkEMA("maker", decay=0.5)
-    trainer = pl.Trainer(accelerator="cpu", callbacks=[average], logger=False, enable_progress_bar=False)
-    trainer.validate(Watched(), digits_loader(32), ckpt_path="saved/last.ckpt", verbose=False)
-    assert torch.equal(seen[0], trained.maker.state_dict()["0.weight"])
-    # Another module has an average of its own.
-    trainer.validate(other := Watched(), digits_loader(32), verbose=False)
-    assert torch.equal(seen[1], other.maker.state_dict()["0.weight"])
 
 
 def test_a_network_that_is_called_by_keyword_has_spectra():
