@@ -1,4 +1,7 @@
-"""Random numbers by purpose: they depend on their purpose and place, not on what was drawn before."""
+"""Random numbers by purpose: they depend on their purpose and place, not on what was drawn before.
+
+Nor on torch's default type, which Lightning changes in the steps of a run in double or half precision.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +68,11 @@ class SharedRandom:
 
     def normal(self, count: int, *shape: int) -> Tensor:
         """Return `count` rows of standard normal numbers for this process: float32, shape (count, *shape)."""
-        return self._own(torch.randn, count, shape)
+        return self._own(partial(torch.randn, dtype=torch.float32), count, shape)
 
     def uniform(self, count: int, *shape: int) -> Tensor:
         """Return `count` rows of uniform numbers in [0, 1) for this process: float32, shape (count, *shape)."""
-        return self._own(torch.rand, count, shape)
+        return self._own(partial(torch.rand, dtype=torch.float32), count, shape)
 
     def whole(self, count: int, below: int) -> Tensor:
         """Return `count` whole numbers from 0 to below - 1 for this process: int64, shape (count,)."""
@@ -102,9 +105,9 @@ def numbered_noise(start: int, stop: int, size: int, seed: int, truncation: floa
         BadInput: a truncation that is not above 0.
     """
     if stop <= start:
-        return torch.empty(0, size)
+        return torch.empty(0, size, dtype=torch.float32)
     blocks = [
-        torch.randn(BLOCK, size, generator=random_for("sample", seed, number))
+        torch.randn(BLOCK, size, generator=random_for("sample", seed, number), dtype=torch.float32)
         for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)
     ]
     noise = torch.cat(blocks)[start % BLOCK :][: stop - start]

@@ -38,7 +38,12 @@ def check_intra_class(module: pl.LightningModule, real: ReferenceImages, num_fak
 
 
 def intra_class_scores(
-    evaluator: Evaluator, images: GeneratedImages, module: pl.LightningModule, real: ReferenceImages
+    evaluator: Evaluator,
+    images: GeneratedImages,
+    module: pl.LightningModule,
+    real: ReferenceImages,
+    *,
+    numbered: bool = True,
 ) -> tuple[Tensor, str]:
     """Return the mean of the FIDs within classes, float64, and a line with each.
 
@@ -58,12 +63,13 @@ def intra_class_scores(
         images: the samples; sample i is of class i modulo `num_classes`.
         module: with `num_classes`.
         real: the real images, with labels.
+        numbered: i is the number in the whole series; otherwise in the call of `sample`, which is not told more.
     """
     source: Any = real.source
     fids = intra_class_fid(
         evaluator.extractor,
         images,
-        _classes(module, len(images)),
+        _classes(module, len(images), numbered),
         torch.cat(list(source.batches(0, len(source), 1024))),
         _labels(real),
         batch_size=evaluator.batch_size,
@@ -78,12 +84,13 @@ def intra_class_scores(
     return mean, line
 
 
-def _classes(module: pl.LightningModule, num_fake: int) -> Tensor:
+def _classes(module: pl.LightningModule, num_fake: int, numbered: bool = True) -> Tensor:
     """Return the classes of the fakes: those that `sample` takes when it is given none."""
     count: Any = getattr(module, "num_classes", None)
     if not isinstance(count, int):
         raise BadInput("intra_class is asked for, and this GAN is not conditional (--conditional)")
-    return torch.arange(num_fake) % count
+    numbers = torch.arange(num_fake)
+    return (numbers if numbered else numbers % GeneratedImages.block) % count
 
 
 def _labels(real: ReferenceImages) -> Tensor:

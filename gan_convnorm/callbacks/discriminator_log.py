@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from gan_convnorm.callbacks.step_count import step_of
 from gan_convnorm.errors import BadInput
-from gan_convnorm.operators.evaluation_mode import evaluating
+from gan_convnorm.evaluation_mode import evaluating
 
 __all__ = ["DiscriminatorLog"]
 

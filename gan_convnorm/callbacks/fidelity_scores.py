@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 from typing_extensions import override
 
@@ -19,6 +20,7 @@ from gan_convnorm.callbacks.generated_samples import (
     check_range,
     has_two_weights,
     sampler,
+    takes_first,
 )
 from gan_convnorm.callbacks.network_ema import averages_in_place
 from gan_convnorm.callbacks.progress import StepProgressBar
@@ -241,9 +243,11 @@ class FidelityScores(Evaluations):
 
     def find_reference(self, trainer: pl.Trainer, split: str) -> ReferenceImages | None:
         """Return the images to compare with; None as long as the trainer's loaders are not there."""
-        if self.reference is None:
-            return trainer_images(trainer, split, self.value_range)
-        return Processes.current().together(lambda: given_images(self.reference, self.value_range))
+        # A data set's random transforms, and loaders, draw from the global random state, which the training uses.
+        with torch.random.fork_rng(devices=[]):
+            if self.reference is None:
+                return trainer_images(trainer, split, self.value_range)
+            return Processes.current().together(lambda: given_images(self.reference, self.value_range))
 
     @override
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
@@ -324,7 +328,9 @@ class FidelityScores(Evaluations):
         assert self.evaluator is not None and self.real is not None
         ema = self.weights != "raw"
         images = GeneratedImages(self._sampler(module, ema), self.num_fake, "EMA samples" if ema else "samples")
-        mean, line = intra_class_scores(self.evaluator, images, module, self.real)
+        mean, line = intra_class_scores(
+            self.evaluator, images, module, self.real, numbered=takes_first(module, self.sample)
+        )
         self.score_log.write_class_mean(trainer, module, mean, line)
 
     def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:

@@ -51,15 +51,17 @@ class FiniteCheck(pl.Callback):
         trained: list[Tensor] = [p for p in pl_module.parameters() if p.requires_grad]
         norms = torch._foreach_norm(trained) if trained else ()
         bad = [
-            ~torch.stack([value.float() for value in each]).isfinite().all()
+            ~torch.stack([value.float().reshape(()).to(self.bad_step.device) for value in each]).isfinite().all()
             for each in (self.losses.values(), norms)
             if each
         ]
+        if not bad:
+            return
         bad = bad if self.losses else [torch.zeros_like(bad[0]), *bad]
         step = max(1, step_of(trainer, pl_module))  # 0 stands for none
         self.bad_step.copy_(torch.where(torch.stack(bad) & (self.bad_step == 0), step, self.bad_step))
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if pl_module.device.type == "cpu" or trainer.should_stop or step % every == 0:
+        if pl_module.device.type == "cpu" or trainer.should_stop or (every and step % every == 0):
             self._look(pl_module)
 
     @override

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.images.value_range import ValueRange, as_bytes
 from gan_convnorm.noise import random_for
-from gan_convnorm.operators import evaluating
 
-__all__ = ["RANGES", "SampleFunction", "check_range", "has_two_weights", "image_bytes", "sampler"]
+__all__ = ["RANGES", "SampleFunction", "check_range", "has_two_weights", "image_bytes", "sampler", "takes_first"]
 
 #: from (module, n), or from (module, first, n), to images FIRST to FIRST + n - 1
 SampleFunction = Callable[..., Tensor]
@@ -60,6 +60,15 @@ def has_two_weights(module: pl.LightningModule, sample: SampleFunction | None) -
     (True, False)
     """
     return sample is None and "ema" in _parameters(getattr(module, "sample", None))
+
+
+def takes_first(module: pl.LightningModule, sample: SampleFunction | None) -> bool:
+    """Return True if the function that samples is told the number of the first image.
+
+    >>> takes_first(pl.LightningModule(), lambda module, n: None)
+    False
+    """
+    return _call(module, sample, ema=True)[1]
 
 
 def sampler(
@@ -113,7 +122,9 @@ def _call(
 ) -> tuple[Callable[[int, int], Tensor], bool]:
     """Return a function of (first, n), and whether the images depend on these numbers alone."""
     if sample is not None:
-        count = sum(p.default is p.empty for p in _parameters(sample).values())
+        variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        needed = [p for p in _parameters(sample).values() if p.default is p.empty and p.kind not in variable]
+        count = len(needed)
         if count not in (2, 3):
             raise BadInput(f"sample takes {count} arguments; expected a function of (module, n) or (module, first, n)")
         if count == 3:

@@ -16,6 +16,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import classifier_features
 from gan_convnorm.fidelity.classifier import trained_weights
 from gan_convnorm.fidelity.extractor_weights import check_weights_file, weights_origin
+from gan_convnorm.fidelity.image_set import check_batch
 from gan_convnorm.fidelity.metrics import METRICS
 from gan_convnorm.fidelity.processes import Processes
 
@@ -107,8 +108,8 @@ def create_extractor(
         assert labelled is not None
         images, labels = (*labelled, None)[:2]
         assert images is not None
-        if labels is not None and labels.is_floating_point():  # vectors, which are no classes
-            labels = None
+        # Vectors are no classes.
+        labels = None if labels is None or labels.is_floating_point() else labels.long()
         train = partial(trained_weights, images, labels, device)
         trained: Path = processes.from_first(train)
         weights = trained if trained.exists() else train()  # on another machine
@@ -116,18 +117,31 @@ def create_extractor(
 
 
 def check_labelled(labelled: tuple[Tensor, ...] | None) -> None:
-    """Raise when there are no images to train the classifier on.
+    """Raise when there are no images to train the classifier on, or labels that are not theirs.
 
     >>> check_labelled((torch.zeros(5, 1, 4, 4, dtype=torch.uint8),))
 
     Raises:
-        BadInput: says what to choose in its place.
+        BadInput: says what is expected.
     """
     if labelled is None:
         raise BadInput(
             "extractor 'classifier' is trained on real images, and there are none; give a reference, or the weights of "
             "a trained one with --extractor-weights"
         )
+    if not isinstance(labelled, (tuple, list)) or not 1 <= len(labelled) <= 2:
+        raise BadInput("labelled must be a tuple of images, or of images and labels, which 'classifier' is trained on")
+    images, *labels = labelled
+    check_batch(images, "the images that 'classifier' is trained on")
+    if not labels:
+        return
+    if not isinstance(labels[0], Tensor) or len(labels[0]) != len(images):
+        found = len(labels[0]) if isinstance(labels[0], Tensor) else type(labels[0]).__name__
+        raise BadInput(
+            f"the labels that 'classifier' is trained on are {found}; expected one for each of {len(images)}"
+        )
+    if not labels[0].is_floating_point() and (labels[0].dim() != 1 or bool((labels[0] < 0).any())):
+        raise BadInput("the labels that 'classifier' is trained on must be whole numbers from 0, of shape (N,)")
 
 
 def _create(name: str, layers: list[str], weights: str | Path | None) -> FeatureExtractorBase:

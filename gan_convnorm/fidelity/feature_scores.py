@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
@@ -51,12 +53,19 @@ def score_features(
     Returns:
         The scores. Their protocol has the number of fakes, the splits and the subsets.
 
-    Too few images raise `BadInput`.
+    Raises:
+        BadInput: too few images; features that are NaN, infinite or of other shapes.
     """
+    fakes = {name: _checked(rows, f"the fakes' {name}") for name, rows in fakes.items()}
+    real = replace(real, rows={name: _checked(rows, f"the real images' {name}") for name, rows in real.rows.items()})
     count = len(next(iter(fakes.values())))
     check_num_fake(count, isc_splits, layer)
     if real.count is not None:
         check_numbers(count, real.count, layer)
+    for name in {layer[metric] for metric in ("fid", "kid", "prc") if metric in layer} & real.rows.keys():
+        if fakes[name].shape[1] != real.rows[name].shape[1]:
+            sizes = fakes[name].shape[1], real.rows[name].shape[1]
+            raise BadInput(f"a fake has {sizes[0]} {name} and a real image {sizes[1]}; expected equal numbers")
     values: dict[str, float] = {}
     ranks: dict[str, float] = {}
     protocol: dict[str, Any] = {"n_fake": count}
@@ -77,6 +86,17 @@ def score_features(
     if "prc" in layer:
         values |= precision_and_recall(fakes[layer["prc"]], real.rows[layer["prc"]])
     return Scores(values, protocol, ranks)
+
+
+def _checked(rows: Tensor, name: str) -> Tensor:
+    """Return features (n, D) as the scores take them: finite, of 32 bits at least, on the CPU, without gradients."""
+    if rows.dim() != 2 or not rows.is_floating_point():
+        raise BadInput(f"{name} are {rows.dtype} of shape {tuple(rows.shape)}; expected floating-point (n, D)")
+    rows = rows.detach().cpu()
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    if not rows.isfinite().all():
+        raise BadInput(f"{name} hold NaN or infinite values, of which no score can be taken")
+    return rows
 
 
 def _warn_of_few(num_fake: int, num_real: int | None, features: int) -> None:

@@ -21,14 +21,13 @@ class GeneratedImages:
     >>> [len(batch) for batch in images.batches(0, 300, batch_size=200)]
     [200, 100]
 
-
     Args:
         generate: from (first, count) to images of these numbers, uint8 (count, C, H, W).
         count: number of samples.
         name: their name, for the scores' protocol.
 
     Raises:
-        BadInput: fewer than one sample.
+        BadInput: fewer than one sample; while reading: another number of images than asked for, or of other shapes.
     """
 
     block = BLOCK
@@ -45,18 +44,22 @@ class GeneratedImages:
 
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
         """Yield images start to stop, generated in blocks of `BLOCK`."""
-        waiting: list[Tensor] = []
+        waiting: Tensor | None = None
         for first in range(start, stop, BLOCK):
-            images = self.generate(first, min(BLOCK, stop - first))
+            count = min(BLOCK, stop - first)
+            images = self.generate(first, count)
             check_batch(images, self.name)
-            waiting.append(images)
-            if sum(map(len, waiting)) >= batch_size or first + BLOCK >= stop:
-                *full, last = torch.split(torch.cat(waiting), batch_size)
-                yield from full
-                waiting = [last]
-                if len(last) == batch_size or first + BLOCK >= stop:
-                    yield last
-                    waiting = []
+            if len(images) != count:
+                raise BadInput(f"{count} {self.name} were asked for, and {len(images)} came; return as many as asked")
+            if waiting is not None and images.shape[1:] != waiting.shape[1:]:
+                shapes = tuple(waiting.shape[1:]), tuple(images.shape[1:])
+                raise BadInput(f"{self.name} have the shapes {shapes[0]} and {shapes[1]}; expected one shape of all")
+            waiting = images if waiting is None else torch.cat([waiting, images])
+            while len(waiting) >= batch_size:
+                yield waiting[:batch_size]
+                waiting = waiting[batch_size:]
+        if waiting is not None and len(waiting):
+            yield waiting
 
     def digest(self) -> None:
         """Return None: the content is not known before it is generated."""

@@ -79,6 +79,7 @@ class FolderImages:
             # Starting workers takes longer than reading a few files.
             num_workers=min(4, processors) if count > 1000 else 0,
             collate_fn=list,
+            generator=torch.Generator(),  # else it draws from the global random state, which a training uses
         )
         converted: Counter[str] = Counter()
         self.bad = []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.fidelity.generated_images import GeneratedImages
 from gan_convnorm.fidelity.image_files import FolderImages, array_images
 from gan_convnorm.fidelity.image_set import Images, TensorImages
@@ -70,7 +72,8 @@ def as_images(
         module: Any = source
 
         def generate(first: int, count: int) -> Tensor:
-            samples: Tensor = module.sample(count, seed=seed, ema=ema, first=first)
+            with _in_evaluation(module):
+                samples: Tensor = module.sample(count, seed=seed, ema=ema, first=first)
             return samples
 
         return GeneratedImages(generate, num_fake, name or ("EMA samples" if ema else "samples"))
@@ -79,7 +82,8 @@ def as_images(
 
         @torch.no_grad()
         def call(first: int, count: int) -> Tensor:
-            return from_noise(numbered_noise(first, first + count, latent_dim, seed).to(device))
+            with _in_evaluation(from_noise):
+                return from_noise(numbered_noise(first, first + count, latent_dim, seed).to(device))
 
         return GeneratedImages(call, num_fake, name or "samples")
     if all(hasattr(source, method) for method in ("batches", "digest", "__len__")):
@@ -88,3 +92,8 @@ def as_images(
         f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
         "a module with sample(), or a function from noise to uint8 images"
     )
+
+
+def _in_evaluation(source: object) -> contextlib.AbstractContextManager[None]:
+    """Return evaluation mode for a network, as torch-fidelity has it; no norm's statistics change."""
+    return evaluating(source) if isinstance(source, nn.Module) else contextlib.nullcontext()

@@ -46,22 +46,24 @@ class SmallNetwork(nn.Module):
 
     def __init__(self, resolution: int | str, channels: int, num_classes: int) -> None:
         super().__init__()
+        float32 = torch.float32  # whatever torch's default type is
         self.shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
         self.stages = nn.ModuleList()
         incoming, outgoing, side, pooled = channels, FIRST, min(Size.of(resolution)), 2 * channels
         while True:
-            convolution = nn.Conv2d(incoming, outgoing, 3, padding=1, bias=False)
+            convolution = nn.Conv2d(incoming, outgoing, 3, padding=1, bias=False, dtype=float32)
             pool = nn.MaxPool2d(2) if self.stages else nn.Identity()
-            self.stages.append(nn.Sequential(pool, convolution, nn.BatchNorm2d(outgoing), nn.ReLU()))
+            norm = nn.BatchNorm2d(outgoing, dtype=float32)
+            self.stages.append(nn.Sequential(pool, convolution, norm, nn.ReLU()))
             pooled += 2 * outgoing
             if side <= 4:
                 break
             incoming, outgoing, side = outgoing, OTHERS, side // 2
-        self.linear = nn.Linear(outgoing, num_classes)
-        self.register_buffer("mean", torch.zeros(pooled))
-        self.register_buffer("scale", torch.ones(pooled))
-        self.register_buffer("mixing", torch.randn(pooled, FEATURES) / pooled**0.5)
-        self.register_buffer("mixed_scale", torch.ones(FEATURES))
+        self.linear = nn.Linear(outgoing, num_classes, dtype=float32)
+        self.register_buffer("mean", torch.zeros(pooled, dtype=float32))
+        self.register_buffer("scale", torch.ones(pooled, dtype=float32))
+        self.register_buffer("mixing", torch.randn(pooled, FEATURES, dtype=float32) / pooled**0.5)
+        self.register_buffer("mixed_scale", torch.ones(FEATURES, dtype=float32))
 
     @override
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

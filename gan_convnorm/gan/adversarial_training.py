@@ -119,7 +119,8 @@ class AdversarialTraining(Pretrained):
             schedule.step()
         self.g_step += 1
         losses = {"d_loss": torch.stack(disc_losses).mean(), "g_loss": gen_loss}
-        if self.g_step % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and self.g_step % every == 0:
             self._log_losses(losses)
         if self.g_step >= self.steps:
             # Lightning validates once more before it stops.

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.networks import Generator
 from gan_convnorm.noise import BLOCK, numbered_noise
-from gan_convnorm.operators.evaluation_mode import evaluating
 
 __all__ = ["Sampler"]
 

@@ -51,6 +51,7 @@ class ImageFolder:
         for path, real in self.groups[name]:
             _, *parts = path.split("/")
             found.groups.setdefault(parts[0] if len(parts) > 1 else "", []).append((path, real))
+        found.groups = {name: found.groups[name] for name in sorted(found.groups)}
         return found
 
     def files(self) -> list[tuple[str, str]]:

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.inference.captioned_picture import Block, save_captioned
 from gan_convnorm.noise import numbered_noise
-from gan_convnorm.operators.evaluation_mode import evaluating
 
 __all__ = ["Projection", "project"]
 

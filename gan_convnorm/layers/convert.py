@@ -131,10 +131,10 @@ def _exchange_norm(
 ) -> nn.Module:
     """Exchange one convolution, and the BatchNorm behind it, or report why its norm does not take it."""
     before = Snapshot(conv)
-    activation = row.activation(conv.out_channels)
+    activation = row.activation(conv.out_channels).requires_grad_(conv.weight.requires_grad)
     has_activation = not isinstance(activation, nn.Identity)
     if follower is not None and conv.bias is None and not has_activation:
-        conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
+        conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels), requires_grad=conv.weight.requires_grad)
     try:
         layer = row.conv(conv)
     except BadInput as error:

@@ -43,5 +43,6 @@ def adopt(conv: nn.modules.conv._ConvNd, kind: type[Layer], **options: object) -
     True
     """
     layer: Any = like(conv, kind, device=conv.weight.device, dtype=conv.weight.dtype, **options)
+    layer.requires_grad_(conv.weight.requires_grad)  # what the layer adds is frozen where the weight is
     layer.weight, layer.bias = conv.weight, conv.bias
     return layer.train(conv.training)

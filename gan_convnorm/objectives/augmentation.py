@@ -89,7 +89,7 @@ class _Draws:
 
     def uniform(self, images: Tensor) -> Tensor:
         """Return numbers in [0, 1), shape (B, 1, 1, 1), of the images' type and device."""
-        numbers = torch.rand(self.count, 1, 1, 1, generator=self.rng)
+        numbers = torch.rand(self.count, 1, 1, 1, generator=self.rng, dtype=torch.float32)
         return numbers.repeat(self.alike, 1, 1, 1)[self.rows].to(images)
 
     def whole(self, low: int, high: int, images: Tensor) -> Tensor:

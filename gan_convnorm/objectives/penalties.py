@@ -91,13 +91,13 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) 
 
 def _near(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     real = float32_at_least(real.detach())
-    delta = torch.rand(real.shape, generator=rng).to(real) * (real.std(correction=0) / 2)
+    delta = torch.rand(real.shape, generator=rng, dtype=torch.float32).to(real) * (real.std(correction=0) / 2)
     return real + _uniform_each(real, rng) * delta
 
 
 def _uniform_each(images: Tensor, rng: torch.Generator) -> Tensor:
     """Return one number in [0, 1) for each image, shape (B, 1, ...); drawn on the CPU, the same on all devices."""
-    return torch.rand(len(images), *[1] * (images.dim() - 1), generator=rng).to(images)
+    return torch.rand(len(images), *[1] * (images.dim() - 1), generator=rng, dtype=torch.float32).to(images)
 
 
 class _Penalize(Protocol):

@@ -3,7 +3,6 @@
 from gan_convnorm.fourier.power_spectrum import autocorrelation, power_spectrum
 from gan_convnorm.operators.certified_bound import certified_bound
 from gan_convnorm.operators.circular_convolution import CircularConvolution
-from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.gram_iteration import gram_iteration
 from gan_convnorm.operators.kernel import flattened_norm, kernel_of
 from gan_convnorm.operators.layer_operator import layer_operator
@@ -26,7 +25,6 @@ __all__ = [
     "certified_bound",
     "circular_size",
     "condition_number",
-    "evaluating",
     "flattened_norm",
     "gram_iteration",
     "kernel_of",

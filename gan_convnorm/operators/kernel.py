@@ -15,8 +15,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.fourier.execution import exact_dtype
-from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.matrix_norm import matrix_norm
 
 __all__ = ["Kernel", "check_size", "check_tolerance", "effective_weight", "flattened_norm", "is_plain", "kernel_of"]

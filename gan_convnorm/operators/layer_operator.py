@@ -13,9 +13,9 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.fourier.direct import CONVOLVE_TRANSPOSED
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype
-from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.kernel import check_size, effective_weight, is_plain
 from gan_convnorm.operators.linear_operator import LinearOperator, MatrixOperator
 

@@ -69,7 +69,7 @@ def measure_operator(
     if isinstance(operator, MatrixOperator):
         return Largest(matrix_norm(operator.matrix()), torch.empty(0), 0, 0.0)
     # On the CPU and of one seed: the same on every device.
-    noise = torch.randn((1, *operator.input_shape), generator=torch.Generator().manual_seed(0))
+    noise = torch.randn((1, *operator.input_shape), generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     first = noise.to(operator.device, operator.dtype).view(operator.groups, -1)
     if start is not None and start.shape == first.shape:
         first = first * (NOISE / first.norm(dim=1, keepdim=True))

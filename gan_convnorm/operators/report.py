@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.operators.certified_bound import certified_bound
 from gan_convnorm.operators.convnorm_parts import batch_norm_scale, convnorm_parts
-from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.operators.kernel import flattened_norm, is_plain, kernel_of
 from gan_convnorm.operators.layer_operator import linear_matrix
 from gan_convnorm.operators.linear_operator import LinearOperator, ScaledOutputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,8 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     rows: list[list[str | Cell]] = []
     for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
         last = [_spread(_last_values(group.runs, name)) for name in shown]
-        best = [min(value for _, value in run.curves["fid"]) for run in group.runs if run.curves.get("fid")]
+        fids = [[value for _, value in run.curves.get("fid", ()) if math.isfinite(value)] for run in group.runs]
+        best = [min(values) for values in fids if values]
         steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
         seconds = [float(run.summary["seconds"]) for run in group.runs if run.summary.get("seconds") is not None]
         times = [t for run in group.runs if (t := run.seconds_per_step) is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan_convnorm.operators.evaluation_mode import evaluating
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ascend
 from gan_convnorm.robustness.attacks.gradient import uniform
 

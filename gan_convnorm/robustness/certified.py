@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.operators import Layer, certified_bound, evaluating, recording
+from gan_convnorm.evaluation_mode import evaluating
+from gan_convnorm.operators import Layer, certified_bound, recording
 from gan_convnorm.operators.convnorm_parts import batch_norm_scale
 from gan_convnorm.robustness.networks import Normalized
 from gan_convnorm.robustness.resnet import ResNet

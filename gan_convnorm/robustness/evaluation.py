@@ -14,10 +14,10 @@ from typing_extensions import override
 
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
+from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.text import read_text
-from gan_convnorm.operators.evaluation_mode import evaluating
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings
 from gan_convnorm.robustness.attacks.auto_attack import check_auto_attack
 from gan_convnorm.robustness.certified import certified_network

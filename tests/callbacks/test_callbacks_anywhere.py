@@ -160,3 +160,22 @@ def test_a_module_whose_weights_are_all_frozen_is_checked_too():
     module = Frozen()
     module.requires_grad_(False)
     assert fit(module, [FiniteCheck()], max_epochs=1).current_epoch == 1
+
+
+def test_losses_of_several_shapes_and_a_module_that_trains_nothing_are_looked_at():
+    class Shapes(PlainClassifier):
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            return {"loss": loss, "note": loss.detach().view(1)}
+
+    class Nothing(pl.LightningModule):
+        automatic_optimization = False
+
+        def training_step(self, batch, batch_idx):
+            return None
+
+        def configure_optimizers(self):
+            return None
+
+    for module in (Shapes(), Nothing()):
+        fit(module, [FiniteCheck()], max_epochs=1)

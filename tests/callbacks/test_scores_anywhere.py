@@ -345,3 +345,46 @@ def test_every_is_kept_when_a_batch_has_several_optimizer_steps():
     steps = module.trainer.global_step // len(digits_loader()) // 2
     expected = [step for step in range(steps, module.trainer.global_step + 1, steps) if step // 5 > (step - steps) // 5]
     assert steps > 1 and at == expected
+
+
+@pytest.mark.parametrize("arguments", ["module, n, *rest", "module, n, **rest"])
+def test_a_sample_function_with_any_more_arguments_is_one_of_a_module_and_a_number(arguments):
+    function = eval(f"lambda {arguments}: torch.zeros(n, 1, 8, 8)")
+    assert sampler(pl.LightningModule(), function, (0, 1))(0, 3).shape == (3, 1, 8, 8)
+
+
+def test_a_reference_with_random_transforms_leaves_the_training_as_it_was():
+    class Flipped(TensorDataset):
+        def __getitem__(self, row):
+            image, *labels = super().__getitem__(row)
+            return (image.flip(2) if torch.rand(()) < 0.5 else image, *labels)
+
+    def trained(callbacks):
+        pl.seed_everything(0, verbose=False)
+        module, data = Sampling(), digits_loader().dataset
+        fit(module, callbacks, loader=DataLoader(Flipped(*data.tensors), batch_size=32), max_epochs=1)
+        return module.state_dict()
+
+    scores = FidelityScores(value_range=(0, 1), num_fake=40, metrics="fid")
+    with_scores, without = trained([scores]), trained([])
+    assert all(torch.equal(value, without[name]) for name, value in with_scores.items())
+
+
+def test_classes_of_a_sample_that_is_not_told_the_first_image():
+    """`sample(n)` of an own module makes image i of each call of class i modulo the number of classes."""
+
+    def of(classes):
+        return (80 * classes)[:, None, None, None] + torch.randint(0, 9, (len(classes), 1, 8, 8))
+
+    data = torch.arange(3).repeat(20)
+
+    class Classes(VAE):
+        num_classes = 3
+
+        def sample(self, n):
+            return of(torch.arange(n) % 3).byte()
+
+    scores = FidelityScores((of(data).byte(), data), num_fake=600, metrics="fid", intra_class=True)
+    trainer = fit(Classes(), [scores], max_epochs=1)
+    # Fakes of a class are like its real images; fakes of other classes are 80 grey levels away.
+    assert trainer.callback_metrics["intra_fid"] < 10

@@ -132,3 +132,15 @@ def test_a_large_fraction_leaves_an_image_to_train_on(tmp_path):
         write(tmp_path / "two" / f"{number}.png", number)
     data = loaded(tmp_path / "two", test_fraction=0.9)
     assert (len(data.train_set), len(data.test_set)) == (1, 1)
+
+
+def test_classes_are_in_the_order_of_their_names_in_both_layouts(tmp_path):
+    for number, name in enumerate(("cat", "cat (wild)", "cat-2")):
+        for layout in ("plain", "split/train", "split/test"):
+            write(tmp_path / layout / name / "1.png", number)
+            write(tmp_path / layout / name / "2.png", number)
+    for layout in ("plain", "split"):
+        data = loaded(tmp_path / layout)
+        assert data.label_names == ["cat", "cat (wild)", "cat-2"]
+        images, labels = data.train_set.tensors
+        assert images[:, 0, 0, 0].tolist() == labels.tolist()

@@ -17,8 +17,11 @@ import gan_convnorm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import FidelityMetric, create_extractor
 from gan_convnorm.fidelity.classifier import trained_weights
+from gan_convnorm.fidelity.feature_scores import score_features
+from gan_convnorm.fidelity.real_features import RealFeatures
 
 METRICS = "isc,fid,kid,prc"
+NINE = torch.zeros(9, 1, 8, 8, dtype=torch.uint8)
 OPTIONS = {"metrics": METRICS, "kid_subset_size": 100, "isc_splits": 5}
 
 
@@ -191,3 +194,41 @@ def test_scores_are_imported_without_torchmetrics(monkeypatch):
     assert callable(room.evaluate)
     with pytest.raises(ImportError, match="torchmetrics"):
         _ = room.FidelityMetric
+
+
+@pytest.mark.parametrize(
+    ("labelled", "message"),
+    [
+        ((torch.zeros(9, 1, 8, 8),), "are float32 of shape"),
+        (NINE, "must be a tuple"),
+        (
+            (NINE, torch.zeros(8, dtype=torch.int64)),
+            "are 8; expected one for each",
+        ),
+        ((NINE, torch.full((9,), -1)), "whole numbers from 0"),
+    ],
+)
+def test_images_that_the_classifier_cannot_be_trained_on_are_refused(labelled, message):
+    with pytest.raises(BadInput, match=message):
+        create_extractor("classifier", labelled=labelled)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("metric", ["isc", "fid", "kid", "prc"])
+def test_features_that_are_not_finite_have_no_scores(metric, value):
+    good = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    bad = good.clone()
+    bad[3, 2] = value
+    with pytest.raises(BadInput, match="NaN or infinite"):
+        score_features({"x": bad}, RealFeatures(60, {"x": good}), {metric: "x"})
+
+
+def test_features_of_half_precision_are_scored_as_those_of_single_precision():
+    rng = torch.Generator().manual_seed(0)
+    real, fakes = (1e4 * torch.randn(60, 4, generator=rng).half() for _ in range(2))
+    layer = {"fid": "x", "prc": "x"}
+    halves = score_features({"x": fakes.requires_grad_()}, RealFeatures(60, {"x": real}), layer)
+    singles = score_features({"x": fakes.float()}, RealFeatures(60, {"x": real.float()}), layer)
+    assert halves.values == singles.values
+    with pytest.raises(BadInput, match="a fake has 3 x and a real image 4"):
+        score_features({"x": fakes[:, :3]}, RealFeatures(60, {"x": real}), layer)

@@ -13,6 +13,8 @@ from gan_convnorm.gan import GAN
 from gan_convnorm.images.pixels import bytes_to_images, images_to_bytes
 from gan_convnorm.networks import SNGANGenerator
 from gan_convnorm.noise import SharedRandom, numbered_noise, random_for
+from gan_convnorm.objectives.augmentation import augment
+from gan_convnorm.objectives.penalties import PENALTIES
 
 
 class Record(pl.Callback):
@@ -269,3 +271,24 @@ def test_a_resumed_run_has_the_rates_and_betas_that_it_is_given(tmp_path):
         [step, (0.001 * (1 - step / 8), betas), (0.004 * (1 - step / 8), betas)] for step in range(4, 8)
     ]
     assert any(not torch.equal(value, before[name]) for name, value in resumed.state_dict().items())
+
+
+@pytest.mark.parametrize("default", [torch.float64, torch.bfloat16])
+def test_noise_does_not_depend_on_the_default_type(default):
+    """Lightning changes it in the steps of a run in double or half precision."""
+
+    def draws():
+        shared = SharedRandom(random_for("train", 0))
+        images = torch.linspace(-1, 1, 64, dtype=torch.float32).view(4, 1, 4, 4)
+        yield from (numbered_noise(0, 2, 8, seed=1), shared.normal(2, 3), shared.uniform(2, 3))
+        yield augment(images, ["color", "translation", "cutout", "flip"], torch.Generator().manual_seed(0))
+        rng = torch.Generator().manual_seed(0)
+        yield from (PENALTIES[name].points(images, images.flip(0), rng) for name in ("wgan_gp", "dragan"))
+
+    expected = list(draws())
+    torch.set_default_dtype(default)
+    try:
+        found = list(draws())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))

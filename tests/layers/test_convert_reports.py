@@ -307,3 +307,12 @@ def test_patterns_may_come_from_a_generator():
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3))
     _, report = convert(network, "spectral", include=(p for p in ("*",)), exclude=iter(["2"]))
     assert list(report.changed) == ["0", "1"]
+
+
+@pytest.mark.parametrize("norm", ["spectral", "convnorm", "group", "convnorm+group"])
+def test_a_frozen_network_stays_frozen(norm):
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    network[:2].requires_grad_(False)
+    converted, _ = convert(network, norm)
+    trained = {name.split(".")[0] for name, weight in converted.named_parameters() if weight.requires_grad}
+    assert trained == {"3"}

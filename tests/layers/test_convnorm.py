@@ -19,7 +19,7 @@ from torch import nn
 
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.fourier import execution, power_spectrum
-from gan_convnorm.layers import ConvNorm2d
+from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d
 from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.operators.dense import circular_convolution_matrix, selection_matrix
 
@@ -172,3 +172,20 @@ def test_gradient_stops_at_the_spectrum(path):
     # Through the spectrum the loss hardly changes with the weights' scale: the gradient along them is near zero.
     along = (full.weight * full.weight.grad).sum().abs() / (layer.weight * layer.weight.grad).sum().abs()
     assert along <= 1e-2
+
+
+class DropConnect(nn.Module):
+    """A weight whose taps are left out at random."""
+
+    def forward(self, weight):
+        return nn.functional.dropout(weight, 0.5, self.training)
+
+
+@pytest.mark.parametrize("kind", [ConvNorm2d, ConvNormTranspose2d])
+def test_the_bound_holds_for_a_parametrization_that_is_random(kind):
+    torch.manual_seed(0)
+    layer = kind(8, 1, 3, padding=1, bias=False, eps=1e-6)
+    nn.utils.parametrize.register_parametrization(layer, "weight", DropConnect())
+    image = torch.eye(8 * 36).view(-1, 8, 6, 6)
+    norms = [torch.linalg.matrix_norm(layer(image).detach().flatten(1), 2).item() for _ in range(10)]
+    assert max(norms) <= 1 + 1e-5 and len(set(norms)) > 1

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import os
 import re
 import statistics
@@ -20,7 +21,8 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.report import comparison
 from gan_convnorm.report.comparison import write_comparison
 from gan_convnorm.report.comparison_figures import mean_curve
-from gan_convnorm.report.runs import group_runs, read_runs
+from gan_convnorm.report.comparison_tables import overview
+from gan_convnorm.report.runs import Group, Run, group_runs, read_runs
 from gan_convnorm.run_folder import MetricsFile
 
 LAYERS = ("blocks.0.conv1", "linear")
@@ -389,3 +391,10 @@ def refused(capsys, message, *words):
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert re.search(message, captured.err), captured.err
+
+
+@pytest.mark.parametrize("curve", [[(10, math.nan), (20, 2.0), (30, 3.0)], [(10, 3.0), (20, 2.0), (30, math.nan)]])
+def test_the_best_score_is_the_least_number_wherever_a_nan_stands(curve):
+    run = Run("a", {}, 0, {"fid": curve}, {"g_steps": 30}, {}, None)
+    table, *_ = overview([Group("a", (run,))])
+    assert table.rows[0][table.head.index("FID (best)")] == "2"

@@ -15,6 +15,7 @@ from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 from gan_convnorm.layers.convnorm.strategies import choose, full_response, pooled
 from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
 from gan_convnorm.layers.like import adopt
+from gan_convnorm.layers.reading_weight import one_weight
 from gan_convnorm.layers.spectral import spectral
 
 __all__ = ["ConvNorm1d", "ConvNorm2d", "ConvNorm3d", "convnorm"]
@@ -66,11 +67,12 @@ class ConvNormLayer(Preconditioned):
         """
         if input.dim() != self.dims + 2 or input.shape[1] != self.in_channels:
             return self.forward(as_batch(type(self).__name__, input, self.in_channels, self.dims), pool).squeeze(0)
-        if self.is_pointwise():
-            return pooled(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
-        images, geometry = self._pad(input)
-        respond_precondition_crop = choose(self, images, geometry)
-        return respond_precondition_crop(self, images, geometry, self.spectrum(geometry.grid), pool)
+        with one_weight(self):
+            if self.is_pointwise():
+                return pooled(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
+            images, geometry = self._pad(input)
+            respond_precondition_crop = choose(self, images, geometry)
+            return respond_precondition_crop(self, images, geometry, self.spectrum(geometry.grid), pool)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
         """Return the convolution of a batch on its whole grid, before the preconditioner, and its geometry."""

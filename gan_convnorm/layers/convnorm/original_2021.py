@@ -16,6 +16,7 @@ from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
 from gan_convnorm.layers.arguments import as_batch, check_choice, check_number, checked_geometry
 from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.parametrized import recomputing
+from gan_convnorm.layers.reading_weight import one_weight
 
 __all__ = ["OriginalConvNorm2d", "convnorm_2021"]
 
@@ -125,6 +126,12 @@ class OriginalConvNorm2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() != 4 or input.shape[1] != self.in_channels:
             return self.forward(as_batch("OriginalConvNorm2d", input, self.in_channels, 2)).squeeze(0)
+        with one_weight(self):
+            filtered = self._filtered(input)
+        return self.batch_norm(self.affine(filtered))
+
+    def _filtered(self, input: Tensor) -> Tensor:
+        """Return the output before affine and BatchNorm."""
         reach = (self.kernel_size[0] - 1, self.kernel_size[1] - 1)
         response = nn.functional.conv2d(input, self.weight, self.bias, 1, reach, 1, self.groups)
         memory_format, axes = memory_format_of(response), (-2, -1)
@@ -135,8 +142,7 @@ class OriginalConvNorm2d(nn.Conv2d):
         padding = [int(p) for p in self.padding]
         for axis, (r, p) in enumerate(zip(reach, padding, strict=True), start=2):
             filtered = filtered.narrow(axis, r - p, filtered.shape[axis] - 2 * (r - p))
-        filtered = filtered[..., :: self.stride[0], :: self.stride[1]].contiguous(memory_format=memory_format)
-        return self.batch_norm(self.affine(filtered))
+        return filtered[..., :: self.stride[0], :: self.stride[1]].contiguous(memory_format=memory_format)
 
     @torch.no_grad()
     def _preconditioner(self, grid: tuple[int, int]) -> Tensor:

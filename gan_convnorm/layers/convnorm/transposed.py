@@ -14,6 +14,7 @@ from gan_convnorm.layers.convnorm.geometry import Geometry, transposed_geometry
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 from gan_convnorm.layers.convnorm.strategies import precondition
+from gan_convnorm.layers.reading_weight import one_weight
 
 __all__ = ["ConvNormTranspose2d"]
 
@@ -65,6 +66,10 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         if input.dim() != 4 or input.shape[1] != self.in_channels:
             return self.forward(as_batch(type(self).__name__, input, self.in_channels, 2), output_size).squeeze(0)
+        with one_weight(self):
+            return self._output(input, output_size)
+
+    def _output(self, input: Tensor, output_size: list[int] | None) -> Tensor:
         if self.is_pointwise():
             extra = self._extra(input, output_size)
             weight, padding = self.pointwise_weight(), self._plain_padding()

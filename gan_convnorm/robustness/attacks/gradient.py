@@ -147,7 +147,7 @@ def uniform(images: Tensor, rng: torch.Generator) -> Tensor:
     >>> bool((uniform(torch.zeros(2, 1, 4, 4), torch.Generator().manual_seed(0)).abs() <= 1).all())
     True
     """
-    return (2 * torch.rand(images.shape, generator=rng) - 1).to(images)
+    return (2 * torch.rand(images.shape, generator=rng, dtype=torch.float32) - 1).to(images)
 
 
 def _sign(model: Model, images: Tensor, labels: Tensor) -> Tensor:
