@@ -186,8 +186,18 @@ def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
         # A train loader shuffles, and drops its last batch.
         yield from _items(dataset)
         return
+    if isinstance(dataset, Dataset) and hasattr(dataset, "__len__") and not _ends(loader):
+        raise BadInput("the loader of the real images has a sampler without a length; give FidelityScores a reference")
     for batch in loader:
         yield tuple(batch[:2]) if isinstance(batch, (tuple, list)) else (batch,)
+
+
+def _ends(loader: Any) -> bool:  # noqa: ANN401
+    """Return False for a loader of a data set whose sampler has no length: it may go on for ever."""
+    try:
+        return len(loader) >= 0
+    except TypeError:
+        return False
 
 
 def _sampler_of(loader: object) -> object:

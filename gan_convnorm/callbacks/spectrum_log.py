@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import warnings
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -105,10 +106,15 @@ class SpectrumLog(pl.Callback):
         def first_forward(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
             # Here the images' sizes are known. The layers are watched in a copy: watched ones are called one by one,
             # and the training's rounding would not be the same.
+            self.watching.close()  # or the copy would watch too
             watched = copy.deepcopy(network)
             with torch.no_grad(), torch.random.fork_rng(), recording(watched) as layers:
-                watched.forward(*inputs, **named)
-            self.layers = [replace(layer, module=network.get_submodule(layer.name.split("#")[0])) for layer in layers]
+                watched(*inputs, **named)
+            for layer in layers:
+                module = network.get_submodule(layer.name.split("#")[0])
+                # A network that is one layer has no name in itself.
+                self.layers.append(replace(layer, module=module, name=layer.name or self.network.split(".")[-1]))
+            self.watching.callback(network.register_forward_hook(after_it).remove)
 
         def after_it(*_: object) -> None:
             # No weight has been changed yet.
@@ -118,7 +124,6 @@ class SpectrumLog(pl.Callback):
                 self.before = self._spectra()
 
         self.watching.callback(network.register_forward_pre_hook(first_forward, with_kwargs=True).remove)
-        self.watching.callback(network.register_forward_hook(after_it).remove)
 
     @override
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
@@ -130,6 +135,12 @@ class SpectrumLog(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.watching.close()
         if not self.layers:
+            if trainer.is_global_zero:
+                warnings.warn(
+                    f"the spectrum log has measured nothing: {self.network} was never called by its forward, or has no "
+                    "linear layer",
+                    stacklevel=2,
+                )
             return
         step = step_of(trainer, pl_module)
         if all(points[-1][0] != step for points in self.history.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 
 from gan_convnorm.errors import BadInput
 
@@ -37,8 +38,11 @@ def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("is
 
     Raises:
         BadInput: fewer than two in every split of the Inception Score (one gives 1), fewer than the two of a
-            covariance, or no split.
+            covariance, no split, or a number that is not whole.
     """
+    for name, value in (("num_fake", num_fake), ("isc_splits", isc_splits)):
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise BadInput(f"{name} is {value!r}, and must be a whole number")
     if isc_splits < 1:
         raise BadInput(f"isc_splits is {isc_splits}, and must be 1 or more (--isc-splits)")
     needed = 2 * isc_splits if "isc" in metrics else 2

@@ -113,8 +113,16 @@ class Sampler:
             uint8, shape (n, C, H, W), on the CPU.
 
         Raises:
-            BadInput: latents that are NaN or infinite.
+            BadInput: latents of another shape, or NaN or infinite; labels that are not the generator's.
         """
+        if noise.dim() != 2 or noise.shape[1] != self.latent_dim or not len(noise):
+            raise BadInput(f"the noise has the shape {tuple(noise.shape)}; expected (n, {self.latent_dim})")
+        if batch_size < 1:
+            raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
+        if (labels is not None) != self.takes_labels:
+            needs = "labels, and none are given" if self.takes_labels else "no labels"
+            raise BadInput(f"the generator takes {needs}")
+        labels = None if labels is None else self.checked_labels(len(noise), labels)
         if not torch.isfinite(noise).all():
             raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)

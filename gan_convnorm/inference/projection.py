@@ -130,6 +130,8 @@ def project(
         raise BadInput(
             f"the images to project have shape {tuple(images.shape[1:])}, and the generator makes {tuple(shape)}"
         )
+    if not len(images):
+        raise BadInput("there is no image to project; give one or more")
     if steps < 1 or starts < 1:
         raise BadInput(f"{steps} steps and {starts} starts are asked for; expected 1 or more of each")
     if seed < 0:
@@ -153,14 +155,14 @@ def _project(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the best latents of each image, their errors, and the errors of the best starts."""
     network = module.generator_with(ema=ema)
-    device = next(network.parameters()).device
+    weight = next(network.parameters())
     starts = len(latents) // len(images)
-    target = images.to(device).float().div(127.5).sub(1).repeat_interleave(starts, 0)
-    classes = None if labels is None else labels.to(device).repeat_interleave(starts, 0)
-    z = latents.to(device).clone().requires_grad_()
-    optimizer = torch.optim.Adam([z], LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     with evaluating(network), torch.inference_mode(False), torch.enable_grad():
+        target = images.to(weight.device).float().div(127.5).sub(1).to(weight.dtype).repeat_interleave(starts, 0)
+        classes = None if labels is None else labels.to(weight.device).repeat_interleave(starts, 0)
+        z = latents.to(weight.device, weight.dtype).clone().requires_grad_()
+        optimizer = torch.optim.Adam([z], LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         for step in range(steps):
             made = network(_typical(z), classes)
             if step == 0:
@@ -174,9 +176,9 @@ def _project(
         with torch.no_grad():
             z = _typical(z)
             errors = _errors(network(z, classes), target)
-    best = errors.view(len(images), starts).argmin(1) + starts * torch.arange(len(images), device=device)
+    best = errors.view(len(images), starts).argmin(1) + starts * torch.arange(len(images), device=weight.device)
     best_starts = start_errors.view(len(images), starts).amin(1)
-    return z[best].detach().cpu(), errors[best].cpu(), best_starts.cpu()
+    return z[best].detach().cpu().float(), errors[best].cpu(), best_starts.cpu()
 
 
 def _typical(latents: Tensor) -> Tensor:

@@ -109,5 +109,5 @@ def fit(module, callbacks, loader=None, val=None, ckpt_path=None, **options):
         enable_model_summary=False,
         **options,
     )
-    trainer.fit(module, loader or digits_loader(), val, ckpt_path=ckpt_path)
+    trainer.fit(module, digits_loader() if loader is None else loader, val, ckpt_path=ckpt_path)
     return trainer

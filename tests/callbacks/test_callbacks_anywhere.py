@@ -179,3 +179,17 @@ def test_losses_of_several_shapes_and_a_module_that_trains_nothing_are_looked_at
 
     for module in (Shapes(), Nothing()):
         fit(module, [FiniteCheck()], max_epochs=1)
+
+
+def test_a_single_layer_has_a_spectrum_and_a_network_that_is_not_called_a_warning():
+    log = SpectrumLog("spectra", every=2, network="net.0")
+    fit(PlainClassifier(), [log], max_epochs=1)
+    assert list(log.history) == ["0"] and len(log.history["0"]) > 1
+
+    class ByAnotherName(PlainClassifier):
+        def training_step(self, batch, batch_idx):
+            return self.head(torch.nn.Sequential(*self.net)(batch[0])).square().mean()
+
+    with pytest.warns(UserWarning, match="the spectrum log has measured nothing: net was never called"):
+        fit(ByAnotherName(), [SpectrumLog("none", network="net")], max_epochs=1)
+    assert not Path("none").exists()

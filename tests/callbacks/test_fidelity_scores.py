@@ -134,6 +134,8 @@ def test_collapse_is_warned_of_and_stops_on_request():
         ({"weights": "average"}, "choose one of: ema, raw, both"),
         ({"interim_num_fake": 3}, "IS over 10 splits needs 20"),
         ({"batch_size": 0}, "batch_size is 0, and must be 1 or more"),
+        ({"num_fake": 1e2}, "num_fake is 100.0, and must be a whole number"),
+        ({"isc_splits": 2.0}, "isc_splits is 2.0, and must be a whole number"),
     ],
 )
 def test_options_are_checked_before_a_run(options, message):

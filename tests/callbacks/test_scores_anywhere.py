@@ -388,3 +388,14 @@ def test_classes_of_a_sample_that_is_not_told_the_first_image():
     trainer = fit(Classes(), [scores], max_epochs=1)
     # Fakes of a class are like its real images; fakes of other classes are 80 grey levels away.
     assert trainer.callback_metrics["intra_fid"] < 10
+
+
+def test_a_train_loader_without_an_end_is_no_reference():
+    class Endless(torch.utils.data.Sampler):
+        def __iter__(self):
+            while True:
+                yield 0
+
+    loader = DataLoader(digits_loader().dataset, batch_size=8, sampler=Endless())
+    with pytest.raises(BadInput, match="a sampler without a length; give FidelityScores a reference"):
+        fit(Sampling(), [FidelityScores(num_fake=40, value_range=(0, 1))], loader=loader, max_steps=2, max_epochs=-1)

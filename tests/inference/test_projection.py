@@ -144,3 +144,15 @@ def test_images_of_all_classes_are_projected_and_only_with_their_labels(digits, 
     Data.test_set = TensorDataset(images[order])
     _, files = project_held_out(gan, 2, Data(), ema=True)
     assert not files and "train images, for none are held out with labels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_generator_of_another_precision_is_projected_onto_also_in_inference_mode(dtype):
+    torch.manual_seed(0)
+    network = GAN(resolution=16, channels=1, architecture=Architecture(width=0.05)).eval().to(dtype)
+    images = network.sample(2, seed=4)
+    with torch.inference_mode():
+        found = project(network, images, steps=3, starts=2)
+    assert found.latents.dtype == torch.float32 and found.latents.shape == (2, 128)
+    with pytest.raises(BadInput, match="no image to project"):
+        project(network, images[:0])
