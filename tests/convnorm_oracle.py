@@ -3,15 +3,15 @@
 import math
 
 import torch
-from torch import nn
-
-from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
-from gan_convnorm.operators.dense import (
+from dense_operators import (
     circular_convolution_matrix,
     embedding_matrix,
     inverse_square_root,
     selection_matrix,
 )
+from torch import nn
+
+from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
 
 CLASSES = {1: ConvNorm1d, 2: ConvNorm2d, 3: ConvNorm3d}
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.generator_file import write_generator
 from gan_convnorm.gan.loading import load_gan
 from gan_convnorm.gan.programs import export_onnx, export_program
+from gan_convnorm.networks import Generator
 from gan_convnorm.run_folder import RUN, claim_folder, read_checkpoint
 
 __all__ = ["export"]
@@ -68,10 +70,10 @@ def export(
             key: settings[key] for key in ("seed", "model", "data", "data_arguments", "sections") if key in settings
         },
     }
-    network = gan.generator_with(ema=ema)
+    network = cast("Generator", gan.generator_with(ema=ema))
     folder = claim_folder(folder)
     programs = [
-        write(network, gan.latent_dim, gan.num_classes, folder / name, gan.condition_size)
+        write(network, folder / name)
         for write, name, asked in ((export_program, PROGRAM, program), (export_onnx, ONNX, onnx))
         if asked
     ]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.networks import Generator
 
 __all__ = ["export_onnx", "export_program"]
 
@@ -27,9 +28,7 @@ Program = Callable[..., Tensor]
 Inputs = Callable[[int], tuple[Tensor, ...]]
 
 
-def export_program(
-    network: nn.Module, latent_dim: int, num_classes: int | None, path: Path, condition_size: int | None = None
-) -> Path:
+def export_program(network: Generator, path: Path) -> Path:
     """Write a generator as a program of `torch.export`, for any batch size.
 
     The program maps latents (B, latent_dim), float32, to images (B, C, H, W), float32 in [-1, 1]:
@@ -38,10 +37,7 @@ def export_program(
 
     Args:
         network: the generator, in evaluation mode, on the CPU.
-        latent_dim: length of the latents.
-        num_classes: number of classes; None for an unconditional generator.
         path: file to write.
-        condition_size: length of the vectors of a generator that takes them.
 
     Returns:
         The file.
@@ -49,7 +45,7 @@ def export_program(
     Raises:
         BadInput: `torch.export` cannot take the network, or its program differs from it by more than 1e-5.
     """
-    example = partial(_inputs, latent_dim, num_classes, condition_size)
+    example = partial(_inputs, network)
     advice = "leave it out with --no-program"
     program = _traced(network, example, advice)
     with atomic_write(path) as part:
@@ -64,9 +60,7 @@ def export_program(
     return path
 
 
-def export_onnx(
-    network: nn.Module, latent_dim: int, num_classes: int | None, path: Path, condition_size: int | None = None
-) -> Path:
+def export_onnx(network: Generator, path: Path) -> Path:
     """Write a generator as one ONNX file, for any batch size.
 
     Its input "latents" is float32 (batch, latent_dim), its output "images" float32 (batch, C, H, W) in [-1, 1]. A
@@ -75,10 +69,7 @@ def export_onnx(
 
     Args:
         network: the generator, in evaluation mode, on the CPU.
-        latent_dim: length of the latents.
-        num_classes: number of classes; None for an unconditional generator.
         path: file to write.
-        condition_size: length of the vectors of a generator that takes them.
 
     Returns:
         The file.
@@ -89,7 +80,7 @@ def export_onnx(
     """
     if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
         raise BadInput(f"--onnx needs {', '.join(missing)}: python -m pip install {' '.join(ONNX_PACKAGES)}")
-    example = partial(_inputs, latent_dim, num_classes, condition_size)
+    example = partial(_inputs, network)
     program = _traced(network, example, "leave out --onnx")
     names = ["latents", "labels"][: len(example(1))]
     try:
@@ -100,10 +91,10 @@ def export_onnx(
     except Exception as error:  # the converter raises errors of any type
         raise BadInput(f"torch cannot write this generator in ONNX ({_reason(error)}); leave out --onnx") from error
     made.model.metadata_props.update(
-        latents=f"float32 (batch, {latent_dim}), standard normal",
+        latents=f"float32 (batch, {network.latent_dim}), standard normal",
         images="float32 (batch, channels, height, width) in [-1, 1]",
-        **({} if num_classes is None else {"labels": f"int64 (batch,) from 0 to {num_classes - 1}"}),
-        **({} if condition_size is None else {"labels": f"float32 (batch, {condition_size})"}),
+        **({} if network.num_classes is None else {"labels": f"int64 (batch,) from 0 to {network.num_classes - 1}"}),
+        **({} if network.condition_size is None else {"labels": f"float32 (batch, {network.condition_size})"}),
     )
     with atomic_write(path) as part:
         made.save(part, external_data=False)
@@ -145,12 +136,12 @@ def _compare(program: Program, network: nn.Module, examples: Inputs, tolerance: 
             raise BadInput(f"the exported program differs from the generator by {difference:.1e} in [-1, 1]; {advice}")
 
 
-def _inputs(latent_dim: int, num_classes: int | None, condition_size: int | None, count: int) -> tuple[Tensor, ...]:
+def _inputs(network: Generator, count: int) -> tuple[Tensor, ...]:
     rng = torch.Generator().manual_seed(count)
-    latents = torch.randn(count, latent_dim, generator=rng)
-    if condition_size is not None:
-        return latents, torch.randn(count, condition_size, generator=rng)
-    return (latents,) if num_classes is None else (latents, torch.arange(count) % num_classes)
+    latents = torch.randn(count, network.latent_dim, generator=rng)
+    if network.condition_size is not None:
+        return latents, torch.randn(count, network.condition_size, generator=rng)
+    return (latents,) if network.num_classes is None else (latents, torch.arange(count) % network.num_classes)
 
 
 def _reason(error: Exception) -> str:

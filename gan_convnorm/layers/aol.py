@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan_convnorm.fourier.roots import inverse_root
-from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of, phases
+from gan_convnorm.layers.kernels import KernelLayout, correlations, kernel_layout, phases
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["aol"]
@@ -37,13 +37,13 @@ def aol(layer: nn.Module) -> nn.Module:
     >>> bool(layer.weight.norm() <= 2**0.5 + 1e-6)
     True
     """
-    return parametrize_weight(layer, _Rescaling(kernels_of("aol", layer)))
+    return parametrize_weight(layer, _Rescaling(kernel_layout("aol", layer)))
 
 
 class _Rescaling(ExactParametrization):
     """The rescaling of `aol`."""
 
-    def __init__(self, kernels: Kernels) -> None:
+    def __init__(self, kernels: KernelLayout) -> None:
         super().__init__()
         self.kernels = kernels
 

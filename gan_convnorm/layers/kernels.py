@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.direct import CONVOLVE
 
-__all__ = ["Kernels", "correlations", "kernels_of", "phases"]
+__all__ = ["KernelLayout", "correlations", "kernel_layout", "phases"]
 
 
 @dataclass(frozen=True)
-class Kernels:
+class KernelLayout:
     """The layout of a weight of shape (groups * outputs, inputs, *kernel_size).
 
     Attributes:
@@ -27,7 +27,7 @@ class Kernels:
         stride: of the layer, one per dimension; empty for a linear one.
         dilation: of the layer, one per dimension; empty for a linear one.
 
-    >>> Kernels(2, (1,), (1,)).split(torch.zeros(4, 3, 5)).shape
+    >>> KernelLayout(2, (1,), (1,)).split(torch.zeros(4, 3, 5)).shape
     torch.Size([2, 2, 3, 5])
     """
 
@@ -40,7 +40,7 @@ class Kernels:
         return weight.unflatten(0, (self.groups, -1))
 
 
-def kernels_of(norm: str, layer: nn.Module) -> Kernels:
+def kernel_layout(norm: str, layer: nn.Module) -> KernelLayout:
     """Return the layout of the kernels of a linear layer or a (transposed) convolution.
 
     Args:
@@ -53,13 +53,13 @@ def kernels_of(norm: str, layer: nn.Module) -> Kernels:
     Raises:
         BadInput: another module.
 
-    >>> kernels_of("oni", nn.Conv2d(4, 8, 3, groups=2))
-    Kernels(groups=2, stride=(1, 1), dilation=(1, 1))
+    >>> kernel_layout("oni", nn.Conv2d(4, 8, 3, groups=2))
+    KernelLayout(groups=2, stride=(1, 1), dilation=(1, 1))
     """
     if isinstance(layer, nn.Linear):
-        return Kernels(1, (), ())
+        return KernelLayout(1, (), ())
     if isinstance(layer, nn.modules.conv._ConvNd):
-        return Kernels(layer.groups, tuple(layer.stride), tuple(layer.dilation))
+        return KernelLayout(layer.groups, tuple(layer.stride), tuple(layer.dilation))
     raise BadInput(f"{norm}: found {type(layer).__name__}, and can take Linear, Conv1d to 3d and ConvTranspose1d to 3d")
 
 

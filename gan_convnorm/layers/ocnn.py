@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_number, check_whole, checked_geometry
-from gan_convnorm.layers.kernels import Kernels, correlations, kernels_of
+from gan_convnorm.layers.kernels import KernelLayout, correlations, kernel_layout
 
 __all__ = ["OCNNConv2d", "OCNNConvTranspose2d", "OCNNLinear", "norm_penalty", "ocnn", "self_convolution_penalty"]
 
 
-def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
+def self_convolution_penalty(weight: Tensor, kernels: KernelLayout) -> Tensor:
     """Return ||A A^T - I||_F^2 per output pixel, or ||A^T A - I||_F^2 for more rows than columns: 0 iff orthogonal.
 
     Orthogonal Convolutional Neural Networks (Wang et al., CVPR 2020, arXiv:1911.12207, eq. 10 and lemma 1):
@@ -35,7 +35,7 @@ def self_convolution_penalty(weight: Tensor, kernels: Kernels) -> Tensor:
     Returns:
         A scalar, float32 or float64, zero or above but for rounding.
 
-    >>> self_convolution_penalty(torch.tensor([[2.0]]), kernels_of("ocnn", nn.Linear(1, 1)))  # (2 * 2 - 1)^2
+    >>> self_convolution_penalty(torch.tensor([[2.0]]), kernel_layout("ocnn", nn.Linear(1, 1)))  # (2 * 2 - 1)^2
     tensor(9.)
     """
     with autocast_off(weight.device):
@@ -69,7 +69,7 @@ class _Penalized(nn.Module):
 
     def penalty(self) -> Tensor:
         """Return coefficient * `self_convolution_penalty`, a scalar to add to the loss."""
-        return self.coefficient * self_convolution_penalty(self.get_parameter("weight"), kernels_of("ocnn", self))
+        return self.coefficient * self_convolution_penalty(self.get_parameter("weight"), kernel_layout("ocnn", self))
 
     def extra_repr(self) -> str:
         return super().extra_repr() + f", coefficient={self.coefficient:g}"

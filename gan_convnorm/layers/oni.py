@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.fourier.roots import inverse_root
 from gan_convnorm.layers.arguments import check_choice, check_whole
-from gan_convnorm.layers.kernels import Kernels, kernels_of
+from gan_convnorm.layers.kernels import KernelLayout, kernel_layout
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 
 __all__ = ["newton_orthogonal", "oni"]
@@ -65,13 +65,13 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
     """
     check_whole("oni", "iterations", iterations)
     check_choice("oni", "center", center, (True, False))
-    return parametrize_weight(layer, _Newton(kernels_of("oni", layer), iterations, center))
+    return parametrize_weight(layer, _Newton(kernel_layout("oni", layer), iterations, center))
 
 
 class _Newton(ExactParametrization):
     """The iteration of `oni`."""
 
-    def __init__(self, kernels: Kernels, iterations: int, center: bool) -> None:
+    def __init__(self, kernels: KernelLayout, iterations: int, center: bool) -> None:
         super().__init__()
         self.kernels, self.iterations, self.center = kernels, iterations, center
 

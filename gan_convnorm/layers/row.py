@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from gan_convnorm.fourier.roots import inverse_root_above
 from gan_convnorm.layers.arguments import check_number, check_whole
-from gan_convnorm.layers.kernels import kernels_of
+from gan_convnorm.layers.kernels import kernel_layout
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight
 from gan_convnorm.layers.spectral import spectral
 
@@ -41,7 +41,7 @@ def row(layer: nn.Module, *, min_inputs: int = 1, eps: float = 1e-4) -> nn.Modul
     >>> layer.weight.detach().flatten(1).norm(dim=1).round(decimals=4)
     tensor([1., 1.])
     """
-    kernels_of("row", layer)
+    kernel_layout("row", layer)
     check_whole("row", "min_inputs", min_inputs)
     check_number("row", "eps", eps, least=0)
     if isinstance(layer, nn.modules.conv._ConvNd) and layer.in_channels < min_inputs:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_convnorm.fourier.direct import CONVOLVE, CONVOLVE_TRANSPOSED
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_number, check_whole
-from gan_convnorm.layers.kernels import kernels_of
+from gan_convnorm.layers.kernels import kernel_layout
 from gan_convnorm.layers.operator_grid import GridConvolution, every_size, one_size
 from gan_convnorm.layers.parametrized import ExactParametrization, parametrize_weight, recomputing
 from gan_convnorm.layers.spectral import spectral
@@ -59,7 +59,7 @@ def spectral_conv(
     >>> round(abs(layer.weight.item()), 5)
     1.0
     """
-    kernels_of("spectral_conv", layer)
+    kernel_layout("spectral_conv", layer)
     check_whole("spectral_conv", "n_power_iterations", n_power_iterations)
     check_number("spectral_conv", "eps", eps, above=0)
     if size is not None:

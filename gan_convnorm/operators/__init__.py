@@ -1,4 +1,4 @@
-"""The size of a convolution as a linear operator: one method a file, with ``dense`` as the float64 oracle."""
+"""The size of a convolution as a linear operator: one method a file."""
 
 from gan_convnorm.fourier.power_spectrum import autocorrelation, power_spectrum
 from gan_convnorm.operators.certified_bound import certified_bound

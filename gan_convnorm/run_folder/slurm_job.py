@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-__all__ = ["is_restarted_job", "requeue_in_words", "requeue_job", "slurm_job"]
+__all__ = ["is_restarted_job", "requeue_in_words", "slurm_job"]
 
 
 def slurm_job() -> str | None:
@@ -27,36 +27,25 @@ def is_restarted_job() -> bool:
     return slurm_job() is not None and os.environ.get("SLURM_RESTART_COUNT", "0").strip() not in ("", "0")
 
 
-def requeue_job() -> str | None:
+def requeue_in_words() -> tuple[bool, str]:
     """Ask SLURM to start this job again when it has ended.
 
     Returns:
-        None if it will; otherwise the reason why not.
-
-    >>> requeue_job()
-    'there is no SLURM job'
-    """
-    job = slurm_job()
-    if job is None:
-        return "there is no SLURM job"
-    try:
-        done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"scontrol cannot be run: {error}"
-    said = " ".join((done.stderr or done.stdout).split())
-    return None if done.returncode == 0 else said or f"scontrol ended with {done.returncode}"
-
-
-def requeue_in_words() -> tuple[bool, str]:
-    """Ask SLURM to start this job again.
-
-    Returns:
-        True if it will, and the words that say so.
+        True if it will, and the words that say so, or why not.
 
     >>> requeue_in_words()
     (False, 'SLURM does not start job None again (there is no SLURM job)')
     """
-    refused = requeue_job()
-    if refused is None:
-        return True, f"SLURM starts job {slurm_job()} again"
-    return False, f"SLURM does not start job {slurm_job()} again ({refused})"
+    job = slurm_job()
+    if job is None:
+        refused = "there is no SLURM job"
+    else:
+        try:
+            done = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            refused = f"scontrol cannot be run: {error}"
+        else:
+            if done.returncode == 0:
+                return True, f"SLURM starts job {job} again"
+            refused = " ".join((done.stderr or done.stdout).split()) or f"scontrol ended with {done.returncode}"
+    return False, f"SLURM does not start job {job} again ({refused})"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from dense_layers import convolution_matrix
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from strangers import VAE, PlainClassifier, TwoOptimizers, decode_prior, digits_loader, fit
@@ -15,7 +16,6 @@ from strangers import VAE, PlainClassifier, TwoOptimizers, decode_prior, digits_
 from gan_convnorm.callbacks import FiniteCheck, NetworkEMA, SampleGrids, SpectrumLog
 from gan_convnorm.callbacks.sample_grids import _show
 from gan_convnorm.errors import BadInput, RunStopped
-from gan_convnorm.operators.dense_layers import convolution_matrix
 
 pytestmark = pytest.mark.usefixtures("working_folder")
 

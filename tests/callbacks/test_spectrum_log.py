@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from dense_layers import convolution_matrix
 from short_training import logged_rows, logging_trainer, small_gan
 from torch import nn
 
@@ -14,7 +15,6 @@ from gan_convnorm.callbacks import SpectrumLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators import circular_size, singular_values
-from gan_convnorm.operators.dense_layers import convolution_matrix
 
 
 class Save(pl.Callback):

@@ -90,7 +90,7 @@ def test_current_weights_on_request_and_nothing_private(tmp_path):
 
 def test_the_program_runs_without_this_package(tmp_path):
     gan = saved(tmp_path)
-    path = export_program(gan.generator_ema, gan.latent_dim, None, tmp_path / "generator.pt2")
+    path = export_program(gan.generator_ema, tmp_path / "generator.pt2")
     code = (
         "import sys, torch; made = torch.export.load(sys.argv[1]).module()(torch.ones(3, 128)); "
         "assert 'gan_convnorm' not in sys.modules; torch.save(made.detach(), sys.argv[2])"
@@ -151,7 +151,7 @@ def test_an_onnx_file_that_differs_is_refused(tmp_path, monkeypatch):
         torch.export, "export", lambda _, *args, **kwargs: real(small_gan().generator.eval(), *args, **kwargs)
     )
     with pytest.raises(BadInput, match=r"differs from the generator by .* leave out --onnx"):
-        export_onnx(gan.generator_ema, 128, None, tmp_path / "generator.onnx")
+        export_onnx(gan.generator_ema, tmp_path / "generator.onnx")
     assert not (tmp_path / "generator.onnx").exists()
 
 
@@ -185,7 +185,7 @@ def test_a_program_that_differs_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.export, "export", other)
     with pytest.raises(BadInput, match="differs from the generator by"):
-        export_program(gan.generator_ema, 128, None, tmp_path / "generator.pt2")
+        export_program(gan.generator_ema, tmp_path / "generator.pt2")
     assert not (tmp_path / "generator.pt2").exists()
 
 

@@ -15,13 +15,13 @@ from convnorm_oracle import (
     relative_error,
     spatial_of,
 )
+from dense_operators import circular_convolution_matrix, selection_matrix
 from torch import nn
 
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.fourier import execution, power_spectrum
 from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d
 from gan_convnorm.layers.convnorm import strategies
-from gan_convnorm.operators.dense import circular_convolution_matrix, selection_matrix
 
 
 @pytest.fixture(params=["in fourier", "of the response"])

@@ -5,6 +5,12 @@ from itertools import product
 
 import pytest
 import torch
+from dense_operators import (
+    circular_convolution_matrix,
+    embedding_matrix,
+    inverse_square_root,
+    selection_matrix,
+)
 from torch import nn
 
 from gan_convnorm.fourier import convolution as fourier_convolution
@@ -12,12 +18,6 @@ from gan_convnorm.fourier import execution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
 from gan_convnorm.layers.convnorm import strategies
 from gan_convnorm.networks import SNGANDiscriminator
-from gan_convnorm.operators.dense import (
-    circular_convolution_matrix,
-    embedding_matrix,
-    inverse_square_root,
-    selection_matrix,
-)
 
 CLASSES = {1: ConvNorm1d, 2: ConvNorm2d, 3: ConvNorm3d}
 

@@ -4,16 +4,16 @@ import math
 
 import pytest
 import torch
-from torch import nn
-
-from gan_convnorm.errors import BadInput
-from gan_convnorm.layers import ConvNormTranspose2d
-from gan_convnorm.operators.dense import (
+from dense_operators import (
     circular_convolution_matrix,
     embedding_matrix,
     inverse_square_root,
     selection_matrix,
 )
+from torch import nn
+
+from gan_convnorm.errors import BadInput
+from gan_convnorm.layers import ConvNormTranspose2d
 
 CASES = {
     "4x4 stride 2": dict(kernel_size=4, stride=2, padding=1),

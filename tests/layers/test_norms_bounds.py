@@ -12,7 +12,7 @@ from torch import nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d, LinearRowNorm, find_normalization, norm_penalty
 from gan_convnorm.layers.cayley import CayleyConv2d
-from gan_convnorm.layers.kernels import kernels_of
+from gan_convnorm.layers.kernels import kernel_layout
 from gan_convnorm.layers.ocnn import self_convolution_penalty
 
 
@@ -30,7 +30,7 @@ def test_transposed_convolutions_have_their_adjoints_norm(name, geometry):
         assert norm == pytest.approx(1, abs=1e-4)
     elif name == "ocnn":
         lags = math.prod(2 * ((k - 1) // s) + 1 for k, s in zip(layer.kernel_size, layer.stride, strict=True))
-        penalty = self_convolution_penalty(layer.weight, kernels_of("test", layer)).item()
+        penalty = self_convolution_penalty(layer.weight, kernel_layout("test", layer)).item()
         assert 0.3 <= norm**2 <= 1 + math.sqrt(lags * penalty)
     else:
         # The flattened kernel's bound is of the taps that one pixel is made of.

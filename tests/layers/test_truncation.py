@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from dense_operators import circular_convolution_matrix, inverse_square_root
 from torch import nn
 
 from gan_convnorm.layers import ConvNorm2d
 from gan_convnorm.operators import autocorrelation, power_spectrum
-from gan_convnorm.operators.dense import circular_convolution_matrix, inverse_square_root
 
 
 def dense_operators(layer, kernels, grid):

@@ -4,10 +4,10 @@ from itertools import product
 
 import pytest
 import torch
+from dense_operators import circular_convolution_matrix
 
 from gan_convnorm.fourier.power_spectrum import direct_power_spectrum
 from gan_convnorm.operators import autocorrelation, power_spectrum
-from gan_convnorm.operators.dense import circular_convolution_matrix
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (2, 4), (1, 5), (1, 1), (7, 7)])

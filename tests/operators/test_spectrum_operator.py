@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from dense_layers import convolution_matrix, transposed_convolution_matrix
 from torch import nn
 from torch.nn.utils import parametrizations
 
@@ -20,7 +21,6 @@ from gan_convnorm.operators import (
     singular_values,
     sum_bound,
 )
-from gan_convnorm.operators.dense_layers import convolution_matrix, transposed_convolution_matrix
 
 # kind, C_in, C_out, kernel, image, options: every option alone and in company, sizes that do not fit.
 LAYERS = [

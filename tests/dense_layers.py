@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from itertools import product
 
 import torch
+from dense_operators import flat_index
 from torch import Tensor
-
-from gan_convnorm.operators.dense import flat_index
 
 __all__ = ["convolution_matrix", "transposed_convolution_matrix"]
 
