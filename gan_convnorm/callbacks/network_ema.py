@@ -102,7 +102,8 @@ class NetworkEMA(pl.Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if self.average is not None and state_dict:
-            self.average.load_state_dict(state_dict["average"])
+            # Assigned: the average still has the types from before the precision plugin converts the module.
+            self.average.load_state_dict(state_dict["average"], assign=True)
             self.begun = True
 
     def _begin(self, module: pl.LightningModule) -> AveragedModel:

@@ -202,3 +202,13 @@ def test_the_average_has_the_precision_of_the_weights(precision):
     fit(module, [average], val=digits_loader(), max_epochs=1, precision=precision)
     assert average.averaged_network.weight.dtype == module.decoder.weight.dtype != torch.float32
     assert 0 < average.averaged_network.weight.item() < module.decoder.weight.item()
+
+
+def test_an_average_in_double_precision_is_read_with_all_its_digits():
+    average, saver = NetworkEMA("decoder", decay=0.9), ModelCheckpoint("saved", filename="first")
+    fit(Line(), [average, saver], max_epochs=1, precision="64-true", enable_checkpointing=True)
+    expected = average.averaged_network.weight.item()
+    again = NetworkEMA("decoder", decay=0.9)
+    trainer = pl.Trainer(accelerator="cpu", callbacks=[again], precision="64-true", logger=False)
+    trainer.test(module := Line(), digits_loader(), ckpt_path="saved/first.ckpt", verbose=False)
+    assert set(module.sampled_with) == {expected} != {torch.tensor(expected, dtype=torch.float32).item()}
