@@ -130,7 +130,7 @@ class FromCheckpoint(pl.LightningModule):
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Check that the weights are of this network.
+        """Check that the weights are of this network, and make it ready for them.
 
         Raises:
             BadInput: names the first setting or weight that differs.
@@ -142,6 +142,8 @@ class FromCheckpoint(pl.LightningModule):
                 last = name.rpartition(".")[2]
                 raise BadInput(f"the checkpoint was trained with {last} {found!r}, and {expected!r} is asked for")
         check_weights(self, checkpoint["state_dict"])
+        if self._trainer is not None and self._trainer.precision == "64-true":
+            self.double()  # Lightning would convert it after it has read the weights, whose digits would be lost
 
 
 def _value(arguments: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401

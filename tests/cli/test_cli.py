@@ -112,9 +112,19 @@ def test_config_reproduces_the_run(trained):
     assert rows(trained) == rows(Path("again"))
 
 
-@pytest.mark.parametrize("norm", ["convnorm", "spectral"])
-def test_resume_is_exact(norm, capsys):
-    options = ["--disc-norm", norm, "--n-dis", "2", "--trainer.log_every_n_steps", "1", *SMALL]
+@pytest.mark.parametrize(("norm", "precision"), [("convnorm", "32"), ("spectral", "64-true")])
+def test_resume_is_exact(norm, precision, capsys):
+    options = [
+        "--disc-norm",
+        norm,
+        "--precision",
+        precision,
+        "--n-dis",
+        "2",
+        "--trainer.log_every_n_steps",
+        "1",
+        *SMALL,
+    ]
     # The learning rate follows the number of steps, so both runs plan eight and one is stopped halfway.
     main([*options, "--steps", "8", "--out", "whole"])
     main(
