@@ -17,7 +17,17 @@ OTHER_WORDS = {
 LAST_WORD = {
     "data.init_args": ("batch_size", "resolution"),
     "model.architecture": ("disc_norm", "gen_norm", "width", "network", "attention", "conditional"),
-    "model.optimization": ("steps", "n_dis", "accumulate", "loss", "penalty", "augmentation", "ada_kimg"),
+    "model.optimization": (
+        "steps",
+        "gen_lr",
+        "disc_lr",
+        "n_dis",
+        "accumulate",
+        "loss",
+        "penalty",
+        "augmentation",
+        "ada_kimg",
+    ),
     "scores": ("extractor", "extractor_weights", "metrics", "protocol", "num_fake"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "detect_anomaly"),
     "": ("init_from", "spectrum_every", "threads"),

@@ -20,7 +20,8 @@ def test_non_finite_weights_end_the_run_at_their_step(capsys):
     assert stop.value.code == NOT_FINITE == 3
     err = capsys.readouterr().err.splitlines()[-1]
     assert (
-        err.startswith("error: at G step ") and "became NaN or infinite; the checkpoints are of steps before it" in err
+        err.startswith("error: at G step ")
+        and "became NaN or infinite; checkpoints, if any, are of steps before it" in err
     )
     assert "d_loss" in err or "discriminator." in err
 
