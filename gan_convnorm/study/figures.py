@@ -167,7 +167,9 @@ def _log(axis: Axis) -> None:
     axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
     low, high = axis.get_view_interval()
     # Where decades are skipped, the locator gives no ticks between them, and none at all.
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e4 * low else (1.0,)))
+    narrow = (1.0, 2.0, 3.0, 5.0, 7.0)  # two ticks alone would look like a linear axis
+    subs = narrow if high < 10 * low else (1.0, 2.0, 5.0) if high < 1e4 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
 

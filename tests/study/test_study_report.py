@@ -230,7 +230,7 @@ def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():
     assert "none 1 of 3. Got worse (at least 1.5 times): none 2 of 3." in text
 
 
-@pytest.mark.parametrize("decades", [1, 3, 5, 9])
+@pytest.mark.parametrize("decades", [0.6, 1, 3, 5, 9])
 def test_a_logarithmic_axis_has_ticks(decades):
     axes = Figure().add_subplot()
     axes.plot([0, 1], [3, 3 * 10**decades])
