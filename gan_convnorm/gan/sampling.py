@@ -119,10 +119,7 @@ class Sampler:
             raise BadInput(f"the noise has the shape {tuple(noise.shape)}; expected (n, {self.latent_dim})")
         if batch_size < 1:
             raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
-        if (labels is not None) != self.takes_labels:
-            needs = "labels, and none are given" if self.takes_labels else "no labels"
-            raise BadInput(f"the generator takes {needs}")
-        labels = None if labels is None else self.checked_labels(len(noise), labels)
+        labels = self.checked_labels(len(noise), labels)
         if not torch.isfinite(noise).all():
             raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)
@@ -151,20 +148,25 @@ class Sampler:
             return table[torch.arange(first, stop) % len(table)]
         return None if self.num_classes is None else torch.arange(first, stop) % self.num_classes
 
-    def checked_labels(self, n: int, labels: Tensor | Sequence[int] | int) -> Tensor:
-        """Return the labels of n images: classes (n,), or vectors (n, condition_size).
+    def checked_labels(self, n: int, labels: Tensor | Sequence[int] | int | None) -> Tensor | None:
+        """Return the labels of n images: classes (n,), or vectors (n, condition_size); None without labels.
 
         Args:
             n: number of images.
-            labels: n classes, or one for all; or vectors, shape (n, condition_size), or one for all.
+            labels: n classes, or one for all; or vectors, shape (n, condition_size), or one for all; None for an
+                unconditional generator.
 
         Raises:
-            BadInput: labels that are not the generator's, or not as many.
+            BadInput: labels that are not the generator's, or not as many; none where it takes them.
 
         >>> from gan_convnorm.gan.loading import load
         >>> load("checkpoints/digits28_conditional_convnorm").checked_labels(2, [3, 7])
         tensor([3, 7])
         """
+        if labels is None:
+            if self.takes_labels:
+                raise BadInput("the generator takes labels, and none are given; give one for each image")
+            return None
         if self.condition_size is not None:
             return _vectors(n, self.condition_size, labels)
         if self.num_classes is None:

@@ -136,10 +136,7 @@ def project(
         raise BadInput(f"{steps} steps and {starts} starts are asked for; expected 1 or more of each")
     if seed < 0:
         raise BadInput(f"seed is {seed}, and must be 0 or more")
-    if (labels is not None) != module.takes_labels:
-        needs = "one label for each image" if module.takes_labels else "no labels"
-        raise BadInput(f"the generator takes {needs} for a projection")
-    labels = None if labels is None else module.checked_labels(len(images), labels)
+    labels = module.checked_labels(len(images), labels)
     size = max(1, BATCH // starts)
     found = []
     for first in range(0, len(images), size):

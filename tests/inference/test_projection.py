@@ -55,7 +55,7 @@ def test_a_class_is_kept():
     images = network.sample(2, labels=1, seed=4)
     found = project(network, images, torch.tensor([1, 1]), steps=3, starts=1)
     assert torch.equal(found.made, network.decode(found.latents, torch.tensor([1, 1])))
-    with pytest.raises(BadInput, match="one label for each image"):
+    with pytest.raises(BadInput, match="takes labels, and none are given"):
         project(network, images, steps=3)
     for labels in (torch.tensor([1, 3]), torch.tensor([1]), torch.tensor([-1, 0])):
         with pytest.raises(BadInput, match="expected 2 whole numbers from 0 to 2"):
@@ -70,7 +70,7 @@ def test_impossible_projections_are_refused(generator, digits):
         project(generator, digits.train_set.tensors[0][:1], steps=0)
     with pytest.raises(BadInput, match="seed is -1"):
         project(generator, digits.train_set.tensors[0][:1], seed=-1)
-    with pytest.raises(BadInput, match="no labels"):
+    with pytest.raises(BadInput, match="trained without classes"):
         project(generator, digits.train_set.tensors[0][:1], torch.tensor([1]))
 
 
