@@ -7,14 +7,13 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import PIL
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.image_set import TensorImages
@@ -28,6 +27,8 @@ from gan_convnorm.images.size import Size
 
 __all__ = ["FolderImages", "array_images"]
 
+#: threads that decode
+THREADS = min(16, os.cpu_count() or 1)
 READING = 2  # version of reading; a change makes cached features of folders void
 
 
@@ -72,20 +73,11 @@ class FolderImages:
     def batches(self, start: int, stop: int, batch_size: int) -> Iterator[Tensor]:
         """Yield images start to stop, uint8; bad and converted files are reported at the end."""
         count = stop - start
-        processors = os.cpu_count() or 1
-        loader: Any = DataLoader(
-            Subset(_Files(self.files, self.resize), range(start, stop)),
-            batch_size=batch_size,
-            # Starting workers takes longer than reading a few files.
-            num_workers=min(4, processors) if count > 1000 else 0,
-            collate_fn=list,
-            generator=torch.Generator(),  # else it draws from the global random state, which a training uses
-        )
         converted: Counter[str] = Counter()
         self.bad = []
         size: tuple[int, ...] | None = None
         size_of = ""
-        for batch in loader:
+        for batch in self._decoded(self.files[start:stop], batch_size):
             kept = []
             for path, image, notes in batch:
                 if image is None:
@@ -113,6 +105,28 @@ class FolderImages:
             message = f"{len(self.bad)} of {count} files of {shown(self.folder)} left out: {listed(self.bad)}"
             warnings.warn(message, stacklevel=2)
 
+    def _decoded(self, files: list[str], batch_size: int) -> Iterator[list[tuple[str, np.ndarray | None, list[str]]]]:
+        """Yield batches of (path, bytes of shape (H, W, 3), conversions), or (path, None, [reason]) for bad files."""
+
+        def one(path: str) -> tuple[str, np.ndarray | None, list[str]]:
+            try:
+                image, notes = decode(path)
+            except BadImage as error:
+                return path, None, [str(error)]
+            return path, np.asarray(image if self.resize is None else crop_to(image, self.resize)), notes
+
+        # Threads, as for training: processes need a main guard in the caller's script where they are spawned.
+        executor = ThreadPoolExecutor(THREADS)
+        try:
+            # One batch ahead of the caller, who computes features meanwhile.
+            ahead = executor.map(one, files[:batch_size])
+            for start in range(0, len(files), batch_size):
+                batch = list(ahead)
+                ahead = executor.map(one, files[start + batch_size : start + 2 * batch_size])
+                yield batch
+        finally:
+            executor.shutdown(cancel_futures=True)
+
     def labels(self) -> Tensor | None:
         """Return the files' classes, int64 (N,), numbered in the order of the folders' names.
 
@@ -131,27 +145,6 @@ class FolderImages:
         for path in self.files:
             content.update(os.fsencode(f"{path}\0{file_stamp(path)}\n"))
         return content.hexdigest()
-
-
-class _Files(Dataset[tuple[str, np.ndarray | None, list[str]]]):
-    """Files as (path, bytes of shape (H, W, 3), conversions), or (path, None, [reason]) for bad ones."""
-
-    def __init__(self, files: list[str], resize: Size | None) -> None:
-        self.files = files
-        self.resize = resize
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> tuple[str, np.ndarray | None, list[str]]:
-        path = self.files[index]
-        try:
-            image, notes = decode(path)
-        except BadImage as error:
-            return path, None, [str(error)]
-        if self.resize is not None:
-            image = crop_to(image, self.resize)
-        return path, np.asarray(image), notes
 
 
 def _image_files(folder: Path) -> tuple[list[str], list[str]]:

@@ -1,6 +1,7 @@
 """Images from tensors, folders, checkpoints and functions; what is wrong with them is said in one line."""
 
 import json
+import multiprocessing
 import sys
 import warnings
 from pathlib import Path
@@ -61,6 +62,17 @@ def test_folder_of_folders(tmp_path, folder):
     (tmp_path / "root").mkdir()
     (tmp_path / "class").rename(tmp_path / "root" / "class")
     assert len(FolderImages(tmp_path / "root")) == 6
+
+
+def test_a_large_folder_is_read_in_order_and_starts_no_process(tmp_path):
+    """Where processes are spawned, a script without a main guard cannot start one."""
+    for number in range(1001):
+        Image.new("RGB", (2, 2), (number // 256, number % 256, 0)).save(tmp_path / f"{number:04}.bmp")
+    read = []
+    for batch in FolderImages(tmp_path).batches(0, 1001, 100):
+        assert not multiprocessing.active_children()
+        read += [256 * int(image[0, 0, 0]) + int(image[1, 0, 0]) for image in batch]
+    assert read == list(range(1001))
 
 
 def test_resize_is_torch_fidelitys(folder):
