@@ -125,10 +125,10 @@ def _source(word: str, device: str | None, trust: Sequence[str]) -> Any:  # noqa
     path = Path(word)
     if not path.is_file() or path.suffix.lower() in (".npz", ".npy"):
         return word
-    from gan_convnorm.fidelity.devices import usable_device
+    from gan_convnorm.devices import usable_device
     from gan_convnorm.gan.loading import load
 
-    return load(path, str(usable_device(device)), trust=trust)
+    return load(path, usable_device(device), trust=trust)
 
 
 def _is_ours(path: Path) -> bool:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from gan_convnorm.devices import usable_device
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.devices import usable_device
 from gan_convnorm.fidelity.evaluator import Evaluator
 from gan_convnorm.fidelity.extractors import EXTRACTORS, create_extractor, registered_name
 from gan_convnorm.fidelity.features import Progress

@@ -12,8 +12,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torchmetrics import Metric
 from typing_extensions import override
 
+from gan_convnorm.devices import usable_device
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.devices import usable_device
 from gan_convnorm.fidelity.extractors import create_extractor
 from gan_convnorm.fidelity.feature_scores import score_features
 from gan_convnorm.fidelity.features import extract

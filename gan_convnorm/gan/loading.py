@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from gan_convnorm.devices import usable_device
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.generator_file import TrainedGenerator, read_generator
 from gan_convnorm.gan.pretrained import CONFIG
@@ -18,7 +19,8 @@ __all__ = ["load", "load_gan"]
 def load_gan(path: Path, device: torch.device | str = "cpu", *, trust: Sequence[str] = ()) -> GAN:
     """Return the GAN of a checkpoint, both networks and the averaged generator, in evaluation mode.
 
-    A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
+    A file that is missing, damaged or foreign, or names code that is not trusted, and a device that is not here,
+    raise `BadInput`.
 
     >>> import tempfile
     >>> from gan_convnorm.gan.architecture import Architecture
@@ -35,7 +37,7 @@ def load_gan(path: Path, device: torch.device | str = "cpu", *, trust: Sequence[
         device: where it runs.
         trust: modules of your own that the file may name, such as ("my_norms",).
     """
-    return GAN.load_from_checkpoint(path, device, trust=trust)
+    return GAN.load_from_checkpoint(path, usable_device(device), trust=trust)
 
 
 def load(
@@ -44,7 +46,8 @@ def load(
     """Return a trained generator, in evaluation mode: `load(path).sample(64)` gives 64 images.
 
     The file chooses no code: it may name the normalizations and networks of this package alone, and modules in `trust`.
-    A file that is missing, damaged or foreign, or names code that is not trusted, raises `BadInput`.
+    A file that is missing, damaged or foreign, or names code that is not trusted, and a device that is not here,
+    raise `BadInput`.
 
     Args:
         path: a .ckpt file that a run has written; a folder of `GAN.save_pretrained`; or an exported generator, a folder
@@ -63,5 +66,5 @@ def load(
     if (path / CONFIG).is_file():
         return GAN.from_pretrained(path, device=device, trust=trust)
     if path.is_dir() or path.suffix == ".safetensors":
-        return read_generator(path, trust).to(device)
+        return read_generator(path, trust).to(usable_device(device))
     return load_gan(path, device, trust=trust)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import torch
 
+from gan_convnorm.devices import usable_device
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.plain_json import read_json
@@ -73,9 +74,9 @@ class Pretrained(Sampler, FromCheckpoint):
 
         Raises:
             BadInput: no such folder or repository; a damaged or foreign file; code that is not trusted; weights of
-                another network, or NaN; a name on the Hub without huggingface_hub.
+                another network, or NaN; a device that is not here; a name on the Hub without huggingface_hub.
         """
-        folder = Path(name)
+        device, folder = usable_device(device), Path(name)
         if not folder.is_dir():
             folder = download(
                 str(name),

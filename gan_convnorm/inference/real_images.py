@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
+from gan_convnorm.devices import usable_device
 from gan_convnorm.fidelity import Evaluator, TensorImages, create_extractor
 from gan_convnorm.fidelity.extractors import layer_for
 from gan_convnorm.fidelity.features import extract
@@ -70,8 +70,7 @@ def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weight
         The train images and distances, with those of held-out images to compare.
     """
     train, test = data.train_set.tensors, data.test_set
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    features = create_extractor(extractor, metrics=("prc",), labelled=train, weights=weights, device=device)
+    features = create_extractor(extractor, metrics=("prc",), labelled=train, weights=weights, device=usable_device())
     layer = layer_for(extractor, "prc")
     print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
     # It keeps the train images' features in the cache.

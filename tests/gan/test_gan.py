@@ -10,6 +10,8 @@ from short_training import fit, make_gan, small_gan
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN
+from gan_convnorm.gan.export import export
+from gan_convnorm.gan.loading import load
 from gan_convnorm.images.pixels import bytes_to_images, images_to_bytes
 from gan_convnorm.networks import SNGANGenerator
 from gan_convnorm.noise import SharedRandom, numbered_noise, random_for
@@ -109,6 +111,16 @@ def test_a_checkpoint_loads_in_python(tmp_path):
     assert loaded.discriminator.blocks[0].conv1.options.gain == "lipschitz"
     assert loaded.g_step == 2
     assert torch.equal(loaded.sample(5), gan.sample(5))
+
+
+@pytest.mark.parametrize("file", ["best.ckpt", "exported", "pretrained"])
+def test_a_device_that_is_not_here_is_named(tmp_path, file):
+    gan, _, trainer = train(steps=1)
+    trainer.save_checkpoint(tmp_path / "best.ckpt")
+    export(tmp_path / "best.ckpt", tmp_path / "exported")
+    gan.save_pretrained(tmp_path / "pretrained")
+    with pytest.raises(BadInput, match=r"the device 'cuda:99' is not here \(--device\); there are: cpu"):
+        load(tmp_path / file, "cuda:99")
 
 
 def test_samples_do_not_depend_on_how_they_are_asked_for():

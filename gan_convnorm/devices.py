@@ -1,4 +1,4 @@
-"""The device that scores are computed on."""
+"""A device by its name, tried before it is used."""
 
 from __future__ import annotations
 
