@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from gan_convnorm.data import DATA
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.names import shown
 
 __all__ = ["OWN_DATA", "class_path_of", "with_class_paths"]
 
@@ -29,14 +32,22 @@ def with_class_paths(words: Sequence[str]) -> list[str]:
     >>> with_class_paths(["--data", "digits", "--data=mine.Photos"])
     ['--data', 'gan_convnorm.data.digits.Digits', '--data=mine.Photos']
 
-    A name without a dot that is not in the list of data sets raises `BadInput`.
+    A path, and a name without a dot that is not in the list of data sets, raise `BadInput`.
     """
     return [_with_class_path(word, before) for word, before in zip(words, ["", *words], strict=False)]
 
 
 def _with_class_path(word: str, before: str) -> str:
     name = word.removeprefix("--data=") if word.startswith("--data=") else word if before == "--data" else None
-    if name is None or "." in name or name.startswith("-"):
+    if name is None or name.startswith("-"):
+        return word
+    if name not in DATA and (Path(name).is_dir() or name.endswith((".npz", ".npy", ".pt"))):
+        kind = "folder" if Path(name).is_dir() else "npz"
+        path = shlex.quote(shown(name))
+        raise BadInput(
+            f"data {shown(name)!r} is no data set's name; for its images give --data {kind} --data.path {path}"
+        )
+    if "." in name:
         return word
     if name not in DATA:
         raise BadInput(f"data {name!r} is not known; choose one of: {', '.join(DATA)}, or give a class as module.Class")

@@ -207,6 +207,8 @@ def test_unnamed_runs_never_collide(capsys):
         ("--extractor vgg", "choose one of: classifier, inception"),
         ("--data nope", "choose one of: digits"),
         ("--data no.such.Class", "no.such.Class"),
+        ("--data ./full", "for its images give --data folder --data.path ./full"),
+        ("--data=images.npz", "for its images give --data npz --data.path images.npz"),
         ("--nonsense 3", "unrecognized arguments: --nonsense"),
         ("frobnicate", "choose from"),
         ("--config none.yaml", "none.yaml"),
