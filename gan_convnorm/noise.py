@@ -1,6 +1,6 @@
 """Random numbers by purpose: they depend on their purpose and place, not on what was drawn before.
 
-Nor on torch's default type, which Lightning changes in the steps of a run in double or half precision.
+They do not depend on torch's default type either, which Lightning changes under double or half precision.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from gan_convnorm.errors import BadInput
 
 __all__ = ["BLOCK", "SharedRandom", "numbered_noise", "random_for"]
 
-#: rows of noise that are drawn at once; images that are made in whole blocks, each from a multiple of it on, are the
-#: same however the blocks are shared out
+#: rows of noise that are drawn at once. Work is split at multiples of it, so the images do not depend on the split
 BLOCK = 256
 
 

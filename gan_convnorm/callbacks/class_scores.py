@@ -16,7 +16,7 @@ __all__ = ["check_intra_class", "intra_class_scores"]
 
 
 def check_intra_class(module: pl.LightningModule, real: ReferenceImages, num_fake: int) -> None:
-    """Raise for all that FID within classes would refuse.
+    """Raise unless FID within classes can be computed.
 
     >>> from gan_convnorm.callbacks.reference_images import given_images
     >>> module = pl.LightningModule()

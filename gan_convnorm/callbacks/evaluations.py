@@ -11,10 +11,10 @@ __all__ = ["Evaluations"]
 
 
 class Evaluations(pl.Callback):
-    """A callback that evaluates at every validation, or every so many steps, and in validate and test.
+    """A callback that evaluates at every validation, or at a fixed interval of steps, and in validate and test.
 
-    In fit without a validation loop it evaluates after every epoch. The sanity check is skipped. What an evaluation is,
-    a subclass says in `prepare` and `evaluate`.
+    In fit without a validation loop it evaluates after every epoch. The sanity check is skipped. A subclass defines
+    `prepare` and `evaluate`.
 
     >>> Evaluations(every=100, split_in_fit="train").every
     100

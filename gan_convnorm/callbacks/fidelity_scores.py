@@ -167,7 +167,7 @@ class FidelityScores(Evaluations):
         self.evaluator: Evaluator | None = None
         self.real: ReferenceImages | None = None
         self.split = ""
-        #: of the images that are compared with: another fit or validate may bring others
+        #: where `real` comes from; another fit or validate may have other images
         self.origin: object = None
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
@@ -213,7 +213,7 @@ class FidelityScores(Evaluations):
         if counts_steps(pl_module) and not is_over(trainer, pl_module):
             return
         if self.num_fake > self.interim_num_fake or self.taken.last_step != step_of(trainer, pl_module):
-            # Of the weights that the evaluations before it saw.
+            # Score the kind of weights that earlier evaluations scored: in validations those are the averages.
             of_average = self.every is None and trainer.enable_validation
             with averages_in_place(trainer, pl_module) if of_average else contextlib.nullcontext():
                 self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
@@ -221,7 +221,7 @@ class FidelityScores(Evaluations):
             self.taken.final = self.taken.last
 
     def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
-        """Raise for all that a score would refuse at an evaluation, when hours of training are behind it.
+        """Raise before training for anything that would make a score fail at an evaluation.
 
         Args:
             real: the images to compare with.

@@ -26,8 +26,8 @@ AGREE_EVERY = 10
 class Interruption(Checkpoint):  # so that Lightning calls it after those that save
     """Callback that saves before every evaluation, and saves and ends the run at the end of a step with a signal.
 
-    Lightning stops wherever the signal finds it, between the discriminator's step and the generator's too, and what is
-    saved then is no step of the uninterrupted run. A second signal ends the process at once.
+    Lightning's own handler may save between the discriminator's step and the generator's, and a run resumed from there
+    differs from an uninterrupted one. A second signal ends the process at once.
 
     An evaluation may fail, or be killed; the weights are on disk by then. A run that is resumed from there evaluates
     first, also after the last step, and then goes on as if nothing had happened.

@@ -51,7 +51,7 @@ class NetworkEMA(pl.Callback):
         self.network = network
         self.decay = decay
         self.average: AveragedModel | None = None
-        #: of whom the average is, and whether it holds more than a copy of the weights that the module was made with
+        #: the module whose weights are averaged, and whether the average has begun or was read from a checkpoint
         self.module: weakref.ref[pl.LightningModule] | None = None
         self.begun = False
         self.step = 0

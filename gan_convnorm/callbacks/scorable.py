@@ -1,4 +1,4 @@
-"""Checks of all that a score would refuse, before hours of training are behind it."""
+"""Checks, before training, of everything that a score needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_reference(
     numbers: tuple[int, ...],
     intra_class: bool,
 ) -> None:
-    """Raise for images, or an extractor, that the scores cannot be taken with.
+    """Raise unless the scores can be computed with these images and this extractor.
 
     >>> import torch
     >>> from gan_convnorm.callbacks.reference_images import given_images

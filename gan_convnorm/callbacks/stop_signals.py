@@ -76,7 +76,9 @@ def _handle(number: int, frame: object) -> None:
 def stop_signals(
     tell: Callable[[str], None], then: Callable[[signal.Signals], str | None] = lambda number: None
 ) -> Iterator[None]:
-    """End the block, and the program, in one line when it is asked to stop; a run with a step to finish `listen`s.
+    """End the program with one line when a signal arrives inside the block.
+
+    A run that has to finish its step first uses `listen` instead.
 
     >>> told = []
     >>> with contextlib.suppress(SystemExit), stop_signals(told.append):
@@ -86,7 +88,7 @@ def stop_signals(
 
     Args:
         tell: prints the line.
-        then: says how it goes on after a signal; None for the usual.
+        then: returns what the user should do after a signal; None for the usual advice.
 
     SystemExit, with 128 and the signal's number as its status, is raised wherever the main thread is: it alone passes
     through every `except Exception` on the way.

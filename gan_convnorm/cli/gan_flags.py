@@ -123,7 +123,7 @@ IMAGES = (
     Flag("--labels", "labels", "Classes that the images take in turn: all, 3, or 0,1,7.", "CLASSES", "all"),
     Flag("--condition", "condition", "Numbers of the vector that all images take, such as 1,0.5.", "X,X"),
     Flag("--format", "format", "png: one file an image; npz: one file of all.", "NAME", "png"),
-    Flag("--truncation", "truncation", "Latents within +-X; a smaller X gives more alike images.", "X"),
+    Flag("--truncation", "truncation", "Limit latents to +-X; a smaller X gives less varied images.", "X"),
     Flag("--ema", "ema", "Sample from the averaged weights; false: from the current ones.", "BOOL", True),
     Flag("--interpolate", "interpolate", "Number of interpolations between two images to draw and animate.", "N", 0),
     Flag("--animation", "animation", "Format of the animated interpolation: gif, mp4, none.", "NAME", "gif"),
@@ -134,7 +134,7 @@ IMAGES = (
         "N",
         0,
     ),
-    Flag("--project", "project", "Number of held-out images to find the latents of.", "N", 0),
+    Flag("--project", "project", "Find latents that reproduce N held-out images; 0: none.", "N", 0),
 )
 MACHINE = (
     Flag("--accelerator", "trainer.accelerator", "auto, cpu, gpu, mps.", "NAME", "auto"),

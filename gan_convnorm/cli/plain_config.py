@@ -17,7 +17,7 @@ __all__ = ["KINDS", "STORED", "plain_config", "print_plain_config"]
 
 #: the configuration without flags, each data set's section, and the first numbers of the libraries' versions
 STORED = Path(__file__).with_name("fit_config.yaml")
-#: settings whose default does not tell the kind of their values, which are of this one; None: of several
+#: type of the settings whose default does not show it; None where several types are allowed
 KINDS: dict[str, type | None] = {
     "data.init_args.batch_size": int,
     "data.init_args.resolution": int,

@@ -19,10 +19,10 @@ __all__ = ["importing_libraries", "unchanged_process"]
 
 @contextlib.contextmanager
 def importing_libraries() -> Iterator[None]:
-    """Pause the garbage collector for a block that imports large libraries, which make much and no garbage.
+    """Pause the garbage collector for a block that imports large libraries: they make many objects and no garbage.
 
-    It would search all objects again and again. In a program of this package it never searches them afterwards either:
-    at the end of the process that takes a second, and frees nothing that the process does not free by ending.
+    The collector would search all of them again and again. A program of this package excludes them from later searches
+    too: the search at the end of the process takes a second, and the process is about to free everything anyway.
 
     >>> with importing_libraries():
     ...     gc.isenabled()

@@ -87,7 +87,7 @@ def say_changes(
         before: configuration of the run so far.
         now: configuration of the resumed run.
         omitted: settings that a checkpoint does not keep.
-        groups: the model's arguments that are settings by name.
+        groups: the model's arguments that are mappings of settings, such as "optimization".
 
     >>> before, now = ({"model": {"width": width}, "seed_everything": 0, "trainer": {}} for width in (0.5, 1))
     >>> say_changes(before, now, [])
@@ -99,8 +99,8 @@ def say_changes(
         print(f"other settings than the run so far: {', '.join(changed)}", flush=True)
     if any(change.startswith("scores.") for change in changed):
         warnings.warn(
-            "the scores before and after this step are taken in different ways; best.ckpt and the best row compare "
-            "them all the same",
+            "the scores before and after this step are taken in different ways, so they are not comparable; best.ckpt "
+            "is still chosen among all of them",
             stacklevel=2,
         )
     if omitted:

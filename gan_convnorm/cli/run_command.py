@@ -48,7 +48,7 @@ class RunCommand(LightningCLI):
     Attributes:
         table: the verbs and flags.
         linked: the module's arguments that follow from the data and the seed.
-        groups: the module's arguments that are settings by name.
+        groups: the module's arguments that are mappings of settings, such as "optimization".
         sections: parts of the configuration that a checkpoint keeps beside the model, the data and the trainer.
         options: options of the command that a checkpoint keeps.
         needed: callbacks without whose state a run cannot go on.

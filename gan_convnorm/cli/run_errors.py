@@ -30,7 +30,9 @@ def is_first_process() -> bool:
 
 @contextlib.contextmanager
 def run_errors() -> Iterator[None]:
-    """End the program in one line, as `one_line_errors` does, of the first process and of each that has lost another.
+    """End the program with one line, as `one_line_errors` does.
+
+    The first process prints it, and so does each process that has lost another.
 
     Lightning's own messages beside the results are held back.
 

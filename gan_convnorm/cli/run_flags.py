@@ -26,7 +26,7 @@ RESTART = (
     Flag(
         "--config",
         "config",
-        "YAML file of settings, such as a run's config.yaml; short: -c. Words after it win.",
+        "YAML file of settings, such as a run's config.yaml; short: -c. Flags after it override it.",
         "FILE",
     ),
     Flag("--print-config", "print_config", "Print all settings as YAML, and do nothing else."),

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--batch-size", type=int, default=64, help="images in one forward of the extractor (default 64)"
     )
-    parser.add_argument("--isc-splits", type=int, default=10, help="parts of the Inception Score (default 10)")
+    parser.add_argument("--isc-splits", type=int, default=10, help="splits of the Inception Score (default 10)")
     parser.add_argument("--kid-subset-size", type=int, help="images in each subset of KID (default 1000, or fewer)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise of a checkpoint's images")
     parser.add_argument("--resize", help="side in pixels, or HEIGHTxWIDTH, to resize and centre-crop to")

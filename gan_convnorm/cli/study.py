@@ -56,9 +56,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="gan-convnorm study",
         description=(
-            "Run what is left of a study, every norm, seed, n_dis and learning rate in its file, and write its report. "
-            "The same command goes on after a kill, or from the runs.csv in OUT; several machines share one storage. "
-            "Words after -- are added to the command line of every run, such as -- --data.path photos."
+            "Train the runs of a study that are not done yet, and write its report. Its file lists norms, seeds, n_dis "
+            "and learning rates; every combination is a run. After a stop the same command continues; it can also "
+            "continue from the runs.csv in OUT. Several machines can share one storage. Arguments after -- are added "
+            "to every run, such as -- --data.path photos."
         ),
     )
     parser.add_argument("study", type=Path, help="the study's YAML file (docs/study.md)")
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=int, default=_cores(), help="runs at a time (default: one a core)")
     parser.add_argument("--threads", type=int, help="CPU threads of a run (default: cores divided by workers)")
     parser.add_argument("--smoke", action="store_true", help="a few steps of the first and last level of each factor")
-    parser.add_argument("--overwrite", action="store_true", help="replace a report's files that no study has written")
+    parser.add_argument("--overwrite", action="store_true", help="replace report files that no study wrote")
     parser.add_argument("--report", action="store_true", help="write the report of what is there, and run nothing")
     return parser
 

@@ -110,7 +110,7 @@ def check_gan_settings(settings: Mapping[str, Any]) -> None:
         value = settings.get(name)
         # One batch and all batches are 1 and 1.0, which are equal.
         if not any(value == each and isinstance(value, type(each)) for each in allowed):
-            raise BadInput(f"trainer.{name} is {value!r}, which a GAN's run cannot mean: {reason}")
+            raise BadInput(f"trainer.{name} is {value!r}, which a GAN's run does not support: {reason}")
     check_trainer_settings(settings)
 
 

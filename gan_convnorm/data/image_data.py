@@ -56,7 +56,7 @@ class ImageData(pl.LightningDataModule):
         test_set: None where there is no test split; `split` says so in words.
         label_names: of the classes in their order, or of a vector's numbers; empty where they are not known.
         file_names: of the images of "train" and "test" in their order, where each is a file; set up by `setup`.
-        overfit_batches: train on the first batches alone, so many, again and again; 0 for all images.
+        overfit_batches: number of first batches to train on again and again; 0 for all images.
     """
 
     name: str
@@ -151,9 +151,9 @@ class EndlessBatches:
     >>> sorted(EndlessBatches(4, batch_size=4, per_step=1, seed=0).rows(step=7).tolist())
     [0, 1, 2, 3]
 
-    Step s takes the rows from s * per_step * world_size * batch_size on in the endless series of passes, so the order
-    is a function of the seed and the step alone: nothing needs to be saved for a resumed run to see what it would
-    have seen, and any number of processes with the same batch in all see the same images in a step.
+    Step s starts at row s * per_step * world_size * batch_size of the endless series of passes. So the order depends on
+    the seed and the step alone. A resumed run sees the images that it would have seen, and nothing has to be saved for
+    that. Any number of processes with the same total batch see the same images in a step.
 
     Args:
         size: number of images.
@@ -163,7 +163,7 @@ class EndlessBatches:
         rank: this process.
         world_size: number of processes.
         first_step: of the batch that comes first; asked when the iteration starts.
-        repeated: the first batches alone, so many, again and again; 0 for all.
+        repeated: number of first batches to yield again and again; 0 for all.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ def evaluate(
 ) -> Scores:
     """Score images against real ones; every value equals `torch_fidelity.calculate_metrics`'s on the same images.
 
-    FID alone may differ: below 0 by no more than its arithmetic's error, it is 0 here.
+    One exception: a FID that rounding makes slightly negative is 0 here.
 
     >>> images = torch.randint(0, 256, (40, 1, 4, 4), dtype=torch.uint8)
     >>> sorted(evaluate(images, images.flip(3), metrics="kid", extractor="classifier", device="cpu").values)

@@ -102,8 +102,8 @@ def statistics(features: Tensor) -> dict[str, Tensor]:
 def frechet_distance(fakes: dict[str, Tensor], reference: dict[str, Tensor]) -> dict[str, float]:
     """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Heusel et al., 2017), from `statistics`.
 
-    It is never negative, but its arithmetic may be. An eigenvalue 0 of C1 C2 is found as about eps |C1| |C2|, and the
-    root of that adds up over D eigenvalues: a value within D (eps |C1| |C2|)^(1/2) below 0 is 0.
+    The distance is never negative, but rounding can make the result so. An eigenvalue 0 of C1 C2 is computed as about
+    eps |C1| |C2|, and the roots of D such errors add up. So a result down to -D (eps |C1| |C2|)^(1/2) is returned as 0.
 
     >>> found = statistics(torch.randn(100, 4))
     >>> frechet_distance(found, found)

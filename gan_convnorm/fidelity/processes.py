@@ -17,9 +17,9 @@ from gan_convnorm.errors import BadInput, RunStopped
 
 __all__ = ["Processes"]
 
-#: how long a process waits for one that says nothing, where the training's own group cannot carry features
+#: timeout of the gloo group that is made when the training's own backend is not gloo
 TIMEOUT = datetime.timedelta(minutes=10)
-#: while the first process works for all (precision and recall of 50,000 images take a while) it says so every so often
+#: interval at which the first process tells the waiting ones that it is still at work (50,000 images take a while)
 SIGN_OF_LIFE = 2.0  # seconds
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ def check_finite(saved: dict[str, Tensor]) -> None:
     for name, value in saved.items():
         if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
             raise BadInput(
-                f"the checkpoint's {name!r} holds NaN or infinite values, so nothing can be made of it; use an earlier "
+                f"the checkpoint's {name!r} holds NaN or infinite values, so it cannot be used; use an earlier "
                 "checkpoint"
             )
 

@@ -12,7 +12,7 @@ TINY = 1e-12
 
 
 def inverse_root(square: Tensor) -> Tensor:
-    """Return the (-1/2)th power of squared weights, 1 where they are zero: their gradient is not made huge.
+    """Return the (-1/2)th power of squared weights, and 1 where they are zero, so that gradients stay small.
 
     >>> inverse_root(torch.tensor([4.0, 0.0]))
     tensor([0.5000, 1.0000])
@@ -30,9 +30,10 @@ def inverse_root_above(square: Tensor, eps: float) -> Tensor:
 
 
 def least_power(dtype: torch.dtype) -> float:
-    """Return the power below which a channel is taken for zero: its (-1/2)th power has two finite derivatives above.
+    """Return the power below which a channel counts as zero.
 
-    It is 7e-16 in float32. A transform of weights that are not tiny has larger rounding errors there.
+    Above it, the (-1/2)th power and its first two derivatives are finite. It is 7e-16 in float32, less than the
+    rounding error of a transform of usual weights.
 
     >>> f"{least_power(torch.float32):.0e}"
     '7e-16'

@@ -28,7 +28,7 @@ class Architecture:
         conditional: generator (batch normalization) and discriminator (projection) take the images' classes or vectors.
         head_bias: a bias on the discriminator's last layer, as torch-mimicry has it.
         width: factor on the networks' channels; 1 is the published network.
-        latent_dim: length of the noise vectors.
+        latent_dim: length of a latent.
         disc_norm: normalization of the discriminator: a name of docs/norms.md, or package.module:Name of your own.
         disc_norm_options: its options, such as {"gain": "lipschitz"} for convnorm.
         gen_norm: normalization of the generator, the same.

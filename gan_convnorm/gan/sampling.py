@@ -79,7 +79,7 @@ class Sampler:
             ema: from the averaged weights, else from the current ones.
             first: number of the first image in the endless series of this seed.
             truncation: latents from the normal distribution within +-truncation (BigGAN, arXiv:1809.11096, section
-                3.1); the smaller, the less various the images.
+                3.1); a smaller one gives less varied images.
             batch_size: images in one forward pass.
 
         Returns:
@@ -116,12 +116,12 @@ class Sampler:
             BadInput: latents of another shape, or NaN or infinite; labels that are not the generator's.
         """
         if noise.dim() != 2 or noise.shape[1] != self.latent_dim or not len(noise):
-            raise BadInput(f"the noise has the shape {tuple(noise.shape)}; expected (n, {self.latent_dim})")
+            raise BadInput(f"the latents have the shape {tuple(noise.shape)}; expected (n, {self.latent_dim})")
         if batch_size < 1:
             raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
         labels = self.checked_labels(len(noise), labels)
         if not torch.isfinite(noise).all():
-            raise BadInput("the noise holds NaN or infinite values; expected finite ones of shape (n, latent_dim)")
+            raise BadInput("the latents hold NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)
         weight = next(network.parameters())
         batches = []

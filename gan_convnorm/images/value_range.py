@@ -13,9 +13,9 @@ __all__ = ["ValueRange", "as_bytes"]
 
 #: the values of black and of white
 ValueRange = tuple[float, float]
-#: part of the range by which data may leave it, as rounding makes them
+#: fraction of the range by which data may exceed it through rounding
 ROUNDING = 1e-4
-#: share of samples' values beyond the range from which on the range is doubted
+#: warn if more than this share of the samples' values lies beyond the range
 DOUBTFUL = 0.25
 
 

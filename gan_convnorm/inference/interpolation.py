@@ -62,10 +62,10 @@ def interpolate(
 
     Args:
         module: a trained generator.
-        pairs: number of ways; way i goes from image 2 i of the seed to image 2 i + 1.
-        steps: images on each way, ends included.
-        labels: classes that the ways of a conditional generator take in turn; all when not given. Or one vector of all;
-            those of training images in turn when not given.
+        pairs: number of interpolations; number i goes from image 2 i of the seed to image 2 i + 1.
+        steps: images in each, ends included.
+        labels: classes that a conditional generator's interpolations take in turn; all when not given. Or one vector
+            for all of them; those of training images in turn when not given.
         seed: of the latents; the run's when not given.
         ema: from the averaged weights, else from the current ones.
         truncation: see `Sampler.sample`.

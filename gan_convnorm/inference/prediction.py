@@ -33,9 +33,9 @@ class Prediction:
         labels: classes that the images take in turn: all, one such as 3, or several such as 0,1,7.
         condition: numbers of the vector that all images take, such as 1,0.5; those of training images in turn when not
             given.
-        truncation: latents within +-truncation; the smaller, the more alike and typical the images.
+        truncation: limit of the latents' absolute values; a smaller one gives more typical and less varied images.
         ema: from the averaged weights, else from the current ones.
-        interpolate: number of ways from one latent to another that interpolation.png and the animation show.
+        interpolate: number of interpolations, each from one latent to another, in interpolation.png and the animation.
         animation: of the interpolation: gif, mp4 (with the package imageio-ffmpeg) or none.
         nearest: number of images to find the nearest train images of, by pixels and by the features of --extractor.
         project: number of held-out images (of train images, where none are held out) to find the latents of.

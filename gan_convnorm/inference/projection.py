@@ -73,7 +73,7 @@ class Projection:
         errors = [[f"{error:.3g}"] for error in self.errors.tolist()]
         blocks = [
             Block("image", self.images.unsqueeze(1), numbers),
-            Block("the generator's most like it", self.made.unsqueeze(1), errors),
+            Block("most similar generated image", self.made.unsqueeze(1), errors),
         ]
         save_captioned(blocks, paths[0])
         with atomic_write(paths[1]) as part, part.open("w", newline="", encoding="utf-8") as file:

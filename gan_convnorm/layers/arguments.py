@@ -36,10 +36,10 @@ def check_number(
         owner: name of the layer or norm, for the message.
         option: name of the argument.
         value: of the argument.
-        least: the smallest number that is allowed.
-        above: a number that is too small.
-        most: the largest number that is allowed.
-        below: a number that is too large.
+        least: lower limit, itself allowed.
+        above: lower limit, itself not allowed.
+        most: upper limit, itself allowed.
+        below: upper limit, itself not allowed.
 
     Raises:
         BadInput: another value.

@@ -16,8 +16,8 @@ class Followers:
     """The batch normalizations of a network.
 
     Attributes:
-        plain: name of a convolution, and of the `nn.BatchNorm2d` that alone reads its output, and reads nothing else.
-        reasons: name of every other batch normalization, and why it is not such a one.
+        plain: name of a convolution -> name of the `nn.BatchNorm2d` behind it, if nothing else reads its output.
+        reasons: name of every other batch normalization -> why it is not in `plain`.
 
     >>> found = followers_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
     >>> found.plain
@@ -29,7 +29,7 @@ class Followers:
 
 
 class _Tracer(fx.Tracer):
-    """Every convolution and batch normalization is one call, also a subclass of torch's or somebody else's."""
+    """Tracer that does not look inside convolutions and batch normalizations, whoever defined the class."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         known = isinstance(m, nn.modules.conv._ConvNd) or is_batch_norm(m)
@@ -37,7 +37,7 @@ class _Tracer(fx.Tracer):
 
 
 def named_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """Return a network's modules by name, without the parts of which a convolution of more than torch's is made.
+    """Return a network's modules by name, without the modules inside a convolution, such as its parametrizations.
 
     >>> from torch.nn.utils.parametrizations import spectral_norm
     >>> list(named_layers(nn.Sequential(spectral_norm(nn.Conv2d(3, 8, 3)), nn.ReLU())))

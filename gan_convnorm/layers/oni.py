@@ -52,7 +52,7 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
     Args:
         layer: a linear layer or a (transposed) convolution, parametrized in place.
         iterations: of Newton's method.
-        center: subtract every row's mean first, as the paper does; rows of one number are left as they are.
+        center: subtract every row's mean first, as the paper does; rows with a single entry are left as they are.
 
     Returns:
         The layer, whose `weight` is now the normalized one.

@@ -42,7 +42,7 @@ class Snapshot:
         self._data = [(tensor, tensor.data) for tensor in tensors if not is_lazy(tensor)]
 
     def restore(self) -> None:
-        """Take the network back."""
+        """Restore the structure that the network had."""
         for module, kind, attributes in self._modules:
             module.__class__ = kind
             module.__dict__.clear()

@@ -134,7 +134,7 @@ def check_labels(
 ) -> tuple[Tensor, ...]:
     """Return the labels as the arguments that follow the features in a call.
 
-    The data must see to it that labels are below `num_classes`: to look at them would make a GPU wait for the CPU.
+    That labels are below `num_classes` is up to the data: to check it here would make the CPU wait for the GPU.
 
     Args:
         network: its name, for messages.

@@ -76,7 +76,7 @@ class Generator(nn.Module, ABC):
         self.num_classes = num_classes
         self.condition_size = condition_size
         if condition_size is not None:
-            # Vectors of training images: what one may ask for is known wherever the weights are.
+            # Vectors of training images, saved with the weights, so that sampling has valid vectors without the data.
             self.register_buffer("conditions", torch.zeros(CONDITIONS, condition_size))
         self.bottom = (incoming, *found.start)
         linear = nn.Linear(latent_dim, math.prod(self.bottom))

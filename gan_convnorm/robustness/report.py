@@ -14,7 +14,7 @@ __all__ = ["ClassifierReport"]
 
 
 class ClassifierReport(RunRecord):
-    """Writes config.yaml at the start, summary.json and curves.png at the end.
+    """Callback that writes config.yaml at the start, and summary.json and curves.png at the end.
 
     >>> evaluation = RobustnessEvaluation(attacks="none")
     >>> report = ClassifierReport(Path("run"), "", RunSettings("classifier", {}), evaluation)

@@ -99,7 +99,7 @@ class LabelledData(pl.LightningDataModule):
         val_set: the held-out images.
         test_set: the data's own test split.
         wrong_labels: effective rate of wrong labels.
-        overfit_batches: train on as many images as fill so many batches, drawn by the seed; 0 for all.
+        overfit_batches: train on the images of this many batches only, drawn by the seed; 0 for all.
     """
 
     train_set: TensorDataset

@@ -1,4 +1,4 @@
-"""The folder that a run writes to: new, or its own of before."""
+"""The folder that a run writes to: a new one, or the one that the same SLURM job used before its restart."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ __all__ = ["RunRecord"]
 
 
 class RunRecord(pl.Callback):
-    """Writes config.yaml at the start and summary.json when a subclass asks; a resumed run continues its metrics.csv.
+    """Callback that writes config.yaml at the start, and summary.json when a subclass asks.
+
+    A resumed run continues its metrics.csv.
 
     Seconds are the sum over a run and the runs that it resumes, on the clock and of CPU time.
 

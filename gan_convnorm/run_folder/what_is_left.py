@@ -11,12 +11,12 @@ def what_is_left(folder: Path) -> str:
     """Return the words that name a run's checkpoints and say how to go on.
 
     >>> what_is_left(Path("empty"))
-    'no checkpoint has been saved in empty; start the run again when that is mended'
+    'no checkpoint has been saved in empty; remove the cause, then start the run again'
     """
     try:
         found = sorted(path.name for path in folder.glob("*.ckpt"))
     except OSError:
         found = []
     if not found:
-        return f"no checkpoint has been saved in {folder}; start the run again when that is mended"
+        return f"no checkpoint has been saved in {folder}; remove the cause, then start the run again"
     return f"{' and '.join(found)} in {folder} {'is' if len(found) == 1 else 'are'} whole; go on with --resume last"

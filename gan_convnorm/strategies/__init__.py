@@ -1,4 +1,4 @@
-"""What Lightning lacks for two networks in one module."""
+"""Lightning strategies for several processes and several networks in one module."""
 
 from gan_convnorm.strategies.launch_environment import check_launch_environment
 from gan_convnorm.strategies.networks_ddp import NetworksDDP, is_lost_process

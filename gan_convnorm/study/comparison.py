@@ -110,7 +110,9 @@ def against(runs: Sequence[Result], baseline: Sequence[Result], score: str) -> D
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number (Holm 1979): the chance of one false finding among all stays below.
+    """Return p values corrected for their number (Holm 1979).
+
+    Among the values below alpha, the chance of one or more false findings is at most alpha.
 
     >>> [round(value, 3) for value in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]

@@ -15,7 +15,7 @@ class Geometry:
     """The full response of a convolution, one entry per dimension.
 
     Attributes:
-        padding: pixels added on both sides of the image before the convolution (before it, if circular).
+        padding: pixels added before the convolution on both sides of the image; if circular, on the first side only.
         stride: stride at which the response is computed.
         size: pixels of the response.
         grid: size of the circular grid on which it is filtered; the response stands in its first corner.

@@ -57,9 +57,9 @@ class ConvNormOptions:
         tolerance: 0 for exact. Otherwise the preconditioner's taps are cut at the smallest radius whose error is
             certified, ||P'_k - P_k|| <= tolerance * ||P_k||, in every forward. The layer stays exact where no radius up
             to `max_radius` meets the tolerance, and in compiled graphs. ||Q_k|| <= 1 holds for the cut filter too.
-        boundary: "circular": the grid wraps around, as in the definition. "linear": the grid has twice the size, and
-            no pixel that is read has wrapped around. The filter's taps still have, on that grid: the more the
-            smaller the image and the fewer the input channels, such as 3% of the output with one of 8x8 pixels.
+        boundary: "circular": the grid wraps around, as in the definition. "linear": the grid has twice the size, so
+            no pixel that is read has wrapped around. The filter itself still wraps around that grid. The error of that
+            grows for smaller images and fewer input channels: 3% of the output for one channel of 8x8 pixels.
         max_radius: largest radius of the taps; when None, the largest that is faster than the exact filter on the
             device.
         max_gain: cap of gain "learned"; 1 when None.

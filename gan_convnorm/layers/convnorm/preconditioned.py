@@ -30,7 +30,7 @@ START = 0.9
 class Preconditioned(nn.modules.conv._ConvNd):
     """Base class of all ConvNorm layers: the options, the learned factors and the preconditioner.
 
-    With one input channel, the preconditioner is one over the size of the kernel's transform, up to eps.
+    With one input channel, the preconditioner is 1 / |DFT of the kernel|, up to eps.
 
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer = ConvNorm1d(1, 1, 3)

@@ -24,14 +24,15 @@ __all__ = ["Strategy", "choose", "filter_exactly", "full_response", "pooled", "p
 #: takes the layer, the padded images, their geometry, S_k + eps and the side of the pooling; returns the output
 Strategy = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
 
-#: of images and weights that products take, and those that they take under autocast
+#: (images' dtype, weight's dtype) for which `by_products` works, without autocast and with it
 DTYPES = [(dtype, dtype) for dtype in (torch.float32, torch.float64)]
 AUTOCAST_DTYPES = [(dtype, torch.float32) for dtype in (torch.float32, torch.bfloat16, torch.float16)]
 #: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
 LARGEST_GRID = 192
-#: images from which on the products pay for every number of channels, on CPUs with AVX2 and with AVX-512
+#: batch size from which `by_products` is faster for any number of channels, on CPUs with AVX2 and with AVX-512
 ENOUGH_IMAGES = 16
-#: channels (half their harmonic mean) whose kernels' transforms cost as much as products save for one image
+#: channels (half the harmonic mean of inputs and outputs) at which `by_products` saves, for one image, what the
+#: kernels' transforms cost
 CHANNELS_PER_IMAGE = 5
 
 
