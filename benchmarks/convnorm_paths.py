@@ -33,7 +33,7 @@ WAYS = {"transforms": strategies.by_transforms, "products": strategies.by_produc
 def forced(layer: ConvNormLayer, way: strategies.Strategy, image: Tensor) -> Tensor:
     """Return the layer's output by one of the ways."""
     images, geometry = layer._pad(image)
-    return way(layer, images, geometry, layer.spectrum(geometry.grid), 1)
+    return way(layer, images, geometry, layer.power_spectrum(geometry.grid), 1)
 
 
 class Forced(nn.Module):

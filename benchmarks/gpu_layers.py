@@ -187,7 +187,7 @@ def radius_costs(arguments: argparse.Namespace) -> Rows:
         image = torch.randn(batch, c_in, size, size, device=device).to(memory_format=torch.channels_last)
         with torch.no_grad():
             response, geometry = layer.respond(image)
-            spectrum = layer.spectrum(geometry.grid)
+            spectrum = layer.power_spectrum(geometry.grid)
         response = response.detach().requires_grad_()
         filters = {"exact": None} | {f"radius {r}": r for r in RADII if 2 * r < min(geometry.grid)}
         actions = {}

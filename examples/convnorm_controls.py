@@ -30,9 +30,9 @@ from gan_convnorm.layers.registry import NORMS, Norm
 class ShuffledConvNorm2d(ConvNorm2d):
     """Every channel is filtered by the power spectrum of the channel before, and scaled to a mean power of 1."""
 
-    def spectrum(self, grid: tuple[int, ...]) -> Tensor:
+    def power_spectrum(self, grid: tuple[int, ...]) -> Tensor:
         """Return the power spectrum T of the channel before, times the mean of S_k / T."""
-        own = super().spectrum(grid)
+        own = super().power_spectrum(grid)
         other = own.roll(1, 0)
         return other * (own / other * half_grid_weights(grid, own)).sum((1, 2), keepdim=True)
 

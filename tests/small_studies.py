@@ -35,7 +35,7 @@ def written(folder, **changes):
 
 def result(norm="spectral", seed=0, fids=(5.0, 2.0), **changes):
     rows = [{"step": 10.0 * (i + 1), "seconds": i + 1.0, "cpu_seconds": i + 2.0, "fid": f} for i, f in enumerate(fids)]
-    rows[0]["spectrum/linear/operator_norm"] = 1.5
+    rows[0]["layers/linear/operator_norm"] = 1.5
     values = {
         "grid": "main",
         "norm": norm,

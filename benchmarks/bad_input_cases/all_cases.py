@@ -32,7 +32,7 @@ ROOMS = (
     "layers",
     "conversion",
     "networks_and_gan",
-    "spectra",
+    "operators",
 )
 
 

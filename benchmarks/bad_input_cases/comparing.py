@@ -108,9 +108,9 @@ CASES = [
             ("config.yaml", "- 1", "a list", "clear"),
             ("config.yaml", "model: [", "broken YAML", "clear"),
             ("config.yaml", ALIASES, "aliases that grow without end", "clear"),
-            ("spectrum.json", "[1]", "a list", "clear"),
-            ("spectrum.json", '{"layers": 5}', "layers that are a number", "clear"),
-            ("spectrum.json", '{"layers": {"a": {"before": "x", "after": 1}}}', "layers of words", "clear"),
+            ("singular_values.json", "[1]", "a list", "clear"),
+            ("singular_values.json", '{"layers": 5}', "layers that are a number", "clear"),
+            ("singular_values.json", '{"layers": {"a": {"before": "x", "after": 1}}}', "layers of words", "clear"),
             ("samples/step-000009.png", "text", "text", "clear accepted"),
             ("samples/step-x.png", "text", "no step in its name", "clear accepted"),
         )

@@ -109,7 +109,7 @@ REFUSED = [
     ("--extractor inception --extractor-weights plan.yaml", "weights that are text", "plan.yaml"),
     ("--protocol best", "unknown protocol", "best.*(choose|expected|one of)"),
     ("--scores.intra_class true", "scores by class without classes", "intra_class|condition"),
-    ("--spectrum-every -1", "spectra backwards", "spectrum.every"),
+    ("--operator-norms-every -1", "norms backwards", "operator.norms.every"),
     ("--nonsense 3", "unknown flag", "--nonsense"),
     ("--disc-nrom convnorm", "flag with swapped letters", "--disc-norm"),
     ("--out", "flag without its value", "--out|default_root_dir"),

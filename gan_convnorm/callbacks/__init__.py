@@ -6,10 +6,10 @@ from gan_convnorm.callbacks.finite_check import FiniteCheck
 from gan_convnorm.callbacks.image_writer import ImageWriter
 from gan_convnorm.callbacks.interruption import Interruption
 from gan_convnorm.callbacks.network_ema import NetworkEMA
+from gan_convnorm.callbacks.operator_norm_log import OperatorNormLog
 from gan_convnorm.callbacks.progress import StepProgressBar
 from gan_convnorm.callbacks.run_report import RunReport
 from gan_convnorm.callbacks.sample_grids import SampleGrids
-from gan_convnorm.callbacks.spectrum_log import SpectrumLog
 from gan_convnorm.callbacks.tensorboard_curves import TensorBoardCurves
 
 __all__ = [
@@ -19,9 +19,9 @@ __all__ = [
     "ImageWriter",
     "Interruption",
     "NetworkEMA",
+    "OperatorNormLog",
     "RunReport",
     "SampleGrids",
-    "SpectrumLog",
     "StepProgressBar",
     "TensorBoardCurves",
 ]

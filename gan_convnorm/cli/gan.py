@@ -55,7 +55,7 @@ class _Command(RunCommand):
     linked = ("resolution", "channels", "num_classes", "conditions", "seed")
     groups = ("architecture", "optimization")
     sections = ("scores",)
-    options = ("spectrum_every", "init_from")
+    options = ("operator_norms_every", "init_from")
     needed = ("RunReport", "FidelityScores", "ModelCheckpoint")
     default_trainer = TRAINER_DEFAULTS
 
@@ -75,10 +75,10 @@ class _Command(RunCommand):
         parser.link_arguments("seed_everything", "data.init_args.seed")
         # Of every verb, so that a run's config.yaml works with each.
         parser.add_argument(
-            "--spectrum_every",
+            "--operator_norms_every",
             type=NonNegativeInt,
             default=0,
-            help="Generator steps between measurements of the discriminator's layers (docs/spectrum.md); 0: none.",
+            help="Generator steps between measurements of the discriminator's layers (docs/operators.md); 0: none.",
         )
         parser.add_argument(
             "--init_from",
@@ -164,7 +164,7 @@ class _Command(RunCommand):
                 scoring,
                 RunReport(folder, self._config_text(), self._settings(), scoring.taken, self.defaults_text()),
                 progress_bar=config.trainer.enable_progress_bar is not False,
-                spectrum_every=config.spectrum_every,
+                operator_norms_every=config.operator_norms_every,
             )
         else:
             kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}

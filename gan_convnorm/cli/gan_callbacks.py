@@ -10,9 +10,9 @@ from gan_convnorm.callbacks import (
     FidelityScores,
     FiniteCheck,
     Interruption,
+    OperatorNormLog,
     RunReport,
     SampleGrids,
-    SpectrumLog,
     StepProgressBar,
 )
 from gan_convnorm.cli.run_outputs import best_and_last
@@ -23,7 +23,7 @@ __all__ = ["fit_callbacks"]
 
 
 def fit_callbacks(
-    folder: Path, scoring: FidelityScores, report: RunReport, *, progress_bar: bool, spectrum_every: int
+    folder: Path, scoring: FidelityScores, report: RunReport, *, progress_bar: bool, operator_norms_every: int
 ) -> list[Callback]:
     """Return what happens during training besides the scores, which are `scoring`'s own.
 
@@ -32,7 +32,7 @@ def fit_callbacks(
     >>> from gan_convnorm.run_folder import RunSettings
     >>> folder, scoring = Path("run"), FidelityScores()
     >>> report = RunReport(folder, "", RunSettings("gan", {}), scoring.taken)
-    >>> callbacks = fit_callbacks(folder, scoring, report, progress_bar=False, spectrum_every=0)
+    >>> callbacks = fit_callbacks(folder, scoring, report, progress_bar=False, operator_norms_every=0)
     >>> [type(callback).__name__ for callback in callbacks]
     ['FiniteCheck', 'SampleGrids', 'ModelCheckpoint', 'ModelCheckpoint', 'Interruption', 'RunReport']
 
@@ -41,7 +41,7 @@ def fit_callbacks(
         scoring: the scores, which say by which value the best checkpoint is chosen.
         report: what the run leaves when it ends.
         progress_bar: show one.
-        spectrum_every: generator steps between measurements of the discriminator's layers; 0 for none.
+        operator_norms_every: generator steps between measurements of the discriminator's layers; 0 for none.
     """
     best = scoring.taken.best
     interruption = Interruption(folder / LAST)
@@ -52,6 +52,6 @@ def fit_callbacks(
         SampleGrids(folder / "samples"),
         *best_and_last(folder, best, SCORES[best].better, save_on_train_epoch_end=False),
         interruption,
-        *([SpectrumLog(folder, spectrum_every)] if spectrum_every else []),
+        *([OperatorNormLog(folder, operator_norms_every)] if operator_norms_every else []),
         report,
     ]

@@ -111,9 +111,9 @@ SCORES = (
         "FILE",
     ),
     Flag(
-        "--spectrum-every",
-        "spectrum_every",
-        "Generator steps between measurements of the discriminator's layers; 0: none (docs/spectrum.md).",
+        "--operator-norms-every",
+        "operator_norms_every",
+        "Generator steps between measurements of the discriminator's layers; 0: none (docs/operators.md).",
         "N",
         0,
     ),

@@ -144,7 +144,7 @@ def _fused(
     (geometry,) = geometries
     assert geometry is not None
     if tolerance and isinstance(layer, ConvNorm2d) and layer.padding_mode == "zeros":
-        spectrum = layer.spectrum(geometry.grid)
+        spectrum = layer.power_spectrum(geometry.grid)
         filtered = [k > 1 for k in layer.kernel_size]
         found = certified_taps(spectrum, geometry.grid, tolerance, max_radius, filtered)
         if found is not None:

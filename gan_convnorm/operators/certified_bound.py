@@ -120,6 +120,6 @@ def _filtered(module: nn.Module, kernel: Kernel, size: Sequence[int], tolerance:
 def _rows_bound(module: nn.Module, grid: tuple[int, ...]) -> float:
     """Return sqrt(sum_k max_w |gain R_k|^2) of the largest group: ||Q_k|| <= 1 also for truncated filters."""
     layer: Any = module
-    scale = layer.transfer_function(grid).abs() * layer.spectrum(grid).sqrt()
+    scale = layer.transfer_function(grid).abs() * layer.power_spectrum(grid).sqrt()
     squares = scale.flatten(1).amax(1).double().square()
     return math.sqrt(float(squares.view(layer.groups, -1).sum(1).max()))

@@ -13,9 +13,9 @@ from gan_convnorm.report.comparison_figures import (
     LAYER_COLUMNS,
     draw_by_layer,
     draw_curves,
-    draw_spectra,
+    draw_singular_values,
     layers_with,
-    layers_with_spectra,
+    layers_with_singular_values,
 )
 from gan_convnorm.report.comparison_tables import differences, overview
 from gan_convnorm.report.drawing import hex_colours
@@ -84,8 +84,8 @@ def write_comparison(runs: Sequence[Run], path: Path, *, overwrite: bool = False
         *_scores(groups),
         Heading("Losses"),
         *_losses(groups),
-        Heading("Spectra of the discriminator"),
-        *_spectra(groups),
+        Heading("Operator norms and singular values of the discriminator"),
+        *_singular_values(groups),
         Heading("Samples"),
         *_samples(groups),
     ]
@@ -119,18 +119,19 @@ def _scores(groups: Sequence[Group]) -> list[Block]:
     return [_key(groups), picture, *([_note(note)] if any(len(group.runs) > 1 for group in groups) else [])]
 
 
-def _spectra(groups: Sequence[Group]) -> list[Block]:
+def _singular_values(groups: Sequence[Group]) -> list[Block]:
     blocks: list[Block] = []
     for kind, title in LAYER_COLUMNS.items():
         if layers := layers_with(groups, kind):
             draw = partial(draw_by_layer, groups, kind, layers[:MOST_LAYERS])
             picture = _both_widths(lambda columns, draw=draw: draw(**columns), title)  # type: ignore[misc]
             blocks += [Heading(title.capitalize(), 3), _key(groups), picture, *_left_out(layers)]
-    if layers := layers_with_spectra(groups):
-        picture = _both_widths(lambda columns: draw_spectra(groups, layers[:MOST_LAYERS], **columns), "spectra")
+    if layers := layers_with_singular_values(groups):
+        draw = partial(draw_singular_values, groups, layers[:MOST_LAYERS])
+        picture = _both_widths(lambda columns: draw(**columns), "singular values")
         blocks += [Heading("Singular values against their rank", 3), _key(groups), picture, *_left_out(layers)]
         blocks.append(_note("Of the circular convolution on at most 8x8 pixels; one line a run."))
-    return blocks or [_note("No run has measured them (--spectrum-every).")]
+    return blocks or [_note("No run has measured them (--operator-norms-every).")]
 
 
 def _left_out(layers: Sequence[str]) -> list[Block]:

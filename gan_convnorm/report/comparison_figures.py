@@ -17,9 +17,9 @@ __all__ = [
     "LAYER_COLUMNS",
     "draw_by_layer",
     "draw_curves",
-    "draw_spectra",
+    "draw_singular_values",
     "layers_with",
-    "layers_with_spectra",
+    "layers_with_singular_values",
     "mean_and_deviation",
     "mean_curve",
 ]
@@ -74,51 +74,53 @@ def draw_curves(groups: Sequence[Group], shown: dict[str, str], *, columns: int 
 
 
 def layers_with(groups: Sequence[Group], kind: str) -> list[str]:
-    """Return names of the layers with a column of the spectrum log in some run, in the network's order if known.
+    """Return names of the layers with a column of the operator norm log in some run, in the network's order if known.
 
     >>> from gan_convnorm.report.runs import Run
-    >>> curves = {"spectrum/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
+    >>> curves = {"layers/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
     >>> run = Run("a", {}, 0, curves, {}, {"linear": {"before": [1.0, 0.5], "after": [1.2, 0.4]}}, None)
     >>> layers_with([Group("a", (run,))], "operator_norm")
     ['linear']
     """
     runs = [run for group in groups for run in group.runs]
     found = {
-        column.removeprefix("spectrum/").removesuffix(f"/{kind}"): None
+        column.removeprefix("layers/").removesuffix(f"/{kind}"): None
         for run in runs
         for column in run.curves
-        if column.startswith("spectrum/") and column.endswith(f"/{kind}")
+        if column.startswith("layers/") and column.endswith(f"/{kind}")
     }
-    known = [name for run in runs for name in run.spectra if name in found]
+    known = [name for run in runs for name in run.singular_values if name in found]
     return list(dict.fromkeys([*known, *found]))
 
 
-def layers_with_spectra(groups: Sequence[Group]) -> list[str]:
+def layers_with_singular_values(groups: Sequence[Group]) -> list[str]:
     """Return the names of the layers with singular values after the training in some run, in the network's order.
 
     >>> from gan_convnorm.report.runs import Run
-    >>> curves = {"spectrum/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
+    >>> curves = {"layers/linear/operator_norm": [(0, 1.0), (10, 1.2)]}
     >>> run = Run("a", {}, 0, curves, {}, {"linear": {"before": [1.0, 0.5], "after": [1.2, 0.4]}}, None)
-    >>> layers_with_spectra([Group("a", (run,))])
+    >>> layers_with_singular_values([Group("a", (run,))])
     ['linear']
     """
     runs = [run for group in groups for run in group.runs]
-    return list(dict.fromkeys(name for run in runs for name, s in run.spectra.items() if len(s.get("after") or []) > 1))
+    return list(
+        dict.fromkeys(name for run in runs for name, s in run.singular_values.items() if len(s.get("after") or []) > 1)
+    )
 
 
 def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, columns: int = COLUMNS) -> bytes:
-    """Return a PNG with a panel for each layer: a column of the spectrum log against the step.
+    """Return a PNG with a panel for each layer: a column of the operator norm log against the step.
 
     >>> draw_by_layer([], "operator_norm", [])[1:4]
     b'PNG'
     """
     axes_of = _Panels(len(layers), groups, height=1.9, columns=columns)
     for axes, name in zip(axes_of.panels, layers, strict=True):
-        _curves(axes, groups, f"spectrum/{name}/{kind}")
+        _curves(axes, groups, f"layers/{name}/{kind}")
         axes.set(xlabel="G step", ylabel=kind.replace("_", " "))
         _title(axes, name)
         runs = [run for group in groups for run in group.runs]
-        values = [y for run in runs for _, y in run.curves.get(f"spectrum/{name}/{kind}", []) if 0 < y < math.inf]
+        values = [y for run in runs for _, y in run.curves.get(f"layers/{name}/{kind}", []) if 0 < y < math.inf]
         if values and max(values) > 30 * min(values):
             axes.set_yscale("log")
         elif values and max(values) < 1.05 * min(values):
@@ -127,12 +129,12 @@ def draw_by_layer(groups: Sequence[Group], kind: str, layers: Sequence[str], *, 
     return axes_of.encode()
 
 
-def draw_spectra(groups: Sequence[Group], layers: Sequence[str], *, columns: int = 4) -> bytes:
+def draw_singular_values(groups: Sequence[Group], layers: Sequence[str], *, columns: int = 4) -> bytes:
     """Return a PNG of singular values against their rank, before and after the training.
 
     Each layer has two panels with common axes.
 
-    >>> draw_spectra([], [])[1:4]
+    >>> draw_singular_values([], [])[1:4]
     b'PNG'
     """
     axes_of = _Panels(2 * len(layers), groups, height=1.9, columns=columns)
@@ -141,7 +143,7 @@ def draw_spectra(groups: Sequence[Group], layers: Sequence[str], *, columns: int
         for axes, side in zip(pair, ("before", "after"), strict=True):
             for colour, group in zip(axes_of.colours, groups, strict=True):
                 for run in group.runs:
-                    values = run.spectra.get(name, {}).get(side) or []
+                    values = run.singular_values.get(name, {}).get(side) or []
                     ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
                     axes.plot(ranks, values, color=colour, linewidth=1.3, alpha=0.8)
             axes.set(xlabel="rank, from the largest (0) to the smallest (1)", ylabel="singular value")

@@ -30,7 +30,7 @@ LAST_WORD = {
     ),
     "scores": ("extractor", "extractor_weights", "metrics", "protocol", "num_fake"),
     "trainer": ("accelerator", "devices", "num_nodes", "precision", "detect_anomaly"),
-    "": ("init_from", "spectrum_every", "threads"),
+    "": ("init_from", "operator_norms_every", "threads"),
 }
 
 

@@ -30,7 +30,7 @@ def draw_losses_and_scores(rows: list[dict[str, str]], *, columns: int = 3) -> b
 
 
 def draw_operator_sizes(rows: list[dict[str, str]], *, columns: int = 3) -> bytes:
-    """Return a PNG with a panel for each kind of the columns "spectrum/LAYER/KIND"; empty without any.
+    """Return a PNG with a panel for each kind of the columns "layers/LAYER/KIND"; empty without any.
 
     Args:
         rows: of metrics.csv.
@@ -39,10 +39,10 @@ def draw_operator_sizes(rows: list[dict[str, str]], *, columns: int = 3) -> byte
     >>> draw_operator_sizes([{"step": "1", "fid": "2"}])
     b''
     """
-    names = [name.split("/") for name in (rows[0] if rows else ()) if name.startswith("spectrum/")]
+    names = [name.split("/") for name in (rows[0] if rows else ()) if name.startswith("layers/")]
     panels: dict[str, dict[str, str]] = {}
     for _, *layer, kind in names:
-        panels.setdefault(kind.replace("_", " "), {})["/".join(layer)] = "/".join(["spectrum", *layer, kind])
+        panels.setdefault(kind.replace("_", " "), {})["/".join(layer)] = "/".join(["layers", *layer, kind])
     return _draw_panels(rows, panels, columns, log=True)
 
 

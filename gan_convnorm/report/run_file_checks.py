@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["check_names", "check_spectra", "check_summary", "kind"]
+__all__ = ["check_names", "check_singular_values", "check_summary", "kind"]
 
 
 def check_summary(summary: dict[str, Any], path: Path) -> None:
@@ -41,12 +41,12 @@ def check_summary(summary: dict[str, Any], path: Path) -> None:
             _refuse(path, "times", time, "numbers by name, a step among them")
 
 
-def check_spectra(content: dict[str, Any], path: Path) -> None:
-    """Check that spectrum.json has lists of numbers by layer; raise `BadInput` if it has not.
+def check_singular_values(content: dict[str, Any], path: Path) -> None:
+    """Check that singular_values.json has lists of numbers by layer; raise `BadInput` if it has not.
 
-    >>> check_spectra({"layers": {"conv": {"after": 1.0}}}, Path("spectrum.json"))
+    >>> check_singular_values({"layers": {"conv": {"after": 1.0}}}, Path("singular_values.json"))
     Traceback (most recent call last):
-    gan_convnorm.errors.BadInput: spectrum.json: layers.conv.after is 1.0; expected a list of numbers
+    gan_convnorm.errors.BadInput: singular_values.json: layers.conv.after is 1.0; expected a list of numbers
     """
     for name, layer in _mapping(content, "layers", path).items():
         if not isinstance(layer, dict):

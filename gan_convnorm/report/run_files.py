@@ -15,15 +15,15 @@ from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
-from gan_convnorm.report.run_file_checks import check_names, check_spectra, check_summary, kind
+from gan_convnorm.report.run_file_checks import check_names, check_singular_values, check_summary, kind
 
-__all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_spectra", "read_summary"]
+__all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_singular_values", "read_summary"]
 
 Curves = dict[str, list[tuple[int, float]]]
-Spectra = dict[str, dict[str, list[float] | None]]
+SingularValues = dict[str, dict[str, list[float] | None]]
 
 #: in MiB, far above what runs write
-LARGEST = {"config.yaml": 1, "metrics.csv": 64, "summary.json": 16, "spectrum.json": 64}
+LARGEST = {"config.yaml": 1, "metrics.csv": 64, "summary.json": 16, "singular_values.json": 64}
 LARGEST_PICTURE = 32
 MOST_STEPS = 2**53  # above, floating point skips whole numbers
 GRID = re.compile(r"step-(\d{1,15})\.png")
@@ -63,18 +63,18 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return _read_json(folder, "summary.json", check_summary)
 
 
-def read_spectra(folder: Path) -> Spectra:
+def read_singular_values(folder: Path) -> SingularValues:
     """Return singular values before and after by layer, empty if they were not measured.
 
-    A damaged spectrum.json, or another content, raises BadInput.
+    A damaged singular_values.json, or another content, raises BadInput.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = (Path(folder) / "spectrum.json").write_text('{"layers": {"linear": {"after": [2.0, 1.0]}}}')
-    ...     read_spectra(Path(folder))
+    ...     _ = (Path(folder) / "singular_values.json").write_text('{"layers": {"linear": {"after": [2.0, 1.0]}}}')
+    ...     read_singular_values(Path(folder))
     {'linear': {'after': [2.0, 1.0]}}
     """
-    return _read_json(folder, "spectrum.json", check_spectra).get("layers") or {}
+    return _read_json(folder, "singular_values.json", check_singular_values).get("layers") or {}
 
 
 def read_curves(folder: Path) -> Curves:

@@ -30,7 +30,7 @@ def write_run_page(folder: Path) -> None:
     """Write report.html and curves.png from the files of a run's folder; a file that is missing is no error.
 
     The page shows scores and losses over the steps, operator norms and condition numbers (columns
-    "spectrum/LAYER/KIND" of metrics.csv), samples over the run, the configuration, and versions.
+    "layers/LAYER/KIND" of metrics.csv), samples over the run, the configuration, and versions.
 
     Args:
         folder: of a run, with metrics.csv, samples/, config.yaml, summary.json.
@@ -49,7 +49,7 @@ def write_run_page(folder: Path) -> None:
         *_overview(rows, summary),
         *_section("Samples", sample_blocks(folder / "samples")),
         *_section("Scores and losses", _curves(rows, folder / "curves.png")),
-        *_section("Operator norms and condition numbers of the discriminator's layers", _spectra(rows)),
+        *_section("Operator norms and condition numbers of the discriminator's layers", _operator_norms(rows)),
         *_section("Configuration", _configuration(folder, summary, about)),
     ]
     write_page(folder / "report.html", _title(about, folder.resolve().name), blocks, GENERATOR)
@@ -145,8 +145,8 @@ def _curves(rows: list[dict[str, str]], path: Path) -> list[Block]:
     return _figure(picture, narrow, "scores and losses over steps")
 
 
-def _spectra(rows: list[dict[str, str]]) -> list[Block]:
-    figure = _figure(draw_operator_sizes(rows), draw_operator_sizes(rows, columns=1), "spectra over steps")
+def _operator_norms(rows: list[dict[str, str]]) -> list[Block]:
+    figure = _figure(draw_operator_sizes(rows), draw_operator_sizes(rows, columns=1), "operator norms over steps")
     note = "The operator norm is the largest singular value of a layer; the condition number, largest over smallest."
     return [*figure, Paragraph(note, note=True)] if figure else []
 

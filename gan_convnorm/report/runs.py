@@ -13,11 +13,11 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.run_files import (
     Curves,
-    Spectra,
+    SingularValues,
     last_samples,
     read_config,
     read_curves,
-    read_spectra,
+    read_singular_values,
     read_summary,
 )
 
@@ -39,7 +39,7 @@ class Run:
         seed: of the run.
         curves: (step, value) of every column of metrics.csv.
         summary: summary.json, empty where the run has not ended.
-        spectra: singular values before and after by layer, empty where they were not measured.
+        singular_values: singular values before and after by layer, empty where they were not measured.
         samples: the last sample grid.
 
     >>> Run("a", {}, 0, {}, {"seconds": 3.0, "g_steps": 20}, {}, None).seconds_per_step
@@ -51,7 +51,7 @@ class Run:
     seed: Any
     curves: Curves
     summary: dict[str, Any]
-    spectra: Spectra
+    singular_values: SingularValues
     samples: Path | None
 
     @property
@@ -123,7 +123,7 @@ def _read_run(folder: Path, name: str, unmeasured: bool) -> Run:
         seed=config.get("seed_everything"),
         curves=read_curves(folder) if measured else {},
         summary=read_summary(folder),
-        spectra=read_spectra(folder),
+        singular_values=read_singular_values(folder),
         samples=last_samples(folder),
     )
 

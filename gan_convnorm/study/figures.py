@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYERS", "draw_discriminator", "draw_layers", "draw_scores", "draw_sensitivity"]
 
-#: measures of a layer, as `SpectrumLog` names them
+#: measures of a layer, as `OperatorNormLog` names them
 LAYERS = {
     "operator_norm": "Operator norms of the discriminator's layers",
     "condition_number": "Condition numbers of the discriminator's layers",
@@ -69,7 +69,7 @@ def draw_layers(results: Sequence[Result], kind: str, *, columns: int = 4) -> by
     """
     found = (key for result in results for row in result.rows for key in row)
     ends = f"/{kind}"
-    layers = {k: k.removeprefix("spectrum/").removesuffix(ends) for k in dict.fromkeys(found) if k.endswith(ends)}
+    layers = {k: k.removeprefix("layers/").removesuffix(ends) for k in dict.fromkeys(found) if k.endswith(ends)}
     return _curves(results, layers, "step", columns=columns, height=2.0)
 
 

@@ -13,8 +13,8 @@ from gan_convnorm.study.plan import Point
 
 __all__ = ["MEASURED", "Result", "read_result", "stored_result"]
 
-#: first words of the columns of metrics.csv with what `SpectrumLog` and `DiscriminatorLog` measured
-MEASURED = ("spectrum/", "discriminator/")
+#: first words of the columns of metrics.csv with what `OperatorNormLog` and `DiscriminatorLog` measured
+MEASURED = ("layers/", "discriminator/")
 #: the last FID is this many times the best of the run, or more
 DIVERGED = 2.0
 
@@ -42,7 +42,7 @@ class Result:
         reason: why it was stopped.
         configuration: the point's digest; empty where it is not known.
 
-    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
+    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "layers/linear/operator_norm": 1.5}
     >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
     >>> run.diverged, Result(**run.to_dict()) == run
     (False, True)

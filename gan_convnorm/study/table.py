@@ -53,7 +53,7 @@ def table(results: Sequence[Result], floor: dict[str, Any] | None = None) -> tup
     Returns:
         Columns, and rows with some of them.
 
-    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "spectrum/linear/operator_norm": 1.5}
+    >>> row = {"step": 10.0, "seconds": 1.0, "fid": 4.0, "layers/linear/operator_norm": 1.5}
     >>> run = Result("main", "none", 0, 1, 0.002, "finished", 10, 1.0, 1.0, [row], {"fid": 4.0}, {}, {}, None, "here")
     >>> columns, rows = table([run])
     >>> [(row["kind"], row["step"], row["fid"]) for row in rows]

@@ -1,4 +1,4 @@
-"""SampleGrids, SpectrumLog and FiniteCheck in LightningModules that know nothing of this package."""
+"""SampleGrids, OperatorNormLog and FiniteCheck in LightningModules that know nothing of this package."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from strangers import VAE, PlainClassifier, TwoOptimizers, decode_prior, digits_loader, fit
 
-from gan_convnorm.callbacks import FiniteCheck, NetworkEMA, SampleGrids, SpectrumLog
+from gan_convnorm.callbacks import FiniteCheck, NetworkEMA, OperatorNormLog, SampleGrids
 from gan_convnorm.callbacks.sample_grids import _show
 from gan_convnorm.errors import BadInput, RunStopped
 
@@ -93,21 +93,19 @@ def test_mlflow_and_tensorboard_hold_the_pictures_of_a_run():
 
 def test_the_spectra_of_any_network_by_its_name():
     module = PlainClassifier()
-    fit(module, [SpectrumLog("spectra", every=4, network="net")], logger=CSVLogger(".", name="", version="logs"))
-    found = json.loads(Path("spectra/spectrum-net.json").read_text())
-    assert set(found["layers"]) == {"0", "2"} and Path("spectra/spectrum-net.png").exists()
+    fit(module, [OperatorNormLog("norms", every=4, network="net")], logger=CSVLogger(".", name="", version="logs"))
+    found = json.loads(Path("norms/singular_values-net.json").read_text())
+    assert set(found["layers"]) == {"0", "2"} and Path("norms/operator_norms-net.png").exists()
     weight = module.net[0].weight.detach()
     matrix = convolution_matrix(weight, (8, 8), (1, 1), [(0, 0)] * 2, (1, 1))
     with Path("logs/metrics.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
-    assert float(last["spectrum/0/operator_norm"]) == pytest.approx(
-        float(torch.linalg.matrix_norm(matrix, 2)), rel=0.01
-    )
+    assert float(last["layers/0/operator_norm"]) == pytest.approx(float(torch.linalg.matrix_norm(matrix, 2)), rel=0.01)
 
 
 def test_a_name_that_is_not_there_lists_those_that_are():
     with pytest.raises(BadInput, match="PlainClassifier has no network 'critic'; it has: net, head"):
-        fit(PlainClassifier(), [SpectrumLog("spectra", network="critic")])
+        fit(PlainClassifier(), [OperatorNormLog("norms", network="critic")])
     with pytest.raises(BadInput, match="has no network 'maker'; it has: net, head"):
         fit(PlainClassifier(), [NetworkEMA("maker")])
 
@@ -147,7 +145,7 @@ def test_a_network_that_is_called_by_keyword_has_spectra():
         def forward(self, x, scale):
             return scale * self.conv(x)
 
-    log = SpectrumLog("spectra", every=2, network="critic")
+    log = OperatorNormLog("norms", every=2, network="critic")
     fit(Named(), [log], max_epochs=1)
     assert [step for step, *_ in log.history["conv"]] == [0, 2, 4]
 
@@ -181,8 +179,8 @@ def test_losses_of_several_shapes_and_a_module_that_trains_nothing_are_looked_at
         fit(module, [FiniteCheck()], max_epochs=1)
 
 
-def test_a_single_layer_has_a_spectrum_and_a_network_that_is_not_called_a_warning():
-    log = SpectrumLog("spectra", every=2, network="net.0")
+def test_a_single_layer_is_measured_and_a_network_that_is_not_called_a_warning():
+    log = OperatorNormLog("norms", every=2, network="net.0")
     fit(PlainClassifier(), [log], max_epochs=1)
     assert list(log.history) == ["0"] and len(log.history["0"]) > 1
 
@@ -190,6 +188,6 @@ def test_a_single_layer_has_a_spectrum_and_a_network_that_is_not_called_a_warnin
         def training_step(self, batch, batch_idx):
             return self.head(torch.nn.Sequential(*self.net)(batch[0])).square().mean()
 
-    with pytest.warns(UserWarning, match="the spectrum log has measured nothing: net was never called"):
-        fit(ByAnotherName(), [SpectrumLog("none", network="net")], max_epochs=1)
+    with pytest.warns(UserWarning, match="the operator norm log has measured nothing: net was never called"):
+        fit(ByAnotherName(), [OperatorNormLog("none", network="net")], max_epochs=1)
     assert not Path("none").exists()

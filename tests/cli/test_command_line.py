@@ -21,7 +21,7 @@ def run(tmp_path_factory):
     """A run on the digits of two steps, with a setting that no other command has."""
     path = tmp_path_factory.mktemp("runs") / "run"
     words = ["--steps", "2", "--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "2"]
-    main([*words, "--spectrum-every", "1", "--out", str(path)])
+    main([*words, "--operator-norms-every", "1", "--out", str(path)])
     return path
 
 

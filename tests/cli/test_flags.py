@@ -231,7 +231,7 @@ SPELLINGS = {
         ("batch-size batch_size data.batch-size data.batch_size", "7", "data.init_args.batch_size", 7),
         ("data.init-args.batch-size data.init_args.batch_size", "6", "data.init_args.batch_size", 6),
         ("seed seed-everything seed_everything", "3", "seed_everything", 3),
-        ("spectrum-every spectrum_every", "9", "spectrum_every", 9),
+        ("operator-norms-every operator_norms_every", "9", "operator_norms_every", 9),
         ("trainer.log-every-n-steps trainer.log_every_n_steps", "4", "trainer.log_every_n_steps", 4),
         ("num-fake num_fake scores.num-fake scores.num_fake", "50", "scores.num_fake", 50),
         ("detect-anomaly detect_anomaly", "", "trainer.detect_anomaly", True),

@@ -61,7 +61,9 @@ def test_digits_are_stretched():
 
 def test_pictures_train_a_gan_that_makes_their_shape(photos, capsys):
     words = ["--data", "folder", "--data.path", str(photos), *SMALL, "--conditional", "--disc-norm", "convnorm"]
-    main([*words, "--steps", "2", "--eval-every", "2", "--num-fake", "24", "--spectrum-every", "2", "--out", "run"])
+    main(
+        [*words, "--steps", "2", "--eval-every", "2", "--num-fake", "24", "--operator-norms-every", "2", "--out", "run"]
+    )
     config = yaml.safe_load(Path("run/config.yaml").read_text())
     assert config["data"]["init_args"]["resolution"] == "16x24" and "resolution" not in config["model"]
     assert np.isfinite(json.loads(Path("run/summary.json").read_text())["last"]["fid"])

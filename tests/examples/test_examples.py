@@ -80,8 +80,8 @@ def test_the_timm_classifier_trains(example, capsys):
 
 @pytest.mark.slow
 def test_the_spectra_are_in_a_table_and_a_figure(example, tmp_path, capsys):
-    out = tmp_path / "spectra.png"
-    report = example("spectra_of_a_network").main(["--network", "squeezenet1_1", "--side", "32", "--out", str(out)])
+    out = tmp_path / "operator_norms.png"
+    report = example("operator_norms").main(["--network", "squeezenet1_1", "--side", "32", "--out", str(out)])
     words = capsys.readouterr().out
     assert len(report.layers) == 26
     assert all(f"\n{layer.name} " in words for layer in report.layers)

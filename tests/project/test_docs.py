@@ -145,7 +145,7 @@ def test_a_page_runs_from_top_to_bottom(page, capsys, monkeypatch, inception_wei
     shutil.copy(inception_weights, "inception.pth")
     fetched = []
     monkeypatch.setattr(TorchvisionData, "opened", lambda data, train, download: fetched.append((data.name, download)))
-    if page == "spectrum.md":  # which compares runs that the README has made
+    if page == "operators.md":  # which compares runs that the README has made
         for norm in ("spectral", "convnorm"):
             main(["--disc-norm", norm, *SMALL, "--steps", "2"])
     steps, ran, names = 0, [], {}
@@ -215,7 +215,7 @@ def test_the_wandb_configuration_is_one(capsys):
 @pytest.mark.slow
 def test_the_files_of_a_run_are_named(capsys):
     """docs/reference/run_folder.md has a row for every file of a run, and no other."""
-    main(["--disc-norm", "convnorm", *SMALL, "--steps", "2", "--spectrum-every", "2", "--out", "run"])
+    main(["--disc-norm", "convnorm", *SMALL, "--steps", "2", "--operator-norms-every", "2", "--out", "run"])
     page = text_of("reference/run_folder.md")
     table = page[: page.index("## metrics.csv")]
     named = {

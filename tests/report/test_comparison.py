@@ -42,8 +42,8 @@ def write_run(folder, *, seed=0, norm="spectral", fids=(50.0, 20.0), seconds=30.
     metrics = MetricsFile(folder / "metrics.csv")
     for step in (0, 10, 20):
         if measured:
-            columns = {f"spectrum/{name}/operator_norm": 1 + step / 10 for name in LAYERS}
-            metrics.log_metrics(columns | {"spectrum/linear/condition_number": 10.0 ** (step / 5)}, step)
+            columns = {f"layers/{name}/operator_norm": 1 + step / 10 for name in LAYERS}
+            metrics.log_metrics(columns | {"layers/linear/condition_number": 10.0 ** (step / 5)}, step)
         if step:
             metrics.log_metrics({"d_loss": 1.0, "g_loss": 0.5, "fid": fids[step // 10 - 1], "isc": 2.0}, step)
     metrics.save()
@@ -60,8 +60,8 @@ def write_run(folder, *, seed=0, norm="spectral", fids=(50.0, 20.0), seconds=30.
         summary = {"g_steps": 20, "seconds": seconds, "protocol": protocol}
         (folder / "summary.json").write_text(json.dumps(summary))
     if measured:
-        spectra = {name: {"before": [2.0, 1.0, 0.5], "after": [3.0, 1.0, 0.1]} for name in LAYERS}
-        (folder / "spectrum.json").write_text(json.dumps({"grid": 8, "layers": spectra}))
+        singular_values = {name: {"before": [2.0, 1.0, 0.5], "after": [3.0, 1.0, 0.1]} for name in LAYERS}
+        (folder / "singular_values.json").write_text(json.dumps({"grid": 8, "layers": singular_values}))
     return folder
 
 
@@ -107,7 +107,7 @@ def page(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_page_needs_no_other_file(page):
-    assert len(page.addresses) == 5 + 3  # scores, losses, norms, condition numbers, spectra; a sample grid a run
+    assert len(page.addresses) == 5 + 3  # scores, losses, operator and condition numbers, singular values; a grid a run
     for address in page.addresses:
         kind, _, data = address.partition(",")
         assert kind == "data:image/png;base64"
@@ -217,7 +217,7 @@ BAD = {
     "line 3 of .*metrics.csv is no row of numbers": damage("metrics.csv", b"step,fid\n1,2\n2,good\n"),
     "line 2 of .*metrics.csv is no row of numbers;": damage("metrics.csv", b"step,fid\n1,2,3,4\n"),
     "summary.json is not JSON: line 1": damage("summary.json", b"{"),
-    "spectrum.json holds 3; ": damage("spectrum.json", b"3"),
+    "singular_values.json holds 3; ": damage("singular_values.json", b"3"),
     "config.yaml repeats 1000000000 values by aliases": damage("config.yaml", BOMB.encode()),
     "config.yaml has the key 1, which is no text": damage("config.yaml", b"model: {1: 2}"),
     "config.yaml has more than 1 MiB": damage("config.yaml", b"#" * (2**20 + 1)),
@@ -239,9 +239,11 @@ BAD = {
     "summary.json: final.values.fid is 'low'; expected a number": summary(final={"values": {"fid": "low"}}),
     "summary.json: times is a mapping; expected numbers": summary(times=[{"step": "1"}]),
     "summary.json: commit is 5; expected text": summary(commit=5),
-    "spectrum.json: layers is a list": damage("spectrum.json", b'{"layers": []}'),
-    "spectrum.json: layers.a is 3": damage("spectrum.json", b'{"layers": {"a": 3}}'),
-    "spectrum.json: layers.a.after is a list;": damage("spectrum.json", b'{"layers": {"a": {"after": ["x", 1]}}}'),
+    "singular_values.json: layers is a list": damage("singular_values.json", b'{"layers": []}'),
+    "singular_values.json: layers.a is 3": damage("singular_values.json", b'{"layers": {"a": 3}}'),
+    "singular_values.json: layers.a.after is a list;": damage(
+        "singular_values.json", b'{"layers": {"a": {"after": ["x", 1]}}}'
+    ),
     "summary.json is a link out of the run folder": lambda run: link(run, "summary.json", "/etc/hostname"),
     "config.yaml is a link out of the run folder": lambda run: link(run, "config.yaml", "/etc/hostname"),
     "summary.json is a link out of the run folder; put": lambda run: link(run, "summary.json", "nowhere/../../x"),
@@ -302,7 +304,7 @@ def test_text_from_files_is_text(tmp_path):
     (first / "config.yaml").write_text(yaml.safe_dump(config))
     for run in (first, second):
         summary(protocol={"extractor": HOSTILE, "fake": HOSTILE})(run)
-        for name in ("metrics.csv", "spectrum.json"):
+        for name in ("metrics.csv", "singular_values.json"):
             hostile = HOSTILE.replace('"', "" if name == "metrics.csv" else r"\"")
             text = (run / name).read_text().replace("blocks.0.conv1", hostile + "\\ud800" * (name != "metrics.csv"))
             (run / name).write_text(text)
@@ -375,8 +377,8 @@ def test_other_files_among_the_samples_are_not_its_own(tmp_path):
 def test_thousands_of_layers_are_not_drawn(tmp_path, monkeypatch):
     run = write_run(tmp_path / "run")
     layers = {f"layer{number}": {"before": None, "after": [2.0, 1.0]} for number in range(5000)}
-    (run / "spectrum.json").write_text(json.dumps({"layers": layers}))
-    columns = ",".join(f"spectrum/{name}/operator_norm" for name in layers)
+    (run / "singular_values.json").write_text(json.dumps({"layers": layers}))
+    columns = ",".join(f"layers/{name}/operator_norm" for name in layers)
     (run / "metrics.csv").write_text(f"step,{columns}\n1,{','.join('1' * len(layers))}\n")
     monkeypatch.setattr(comparison, "MOST_LAYERS", 3)
     main([str(run), "--out", str(tmp_path / "page.html")])

@@ -21,7 +21,7 @@ LAYERS = ("blocks.0.conv1", "blocks.0.conv2", "linear")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, cache_folder):
-    """A run of six steps, to which a long run's samples and a spectrum are added."""
+    """A run of six steps, to which a long run's samples and operator norms are added."""
     folder = tmp_path_factory.mktemp("report") / "my & run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
@@ -38,7 +38,7 @@ def long_run(run, tmp_path_factory):
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):
         for layer in LAYERS:
-            row |= {f"spectrum/{layer}/operator_norm": 1 + number, f"spectrum/{layer}/condition_number": 10**number}
+            row |= {f"layers/{layer}/operator_norm": 1 + number, f"layers/{layer}/condition_number": 10**number}
     with (folder / "metrics.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -107,7 +107,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
 
     page = seen(long_run / "report.html", tmp_path / "b")
     titles = [p[0] for p in page["pictures"]]
-    assert titles[-2:] == ["scores and losses over steps", "spectra over steps"]
+    assert titles[-2:] == ["scores and losses over steps", "operator norms over steps"]
     assert titles[:2] == ["real images", "samples at G step 39"]
     over = [title for title in titles[2:-2] if title.startswith("samples")]
     assert len(over) == SAMPLES and over[0] == "samples at G step 0" and over[-1] == "samples at G step 39"

@@ -93,7 +93,7 @@ def test_the_table_has_a_row_for_each_evaluation(tmp_path):
         ("none", "final", "20", "7.0"),
     ]
     assert [r["seconds"] for r in rows] == ["1.0", "2.0", "3.0", "1.0", ""]
-    assert rows[0]["spectrum/linear/operator_norm"] == "1.5" and rows[1]["spectrum/linear/operator_norm"] == ""
+    assert rows[0]["layers/linear/operator_norm"] == "1.5" and rows[1]["layers/linear/operator_norm"] == ""
     assert json.loads(rows[0]["protocol"])["n_fake"] == 40
     assert (rows[0]["versions"], rows[0]["commit"], rows[0]["host"]) == ("torch=9.9", "abc", "one")
 
@@ -191,7 +191,7 @@ def test_a_report_draws_what_the_callbacks_measured():
     plan = Plan("measured", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
     run = result("none")
     for row in run.rows:
-        row |= {"discriminator/overfitting": 0.1, "spectrum/linear/condition_number": 30.0}
+        row |= {"discriminator/overfitting": 0.1, "layers/linear/condition_number": 30.0}
     pictures = {block.file for block in report_blocks(plan, [run], None, []) if isinstance(block, Picture)}
     assert {f"main_{kind}.png" for kind in ("discriminator", "operator_norms", "condition_numbers")} <= pictures
 

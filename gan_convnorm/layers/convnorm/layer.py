@@ -72,7 +72,7 @@ class ConvNormLayer(Preconditioned):
                 return pooled(self._conv_forward(input, self.pointwise_weight(), self.bias), pool)
             images, geometry = self._pad(input)
             respond_precondition_crop = choose(self, images, geometry)
-            return respond_precondition_crop(self, images, geometry, self.spectrum(geometry.grid), pool)
+            return respond_precondition_crop(self, images, geometry, self.power_spectrum(geometry.grid), pool)
 
     def respond(self, input: Tensor) -> tuple[Tensor, Geometry]:
         """Return the convolution of a batch on its whole grid, before the preconditioner, and its geometry."""

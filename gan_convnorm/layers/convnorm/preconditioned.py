@@ -77,7 +77,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
         """Return the convolution of a batch on its whole grid, before the preconditioner, and its geometry."""
         raise NotImplementedError
 
-    def spectrum(self, grid: tuple[int, ...]) -> Tensor:
+    def power_spectrum(self, grid: tuple[int, ...]) -> Tensor:
         """Return S_k + eps on a circular grid, shape (C_out, *half grid), float32 or float64."""
         weight = self._kernels()
         weight = weight.detach() if self.options.gradient == "stop" else weight
@@ -105,7 +105,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
             Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`; float32 or float64.
             It is complex only with a depthwise affine.
         """
-        return self.transfer(self.spectrum(grid), grid)
+        return self.transfer(self.power_spectrum(grid), grid)
 
     def transfer(self, spectrum: Tensor, grid: tuple[int, ...]) -> Tensor:
         """Return `transfer_function` from S_k + eps."""
@@ -122,7 +122,7 @@ class Preconditioned(nn.modules.conv._ConvNd):
 
     def truncated_preconditioner(self, grid: tuple[int, ...]) -> Truncated | None:
         """Return few taps in place of (S_k + eps)^(-1/2), without affine and gain; None if no radius is certified."""
-        return self.truncate(self.spectrum(grid), grid)
+        return self.truncate(self.power_spectrum(grid), grid)
 
     def truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
         """Return `truncated_preconditioner` from S_k + eps."""

@@ -87,7 +87,7 @@ def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spe
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> geometry = layer.respond(images)[1]
-    >>> output = by_transforms(layer, images, geometry, layer.spectrum(geometry.grid), 1)
+    >>> output = by_transforms(layer, images, geometry, layer.power_spectrum(geometry.grid), 1)
     >>> torch.allclose(output, layer(images), atol=1e-4)
     True
     """
@@ -103,7 +103,7 @@ def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum:
     >>> layer.weight.data = torch.tensor([[[0.0, 1.0, 0.2]]])
     >>> geometry = layer.respond(images)[1]
     >>> for way in by_taps, by_transforms:
-    ...     way(layer, images, geometry, layer.spectrum(geometry.grid), 1).detach()
+    ...     way(layer, images, geometry, layer.power_spectrum(geometry.grid), 1).detach()
     tensor([[[0.9401, 0.9401, 0.9401, 0.9598]]])
     tensor([[[0.9877, 1.0020, 0.9992, 1.0046]]])
     """
@@ -124,7 +124,7 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> geometry = layer.respond(images)[1]
-    >>> spectrum = layer.spectrum(geometry.grid)
+    >>> spectrum = layer.power_spectrum(geometry.grid)
     >>> output = by_products(layer, images, geometry, spectrum, 1)
     >>> torch.allclose(output, by_transforms(layer, images, geometry, spectrum, 1), atol=1e-4)
     True
@@ -180,7 +180,7 @@ def precondition(
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> response, geometry = layer.respond(images)
-    >>> output = precondition(layer, response, layer.spectrum(geometry.grid), None, geometry)
+    >>> output = precondition(layer, response, layer.power_spectrum(geometry.grid), None, geometry)
     >>> torch.allclose(output, layer(images), atol=1e-4)
     True
     """

@@ -77,7 +77,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
                 input, weight, self.bias, self.stride, padding, extra, self.groups, self.dilation
             )
         response, geometry = self.respond(input, output_size)
-        spectrum = self.spectrum(geometry.grid)
+        spectrum = self.power_spectrum(geometry.grid)
         return precondition(self, response, spectrum, self.truncate(spectrum, geometry.grid), geometry)
 
     @override

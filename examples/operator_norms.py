@@ -3,7 +3,7 @@
 The operator norm is that of the layer as it acts: padded, strided, on images of its size. The singular values are those
 of the circular convolution, whose Fourier transform gives all of them.
 
-python examples/spectra_of_a_network.py --network resnet18 --out spectra.png
+python examples/operator_norms.py --network resnet18 --out operator_norms.png
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> LipschitzReport:
         "--weights", default=None, help="DEFAULT downloads torchvision's trained ones; else random ones"
     )
     parser.add_argument("--side", type=int, default=32, help="pixels of the square input images")
-    parser.add_argument("--out", type=Path, default=Path("spectra_of_a_network.png"))
+    parser.add_argument("--out", type=Path, default=Path("operator_norms.png"))
     options = parser.parse_args(argv)
     torch.manual_seed(0)
     network = torchvision.models.get_model(options.network, weights=options.weights).eval()

@@ -1,4 +1,4 @@
-"""A run's spectra in one picture."""
+"""A run's operator norms and singular values in one figure."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Any
 
 from gan_convnorm.files.atomic_write import atomic_write
 
-__all__ = ["draw_spectra"]
+__all__ = ["draw_operator_norms"]
 
 COLUMNS = 4
 
 
-def draw_spectra(
-    history: dict[str, list[tuple[int, float, float | None]]], spectra: dict[str, dict[str, Any]], path: Path
+def draw_operator_norms(
+    history: dict[str, list[tuple[int, float, float | None]]], singular_values: dict[str, dict[str, Any]], path: Path
 ) -> None:
     """Draw operator norm and condition number against the step, and every layer's singular values before and after.
 
     >>> import tempfile
     >>> history = {"conv": [(0, 2.0, 4.0), (100, 1.5, 3.0)]}
-    >>> spectra = {"conv": {"before": [2.0, 1.0, 0.5], "after": [1.5, 1.0, 0.5]}}
+    >>> singular_values = {"conv": {"before": [2.0, 1.0, 0.5], "after": [1.5, 1.0, 0.5]}}
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     draw_spectra(history, spectra, Path(folder, "spectrum.png"))
-    ...     Path(folder, "spectrum.png").is_file()
+    ...     draw_operator_norms(history, singular_values, Path(folder, "operator_norms.png"))
+    ...     Path(folder, "operator_norms.png").is_file()
     True
 
     Args:
         history: (step, operator norm, condition number) of every layer.
-        spectra: "before" and "after" of every layer, falling.
+        singular_values: "before" and "after" of every layer, falling.
         path: file to write.
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    spectra = {name: sides for name, sides in spectra.items() if len(sides["after"]) > 1}
-    rows = max(1, math.ceil(len(spectra) / COLUMNS))
+    singular_values = {name: sides for name, sides in singular_values.items() if len(sides["after"]) > 1}
+    rows = max(1, math.ceil(len(singular_values) / COLUMNS))
     # Placed by hand, in inches: matplotlib's layout engines take seconds for this many axes.
     height = 4.2 + 2.2 * rows
     figure = Figure(figsize=(12, height))
@@ -60,7 +60,7 @@ def draw_spectra(
     figure.legend(*norm.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.86, 1), fontsize=8)
     title = "singular values (circular) against their rank: before, dashed, and after"
     figure.text(0.5, 1 - 4.5 / height, title, ha="center")
-    for number, (name, sides) in enumerate(spectra.items()):
+    for number, (name, sides) in enumerate(singular_values.items()):
         axes = figure.add_subplot(below[number // COLUMNS, number % COLUMNS])
         for side, style in (("before", "--"), ("after", "-")):
             if values := sides[side]:

@@ -1,12 +1,12 @@
 """Time to measure a convolution: every method and the full circular SVD take turns in one run.
 
-    python benchmarks/spectrum_cost.py --repeats 5
-    python benchmarks/spectrum_cost.py --device cuda --repeats 20
+    python benchmarks/operators_cost.py --repeats 5
+    python benchmarks/operators_cost.py --device cuda --repeats 20
 
 Kernels are Glorot initialized, the hardest case: their largest singular values are close together. "warm" starts from
 the singular vector found before every weight moved by a random step of 1 % of the weights' size. Power iteration is
 stopped by an oracle as soon as it is within 1e-3, which no rule could do. Times are medians over the repeats, in which
-every method runs once in turn; the spread is half the interquartile range. Then: the share of SpectrumLog in the
+every method runs once in turn; the spread is half the interquartile range. Then: the share of OperatorNormLog in the
 training of the default digits GAN.
 """
 
@@ -28,7 +28,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gan_convnorm.callbacks import SpectrumLog
+from gan_convnorm.callbacks import OperatorNormLog
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN, Architecture, Optimization
 from gan_convnorm.layers import ConvNorm2d
@@ -112,8 +112,8 @@ def spread(values: list[float]) -> float:
     return (upper - lower) / 2
 
 
-class Timed(SpectrumLog):
-    """A SpectrumLog that records the time of its measurements."""
+class Timed(OperatorNormLog):
+    """A OperatorNormLog that records the time of its measurements."""
 
     def __init__(self, folder: Path, every: int) -> None:
         super().__init__(folder, every)
@@ -160,7 +160,7 @@ def share_of_log(norm: str, device: str, steps: int, options: dict[str, Any]) ->
         optimization = Optimization(steps=steps, n_dis=options.get("n_dis", 1))
         gan = GAN(data.resolution, architecture=architecture, optimization=optimization)
         trainer.fit(gan, datamodule=data)
-        default = SpectrumLog(Path(folder)).every
+        default = OperatorNormLog(Path(folder)).every
     measure, step = statistics.median(log.seconds[1:]), statistics.median(clock.seconds)
     cells = [f"{1e3 * log.seconds[0]:.0f}", f"{1e3 * measure:.0f} +- {1e3 * spread(log.seconds[1:]):.0f}"]
     cells += [f"{1e3 * step:.1f} +- {1e3 * spread(clock.seconds):.1f}", f"{measure / (default * step):.2%}"]
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=("cpu", "cuda"))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES), choices=list(SHAPES))
-    parser.add_argument("--steps", type=int, default=60, help="steps of the training in which SpectrumLog is timed")
+    parser.add_argument("--steps", type=int, default=60, help="steps of the training in which OperatorNormLog is timed")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     device = arguments.device

@@ -28,26 +28,26 @@ from gan_convnorm.operators import (
     recording,
     singular_values,
 )
-from gan_convnorm.report.spectrum_figure import draw_spectra
+from gan_convnorm.report.operator_norms_figure import draw_operator_norms
 
-__all__ = ["SpectrumLog"]
+__all__ = ["OperatorNormLog"]
 
-#: pixels of the circular grid of condition numbers and spectra: a sample of the frequencies of a larger one
+#: pixels of the circular grid of condition numbers and singular values: a sample of the frequencies of a larger one
 GRID = 8
 #: relative, of the operator norms: a curve's line is wider
 TOLERANCE = 1e-2
-#: points of a spectrum in spectrum.json
+#: singular values of a layer in singular_values.json
 POINTS = 101
 
 
-class SpectrumLog(pl.Callback):
+class OperatorNormLog(pl.Callback):
     """Callback that logs operator norm and condition number of a network's layers, and draws them at the end.
 
-    Columns "spectrum/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
-    "spectrum/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):
-    before the first step, every so many steps, and after the last. Writes `folder`/spectrum.png and, for
-    comparisons, spectrum.json with the singular values before and after; spectrum-<network>.png and .json for another
-    network than the discriminator.
+    Columns "layers/<layer>/operator_norm" (of the layer as it acts, on the image that it sees, to 1 %) and
+    "layers/<layer>/condition_number" (of the circular convolution on 8x8 pixels, or as many as the layer sees):
+    before the first step, every `every` steps, and after the last. Writes `folder`/operator_norms.png and, for
+    comparisons, singular_values.json with the singular values before and after training. For another network than the
+    discriminator they are operator_norms-<network>.png and singular_values-<network>.json.
 
     Training is the same with and without it: layers are measured in evaluation mode, in which no norm's state advances,
     and nothing is drawn from the global random state. The last measurement's singular vectors start the next one, and
@@ -55,8 +55,8 @@ class SpectrumLog(pl.Callback):
 
     It works in any LightningModule, for any network of convolutions and linear layers.
 
-    >>> from gan_convnorm.callbacks import SpectrumLog
-    >>> SpectrumLog(".", every=50, network="critic").network
+    >>> from gan_convnorm.callbacks import OperatorNormLog
+    >>> OperatorNormLog(".", every=50, network="critic").network
     'critic'
 
     Args:
@@ -70,7 +70,7 @@ class SpectrumLog(pl.Callback):
 
     def __init__(self, folder: str | PathLike[str], every: int = 100, *, network: str = "discriminator") -> None:
         if every < 1:
-            raise BadInput(f"the interval of the spectrum log is {every}; expected 1 step or more")
+            raise BadInput(f"the interval of the operator norm log is {every}; expected 1 step or more")
         self.folder = Path(folder)
         self.every = every
         self.network = network
@@ -121,7 +121,7 @@ class SpectrumLog(pl.Callback):
             self.watching.close()
             if not self.history:
                 self._measure(trainer, self.last_step)  # of a resumed run that has not measured so far: not 0
-                self.before = self._spectra()
+                self.before = self._singular_values()
 
         self.watching.callback(network.register_forward_pre_hook(first_forward, with_kwargs=True).remove)
 
@@ -137,21 +137,21 @@ class SpectrumLog(pl.Callback):
         if not self.layers:
             if trainer.is_global_zero:
                 warnings.warn(
-                    f"the spectrum log has measured nothing: {self.network} was never called by its forward, or has no "
-                    "linear layer",
+                    f"the operator norm log has measured nothing: {self.network} was never called by its forward, or "
+                    "has no linear layer",
                     stacklevel=2,
                 )
             return
         step = step_of(trainer, pl_module)
         if all(points[-1][0] != step for points in self.history.values()):
             self._measure(trainer, step)
-        after = self._spectra()
-        spectra = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
+        after = self._singular_values()
+        both = {name: {"before": self.before.get(name), "after": values} for name, values in after.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = "spectrum" if self.network == "discriminator" else f"spectrum-{self.network}"
-        with atomic_write(self.folder / f"{name}.json") as part:
-            part.write_text(json.dumps({"grid": GRID, "layers": spectra}) + "\n", encoding="utf-8")
-        draw_spectra(self.history, spectra, self.folder / f"{name}.png")
+        suffix = "" if self.network == "discriminator" else f"-{self.network}"
+        with atomic_write(self.folder / f"singular_values{suffix}.json") as part:
+            part.write_text(json.dumps({"grid": GRID, "layers": both}) + "\n", encoding="utf-8")
+        draw_operator_norms(self.history, both, self.folder / f"operator_norms{suffix}.png")
 
     def _measure(self, trainer: pl.Trainer, step: int) -> None:
         metrics: dict[str, float] = {}
@@ -159,17 +159,17 @@ class SpectrumLog(pl.Callback):
             found = measure_operator(layer.operator(), tolerance=TOLERANCE, start=self.vectors.get(layer.name))
             self.vectors[layer.name] = found.vector
             condition = None
-            with contextlib.suppress(BadInput):  # a layer whose circular spectrum is not known
+            with contextlib.suppress(BadInput):  # a layer whose singular values are not known
                 condition = condition_number(layer.module, circular_size(layer.module, layer.input_size, GRID))
             self.history.setdefault(layer.name, []).append((step, found.value, condition))
-            metrics[f"spectrum/{layer.name}/operator_norm"] = found.value
+            metrics[f"layers/{layer.name}/operator_norm"] = found.value
             if condition is not None:
-                metrics[f"spectrum/{layer.name}/condition_number"] = condition
+                metrics[f"layers/{layer.name}/condition_number"] = condition
         # Not through the module's log, whose values Lightning writes at its own interval.
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=step)
 
-    def _spectra(self) -> dict[str, list[float]]:
+    def _singular_values(self) -> dict[str, list[float]]:
         """Return falling quantiles of the circular singular values by layer, omitting layers without known ones."""
         found = {}
         for layer in self.layers:

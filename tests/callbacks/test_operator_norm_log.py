@@ -1,4 +1,4 @@
-"""The spectrum log: what it writes, and that it changes nothing."""
+"""The operator norm log: what it writes, and that it changes nothing."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from dense_layers import convolution_matrix
 from short_training import logged_rows, logging_trainer, small_gan
 from torch import nn
 
-from gan_convnorm.callbacks import SpectrumLog
+from gan_convnorm.callbacks import OperatorNormLog
 from gan_convnorm.data import Digits
 from gan_convnorm.errors import BadInput
 from gan_convnorm.operators import circular_size, singular_values
@@ -32,7 +32,7 @@ def train(folder, steps=5, *, log=True, norm="spectral", resume=None, **options)
     folder.mkdir(exist_ok=True)
     pl.seed_everything(0)
     model = small_gan(disc_norm=norm, steps=steps, n_dis=2, **options)
-    callback = SpectrumLog(folder, every=2)
+    callback = OperatorNormLog(folder, every=2)
     callbacks = [callback, Save(folder / "half.ckpt")] if log else []
     trainer = logging_trainer(folder, callbacks, validate_every=4)
     trainer.fit(model, datamodule=Digits(batch_size=4), ckpt_path=resume)
@@ -68,19 +68,19 @@ def test_training_is_bit_identical_with_and_without(runs, norm):
 def test_columns_and_files(runs, norm):
     folder, model, _ = runs[norm][0]
     found = logged_rows(folder)
-    assert [step for step, row in found.items() if row["spectrum/linear/operator_norm"]] == [0, 2, 4, 5]
+    assert [step for step, row in found.items() if row["layers/linear/operator_norm"]] == [0, 2, 4, 5]
     assert found[3]["d_loss"] and not found[0]["d_loss"]  # one row a step, the log's among the others'
     layers = [name for name, m in model.discriminator.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    columns = {f"spectrum/{name}/{kind}" for name in layers for kind in ("operator_norm", "condition_number")}
-    assert columns == {column for column in found[0] if column.startswith("spectrum/")}
-    assert (folder / "spectrum.png").read_bytes()[:4] == b"\x89PNG"
-    spectra = json.loads((folder / "spectrum.json").read_text())["layers"]
-    assert list(spectra) == layers
+    columns = {f"layers/{name}/{kind}" for name in layers for kind in ("operator_norm", "condition_number")}
+    assert columns == {column for column in found[0] if column.startswith("layers/")}
+    assert (folder / "operator_norms.png").read_bytes()[:4] == b"\x89PNG"
+    found_values = json.loads((folder / "singular_values.json").read_text())["layers"]
+    assert list(found_values) == layers
     conv = model.discriminator.get_submodule("blocks.0.conv2").eval()
     values = singular_values(conv, circular_size(conv, (16, 16), 8))
-    assert spectra["blocks.0.conv2"]["after"][0] == pytest.approx(float(values[0]), rel=1e-4)
-    assert spectra["blocks.0.conv2"]["after"][-1] == pytest.approx(float(values[-1]), rel=1e-3)
-    assert spectra["blocks.0.conv2"]["before"] != spectra["blocks.0.conv2"]["after"]
+    assert found_values["blocks.0.conv2"]["after"][0] == pytest.approx(float(values[0]), rel=1e-4)
+    assert found_values["blocks.0.conv2"]["after"][-1] == pytest.approx(float(values[-1]), rel=1e-3)
+    assert found_values["blocks.0.conv2"]["before"] != found_values["blocks.0.conv2"]["after"]
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_the_last_row_is_of_the_final_weights(runs):
         weight = model.discriminator.eval().get_submodule(name).weight.detach()
         matrix = convolution_matrix(weight, (size, size), (1, 1), [(1, 1)] * 2, (1, 1))
         true = float(torch.linalg.matrix_norm(matrix, 2))
-        assert float(logged_rows(folder)[5][f"spectrum/{name}/operator_norm"]) == pytest.approx(true, rel=1e-2), name
+        assert float(logged_rows(folder)[5][f"layers/{name}/operator_norm"]) == pytest.approx(true, rel=1e-2), name
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_a_resumed_run_measures_what_the_whole_one_does(runs, tmp_path):
     shutil.copy(whole / "metrics.csv", tmp_path)
     train(tmp_path, resume=whole / "half.ckpt")
     assert logged_rows(tmp_path) == logged_rows(whole)
-    assert (tmp_path / "spectrum.json").read_text() == (whole / "spectrum.json").read_text()
+    assert (tmp_path / "singular_values.json").read_text() == (whole / "singular_values.json").read_text()
 
 
 @pytest.mark.slow
@@ -110,22 +110,24 @@ def test_a_run_that_is_measured_from_its_middle_on_begins_at_its_step(tmp_path):
     model = small_gan(disc_norm="spectral", steps=6, n_dis=2)
     model.g_step = 4
     (tmp_path / "after").mkdir()
-    logging_trainer(tmp_path / "after", [SpectrumLog(tmp_path / "after", every=2)], 4).fit(model, Digits(batch_size=4))
-    column = "spectrum/blocks.0.conv1/operator_norm"
+    logging_trainer(tmp_path / "after", [OperatorNormLog(tmp_path / "after", every=2)], 4).fit(
+        model, Digits(batch_size=4)
+    )
+    column = "layers/blocks.0.conv1/operator_norm"
     assert [step for step, row in logged_rows(tmp_path / "after").items() if row.get(column)] == [4, 6]
 
 
 @pytest.mark.slow
-def test_a_layer_without_a_circular_spectrum_has_a_norm_alone(tmp_path):
+def test_a_layer_without_circular_singular_values_has_a_norm_alone(tmp_path):
     train(tmp_path, 2, norm="convnorm_2021")
     found = logged_rows(tmp_path)[2]
-    assert found["spectrum/blocks.0.conv1/operator_norm"]
-    assert "spectrum/blocks.0.conv1/condition_number" not in found
-    assert (tmp_path / "spectrum.png").exists()
+    assert found["layers/blocks.0.conv1/operator_norm"]
+    assert "layers/blocks.0.conv1/condition_number" not in found
+    assert (tmp_path / "operator_norms.png").exists()
 
 
 def test_bad_input():
-    with pytest.raises(BadInput, match="interval of the spectrum log is 0; expected 1 step or more"):
-        SpectrumLog(Path(), every=0)
+    with pytest.raises(BadInput, match="interval of the operator norm log is 0; expected 1 step or more"):
+        OperatorNormLog(Path(), every=0)
     with pytest.raises(BadInput, match="LightningModule has no network 'discriminator'; it has: none"):
-        SpectrumLog(Path()).on_train_start(pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule())
+        OperatorNormLog(Path()).on_train_start(pl.Trainer(accelerator="cpu", logger=False), pl.LightningModule())
