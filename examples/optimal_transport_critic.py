@@ -1,6 +1,6 @@
 """The Wasserstein-1 distance of two sets of images, by a critic whose Lipschitz constant is certified to be at most 1.
 
-W1 is the largest mean difference of scores that a 1-Lipschitz function can give the two distributions (Kantorovich and
+W1 is the largest mean difference of outputs that a 1-Lipschitz function can give the two distributions (Kantorovich and
 Rubinstein). Every layer here has operator norm at most 1 by construction and the rectifier MaxMin (Anil et al., ICML
 2019, arXiv:1811.05381) keeps gradients' norms, so the critic's difference on the distributions never exceeds W1.
 
@@ -33,7 +33,7 @@ class MaxMin(nn.Module):
 
 
 def build_critic(channels: int = 16) -> nn.Sequential:
-    """Return a map from images (B, 1, 8, 8) to scores (B, 1) whose Lipschitz constant is at most 1."""
+    """Return a map from images (B, 1, 8, 8) to outputs (B, 1) whose Lipschitz constant is at most 1."""
     return nn.Sequential(
         ConvNorm2d(1, channels, 3, padding=1, gain="lipschitz"),
         MaxMin(),
@@ -48,7 +48,7 @@ def train(critic: nn.Module, shift: Tensor, steps: int, rng: torch.Generator) ->
     """Raise the critic's mean difference between images with the shift and without it.
 
     Args:
-        critic: maps images (B, 1, 8, 8) to scores (B, 1); changed in place.
+        critic: maps images (B, 1, 8, 8) to outputs (B, 1); changed in place.
         shift: the pattern that one distribution has more, shape (1, 8, 8).
         steps: Adam's steps, on fresh batches of 128 images each.
         rng: source of the images.
@@ -66,7 +66,7 @@ def train(critic: nn.Module, shift: Tensor, steps: int, rng: torch.Generator) ->
 
 
 def estimate(critic: nn.Module, shift: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """Return the mean score of shifted images less that of others, both `count` fresh ones; a scalar."""
+    """Return the mean output of shifted images less that of others, both `count` fresh ones; a scalar."""
     first, second = torch.randn(2, count, 1, SIDE, SIDE, generator=rng)
     gap: Tensor = critic(first + shift).mean() - critic(second).mean()
     return gap

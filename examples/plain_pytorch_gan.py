@@ -50,8 +50,8 @@ def train(steps: int = 600, width: float = 0.125, norm: str = "convnorm", seed: 
         with torch.no_grad():
             fake = generator(torch.randn(32, 128, generator=rng))
         pictures = augment(torch.cat([real, fake]), ["translation"], rng)
-        real_scores, fake_scores = discriminator(pictures).chunk(2)
-        d_loss = loss.discriminator(real_scores, fake_scores)
+        real_outputs, fake_outputs = discriminator(pictures).chunk(2)
+        d_loss = loss.discriminator(real_outputs, fake_outputs)
         if step % 16 == 0:
             # R1 every 16 steps, with 16 times its weight, costs little (Karras et al., 2020, "lazy regularization").
             d_loss = d_loss + 16 * 0.05 * r1(discriminator, *pictures.chunk(2), rng=rng)

@@ -38,7 +38,7 @@ def build_generator(channels: int = 64) -> nn.Module:
 
 
 def build_critic(channels: int = 32) -> nn.Module:
-    """Return a map from images (B, 1, 16, 16) to scores (B,); no BatchNorm, since the penalty is of each image."""
+    """Return a map from images (B, 1, 16, 16) to outputs (B,); no BatchNorm, since the penalty is of each image."""
     return nn.Sequential(
         nn.Conv2d(1, channels, 4, stride=2, padding=1),
         nn.LeakyReLU(0.2),

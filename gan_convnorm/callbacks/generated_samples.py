@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_convnorm.errors import BadInput
 from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.images.value_range import ValueRange, as_bytes
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 
 __all__ = ["RANGES", "SampleFunction", "check_range", "has_two_weights", "image_bytes", "sampler", "takes_first"]
 

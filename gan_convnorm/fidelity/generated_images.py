@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.image_set import check_batch
-from gan_convnorm.noise import BLOCK
+from gan_convnorm.random_streams import BLOCK
 
 __all__ = ["GeneratedImages"]
 

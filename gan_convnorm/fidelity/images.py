@@ -16,7 +16,7 @@ from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.fidelity.generated_images import GeneratedImages
 from gan_convnorm.fidelity.image_files import FolderImages, array_images
 from gan_convnorm.fidelity.image_set import Images, TensorImages
-from gan_convnorm.noise import numbered_noise
+from gan_convnorm.random_streams import numbered_latents
 
 __all__ = ["as_images"]
 
@@ -78,19 +78,19 @@ def as_images(
 
         return GeneratedImages(generate, num_fake, name or ("EMA samples" if ema else "samples"))
     if callable(source):
-        from_noise: Callable[[Tensor], Tensor] = source
+        from_latents: Callable[[Tensor], Tensor] = source
 
         @torch.no_grad()
         def call(first: int, count: int) -> Tensor:
-            with _in_evaluation(from_noise):
-                return from_noise(numbered_noise(first, first + count, latent_dim, seed).to(device))
+            with _in_evaluation(from_latents):
+                return from_latents(numbered_latents(first, first + count, latent_dim, seed).to(device))
 
         return GeneratedImages(call, num_fake, name or "samples")
     if all(hasattr(source, method) for method in ("batches", "digest", "__len__")):
         return cast(Images, source)
     raise BadInput(
         f"cannot take images from {type(source).__name__}; expected a uint8 tensor, a folder, an .npz or .npy file, "
-        "a module with sample(), or a function from noise to uint8 images"
+        "a module with sample(), or a function from latents to uint8 images"
     )
 
 

@@ -18,8 +18,8 @@ from gan_convnorm.gan.pretrained import Pretrained
 from gan_convnorm.images.pixels import bytes_to_images
 from gan_convnorm.layers.ocnn import norm_penalty
 from gan_convnorm.networks import Discriminator, Generator
-from gan_convnorm.noise import SharedRandom, random_for
 from gan_convnorm.objectives.objective import Objective
+from gan_convnorm.random_streams import SharedRandom, random_for
 
 __all__ = ["AdversarialTraining", "Batch"]
 
@@ -130,10 +130,11 @@ class AdversarialTraining(Pretrained):
     def _discriminator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         _, optimizer = self._optimizers()
         count, parts = len(real.images), self.optimization.accumulate
-        noise, labels = self._noise(count, shared, real)
+        latents, labels = self._latents(count, shared, real)
         with torch.no_grad():
             fakes = [
-                self._fakes(noise, labels, rows).images for rows in micro_batches(count, parts, own_rng, self.generator)
+                self._fakes(latents, labels, rows).images
+                for rows in micro_batches(count, parts, own_rng, self.generator)
             ]
             fake = fakes[0] if parts == 1 else torch.cat(fakes)
         losses = (
@@ -150,10 +151,10 @@ class AdversarialTraining(Pretrained):
         optimizer, _ = self._optimizers()
         self.toggle_optimizer(optimizer)  # no gradients for the discriminator's weights
         count = self.optimization.gen_batch_size or len(real.images)
-        noise, labels = self._noise(count, shared, real)
+        latents, labels = self._latents(count, shared, real)
 
         def loss(rows: slice) -> Tensor:
-            fake = self._fakes(noise, labels, rows)
+            fake = self._fakes(latents, labels, rows)
             real_labels = None if real.labels is None else real.labels[rows]
             share = (rows.stop - rows.start) / count
             return share * self.objective.generator_loss(
@@ -181,7 +182,7 @@ class AdversarialTraining(Pretrained):
         optimizer.step()
         return torch.stack(total).sum()
 
-    def _noise(self, count: int, shared: SharedRandom, real: _Labelled) -> tuple[Tensor, Tensor | None]:
+    def _latents(self, count: int, shared: SharedRandom, real: _Labelled) -> tuple[Tensor, Tensor | None]:
         """Return latents, and labels of a conditional GAN: random classes, or the vectors of the real images."""
         latents = shared.normal(count, self.latent_dim).to(self.dtype)
         if self.condition_size is not None:

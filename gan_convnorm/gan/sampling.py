@@ -11,7 +11,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.networks import Generator
-from gan_convnorm.noise import BLOCK, numbered_noise
+from gan_convnorm.random_streams import BLOCK, numbered_latents
 
 __all__ = ["Sampler"]
 
@@ -93,18 +93,18 @@ class Sampler:
         for name, value, least in (("n", n, 1), ("first", first, 0), ("batch_size", batch_size, 1), ("seed", seed, 0)):
             if value < least:
                 raise BadInput(f"{name} is {value}, and must be {least} or more")
-        latents = numbered_noise(first, first + n, self.latent_dim, seed, truncation)
+        latents = numbered_latents(first, first + n, self.latent_dim, seed, truncation)
         of_class = self.usual_labels(first, first + n) if labels is None else self.checked_labels(n, labels)
         return self.decode(latents, of_class, ema=ema, batch_size=batch_size)
 
     @torch.no_grad()
     def decode(
-        self, noise: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
+        self, latents: Tensor, labels: Tensor | None = None, *, ema: bool = True, batch_size: int = BLOCK
     ) -> Tensor:
         """Return the images of latents in evaluation mode.
 
         Args:
-            noise: latents (n, latent_dim), finite.
+            latents: (n, latent_dim), finite.
             labels: classes (n,), or vectors (n, condition_size); None for an unconditional generator.
             ema: from the averaged weights, else from the current ones.
             batch_size: images in one forward pass.
@@ -115,21 +115,21 @@ class Sampler:
         Raises:
             BadInput: latents of another shape, or NaN or infinite; labels that are not the generator's.
         """
-        if noise.dim() != 2 or noise.shape[1] != self.latent_dim or not len(noise):
-            raise BadInput(f"the latents have the shape {tuple(noise.shape)}; expected (n, {self.latent_dim})")
+        if latents.dim() != 2 or latents.shape[1] != self.latent_dim or not len(latents):
+            raise BadInput(f"the latents have the shape {tuple(latents.shape)}; expected (n, {self.latent_dim})")
         if batch_size < 1:
             raise BadInput(f"batch_size is {batch_size}, and must be 1 or more")
-        labels = self.checked_labels(len(noise), labels)
-        if not torch.isfinite(noise).all():
+        labels = self.checked_labels(len(latents), labels)
+        if not torch.isfinite(latents).all():
             raise BadInput("the latents hold NaN or infinite values; expected finite ones of shape (n, latent_dim)")
         network = self.generator_with(ema=ema)
         weight = next(network.parameters())
         batches = []
         with evaluating(network):
-            for start in range(0, len(noise), batch_size):
+            for start in range(0, len(latents), batch_size):
                 rows = slice(start, start + batch_size)
                 classes = None if labels is None else labels[rows].to(weight.device)
-                images = network(noise[rows].to(weight.device, weight.dtype), classes)
+                images = network(latents[rows].to(weight.device, weight.dtype), classes)
                 batches.append(images_to_bytes(images).cpu())
         return torch.cat(batches)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.noise import SharedRandom
+from gan_convnorm.random_streams import SharedRandom
 
 __all__ = ["bytes_to_images", "images_to_bytes"]
 
@@ -14,7 +14,7 @@ __all__ = ["bytes_to_images", "images_to_bytes"]
 def bytes_to_images(images: Tensor, random: SharedRandom) -> Tensor:
     """Dequantize bytes as sngan_projection does: x / 128 - 1 + U(0, 1 / 128).
 
-    >>> from gan_convnorm.noise import random_for
+    >>> from gan_convnorm.random_streams import random_for
     >>> images = bytes_to_images(torch.tensor([[[[0, 255]]]], dtype=torch.uint8), SharedRandom(random_for("data", 0)))
     >>> images.shape, bool((images >= -1).all() and (images < 1).all())
     (torch.Size([1, 1, 1, 2]), True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.sampling import Sampler
-from gan_convnorm.noise import numbered_noise
+from gan_convnorm.random_streams import numbered_latents
 
 __all__ = ["interpolate", "slerp"]
 
@@ -83,7 +83,7 @@ def interpolate(
             raise BadInput(f"labels are {list(labels)!r:.60}; expected classes from 0 to {classes - 1}")
     if pairs < 1 or steps < 2:
         raise BadInput(f"{pairs} interpolations of {steps} images are asked for; expected 1 or more of 2 or more")
-    latents = numbered_noise(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)
+    latents = numbered_latents(0, 2 * pairs, module.latent_dim, module.seed if seed is None else seed, truncation)
     between = slerp(latents[::2], latents[1::2], torch.linspace(0, 1, steps)).transpose(0, 1)
     if isinstance(labels, Tensor):
         of_ways: Tensor | None = labels.expand(pairs, -1)

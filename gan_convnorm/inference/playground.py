@@ -9,7 +9,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.inference.interpolation import slerp
 from gan_convnorm.inference.neighbours import nearest_rows, pixel_space
-from gan_convnorm.noise import numbered_noise
+from gan_convnorm.random_streams import numbered_latents
 
 __all__ = ["Playground"]
 
@@ -75,7 +75,7 @@ class Playground:
         Returns:
             uint8 (steps, C, H, W).
         """
-        ends = [numbered_noise(0, 1, self.sampler.latent_dim, seed, truncation) for seed in (start, end)]
+        ends = [numbered_latents(0, 1, self.sampler.latent_dim, seed, truncation) for seed in (start, end)]
         latents = slerp(ends[0], ends[1], torch.linspace(0, 1, steps)).flatten(0, 1)
         usual = self.sampler.usual_labels(0, 1)
         labels = None if usual is None else usual.repeat_interleave(steps, 0)

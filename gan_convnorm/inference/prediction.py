@@ -18,7 +18,7 @@ from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.inference.animation import check_animation
 from gan_convnorm.inference.latent_pictures import write_classes, write_interpolation
 from gan_convnorm.inference.real_images import RealImages, nearest_train_images, project_held_out
-from gan_convnorm.noise import BLOCK
+from gan_convnorm.random_streams import BLOCK
 
 __all__ = ["Prediction"]
 

@@ -18,7 +18,7 @@ from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.inference.captioned_picture import Block, save_captioned
-from gan_convnorm.noise import numbered_noise
+from gan_convnorm.random_streams import numbered_latents
 
 __all__ = ["Projection", "project"]
 
@@ -141,7 +141,7 @@ def project(
     found = []
     for first in range(0, len(images), size):
         rows = slice(first, first + size)
-        latents = numbered_noise(first * starts, (first + len(images[rows])) * starts, module.latent_dim, seed)
+        latents = numbered_latents(first * starts, (first + len(images[rows])) * starts, module.latent_dim, seed)
         found.append(_project(module, images[rows], None if labels is None else labels[rows], latents, steps, ema))
     latents, errors, start_errors = (torch.cat(parts) for parts in zip(*found, strict=True))
     return Projection(images, module.decode(latents, labels, ema=ema), latents, errors, start_errors)

@@ -1,4 +1,4 @@
-"""The base of all discriminators: blocks, a feature vector per image, a linear score, the labels' projection."""
+"""The base of all discriminators: blocks, a feature vector per image, a linear output, the labels' projection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {"convnorm": DISCRIMINATOR, "row": {"min_in
 
 
 class Discriminator(nn.Module, ABC):
-    """A map from images, and labels in a conditional network, to scores.
+    """A map from images, and labels in a conditional network, to outputs.
 
     A network is a subclass with its name, its table of plans, its block, its feature vector and its initialization.
 
@@ -35,7 +35,7 @@ class Discriminator(nn.Module, ABC):
         norm: name of a normalization in `gan_convnorm.layers.NORMS`, on every layer, shortcuts, head and embedding
             included.
         norm_options: its options; those of `OPTIONS` where they are not given.
-        num_classes: number of classes; the score then has the projection of the label, <embed(y), h> (Miyato and
+        num_classes: number of classes; the output then has the projection of the label, <embed(y), h> (Miyato and
             Koyama, ICLR 2018, arXiv:1802.05637, eq. 3).
         condition_size: length of a vector per image, in place of classes; its embedding is linear, <V c, h>.
         attention: shorter side, in pixels, of the feature map that `SelfAttention` follows; none when not given.
@@ -130,7 +130,7 @@ class Discriminator(nn.Module, ABC):
         """Return one vector per image, (B, vector_size), of the last block's output, (B, channels, H, W)."""
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return one score per image.
+        """Return one output per image.
 
         Args:
             images: shape (B, channels, height, width); real ones are in [-1, 1].
@@ -147,14 +147,14 @@ class Discriminator(nn.Module, ABC):
             if number == self.attention_index:
                 features = self.attention(features)
         vectors = self.vector(features)
-        scores: Tensor = self.linear(vectors)
+        outputs: Tensor = self.linear(vectors)
         for own in following:
             projected = self.embedding(vectors)
             if self.condition_size is None:
-                scores = scores + projected.gather(1, own.unsqueeze(1))
+                outputs = outputs + projected.gather(1, own.unsqueeze(1))
             else:  # <V c, h> = <c, V^T h>
-                scores = scores + (own.to(projected.dtype) * projected).sum(dim=1, keepdim=True)
-        return scores.squeeze(1)
+                outputs = outputs + (own.to(projected.dtype) * projected).sum(dim=1, keepdim=True)
+        return outputs.squeeze(1)
 
 
 def _with_defaults(norm: str, options: dict[str, Any]) -> dict[str, Any]:

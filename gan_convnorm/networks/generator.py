@@ -113,19 +113,19 @@ class Generator(nn.Module, ABC):
             norm: makes and normalizes its layers.
         """
 
-    def forward(self, noise: Tensor, labels: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return one image per latent.
 
         Args:
-            noise: latents, shape (B, latent_dim).
+            latents: shape (B, latent_dim).
             labels: whole numbers of shape (B,) in [0, num_classes), or vectors of shape (B, condition_size); None for
                 an unconditional network. Other labels raise `BadInput`.
 
         Returns:
             Shape (B, channels, height, width), in [-1, 1].
         """
-        following = check_labels("generator", self.num_classes, self.condition_size, labels, noise.shape[0])
-        features = self.linear(noise).unflatten(1, self.bottom)
+        following = check_labels("generator", self.num_classes, self.condition_size, labels, latents.shape[0])
+        features = self.linear(latents).unflatten(1, self.bottom)
         for number, block in enumerate(self.blocks):
             features = block(features, *following)
             if number == self.attention_index:

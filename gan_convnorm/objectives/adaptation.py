@@ -44,11 +44,11 @@ class Adaptation:
         self.seen = 0
         self.signs: Tensor | float = 0.0
 
-    def see(self, real_scores: Tensor) -> None:
-        """Count the scores of real images, augmented as for training; of any shape."""
+    def see(self, real_outputs: Tensor) -> None:
+        """Count the discriminator's outputs for real images, augmented as for training; of any shape."""
         # It stays on the device, which the host then need not wait for.
-        self.signs = self.signs + real_scores.detach().sign().sum()
-        self.seen += real_scores.numel()
+        self.signs = self.signs + real_outputs.detach().sign().sum()
+        self.seen += real_outputs.numel()
 
     def advance(self, images: int, mean: Callable[[Tensor], Any] = float) -> None:
         """End a discriminator step, and adjust p if it is the fourth.

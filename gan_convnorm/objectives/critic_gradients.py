@@ -1,8 +1,8 @@
 """Gradients of a critic by its images.
 
-A critic maps images (B, C, H, W) to scores (B,). An image's score depends on that image alone (no batch statistics);
+A critic maps images (B, C, H, W) to outputs (B,). An image's output depends on that image alone (no batch statistics);
 the caller binds labels. Gradients are taken outside autocast, in float32 for half-precision images, because second
-derivatives of half-precision scores are too inexact.
+derivatives of half-precision outputs are too inexact.
 """
 
 from __future__ import annotations

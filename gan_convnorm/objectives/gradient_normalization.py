@@ -11,10 +11,10 @@ __all__ = ["gradient_normalized"]
 
 
 def gradient_normalized(critic: Critic) -> Critic:
-    """Return the critic D / (||grad D|| + |D|), with scores in [-1, 1] (Wu et al., ICCV 2021, arXiv:2109.02235).
+    """Return the critic D / (||grad D|| + |D|), with outputs in [-1, 1] (Wu et al., ICCV 2021, arXiv:2109.02235).
 
     Its gradients have norm 1 at most where D is piecewise linear. It is differentiable in its parameters and images.
-    Each forward costs a backward pass, also with gradients switched off. The score is 0 if D and its gradient are
+    Each forward costs a backward pass, also with gradients switched off. The output is 0 if D and its gradient are
     both 0.
 
     >>> critic = gradient_normalized(lambda x: (3 * x).sum(dim=(1, 2, 3)))
@@ -22,7 +22,7 @@ def gradient_normalized(critic: Critic) -> Critic:
     tensor([0.5000])
 
     Args:
-        critic: D, maps images (B, C, H, W) to scores (B,).
+        critic: D, maps images (B, C, H, W) to outputs (B,).
     """
 
     def normalized(images: Tensor) -> Tensor:
@@ -30,10 +30,10 @@ def gradient_normalized(critic: Critic) -> Critic:
         with torch.enable_grad(), full_precision(images):
             images = float32_at_least(images)
             images = images if images.requires_grad else images.detach().requires_grad_()
-            scores = critic(images)
-            (gradients,) = torch.autograd.grad(scores.sum(), images, create_graph=needed)
-            scale = gradients.flatten(1).norm(dim=1) + scores.abs()
-            normalized_scores: Tensor = scores / scale.masked_fill(scale == 0, 1)
-        return normalized_scores if needed else normalized_scores.detach()
+            outputs = critic(images)
+            (gradients,) = torch.autograd.grad(outputs.sum(), images, create_graph=needed)
+            scale = gradients.flatten(1).norm(dim=1) + outputs.abs()
+            normalized_outputs: Tensor = outputs / scale.masked_fill(scale == 0, 1)
+        return normalized_outputs if needed else normalized_outputs.detach()
 
     return normalized

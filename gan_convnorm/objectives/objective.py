@@ -1,4 +1,4 @@
-"""The number that each network minimizes: a loss of scores with a penalty, from images."""
+"""The number that each network minimizes: a loss of the discriminator's outputs, with a penalty, from images."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Objective:
         apart: the discriminator sees real and fake images in two forward passes, as one that `mixes_images` must.
 
     Raises:
-        BadInput: an unknown name; a weight without a penalty, or below 0; ada with a loss whose scores have no sign.
+        BadInput: an unknown name; a weight without a penalty, or below 0; ada with a loss whose outputs have no sign.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Objective:
         """Return the discriminator's loss.
 
         Args:
-            discriminator: maps (images, labels) to scores (B,).
+            discriminator: maps (images, labels) to outputs (B,).
             real: images (B, C, H, W).
             fake: images of the generator, without its gradient.
             real_labels: classes (B,); None without classes.
@@ -110,16 +110,16 @@ class Objective:
         fake_labels = None if fake_labels is None else fake_labels[rows]
         if self.apart:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
-            real_scores = self._scores(discriminator, real, real_labels)
-            fake_scores = self._scores(discriminator, fake, fake_labels)
+            real_outputs = self._outputs(discriminator, real, real_labels)
+            fake_outputs = self._outputs(discriminator, fake, fake_labels)
         else:
             # One forward for both: a norm's state advances, and its weight is computed, once a step.
             labels = None if real_labels is None or fake_labels is None else torch.cat([real_labels, fake_labels])
-            scores = self._scores(discriminator, torch.cat([real, fake]), labels)
-            real_scores, fake_scores = scores[: len(real)], scores[len(real) :]
+            outputs = self._outputs(discriminator, torch.cat([real, fake]), labels)
+            real_outputs, fake_outputs = outputs[: len(real)], outputs[len(real) :]
         if self.adaptation is not None:
-            self.adaptation.see(real_scores)
-        loss = self.loss.discriminator(real_scores, fake_scores)
+            self.adaptation.see(real_outputs)
+        loss = self.loss.discriminator(real_outputs, fake_outputs)
         if penalty is not None:
             critic = self._critic(discriminator, fake_labels if penalty.of_fakes else real_labels)
             size = (
@@ -154,13 +154,13 @@ class Objective:
         Returns:
             A scalar, float32 or wider.
         """
-        scores = self._scores(discriminator, self._augment(fake, rng, start, whole), fake_labels)
+        outputs = self._outputs(discriminator, self._augment(fake, rng, start, whole), fake_labels)
         if not self.loss.uses_real:
-            return self.loss.generator(scores, None)
+            return self.loss.generator(outputs, None)
         with torch.no_grad():
             real = self._augment(real, rng, start, whole)
-            real_scores = self._scores(discriminator, real, real_labels)
-        return self.loss.generator(scores, real_scores)
+            real_outputs = self._outputs(discriminator, real, real_labels)
+        return self.loss.generator(outputs, real_outputs)
 
     def _augment(self, images: Tensor, rng: torch.Generator, start: int = 0, whole: int | None = None) -> Tensor:
         if self.adaptation is None and not self.policy:
@@ -172,12 +172,12 @@ class Objective:
                 return augment_adaptively(images, self.adaptation.p, rng, start=start, whole=whole)
             return augment(images, self.policy, rng, start=start, whole=whole)
 
-    def _scores(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
+    def _outputs(self, discriminator: nn.Module, images: Tensor, labels: Tensor | None) -> Tensor:
         if self.gradient_normalization:
             return gradient_normalized(self._critic(discriminator, labels))(images)
-        scores: Tensor = discriminator(images, labels)
-        # The loss is computed in float32, also of half-precision scores.
-        return scores.to(torch.promote_types(scores.dtype, torch.float32))
+        outputs: Tensor = discriminator(images, labels)
+        # The loss is computed in float32, also of half-precision outputs.
+        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
 
     @staticmethod
     def _critic(discriminator: nn.Module, labels: Tensor | None) -> Callable[[Tensor], Tensor]:
@@ -186,7 +186,7 @@ class Objective:
 
 
 def mixes_images(network: nn.Module) -> bool:
-    """Return True if an image's scores depend on the other images of its batch: the network has a BatchNorm.
+    """Return True if an image's outputs depend on the other images of its batch: the network has a BatchNorm.
 
     >>> mixes_images(nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)))
     True

@@ -1,6 +1,6 @@
 """Gradient penalties: pure functions of a critic and images, with a row of `PENALTIES` for each.
 
-Every penalty has the same arguments. `critic` maps images (B, C, H, W) to scores (B,), as `critic_gradients` says.
+Every penalty has the same arguments. `critic` maps images (B, C, H, W) to outputs (B,), as `critic_gradients` says.
 `real` are images x and `fake` images G(z), both of shape (B, C, H, W); neither gets a gradient. `rng`, on the CPU, is
 the source of the random numbers that wgan_gp and dragan draw. The result is a scalar, zero or above, differentiable in
 the critic's parameters.

@@ -14,7 +14,7 @@ from typing_extensions import override
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import norm_penalty
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 from gan_convnorm.robustness.adversarial_training import FreePerturbation, pgd_images
 from gan_convnorm.robustness.augmentation import crop_and_flip
 from gan_convnorm.robustness.networks import build_network

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import Sampler
 
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 
 __all__ = ["EpochBatches"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 
 __all__ = ["CONFUSIONS", "LabelNoise", "noisy_labels"]
 

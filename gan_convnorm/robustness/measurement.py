@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.fourier.execution import autocast_off
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
 from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
 from gan_convnorm.robustness.corruptions import SEVERITIES, corrupt

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from gan_convnorm.data import CIFAR10, Digits, ImageData
 from gan_convnorm.errors import BadInput
-from gan_convnorm.noise import random_for
+from gan_convnorm.random_streams import random_for
 from gan_convnorm.robustness.epoch_batches import EpochBatches
 from gan_convnorm.robustness.labels import LabelNoise, noisy_labels
 

@@ -14,9 +14,9 @@ from gan_convnorm.gan.export import export
 from gan_convnorm.gan.loading import load
 from gan_convnorm.images.pixels import bytes_to_images, images_to_bytes
 from gan_convnorm.networks import SNGANGenerator
-from gan_convnorm.noise import SharedRandom, numbered_noise, random_for
 from gan_convnorm.objectives.augmentation import augment
 from gan_convnorm.objectives.penalties import PENALTIES
+from gan_convnorm.random_streams import SharedRandom, numbered_latents, random_for
 
 
 class Record(pl.Callback):
@@ -206,13 +206,13 @@ def test_classes_of_samples():
 
 
 def test_truncation_narrows_the_noise():
-    whole, narrow = numbered_noise(0, 20_000, 2, 0), numbered_noise(0, 20_000, 2, 0, truncation=0.5)
+    whole, narrow = numbered_latents(0, 20_000, 2, 0), numbered_latents(0, 20_000, 2, 0, truncation=0.5)
     assert narrow.abs().max() <= 0.5
     assert torch.equal(whole[:, 0].argsort(), narrow[:, 0].argsort())
     # Variance of a normal distribution cut at +-t: 1 - 2 t phi(t) / (2 Phi(t) - 1), phi its density.
     assert narrow.std().item() == pytest.approx((1 - 0.352065 / 0.382925 * 2 * 0.5) ** 0.5, abs=5e-3)
     with pytest.raises(BadInput, match="truncation is 0"):
-        numbered_noise(0, 1, 2, 0, truncation=0)
+        numbered_latents(0, 1, 2, 0, truncation=0)
     gan = small_gan()
     assert not torch.equal(gan.sample(4), gan.sample(4, truncation=0.1))
 
@@ -292,7 +292,7 @@ def test_noise_does_not_depend_on_the_default_type(default):
     def draws():
         shared = SharedRandom(random_for("train", 0))
         images = torch.linspace(-1, 1, 64, dtype=torch.float32).view(4, 1, 4, 4)
-        yield from (numbered_noise(0, 2, 8, seed=1), shared.normal(2, 3), shared.uniform(2, 3))
+        yield from (numbered_latents(0, 2, 8, seed=1), shared.normal(2, 3), shared.uniform(2, 3))
         yield augment(images, ["color", "translation", "cutout", "flip"], torch.Generator().manual_seed(0))
         rng = torch.Generator().manual_seed(0)
         yield from (PENALTIES[name].points(images, images.flip(0), rng) for name in ("wgan_gp", "dragan"))

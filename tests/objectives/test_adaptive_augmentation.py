@@ -130,7 +130,7 @@ def test_gradients():
     assert torch.autograd.gradcheck(lambda x: augment_adaptively(x, 1.0, seeded()), images)
 
 
-def test_p_follows_the_signs_of_real_scores():
+def test_p_follows_the_signs_of_outputs_for_real_images():
     adaptation = Adaptation(kimg=1.0)
     for scores, expected in (
         ([1.0] * 10, 0.04),  # r = 1

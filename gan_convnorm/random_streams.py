@@ -14,9 +14,9 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["BLOCK", "SharedRandom", "numbered_noise", "random_for"]
+__all__ = ["BLOCK", "SharedRandom", "numbered_latents", "random_for"]
 
-#: rows of noise that are drawn at once. Work is split at multiples of it, so the images do not depend on the split
+#: latents that are drawn at once. Work is split at multiples of it, so the images do not depend on the split
 BLOCK = 256
 
 
@@ -83,10 +83,10 @@ class SharedRandom:
         return rows[self.rank * count : (self.rank + 1) * count]
 
 
-def numbered_noise(start: int, stop: int, size: int, seed: int, truncation: float | None = None) -> Tensor:
-    """Return rows start to stop of a seed's endless series of normal noise: row i depends on the seed and on i alone.
+def numbered_latents(start: int, stop: int, size: int, seed: int, truncation: float | None = None) -> Tensor:
+    """Return rows start to stop of a seed's endless series of normal latents: row i depends on the seed and on i alone.
 
-    >>> torch.equal(numbered_noise(0, 300, 8, seed=1)[255:257], numbered_noise(255, 257, 8, seed=1))
+    >>> torch.equal(numbered_latents(0, 300, 8, seed=1)[255:257], numbered_latents(255, 257, 8, seed=1))
     True
 
     Args:
@@ -109,12 +109,12 @@ def numbered_noise(start: int, stop: int, size: int, seed: int, truncation: floa
         torch.randn(BLOCK, size, generator=random_for("sample", seed, number), dtype=torch.float32)
         for number in range(start // BLOCK, (stop - 1) // BLOCK + 1)
     ]
-    noise = torch.cat(blocks)[start % BLOCK :][: stop - start]
+    latents = torch.cat(blocks)[start % BLOCK :][: stop - start]
     if truncation is None:
-        return noise
+        return latents
     if not truncation > 0:
         raise BadInput(f"truncation is {truncation}, and must be above 0")
-    probability = torch.special.ndtr(noise.double())
+    probability = torch.special.ndtr(latents.double())
     edge = torch.special.ndtr(torch.tensor(-truncation, dtype=torch.float64))
     truncated: Tensor = torch.special.ndtri(edge + probability * (1 - 2 * edge))
     return truncated.float()
