@@ -144,7 +144,7 @@ class RunCommand(LightningCLI):
 
     def trained_config(self, command: str) -> dict[str, Any]:
         """Return the configuration that a command takes from its checkpoint."""
-        config = self.settings.to_config(self.linked)
+        config = self.settings.to_config(self.linked, self.sections, self.options)
         if command != "fit":
             # The run may have used many machines; scores and samples need one device of this one.
             config["trainer"] |= {"devices": 1, "num_nodes": 1, "accelerator": "auto", "strategy": "auto"}

@@ -8,7 +8,7 @@ import yaml
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["read_yaml"]
+__all__ = ["may_have_key", "read_yaml"]
 
 #: the longest configuration of this package has 4,000 characters
 MOST_CHARACTERS = 1_000_000
@@ -62,6 +62,47 @@ def read_yaml(text: str, name: str) -> Plain:
         raise BadInput(f"{name} is nested too deeply; expected at most {MOST_LEVELS} levels") from error
     except Exception as error:  # PyYAML's constructors raise various errors, such as KeyError for !!bool maybe
         raise BadInput(f"{name} is not YAML: {_reason(error)}") from error
+
+
+def may_have_key(value: Plain, key: str) -> bool:
+    """Return True if a mapping has a key, at any depth of plain values and of texts that are YAML themselves.
+
+    A command line's parser reads a text as YAML where it allows values of any type. A text with aliases may have every
+    key.
+
+    >>> may_have_key({"gain": [1, "{class_path: subprocess.Popen}"]}, "class_path")
+    True
+    >>> may_have_key({"path": "photos/class_path"}, "class_path")
+    False
+
+    Args:
+        value: None, numbers, texts, lists, and dicts with text keys.
+        key: the key.
+    """
+    if isinstance(value, dict):
+        return key in value or any(may_have_key(inner, key) for inner in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(may_have_key(inner, key) for inner in value)
+    return isinstance(value, str) and _text_may_have_key(value, key)
+
+
+def _text_may_have_key(text: str, key: str) -> bool:
+    nested = False
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            nested |= isinstance(event, yaml.CollectionStartEvent)
+            if isinstance(event, yaml.AliasEvent):
+                return True
+            # Escapes such as "\\x5f" are resolved here.
+            if (
+                nested
+                and isinstance(event, yaml.ScalarEvent)
+                and (event.value == key or _text_may_have_key(event.value, key))
+            ):
+                return True
+    except yaml.YAMLError:  # the parser takes the text as it is
+        return False
+    return False
 
 
 def _reason(error: Exception) -> str:

@@ -68,6 +68,17 @@ class CheckpointFiles(TorchCheckpointIO):
     ) -> dict[str, Any]:
         return read_checkpoint(Path(path))
 
+    @override
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Remove a local .ckpt file; leave all else where it is.
+
+        A resumed run's checkpoint says which file was the best so far. Lightning would remove what that name means to
+        any file system, whole folders and places outside the run's folder (by "..") too.
+        """
+        file = Path(path)
+        if file.suffix == ".ckpt" and ".." not in file.parts and file.is_file():
+            file.unlink(missing_ok=True)
+
 
 def _keep(path: Path, previous: Path) -> None:
     """Give a second name to a file that is about to be replaced, so that one of the two is always there."""

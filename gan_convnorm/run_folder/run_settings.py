@@ -7,6 +7,7 @@ from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_values import check_arguments, is_plain
+from gan_convnorm.files.plain_yaml import may_have_key
 
 __all__ = ["RUN", "RunSettings", "model_record"]
 
@@ -48,6 +49,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "strategy": ("auto", "ddp", "ddp_find_unused_parameters_true"),
     "logger": (None, False, True),
 }
+#: the key by which a command line's parser imports a class and calls it
+CLASS = "class_path"
 #: settings that can name code, and are reported when a checkpoint does not bring them back
 CODE = ("callbacks", "logger", "plugins", "profiler", "strategy")
 
@@ -112,7 +115,7 @@ class RunSettings:
             BadInput: an entry that is missing or of another type, or another version's.
         """
         version = saved.get("version") if isinstance(saved, dict) else None
-        if version != VERSION or isinstance(version, bool):
+        if version != VERSION:
             raise BadInput(
                 f"{source} holds no run settings of version {VERSION}; expected a .ckpt file that a run of this "
                 "version has written"
@@ -127,6 +130,13 @@ class RunSettings:
                     f"the run settings in {source} have trainer.{name[:60]} {value!r:.60}, which a checkpoint must not "
                     "set; give it on the command line"
                 )
+        for part in ("model", "data_arguments", "trainer", "sections", "options"):
+            for name, value in getattr(settings, part).items():
+                if may_have_key({name: value}, CLASS):
+                    raise BadInput(
+                        f"the run settings in {source} have a {CLASS} in {part}.{name[:60]}, which a checkpoint must "
+                        "not name"
+                    )
         return settings
 
     @classmethod
@@ -156,12 +166,23 @@ class RunSettings:
             omitted=omitted,
         )
 
-    def to_config(self, linked: tuple[str, ...]) -> dict[str, Any]:
+    def to_config(
+        self, linked: tuple[str, ...], sections: tuple[str, ...] = (), options: tuple[str, ...] = ()
+    ) -> dict[str, Any]:
         """Return the configuration that the command line reads, but for the model's arguments in `linked`.
 
         Args:
             linked: arguments that the command takes from the data and the seed.
+            sections: names of the sections that the command has.
+            options: names of the options that the command has.
+
+        Raises:
+            BadInput: another section or option, such as one that takes the place of the trainer's settings.
         """
+        for kind, found, known in (("section", self.sections, sections), ("option", self.options, options)):
+            if unknown := [name for name in found if name not in known]:
+                expected = ", ".join(known) or "none"
+                raise BadInput(f"the checkpoint's run settings have the {kind} {unknown[0]!r:.60}; expected {expected}")
         config: dict[str, Any] = {
             "seed_everything": self.seed,
             "trainer": self.trainer,

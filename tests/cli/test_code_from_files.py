@@ -89,6 +89,7 @@ def put(*keys, value):
     return change
 
 
+CLASS = {"class_path": "canary.Call"}
 CODE = {
     "data": (put("data", value="canary.Mine"), "'canary.Mine', code that is not part of this package"),
     "norm": (put("model", "architecture", "disc_norm", value="canary:norm"), "'canary:norm', code that is not part"),
@@ -110,6 +111,43 @@ CODE = {
     "extractor": (put("sections", "scores", "extractor", value="mine"), "must not choose"),
     "another section": (put("sections", "optimizer", value={"class_path": "canary.Call"}), "optimizer"),
     "an option": (put("options", "config", value="canary.yaml"), "config"),
+    "a section for the trainer": (
+        put("sections", "trainer", value={"callbacks": "canary.Call"}),
+        "the section 'trainer'; expected scores",
+    ),
+    "a section for the model": (
+        put("sections", "model", value={"architecture": {"disc_norm": "canary:norm"}}),
+        "the section 'model'; expected scores",
+    ),
+    "a section for the data": (put("sections", "data", value={"root": "canary"}), "the section 'data'"),
+    "an option for the trainer": (
+        put("options", "trainer", value={"callbacks": "canary.Call"}),
+        "the option 'trainer'; expected operator_norms_every, init_from",
+    ),
+    "a class among the options of a norm": (
+        put("model", "architecture", "disc_norm_options", value={"gain": [CLASS]}),
+        "class_path in model.architecture",
+    ),
+    "a class in a text": (
+        put("model", "architecture", "gen_norm_options", value={"eps": "{class_path: canary.Call}"}),
+        "class_path in model.architecture",
+    ),
+    "a class in an escaped text in a text": (
+        put("model", "architecture", "plan", value={"start": '["{\\"class\\\\x5fpath\\": canary.Call}"]'}),
+        "class_path in model.architecture",
+    ),
+    "a class in a text with aliases": (
+        put("model", "architecture", "plan", value={"start": "[&a class_path, {*a : canary.Call}]"}),
+        "class_path in model.architecture",
+    ),
+    "a class among the data's arguments": (
+        put("data_arguments", "fit", value=CLASS),
+        "class_path in data_arguments.fit",
+    ),
+    "a class for a number": (
+        put("trainer", "val_check_interval", value=str(CLASS)),
+        "class_path in trainer.val_check_interval",
+    ),
     "a setting that is unknown": (put("anything", value=1), "'anything', which this version does not know"),
     "another version": (put("version", value=1), "no run settings of version 2"),
     "a program": (put("program", value="classifier"), "is a 'classifier' checkpoint"),
