@@ -187,10 +187,16 @@ class FidelityScores(Evaluations):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # A run that was killed between its last checkpoint and its summary still has something to sum up.
-        self.taken.last, self.taken.final = (
-            state_dict[name] and Scores(**state_dict[name]) for name in ("last", "final")
-        )
-        self.taken.last_step = state_dict.get("step", -1)
+        saved, step = {name: state_dict.get(name) for name in ("last", "final")}, state_dict.get("step", -1)
+        parts = {"values", "protocol", "ranks"}
+        for name, scores in saved.items():
+            whole = isinstance(scores, dict) and parts - {"ranks"} <= scores.keys() <= parts
+            if scores is not None and not (whole and all(isinstance(part, dict) for part in scores.values())):
+                raise BadInput(f"the checkpoint has {scores!r:.40} as its {name} scores; expected values and protocol")
+        if not isinstance(step, int):
+            raise BadInput(f"the checkpoint's scores have the step {step!r:.40}; expected a whole number")
+        self.taken.last, self.taken.final = (scores and Scores(**scores) for scores in saved.values())
+        self.taken.last_step = step
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

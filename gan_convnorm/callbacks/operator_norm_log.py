@@ -93,6 +93,11 @@ class OperatorNormLog(pl.Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in ("history", "before", "vectors"):
+            if not isinstance(value := state_dict.get(name), dict):
+                raise BadInput(
+                    f"the checkpoint's OperatorNormLog has {name} {value!r:.40}; expected a mapping by layer"
+                )
         self.history, self.before = state_dict["history"], state_dict["before"]
         self.vectors = state_dict["vectors"]
 

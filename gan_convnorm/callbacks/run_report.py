@@ -22,6 +22,7 @@ from typing_extensions import override
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.plain_values import is_plain
 from gan_convnorm.images.grid import picture_grid
 from gan_convnorm.report.class_rows import name_rows
 from gan_convnorm.report.plain_table import plain_table
@@ -83,7 +84,10 @@ class RunReport(RunRecord):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
-        self.times = state_dict["times"]
+        times = state_dict.get("times")
+        if not isinstance(times, list) or not all(isinstance(row, dict) and is_plain(row) for row in times):
+            raise BadInput(f"the checkpoint's RunReport has times {times!r:.40}; expected a list of rows")
+        self.times = times
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

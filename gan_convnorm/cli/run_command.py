@@ -30,7 +30,15 @@ from gan_convnorm.data import Digits, ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.trust import TRUST_HELP
 from gan_convnorm.report.run_about import argument_defaults
-from gan_convnorm.run_folder import RUNS, RunSettings, check_resumable, claim_folder, folder_locks, lock_folder
+from gan_convnorm.run_folder import (
+    RUNS,
+    RunSettings,
+    check_optimizer_states,
+    check_resumable,
+    claim_folder,
+    folder_locks,
+    lock_folder,
+)
 
 __all__ = ["RunCommand"]
 
@@ -171,6 +179,9 @@ class RunCommand(LightningCLI):
             return
         if self.subcommand == "fit":
             self.model.on_load_checkpoint(self.checkpoint.content)
+            configured: Any = self.model.configure_optimizers()
+            optimizers, schedules = configured if isinstance(configured, tuple) else ([configured], [])
+            check_optimizer_states(self.checkpoint.content, optimizers, len(schedules))
         else:
             self.model.restore(self.checkpoint.content)
             self.config_init[self.subcommand].ckpt_path = None  # Lightning would read and restore it again

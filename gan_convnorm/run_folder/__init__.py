@@ -12,6 +12,7 @@ from gan_convnorm.run_folder.claim import RUNS, claim_folder
 from gan_convnorm.run_folder.from_checkpoint import FromCheckpoint
 from gan_convnorm.run_folder.lock import LOCK, check_folder, folder_locks, lock_folder
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
+from gan_convnorm.run_folder.optimizer_states import check_optimizer_states
 from gan_convnorm.run_folder.record import RunRecord
 from gan_convnorm.run_folder.restarted_run import restarted_folder
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings
@@ -29,6 +30,7 @@ __all__ = [
     "RunRecord",
     "RunSettings",
     "check_folder",
+    "check_optimizer_states",
     "check_restorable",
     "check_resumable",
     "claim_folder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 from typing_extensions import override
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.provenance import commit, versions
@@ -66,6 +68,12 @@ class RunRecord(pl.Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in ("seconds", "cpu_seconds"):
+            value = state_dict.get(name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise BadInput(
+                    f"the checkpoint's {type(self).__name__} has {name} {value!r:.40}; expected a number from 0"
+                )
         self.seconds, self.cpu_seconds = state_dict["seconds"], state_dict["cpu_seconds"]
 
     @override

@@ -297,6 +297,61 @@ def test_a_run_needs_everything_to_go_on(name, runs, capsys):
     gan_convnorm.load(path)  # the generator is whole
 
 
+def _moments(**changes):
+    def change(checkpoint):
+        for optimizer in checkpoint["optimizer_states"]:
+            for state in optimizer["state"].values():
+                state |= changes
+
+    return change
+
+
+def _callback(name, **changes):
+    def change(checkpoint):
+        for key, state in checkpoint["callbacks"].items():
+            if key.startswith(name):
+                state |= changes
+
+    return change
+
+
+STATES = {
+    "moments of another shape": (_moments(exp_avg=torch.zeros(1)), "optimizer 1 has exp_avg of shape (1,) for"),
+    "moments of another type": (_moments(exp_avg_sq=torch.zeros(1, dtype=torch.int64)), "exp_avg_sq of torch.int64"),
+    "moments that are no tensors": (_moments(exp_avg=[0.0]), "exp_avg [0.0] for parameter 0; expected a tensor"),
+    "steps of another shape": (_moments(step=torch.ones(9)), "step of shape (9,)"),
+    "steps that are NaN": (_moments(step=torch.tensor(float("nan"))), "NaN or infinite values in step"),
+    "no moments": (lambda c: c["optimizer_states"][1].update(state={}), "optimizer 2 has no moments"),
+    "moments of another parameter": (lambda c: c["optimizer_states"][0]["state"].update({99: {}}), "does not have"),
+    "fewer parameters": (lambda c: c["optimizer_states"][0]["param_groups"][0]["params"].pop(), "other parameters"),
+    "no schedules": (lambda c: c["lr_schedulers"].clear(), "schedules []; expected 2"),
+    "a schedule without a step": (lambda c: c["lr_schedulers"][1].update(last_epoch="x"), "schedules [2, 'x']"),
+    "times": (_callback("RunReport", times=5), "RunReport has times 5"),
+    "seconds": (_callback("RunReport", seconds="long"), "seconds 'long'; expected a number"),
+    "scores": (_callback("FidelityScores", last=[1]), "[1] as its last scores"),
+    "step of the scores": (_callback("FidelityScores", step="x"), "scores have the step 'x'"),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_run_goes_on_from_whole_states_alone(case, runs, capsys):
+    """Fused Adam read beyond moments of another shape; schedules and moments that lacked began anew without a word."""
+    change, message = STATES[case]
+    path = changed(runs / "gan/last.ckpt", change)
+    assert message in refused(capsys, main, "--resume", path, "--steps", "4")
+
+
+@pytest.mark.parametrize("best", ["local://{}/mine", "{}/run/../mine/best.ckpt", "{}/mine"])
+def test_a_resumed_run_removes_no_other_file(best, runs, tmp_path):
+    """The name of the best checkpoint so far, which the next one replaces, is in the file."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/best.ckpt").write_text("mine")
+    shutil.copytree(runs / "gan", "run")
+    changed("run/last.ckpt", _callback("ModelCheckpoint", best_model_path=best.format(tmp_path)), "run/last.ckpt")
+    main(["--resume", "run/last.ckpt", "--steps", "4"])
+    assert (tmp_path / "mine/best.ckpt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["state_dict", "g_step", "run"])
 @pytest.mark.parametrize("value", [None, "text", 3.5, [1]])
 def test_an_entry_of_another_type_is_one_line(name, value, runs, capsys):
