@@ -233,7 +233,7 @@ class RunCommand(LightningCLI):
         if resumed:
             lock_folder(folder)
         else:
-            folder = claim_folder(folder, rename=not self.run_folder, lock=True)
+            folder = claim_folder(folder, rename=not self.run_folder)
         return folder
 
     def own_plugins(self) -> list[Any]:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 __all__ = ["is_dead", "part_path", "process_name", "remove_dead_parts"]
 
-#: the name of a part ends in the process that writes it; earlier versions gave the process's number alone
-PART = re.compile(r"\..+\.(?P<process>[0-9a-f]{8}-\d+|\d+)\.part")
+#: the name of a part ends in the process that writes it
+PART = re.compile(r"\..+\.(?P<process>[0-9a-f]{8}-\d+)\.part")
 #: a file that is being written is touched more often than this, whoever writes it
 DEAD_AFTER = 24 * 3600  # seconds
 

@@ -12,7 +12,7 @@ from gan_convnorm.gan.generator_file import write_generator
 from gan_convnorm.gan.loading import load_gan
 from gan_convnorm.gan.programs import export_onnx, export_program
 from gan_convnorm.networks import Generator
-from gan_convnorm.run_folder import RUN, claim_folder, read_checkpoint
+from gan_convnorm.run_folder import RUN, claim_folder, folder_locks, read_checkpoint
 
 __all__ = ["export"]
 
@@ -71,10 +71,11 @@ def export(
         },
     }
     network = cast("Generator", gan.generator_with(ema=ema))
-    folder = claim_folder(folder)
-    programs = [
-        write(network, folder / name)
-        for write, name, asked in ((export_program, PROGRAM, program), (export_onnx, ONNX, onnx))
-        if asked
-    ]
-    return [*write_generator(network, description, folder), *programs]
+    with folder_locks():
+        folder = claim_folder(folder)
+        programs = [
+            write(network, folder / name)
+            for write, name, asked in ((export_program, PROGRAM, program), (export_onnx, ONNX, onnx))
+            if asked
+        ]
+        return [*write_generator(network, description, folder), *programs]

@@ -22,7 +22,7 @@ from gan_convnorm.gan.hub import download, upload
 from gan_convnorm.gan.model_card import model_card
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.grid import save_grid
-from gan_convnorm.run_folder import RUN, FromCheckpoint, claim_folder
+from gan_convnorm.run_folder import RUN, FromCheckpoint, claim_folder, folder_locks
 
 __all__ = ["CONFIG", "WEIGHTS", "Pretrained"]
 
@@ -164,11 +164,11 @@ class Pretrained(Sampler, FromCheckpoint):
         config: dict[str, Any] = {"library_name": "gan_convnorm", "gan_convnorm": version("gan_convnorm")}
         self.on_save_checkpoint(config)
         card = model_card(config, name, Path(run) if run is not None else None, license_name)
-        folder = claim_folder(folder)
-        paths = [folder / file for file in (CONFIG, WEIGHTS, CARD, SAMPLES)]
-        write_weights(self.state_dict(), folder / WEIGHTS)
-        for path, text in ((folder / CONFIG, json.dumps(config, indent=2) + "\n"), (folder / CARD, card)):
-            with atomic_write(path) as part:
-                part.write_text(text, encoding="utf-8")
-        save_grid(self.sample(SHOWN), folder / SAMPLES, COLUMNS)
-        return paths
+        with folder_locks():
+            folder = claim_folder(folder)
+            write_weights(self.state_dict(), folder / WEIGHTS)
+            for path, text in ((folder / CONFIG, json.dumps(config, indent=2) + "\n"), (folder / CARD, card)):
+                with atomic_write(path) as part:
+                    part.write_text(text, encoding="utf-8")
+            save_grid(self.sample(SHOWN), folder / SAMPLES, COLUMNS)
+        return [folder / file for file in (CONFIG, WEIGHTS, CARD, SAMPLES)]

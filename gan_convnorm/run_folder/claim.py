@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.run_folder.lock import LOCK, lock_folder, read_holder
+from gan_convnorm.run_folder.lock import LOCK, check_unlocked, lock_folder, read_holder
 from gan_convnorm.run_folder.slurm_job import is_restarted_job, slurm_job
 
 __all__ = ["RUNS", "claim_folder"]
@@ -15,13 +15,12 @@ __all__ = ["RUNS", "claim_folder"]
 RUNS = Path("checkpoints/runs")
 
 
-def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Path:
-    """Make a folder for new output.
+def claim_folder(path: Path, *, rename: bool = False) -> Path:
+    """Make a folder for new output, and lock it (see `lock_folder`).
 
     Args:
         path: the folder.
         rename: if the folder exists, take path-2, path-3, ... instead.
-        lock: keep other processes out, see `lock_folder`.
 
     Returns:
         The folder, which exists and is empty, save for its lock.
@@ -30,7 +29,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
         BadInput: it has files already, is another process's, or cannot be made or written.
 
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
+    >>> with tempfile.TemporaryDirectory() as folder, folder_locks():
     ...     claim_folder(Path(folder) / "run").name, claim_folder(Path(folder) / "run", rename=True).name
     ('run', 'run-2')
     """
@@ -38,7 +37,7 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
     above = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if lock and not rename:
+        if not rename:
             _set_aside_own(path)
         while rename:
             try:
@@ -49,9 +48,11 @@ def claim_folder(path: Path, *, rename: bool = False, lock: bool = False) -> Pat
                 folder = path.with_name(f"{path.name}-{number}")
         made = rename or not folder.exists()
         folder.mkdir(exist_ok=True)
-        if lock and (not _is_occupied(folder) or (folder / LOCK).exists()):
+        if _is_occupied(folder):
+            check_unlocked(folder)
+        else:
             lock_folder(folder, made=made, above=above)
-        occupied = _is_occupied(folder)
+        occupied = _is_occupied(folder)  # now that no other process can write to it
         if not occupied:
             with tempfile.TemporaryFile(dir=folder):
                 pass

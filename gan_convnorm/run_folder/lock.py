@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import socket
+import stat
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,9 +24,11 @@ try:
 except ImportError:  # Windows, which has no flock: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK", "check_folder", "folder_locks", "lock_folder", "read_holder"]
+__all__ = ["LOCK", "check_folder", "check_unlocked", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
+#: how its file is opened: no link to another file, and no waiting for a pipe's other end
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 #: errors of file systems without locks, such as some NFS mounts
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -48,7 +51,7 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
         above: the folders above that were made, and are removed, with it; the nearest first.
 
     Raises:
-        BadInput: another process holds the lock, or the folder cannot be written.
+        BadInput: another process holds the lock, the folder cannot be written, or its `.lock` is another program's.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, folder_locks():
@@ -61,19 +64,17 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
         return
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         except OSError as error:
             raise BadInput(
                 f"the run folder {folder} cannot be written ({error.strerror}); choose another with --out"
             ) from error
         try:
             _flock(descriptor, folder)
-        except BlockingIOError as error:
+            _check_own(descriptor, folder)
+        except BaseException:
             os.close(descriptor)
-            raise BadInput(
-                f"the run folder {folder} is being written by {_words(read_holder(folder))}; wait for it, or choose "
-                "another with --out"
-            ) from error
+            raise
         if _is_at(descriptor, path):
             break
         os.close(descriptor)  # its holder has ended, and removed the file, between the two lines
@@ -85,6 +86,24 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
     if made:  # and not another process's, which made it in the same moment
         _made[path] = [parent.resolve() for parent in above]
     remove_dead_parts(folder)
+
+
+def check_unlocked(folder: Path) -> None:
+    """Raise if another process holds a folder's lock; leave the lock as it is.
+
+    Raises:
+        BadInput: names the process.
+
+    >>> check_unlocked(Path("a folder without a lock"))
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | NO_LINK)
+    except OSError:
+        return
+    try:
+        _flock(descriptor, folder)
+    finally:
+        os.close(descriptor)
 
 
 def check_folder(folder: Path) -> None:
@@ -148,7 +167,9 @@ def _explain(error: OSError | RuntimeError, folder: Path) -> None:
         raise gone from error
     if isinstance(error, OSError) and (found := status_and_line(error)) is not None:
         status, line = found
-        raise RunStopped(f"{line}; {what_is_left(folder)}", status) from error
+        trains = (folder / "config.yaml").exists()
+        advice = what_is_left(folder) if trains else "remove the cause, then run the command again"
+        raise RunStopped(f"{line}; {advice}", status) from error
 
 
 def read_holder(folder: Path) -> dict[str, Any]:
@@ -169,14 +190,27 @@ def _flock(descriptor: int, folder: Path) -> None:
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
+    except BlockingIOError as error:
+        raise BadInput(
+            f"the run folder {folder} is being written by {_words(read_holder(folder))}; wait for it, or choose "
+            "another with --out"
+        ) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
         warnings.warn(
             f"the file system of {folder} has no locks ({error.strerror}); let one process alone write there",
             stacklevel=3,
+        )
+
+
+def _check_own(descriptor: int, folder: Path) -> None:
+    """Raise unless a lock's file is new, or one that this program has written."""
+    regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    if not regular or (os.fstat(descriptor).st_size and "pid" not in read_holder(folder)):
+        raise BadInput(
+            f"{folder / LOCK} is not a lock of this program, and is not overwritten; move it away, or choose another "
+            "folder with --out"
         )
 
 

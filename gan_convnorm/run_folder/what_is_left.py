@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 __all__ = ["what_is_left"]
@@ -19,4 +20,6 @@ def what_is_left(folder: Path) -> str:
         found = []
     if not found:
         return f"no checkpoint has been saved in {folder}; remove the cause, then start the run again"
-    return f"{' and '.join(found)} in {folder} {'is' if len(found) == 1 else 'are'} whole; go on with --resume last"
+    newest = next((name for name in ("last.ckpt", "previous.ckpt") if name in found), found[0])
+    whole = f"{' and '.join(found)} in {folder} {'is' if len(found) == 1 else 'are'} whole"
+    return f"{whole}; go on with --resume {shlex.quote(str(folder / newest))}"

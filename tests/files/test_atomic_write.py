@@ -51,7 +51,7 @@ def test_the_part_of_a_living_process_stays(tmp_path):
     assert (tmp_path / "a").read_text() == "new"
 
 
-@pytest.mark.parametrize("process", ["0123abcd-1", "4194304", f"0123abcd-{2**70}"])
+@pytest.mark.parametrize("process", ["0123abcd-1", f"0123abcd-{2**70}"])
 def test_parts_of_unknown_processes_go_after_a_day(tmp_path, process):
     part = tmp_path / f".summary.json.{process}.part"
     part.write_text("")
@@ -62,7 +62,9 @@ def test_parts_of_unknown_processes_go_after_a_day(tmp_path, process):
     assert not part.exists()
 
 
-@pytest.mark.parametrize("name", ["data.part", ".hidden.part", "movie.0123abcd-1.part", ".a.b.parts"])
+@pytest.mark.parametrize(
+    "name", ["data.part", ".hidden.part", ".clip.4194304.part", "movie.0123abcd-1.part", ".a.b.parts"]
+)
 def test_files_of_others_stay_however_old(tmp_path, name):
     path = tmp_path / name
     path.write_text("")
@@ -74,7 +76,7 @@ def test_files_of_others_stay_however_old(tmp_path, name):
 def test_links_out_of_the_folder_are_not_followed(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    old = elsewhere / ".a.12.part"
+    old = elsewhere / ".a.0123abcd-1.part"
     old.write_text("")
     os.utime(old, (0, 0))
     inside = tmp_path / "inside"

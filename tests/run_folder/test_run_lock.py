@@ -13,6 +13,7 @@ from forked_program import ForkedProgram
 
 from gan_convnorm.cli import main
 from gan_convnorm.errors import BadInput
+from gan_convnorm.gan import GAN, Architecture
 from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
 
 
@@ -30,12 +31,14 @@ def test_another_process_holds_the_folder_until_it_is_dead(capsys):
     holder.wait_for("locked")
     named = rf"run is being written by process {holder.pid} on {socket.gethostname()}, since 20"
     # Also where both believe to have made the folder: the one that is refused leaves it alone.
-    for claim in (lambda: lock_folder(run, made=True), lambda: claim_folder(run, lock=True)):
+    for claim in (lambda: lock_folder(run, made=True), lambda: claim_folder(run)):
         with pytest.raises(BadInput, match=named), folder_locks():
             claim()
+    with pytest.raises(BadInput, match=named):
+        GAN(architecture=Architecture(width=0.05)).save_pretrained(run)
     (run / "last.ckpt").write_bytes(b"")
     with pytest.raises(BadInput, match=named):
-        claim_folder(run, lock=True)
+        claim_folder(run)
     (run / "last.ckpt").unlink()
     with pytest.raises(SystemExit) as stop:
         main(["--out", "run"])
@@ -44,7 +47,7 @@ def test_another_process_holds_the_folder_until_it_is_dead(capsys):
     holder.process.kill()
     assert holder.end() == -signal.SIGKILL
     with folder_locks():
-        assert claim_folder(run, lock=True) == run  # the file that the dead one left is no content
+        assert claim_folder(run) == run  # the file that the dead one left is no content
         assert json.loads((run / ".lock").read_text())["pid"] == os.getpid()
     assert not list(run.iterdir())
 
@@ -52,12 +55,12 @@ def test_another_process_holds_the_folder_until_it_is_dead(capsys):
 def test_a_lock_is_taken_twice_by_its_process_and_freed_at_the_end():
     run = Path("run")
     with folder_locks():
-        claim_folder(run, lock=True)
+        claim_folder(run)
         lock_folder(run)
         (run / "metrics.csv").write_text("step\n1\n")
     assert [path.name for path in run.iterdir()] == ["metrics.csv"]
     with pytest.raises(BadInput, match="not empty"):
-        claim_folder(run, lock=True)
+        claim_folder(run)
     assert [path.name for path in run.iterdir()] == ["metrics.csv"]
 
 
@@ -65,8 +68,8 @@ def test_a_lock_is_taken_twice_by_its_process_and_freed_at_the_end():
 def test_a_folder_that_nothing_was_written_to_goes_again_after_an_error(content):
     with pytest.raises(RuntimeError), folder_locks():
         for name in content:
-            (claim_folder(Path("runs/run"), lock=True) / name).write_text("")
-        claim_folder(Path("runs/other"), lock=True)
+            (claim_folder(Path("runs/run")) / name).write_text("")
+        claim_folder(Path("runs/other"))
         raise RuntimeError
     assert not Path("runs").exists()
 
@@ -74,8 +77,8 @@ def test_a_folder_that_nothing_was_written_to_goes_again_after_an_error(content)
 def test_what_was_written_or_was_there_before_stays_after_an_error():
     Path("old").mkdir()
     with pytest.raises(RuntimeError), folder_locks():
-        claim_folder(Path("old"), lock=True)
-        (claim_folder(Path("run"), lock=True) / "metrics.csv").write_text("")
+        claim_folder(Path("old"))
+        (claim_folder(Path("run")) / "metrics.csv").write_text("")
         raise RuntimeError
     assert sorted(str(path) for path in Path().rglob("*")) == ["old", "run", "run/metrics.csv"]
 
@@ -86,7 +89,7 @@ def test_a_file_system_without_locks_is_warned_of(monkeypatch):
 
     monkeypatch.setattr(lock.fcntl, "flock", refused)
     with pytest.warns(UserWarning, match="has no locks"), folder_locks():
-        claim_folder(Path("run"), lock=True)
+        claim_folder(Path("run"))
 
 
 def test_a_link_in_the_lock_s_place_is_not_written_through():
@@ -94,13 +97,39 @@ def test_a_link_in_the_lock_s_place_is_not_written_through():
     Path("precious").write_text("text")
     Path("run/.lock").symlink_to(Path("precious").resolve())
     with pytest.raises(BadInput, match="cannot be written"), folder_locks():
-        claim_folder(Path("run"), lock=True)
+        claim_folder(Path("run"))
     assert Path("precious").read_text() == "text"
+
+
+def test_a_refused_folder_keeps_the_files_that_look_like_ours():
+    Path("mine/sub").mkdir(parents=True)
+    for name in (".lock", "notes.txt", "sub/.clip.123.part"):
+        (Path("mine") / name).write_text("mine")
+        os.utime(Path("mine") / name, (0, 0))
+    with pytest.raises(BadInput, match="is not empty, and nothing is overwritten"), folder_locks():
+        claim_folder(Path("mine"))
+    for name in (".lock", "notes.txt", "sub/.clip.123.part"):
+        assert (Path("mine") / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["text", "pipe"])
+def test_another_program_s_lock_is_not_overwritten(kind):
+    Path("run").mkdir()
+    if kind == "text":
+        Path("run/.lock").write_text("mine")
+    else:
+        os.mkfifo("run/.lock")
+    with (
+        pytest.raises(BadInput, match=r"run/\.lock is not a lock of this program, and is not overwritten"),
+        folder_locks(),
+    ):
+        lock_folder(Path("run"))
+    assert kind == "pipe" or Path("run/.lock").read_text() == "mine"
 
 
 def test_a_copy_of_the_process_does_not_hold_the_lock_on():
     with folder_locks():
-        claim_folder(Path("run"), lock=True)
+        claim_folder(Path("run"))
         descriptor = next(iter(lock._held.values()))
         child = os.fork()
         if child == 0:
@@ -118,7 +147,7 @@ def test_a_slurm_job_that_is_started_again_finds_its_folder(monkeypatch):
     with folder_locks():
         for name, job in (("other", "8"), ("mine", "7"), ("empty", "7")):
             monkeypatch.setenv("SLURM_JOB_ID", job)
-            claim_folder(runs / name, lock=True)
+            claim_folder(runs / name)
     for name in ("other", "mine"):
         (runs / name / "last.ckpt").write_bytes(b"")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
@@ -135,12 +164,12 @@ def test_a_slurm_job_that_is_started_again_finds_its_folder(monkeypatch):
 def test_what_a_slurm_job_left_before_its_first_checkpoint_is_set_aside(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with folder_locks():
-        (claim_folder(Path("run"), lock=True) / "config.yaml").write_text("first")
+        (claim_folder(Path("run")) / "config.yaml").write_text("first")
     with pytest.raises(BadInput, match="not empty"), folder_locks():
-        claim_folder(Path("run"), lock=True)
+        claim_folder(Path("run"))
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with folder_locks():
-        assert claim_folder(Path("run"), lock=True) == Path("run")
+        assert claim_folder(Path("run")) == Path("run")
     assert Path("run.dead1/config.yaml").read_text() == "first"
 
 
@@ -149,6 +178,6 @@ def test_the_folders_above_go_with_an_empty_one_and_no_others(tmp_path, monkeypa
     Path("there").mkdir()
     for path in ("a/b/run", "there/c/run"):
         with pytest.raises(BadInput), folder_locks():
-            claim_folder(Path(path), lock=True)
+            claim_folder(Path(path))
             raise BadInput("refused")
     assert [entry.name for entry in Path().iterdir()] == ["there"] and not list(Path("there").iterdir())
