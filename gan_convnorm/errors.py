@@ -13,7 +13,16 @@ from typing import NoReturn
 
 from gan_convnorm.any_text import print_any_text
 
-__all__ = ["NOT_FINITE", "BadInput", "OneLineParser", "RunStopped", "fail", "one_line_errors", "status_and_line"]
+__all__ = [
+    "NOT_FINITE",
+    "BadInput",
+    "OneLineParser",
+    "RunStopped",
+    "fail",
+    "one_line",
+    "one_line_errors",
+    "status_and_line",
+]
 
 #: exit status of a run whose losses or weights became NaN or infinite
 NOT_FINITE = 3
@@ -80,8 +89,17 @@ def fail(message: str, status: int = 2) -> NoReturn:
         SystemExit: always, with the status.
     """
     with contextlib.suppress(OSError):  # standard error is closed
-        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+        print(f"error: {one_line(message)}", file=sys.stderr, flush=True)
     raise SystemExit(status)
+
+
+def one_line(message: str) -> str:
+    r"""Return a message as one line without control characters, by which a file's text could write over the terminal.
+
+    >>> one_line("no\nsuch \x1b[2Jfile")
+    'no such \\x1b[2Jfile'
+    """
+    return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", " ".join(message.split()))
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 __all__ = [
+    "LARGEST_NUMBER",
     "SCORES",
     "SCORE_COLUMNS",
     "Score",
@@ -17,6 +18,9 @@ __all__ = [
     "titles",
     "write_score",
 ]
+
+#: far above what float32 training reaches; of larger floats, sums and squares are infinite
+LARGEST_NUMBER = 1e100
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,10 @@ def protocol_in_words(protocol: Mapping[str, Any]) -> str:
     """
     p = protocol
     parts = [images_in_words(p), f"{p['extractor']} features"]
-    if "extractor_accuracy" in p:
-        parts[-1] += f" ({p['extractor_accuracy']:.0%} right on {p['extractor_held_out']} held-out images)"
+    if isinstance(accuracy := p.get("extractor_accuracy"), int | float):
+        parts[-1] += f" ({accuracy:.0%} right on {p.get('extractor_held_out')} held-out images)"
     if "isc_splits" in p:
         parts.append(f"IS over {p['isc_splits']} splits")
     if "kid_subsets" in p:
-        parts.append(f"KID over {p['kid_subsets']} subsets of {p['kid_subset_size']}")
+        parts.append(f"KID over {p['kid_subsets']} subsets of {p.get('kid_subset_size')}")
     return "; ".join(parts)

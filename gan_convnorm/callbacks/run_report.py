@@ -144,7 +144,7 @@ class RunReport(RunRecord):
         if trainer.is_global_zero and time.monotonic() - self.page_written > PAGE_EVERY:
             for logger in trainer.loggers:
                 logger.save()
-            write_run_page(self.folder)
+            self._page()
             self.page_written = time.monotonic()
 
     @override
@@ -170,7 +170,17 @@ class RunReport(RunRecord):
             classes = range(min(module.num_classes, MOST_CLASSES))
             images = torch.cat([module.sample(COLUMNS, labels=label) for label in classes])
             self._picture(images, CLASSES, [str(label) for label in classes])
-        write_run_page(self.folder)
+        self._page()
+
+    def _page(self) -> None:
+        try:
+            write_run_page(self.folder)
+        except OSError:
+            raise
+        except Exception as error:
+            # Files of the folder may have been changed meanwhile; the page is not worth a run.
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            warnings.warn(f"{self.folder / 'report.html'} is not written: {reason}", stacklevel=2)
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

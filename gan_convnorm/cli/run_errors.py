@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from gan_convnorm.any_text import print_any_text
-from gan_convnorm.errors import fail, status_and_line
+from gan_convnorm.errors import fail, one_line, status_and_line
 from gan_convnorm.run_folder import requeue_in_words, slurm_job
 from gan_convnorm.strategies import is_lost_process
 
@@ -56,7 +56,7 @@ def run_errors() -> Iterator[None]:
         "Be aware that when using `ckpt_path`",  # validate and predict need no training callbacks
     ):
         warnings.filterwarnings("ignore", message)
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {one_line(str(message))}\n"
     try:
         yield
     except Exception as error:
@@ -89,4 +89,4 @@ def tell(line: str) -> None:
     """
     if is_first_process():
         with contextlib.suppress(OSError):
-            print(f"error: {line}", file=sys.stderr, flush=True)
+            print(f"error: {one_line(line)}", file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.study.plan_file import read_plan
 from gan_convnorm.study.report import check_report, is_report, write_report
-from gan_convnorm.study.table import TABLE, Contents, read_table
+from gan_convnorm.study.table import TABLE, Contents, is_floor, read_table
 
 if TYPE_CHECKING:
     from gan_convnorm.study.plan import Plan
@@ -140,7 +140,7 @@ def _run(
     if results:
         floor = queue.study.user_attrs.get("floor")
         of = _scoring_digest(queue)
-        if floor is not None and floor.get("of", of) != of:
+        if floor is not None and (not is_floor(floor) or floor.get("of", of) != of):
             floor = None  # of other data, or scored in another way
         if floor is None and status == 0:
             floor = _floor(queue)

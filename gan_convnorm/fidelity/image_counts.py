@@ -7,7 +7,10 @@ from numbers import Integral
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["check_num_fake", "check_numbers", "check_sizes"]
+__all__ = ["MOST", "check_num_fake", "check_numbers", "check_sizes"]
+
+#: fakes of one evaluation
+MOST = 10_000_000
 
 
 def check_sizes(batch_size: int, kid_subset_size: int | None) -> None:
@@ -38,7 +41,7 @@ def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("is
 
     Raises:
         BadInput: fewer than two in every split of the Inception Score (one gives 1), fewer than the two of a
-            covariance, no split, or a number that is not whole.
+            covariance, no split, more than any machine holds the features of, or a number that is not whole.
     """
     for name, value in (("num_fake", num_fake), ("isc_splits", isc_splits)):
         if not isinstance(value, Integral) or isinstance(value, bool):
@@ -49,6 +52,8 @@ def check_num_fake(num_fake: int, isc_splits: int, metrics: Iterable[str] = ("is
     if num_fake < needed:
         what = f"IS over {isc_splits} splits needs" if "isc" in metrics else "scores need"
         raise BadInput(f"there are {num_fake} fakes; {what} {needed} or more (--num-fake)")
+    if num_fake > MOST:
+        raise BadInput(f"num_fake is {num_fake}, and must be at most {MOST:,} (--num-fake)")
 
 
 def check_numbers(num_fake: int, num_real: int, metrics: Iterable[str] = ("isc", "fid")) -> None:

@@ -146,7 +146,7 @@ def _provenance(content: ArrayFile) -> dict[str, str | int]:
                 continue
             expected = ("int", 64) if name == "count" else ("str", 32 * LONGEST)  # with the most bits
             kind, bits = array.kind[:3], array.kind[3:]
-            if array.shape != () or kind != expected[0] or int(bits) > expected[1]:
+            if array.shape != () or kind != expected[0] or int(bits or 0) > expected[1]:
                 what = "a whole number" if name == "count" else "a text"
                 raise BadInput(f"{content.name}: {name} is {array.kind} of shape {array.shape}; expected {what}")
             value: str | int = archive[name].item()

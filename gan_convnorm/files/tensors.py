@@ -9,15 +9,59 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.kinds import HEAD, looks_like
 from gan_convnorm.files.names import shown
 
-__all__ = ["load_tensors"]
+__all__ = ["load_tensors", "odd_tensor"]
 
 #: tensors and plain values, alone or in lists and dicts: the caller checks which
 Plain = Any
+#: types of tensors that files may hold
+DTYPES = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+)
+
+
+def odd_tensor(value: Plain, name: str = "") -> str | None:
+    """Return the name and the kind of a tensor that is not plain: its numbers are elsewhere, or few for its shape.
+
+    Files can hold tensors without numbers, sparse ones, those of devices and rare types, and those that repeat a few
+    numbers without end.
+
+    >>> odd_tensor({"w": [torch.zeros(2), torch.zeros(1).expand(2**40)]})
+    "'w.1' as a tensor of shape (1099511627776,) with 1 numbers"
+    >>> odd_tensor({"w": torch.zeros(2, device="meta")})
+    "'w' as a tensor of torch.float32, torch.strided, on meta"
+
+    Args:
+        value: tensors, plain values, lists and dicts of these.
+        name: of the value.
+
+    Returns:
+        None if there is none.
+    """
+    if isinstance(value, Tensor):
+        if value.device.type != "cpu" or value.layout != torch.strided or value.dtype not in DTYPES:
+            return f"{name!r} as a tensor of {value.dtype}, {value.layout}, on {value.device}"
+        held = value.untyped_storage().nbytes() // value.element_size()
+        if value.numel() > held:
+            return f"{name!r} as a tensor of shape {tuple(value.shape)} with {held} numbers"
+        return None
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    found = (odd_tensor(inner, f"{name}.{key}".strip(".")[:80]) for key, inner in items)
+    return next((each for each in found if each is not None), None)
 
 
 def load_tensors(path: Path) -> Plain:
@@ -38,7 +82,7 @@ def load_tensors(path: Path) -> Plain:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of pickles that are then refused
             # Files older than torch 1.6 are no zip archives, and cannot be mapped.
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # zip and unpickler raise whatever the damage provokes, with advice to skip the check
         text = str(error)
         named = re.search(r"GLOBAL (\S+)", text)
@@ -53,3 +97,6 @@ def load_tensors(path: Path) -> Plain:
         raise BadInput(
             f"{shown(path)} cannot be read: it looks like {kind}; expected a file of torch.save, undamaged"
         ) from error
+    if (odd := odd_tensor(found)) is not None:
+        raise BadInput(f"{shown(path)} holds {odd}; expected plain tensors")
+    return found

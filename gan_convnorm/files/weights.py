@@ -9,6 +9,8 @@ from gan_convnorm.errors import BadInput
 
 __all__ = ["check_finite", "check_weights"]
 
+NOT_FINITE = "NaN or infinite values, so it cannot be used; use an earlier checkpoint"
+
 
 def check_finite(saved: dict[str, Tensor]) -> None:
     """Raise unless saved weights are finite.
@@ -20,14 +22,11 @@ def check_finite(saved: dict[str, Tensor]) -> None:
     """
     for name, value in saved.items():
         if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
-            raise BadInput(
-                f"the checkpoint's {name!r} holds NaN or infinite values, so it cannot be used; use an earlier "
-                "checkpoint"
-            )
+            raise BadInput(f"the checkpoint's {name!r} holds {NOT_FINITE}")
 
 
 def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
-    """Raise unless saved weights are a module's, and finite.
+    """Raise unless saved weights are a module's, and finite in its types.
 
     >>> layer = nn.Linear(2, 1)
     >>> check_weights(layer, layer.state_dict())
@@ -35,7 +34,6 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
     Raises:
         BadInput: names the first weight that differs, and how, or that has NaN or infinite values.
     """
-    check_finite(saved)
     own = module.state_dict()
     for name, value in own.items():
         if name not in saved:
@@ -48,6 +46,8 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
             raise BadInput(
                 f"the checkpoint's {name!r} has the shape {tuple(found.shape)}, and {tuple(value.shape)} is expected"
             )
+        if found.is_floating_point() and not torch.isfinite(found.to(value.dtype)).all():
+            raise BadInput(f"the checkpoint's {name!r} holds {NOT_FINITE}")
     for name in saved:
         if name not in own:
             raise BadInput(f"the checkpoint has {name!r}, which is not known; another version of this program saved it")

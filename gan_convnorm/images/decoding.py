@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BadImage", "decode"]
 
+#: a longer picture could not be brought to a square within the memory, and is no photograph
+THIN = 100
 #: EXIF's values for images that are not upright
 TURNED = range(2, 9)
 ORIENTATION = 0x0112
@@ -83,6 +85,9 @@ def decode(file: str | os.PathLike[str] | BinaryIO, mode: str = "RGB") -> tuple[
                         "are turned upright, as their EXIF orientation says (torch-fidelity does so for TIFF alone)"
                     )
                     image = ImageOps.exif_transpose(image)
+                if max(image.size) > THIN * min(image.size):
+                    width, height = image.size
+                    raise BadImage(f"{height}x{width} pixels (height x width), more than {THIN} times as long as wide")
                 if mode == "RGBA":
                     # By way of RGB: Pillow does not convert every kind of picture to RGBA directly.
                     return (image if _has_alpha(image) else image.convert("RGB")).convert(mode), notes

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.names import shown
 from gan_convnorm.inference.captioned_picture import Block, save_captioned
 
 __all__ = ["Neighbours", "Space", "find_neighbours", "nearest_rows", "pixel_space", "spread_rows"]
@@ -156,7 +157,7 @@ class Neighbours:
                 for fake, row in enumerate(numbers.tolist()):
                     distances = self.distances[space][fake].tolist()
                     for rank, (image, distance) in enumerate(zip(row, distances, strict=True), 1):
-                        file_name = files[image] if files else ""
+                        file_name = shown(files[image]) if files else ""
                         writer.writerow([fake, space, rank, image, f"{distance:.6g}", file_name])
         with atomic_write(paths[2]) as part:
             part.write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")

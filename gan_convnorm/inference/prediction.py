@@ -22,6 +22,9 @@ from gan_convnorm.random_streams import BLOCK
 
 __all__ = ["Prediction"]
 
+#: images of one call
+MOST = 10_000_000
+
 
 @dataclass
 class Prediction:
@@ -68,8 +71,11 @@ class Prediction:
             conditions: names of the numbers in its vectors; None for one without.
 
         Raises:
-            BadInput: labels or a vector that are not the generator's, a truncation of 0 or below, a missing package.
+            BadInput: too many images, labels or a vector that are not the generator's, a truncation of 0 or below, a
+                missing package.
         """
+        if self.num > MOST:
+            raise BadInput(f"--num is {self.num}, and must be at most {MOST:,}")
         self.chosen(num_classes)
         vector = self.vector()
         if vector is not None and len(vector) != len(conditions or ()):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from gan_convnorm.errors import BadInput
 from gan_convnorm.evaluation_mode import evaluating
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.files.names import shown
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.pixels import images_to_bytes
 from gan_convnorm.inference.captioned_picture import Block, save_captioned
@@ -80,7 +81,7 @@ class Projection:
             writer = csv.writer(file)
             writer.writerow(["image", "error", "best_random_error", "file"])
             for row, (error, start) in enumerate(zip(self.errors.tolist(), self.start_errors.tolist(), strict=True)):
-                writer.writerow([row, f"{error:.6g}", f"{start:.6g}", files[row] if files else ""])
+                writer.writerow([row, f"{error:.6g}", f"{start:.6g}", shown(files[row]) if files else ""])
         with atomic_write(paths[2]) as part, part.open("wb") as file:
             np.savez(file, latents=self.latents.numpy(), errors=self.errors.numpy())
         return paths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Sequence
 
@@ -15,15 +16,18 @@ def animate(pictures: Sequence[bytes]) -> bytes:
     """Return grids as one GIF that repeats without end; empty for fewer than two.
 
     Args:
-        pictures: PNG files, in order; those of another size than the last are left out.
+        pictures: PNG files, in order; damaged ones, and those of another size than the last, are left out.
 
     >>> animate([])
     b''
     """
     from PIL import Image
 
-    opened = [Image.open(io.BytesIO(data)) for data in pictures]
-    frames = [image.convert("RGB") for image in opened if image.size == opened[-1].size]
+    opened: list[Image.Image] = []
+    for data in pictures:
+        with contextlib.suppress(Exception):  # a damaged file makes Pillow raise anything
+            opened.append(Image.open(io.BytesIO(data)).convert("RGB"))
+    frames = [image for image in opened if image.size == opened[-1].size]
     if len(frames) < 2:
         return b""
     width, height = frames[0].size

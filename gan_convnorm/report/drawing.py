@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
-__all__ = ["Colour", "colours", "encode", "hex_colours"]
+__all__ = ["Colour", "colours", "encode", "hex_colours", "show_names"]
 
 #: red, green and blue, 0 to 1
 Colour = tuple[float, float, float]
@@ -47,3 +48,15 @@ def encode(figure: Figure, dpi: int) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
+
+
+def show_names(legend: Legend) -> None:
+    """Show a legend's names, which may come from a file, as they are: a "$" begins no formula.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> _ = axes.plot([0], [0], label="a name with $")
+    >>> show_names(axes.legend())
+    """
+    for text in legend.get_texts():
+        text.set_parse_math(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
@@ -29,10 +30,17 @@ def render_markdown(title: str, blocks: Sequence[Block]) -> str:
 
 def _part(block: Block) -> str:
     if isinstance(block, Heading):
-        return f"{'#' * block.level} {block.text}"
+        return f"{'#' * block.level} {_plain(block.text)}"
     if isinstance(block, Table):
         lines = [block.head, ["---"] * len(block.head), *block.rows]
-        return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+        return "\n".join(
+            "| " + " | ".join(_plain(str(cell)).replace("|", "\\|") for cell in line) + " |" for line in lines
+        )
     if isinstance(block, Picture):
-        return f"{block.caption}\n\n![{block.title}]({block.file})"
-    return block.text if isinstance(block, Paragraph) else ""
+        return f"{_plain(block.caption)}\n\n![{_plain(block.title)}]({block.file})"
+    return _plain(block.text) if isinstance(block, Paragraph) else ""
+
+
+def _plain(text: str) -> str:
+    """Return a text, which may hold names from a file, without HTML elements."""
+    return re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", text)

@@ -66,7 +66,7 @@ def draw_operator_norms(
             if values := sides[side]:
                 ranks = [i / max(1, len(values) - 1) for i in range(len(values))]
                 axes.plot(ranks, values, style, color="0.5" if side == "before" else "tab:blue", linewidth=1.2)
-        axes.set_title(name, fontsize=9)
+        axes.set_title(name, fontsize=9, parse_math=False)
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)

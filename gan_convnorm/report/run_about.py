@@ -10,6 +10,7 @@ import yaml
 
 from gan_convnorm.files.plain_json import read_json
 from gan_convnorm.files.plain_values import flattened
+from gan_convnorm.files.text import read_text
 from gan_convnorm.report.flag_names import flag_name
 
 __all__ = ["ABOUT", "argument_defaults", "changed_flags", "continue_about", "read_about"]
@@ -71,7 +72,11 @@ def read_about(folder: Path) -> dict[str, Any]:
     {}
     """
     path = folder / ABOUT
-    found = read_json(path.read_text(encoding="utf-8"), str(path)) if path.is_file() and not path.is_symlink() else {}
+    found = (
+        read_json(read_text(path, "the about.json of a run"), str(path))
+        if path.is_file() and not path.is_symlink()
+        else {}
+    )
     about = found if isinstance(found, dict) else {}
     texts: dict[str, Any] = {key: value for key, value in about.items() if isinstance(value, str | int)}
     changed = about.get("changed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan_convnorm.report.drawing import colours, encode
+from gan_convnorm.report.drawing import colours, encode, show_names
 from gan_convnorm.score_table import SCORES
 
 __all__ = ["draw_losses_and_scores", "draw_operator_sizes", "smooth"]
@@ -97,7 +97,9 @@ def _draw_panels(
                 axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.6, alpha=0.35)
                 points = smooth(points)
             axes.plot(*zip(*points, strict=True), label=label, color=colour, marker=marker, markersize=4, linewidth=1.4)
-        axes.set(title=name, xlabel="G step", ylabel="loss" if name == LOSSES else name)
+        axes.set_title(name, parse_math=False)
+        axes.set_xlabel("G step")
+        axes.set_ylabel("loss" if name == LOSSES else name, parse_math=False)
         if log:
             axes.set_yscale("log")
             values = [value for points in curves.values() for _, value in points if value > 0]
@@ -107,11 +109,11 @@ def _draw_panels(
                 axes.yaxis.set_minor_formatter("{x:g}")
         axes.grid(alpha=0.3)
         if len(curves) > 1 and not log:
-            axes.legend()
+            show_names(axes.legend())
     if log:
         place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.865, 0.97)}
         place = {"loc": "lower left"} if narrow else place
-        figure.legend(*grid[0].get_legend_handles_labels(), fontsize=7, **place)
+        show_names(figure.legend(*grid[0].get_legend_handles_labels(), fontsize=7, **place))
     for axes in grid[len(drawn) :]:
         axes.remove()
     return encode(figure, dpi=130)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.score_table import LARGEST_NUMBER
 
 __all__ = ["check_names", "check_singular_values", "check_summary", "kind"]
 
@@ -67,7 +68,9 @@ def _mapping(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63)
+    if isinstance(value, float):
+        return not LARGEST_NUMBER < abs(value) < math.inf
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _is_amount(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from gan_convnorm.files.plain_values import flattened
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
 from gan_convnorm.report.run_file_checks import check_names, check_singular_values, check_summary, kind
+from gan_convnorm.score_table import LARGEST_NUMBER
 
 __all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_singular_values", "read_summary"]
 
@@ -114,7 +116,10 @@ def _numbers(row: dict[str, str]) -> tuple[int, dict[str, float]]:
     step = int(row.pop("step"))
     if not 0 <= step < MOST_STEPS:
         raise ValueError(step)
-    return step, {column: float(value) for column, value in row.items() if value}
+    values = {column: float(value) for column, value in row.items() if value}
+    if any(LARGEST_NUMBER < abs(value) < math.inf for value in values.values()):
+        raise ValueError(values)
+    return step, values
 
 
 def last_samples(folder: Path) -> Path | None:

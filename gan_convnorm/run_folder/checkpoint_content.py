@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import zipfile
@@ -40,16 +41,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     import torch
 
-    if not path.is_file():
-        problem = f"{path} is not a file" if path.exists() else f"there is no checkpoint {path}"
+    from gan_convnorm.files.tensors import odd_tensor
+
+    if not os.path.isfile(path):  # noqa: PTH113 - which is false for a name that is too long
+        problem = f"{path} is not a file" if os.path.exists(path) else f"there is no checkpoint {path}"  # noqa: PTH110
         raise BadInput(f"{problem}; expected a .ckpt file that a run has written")
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            # torch compresses nothing, and few bytes could become many.
+            packed = next(
+                (each.filename for each in archive.infolist() if each.compress_type != zipfile.ZIP_STORED), None
+            )
+            damaged = None if packed else archive.testzip()
     except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, ValueError) as error:
         raise BadInput(
             f"{path} is damaged or no checkpoint ({error}); expected a .ckpt file that a run has written"
         ) from error
+    if packed:
+        raise BadInput(f"{path} has the compressed entry {packed}; expected a .ckpt file as a run has written it")
     if damaged:
         raise BadInput(f"{path} is damaged (in {damaged}); go on from another checkpoint, such as {PREVIOUS}")
     try:
@@ -65,6 +74,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} cannot be read as a checkpoint ({reason[:200]}); expected a .ckpt file of a run"
         ) from error
     _check_entries(checkpoint, path)
+    if (odd := odd_tensor(checkpoint)) is not None:
+        raise BadInput(f"{path} holds {odd}; expected plain tensors, as a run has written them")
     return checkpoint
 
 

@@ -130,11 +130,14 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     reader = csv.DictReader(line[:MOST_CHARACTERS] for line in lines)
     rows: list[dict[str, str]] = []
     damaged = 0
-    for row in reader:
-        if _is_whole(row, int(rows[-1]["step"]) if rows else -1):
-            rows.append(row)
-        else:
-            damaged += 1
+    try:
+        for row in reader:
+            if _is_whole(row, int(rows[-1]["step"]) if rows else -1):
+                rows.append(row)
+            else:
+                damaged += 1
+    except csv.Error:  # a quote without an end, which makes one field of all that follows
+        damaged += 1
     if damaged or (lines and "step" not in (reader.fieldnames or ())):
         warnings.warn(
             f"{path} is damaged: {len(rows)} rows are taken, and {damaged} others cannot be read as metrics; a copy of "

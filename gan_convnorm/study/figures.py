@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_convnorm.report.drawing import Colour, colours, encode
+from gan_convnorm.report.drawing import Colour, colours, encode, show_names
 from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import cells
 from gan_convnorm.study.results import Result
@@ -196,10 +196,11 @@ def _key(figure: Figure, panels: Sequence[Axes]) -> None:
     handles: dict[str, Artist] = {}
     for axes in panels:
         handles |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(
+    legend = figure.legend(
         handles.values(),
         handles.keys(),
         loc="outside lower center",
         ncols=4 if figure.get_figwidth() > 5 else 2,
         frameon=False,
     )
+    show_names(legend)

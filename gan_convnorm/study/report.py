@@ -106,9 +106,9 @@ def is_report(path: Path) -> bool:
         return _start(path).startswith("# Study ")
     if path.name == PAGE:
         return generator_tag(GENERATOR) in _start(path) or is_report(report)
-    return is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8")
+    return is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8", errors="replace")
 
 
 def _start(path: Path) -> str:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         return file.read(1000)

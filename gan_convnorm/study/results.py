@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.report.runs import Run, read_runs
-from gan_convnorm.score_table import SCORE_COLUMNS
+from gan_convnorm.score_table import LARGEST_NUMBER, SCORE_COLUMNS
 from gan_convnorm.study.plan import Point
 
 __all__ = ["MEASURED", "Result", "read_result", "stored_result"]
@@ -148,8 +149,35 @@ def stored_result(name: str, stored: object) -> Result:
     gan_convnorm.errors.BadInput: the storage holds a result of main-none-seed0 that this version does not know; ...
     """
     try:
-        return Result(**(stored if isinstance(stored, dict) else {}))
-    except TypeError as error:
+        result = Result(**(stored if isinstance(stored, dict) else {}))
+    except TypeError:
+        result = None
+    if result is None or not _is_whole(result):
         raise BadInput(
             f"the storage holds a result of {name} that this version does not know; choose another with --out"
-        ) from error
+        )
+    return result
+
+
+def _is_whole(result: Result) -> bool:
+    """Return True if every entry has its type; scores may be NaN."""
+    texts = (result.grid, result.norm, result.outcome, result.host, result.reason, result.configuration)
+    wholes = (result.seed, result.n_dis, result.steps)
+    times = (result.learning_rate, result.seconds or 0.0, result.cpu_seconds or 0.0)
+    return (
+        all(isinstance(text, str) and text.isprintable() for text in (*texts, result.commit or ""))
+        and all(isinstance(whole, int) for whole in wholes)
+        and all(isinstance(time, int | float) for time in times)
+        and isinstance(result.rows, list)
+        and all(_is_numbers(row) and "step" in row for row in result.rows)
+        and _is_numbers(result.final)
+        and isinstance(result.protocol, dict)
+        and isinstance(result.versions, dict)
+        and all(isinstance(version, str) for version in result.versions.values())
+    )
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(number, int | float) and not LARGEST_NUMBER < abs(number) < math.inf for number in value.values()
+    )

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.files.text import read_text
-from gan_convnorm.score_table import SCORE_COLUMNS
+from gan_convnorm.score_table import LARGEST_NUMBER, SCORE_COLUMNS
 from gan_convnorm.study.results import MEASURED, Result
 
-__all__ = ["FIRST_COLUMNS", "TABLE", "Contents", "read_table", "table", "write_table"]
+__all__ = ["FIRST_COLUMNS", "TABLE", "Contents", "is_floor", "read_table", "table", "write_table"]
 
 TABLE = "runs.csv"
 FIRST_COLUMNS = ("grid", "norm", "seed", "n_dis", "learning_rate", "outcome", "kind", "step", "seconds", "cpu_seconds")
@@ -127,7 +127,7 @@ def read_table(path: Path) -> Contents:
             line = reader.line_num
             run = tuple(row[name] for name in IDENTITY)
             if row["kind"] == FLOOR:
-                floor = {"values": _numbers(row, SCORE_COLUMNS), **_mapping(row["protocol"])}
+                floor = _floor(row)
                 continue
             if interim:
                 _check_same(run, owner)
@@ -144,13 +144,33 @@ def read_table(path: Path) -> Contents:
             _check_same((), owner)
     except csv.Error as error:
         raise BadInput(f"{path} cannot be read ({error}); expected the runs.csv of a study; move it away") from error
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, OverflowError) as error:
         raise BadInput(
             f"line {line} of {path} is no row of a study's runs.csv ({error!r:.80}); mend it or move the file away"
         ) from error
     if missing:
         raise BadInput(f"{path} has no column {missing[0]}; expected the runs.csv of a study; move it away")
     return Contents(results, floor)
+
+
+def _floor(row: dict[str, str]) -> dict[str, Any]:
+    floor = {"values": _numbers(row, SCORE_COLUMNS), **_mapping(row["protocol"])}
+    if not is_floor(floor):
+        raise ValueError("the floor's protocol has no n and split")
+    return floor
+
+
+def is_floor(found: object) -> bool:
+    """Return True for scores of real images with their number and split, as a study's floor is kept.
+
+    >>> is_floor({"values": {"fid": 0.1}, "n": 5000, "split": "test"}), is_floor(5)
+    (True, False)
+    """
+    if not isinstance(found, dict) or not isinstance(found.get("values"), dict):
+        return False
+    values, n, split = found["values"], found.get("n"), found.get("split")
+    numbers = all(name in SCORE_COLUMNS and isinstance(value, int | float) for name, value in values.items())
+    return numbers and isinstance(n, int) and isinstance(split, str)
 
 
 def _check_same(run: tuple[str, ...], owner: tuple[str, ...]) -> None:
@@ -191,7 +211,11 @@ def _result(row: dict[str, str], interim: list[dict[str, float]]) -> Result:
 
 
 def _numbers(row: dict[str, str], names: Sequence[str]) -> dict[str, float]:
-    return {name: float(row[name]) for name in names if row.get(name)}
+    found = {name: float(row[name]) for name in names if row.get(name)}
+    for name, value in found.items():
+        if LARGEST_NUMBER < abs(value) < math.inf:
+            raise ValueError(f"{name} {value:g}")
+    return found
 
 
 def _mapping(text: str) -> dict[str, Any]:

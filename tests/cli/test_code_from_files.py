@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -339,6 +340,46 @@ def test_a_run_goes_on_from_whole_states_alone(case, runs, capsys):
     change, message = STATES[case]
     path = changed(runs / "gan/last.ckpt", change)
     assert message in refused(capsys, main, "--resume", path, "--steps", "4")
+
+
+def _weight(make):
+    def change(checkpoint):
+        checkpoint["state_dict"]["generator.conv.bias"] = make()
+
+    return change
+
+
+TENSORS = {
+    "on no device": (_weight(lambda: torch.zeros(1, device="meta")), "on meta"),
+    "sparse": (_weight(lambda: torch.zeros(1).to_sparse()), "torch.sparse_coo"),
+    "of a rare type": (_weight(lambda: torch.zeros(1).to(torch.float8_e4m3fn)), "torch.float8_e4m3fn"),
+    "of few numbers": (_weight(lambda: torch.zeros(1).expand(2**22, 2**22)), "(4194304, 4194304) with 1 numbers"),
+    "infinite in its type": (_weight(lambda: torch.full((1,), 1e300, dtype=torch.float64)), "NaN or infinite values"),
+}
+
+
+@pytest.mark.parametrize("case", TENSORS)
+def test_an_odd_tensor_is_one_line(case, runs, capsys):
+    change, message = TENSORS[case]
+    path = changed(runs / "gan/last.ckpt", change)
+    assert message in refused(capsys, main, "predict", "--ckpt_path", path, "--num", "2", "--out", "made")
+    with pytest.raises(BadInput, match=re.escape(message)):
+        gan_convnorm.load(path)
+
+
+def test_a_compressed_checkpoint_is_refused_unread(runs, capsys):
+    """Two megabytes could become gigabytes."""
+    with (
+        zipfile.ZipFile(runs / "gan/last.ckpt") as whole,
+        zipfile.ZipFile("small.ckpt", "w", zipfile.ZIP_DEFLATED) as new,
+    ):
+        for entry in whole.namelist():
+            new.writestr(entry, whole.read(entry))
+    assert "has the compressed entry" in refused(capsys, main, "predict", "--ckpt_path", "small.ckpt", "--out", "made")
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys):
+    assert "there is no checkpoint" in refused(capsys, main, "predict", "--ckpt_path", "a" * 300, "--out", "made")
 
 
 @pytest.mark.parametrize("best", ["local://{}/mine", "{}/run/../mine/best.ckpt", "{}/mine"])

@@ -81,6 +81,15 @@ def test_black_ink(photos):
             assert read(photos)[0, :, 0, 0].tolist() == [191, 95, 0]
 
 
+@pytest.mark.parametrize("size", [(1, 101), (101, 1)])
+def test_a_thread_of_pixels_is_no_image(photos, size):
+    """A file of 467 bytes with 400,000 pixels in a row took 20 GB when its short side was enlarged to 128 pixels."""
+    (photos / "b.png").write_bytes(saved(np.zeros((*size, 3), dtype=np.uint8), "PNG"))
+    for read in (trained, scored):
+        with pytest.raises(BadInput, match=rf"{size[0]}x{size[1]} pixels \(height x width\), more than 100 times"):
+            read(photos)
+
+
 def test_damaged_exif_data_loses_no_picture(photos):
     Image.fromarray(PIXELS).save(photos / "a.png", exif=b"Exif\0\0no TIFF header")
     for read in (trained, scored):

@@ -239,6 +239,13 @@ def test_what_cannot_be_had_is_said(monkeypatch, checkpoint):
         interpolate(load(checkpoint), 0, 5)
 
 
+def test_files_whose_names_are_no_text_are_in_the_table(tmp_path):
+    images = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    found = find_neighbours(images, images, None)
+    found.write(tmp_path, images, images, ["a\udcff.png"])
+    assert r"a\xff.png" in (tmp_path / "nearest.csv").read_text()
+
+
 def test_unseen_images_are_of_all_classes(monkeypatch):
     """Fakes are of every class. The noisiest class alone would make all of them look like copies, or none."""
     torch.manual_seed(0)

@@ -5,11 +5,15 @@ import json
 import pytest
 import yaml
 
+from gan_convnorm.callbacks.run_report import RunReport
+from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.errors import BadInput
+from gan_convnorm.report.animation import animate
 from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.run_about import argument_defaults, changed_flags, continue_about, read_about
 from gan_convnorm.report.run_page import write_run_page
+from gan_convnorm.run_folder import RunSettings
 
 FIRST = {"command": "train_gan.py --steps 5", "started": "Monday", "data": "digits", "changed": {"--steps": "5"}}
 #: keys that no config.yaml of a run holds, or that say nothing of it
@@ -69,3 +73,15 @@ def test_another_content_is_left_out(tmp_path):
     (tmp_path / "about.json").write_text("{")
     with pytest.raises(BadInput, match=r"about\.json"):
         read_about(tmp_path)
+
+
+def test_files_that_are_damaged_meanwhile_cost_the_page_and_not_the_run(tmp_path):
+    """Of a resumed run: its about.json, a sample grid and its summary."""
+    (tmp_path / "about.json").write_bytes(b"\xff")
+    with pytest.raises(BadInput, match=r"about\.json"):
+        read_about(tmp_path)
+    assert animate([b"\x89PNG\r\n\x1a\n and no more", b"no picture"]) == b""
+    settings = RunSettings("gan", {})
+    report = RunReport(tmp_path, "", settings, TakenScores("fid"))
+    with pytest.warns(UserWarning, match=r"report\.html is not written: .*about\.json"):
+        report._page()

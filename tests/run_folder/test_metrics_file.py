@@ -34,6 +34,7 @@ def test_a_whole_file_is_read_in_silence(recwarn):
         (WHOLE + b"4,0.5,1,2,3\r\n", ["1", "2", "3"]),
         (WHOLE + b"9" * 400 + b",0.5,\r\n", ["1", "2", "3"]),
         (WHOLE + b'4,"' + b"x" * 300_000 + b"\r\n", ["1", "2", "3"]),
+        (WHOLE + b'4,"' + b"x,\r\n" * 60_000, ["1", "2", "3"]),  # a quote without an end
         ("schritt,größe\n1,2\n".encode("latin-1"), []),
     ],
 )

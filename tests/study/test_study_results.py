@@ -3,11 +3,11 @@
 import optuna
 import pytest
 import yaml
-from small_studies import one_point, queue_of
+from small_studies import one_point, queue_of, result
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.study.floor import main as floor_main
-from gan_convnorm.study.results import read_result
+from gan_convnorm.study.results import read_result, stored_result
 
 
 def test_reading_a_run_that_is_none_is_one_line(tmp_path):
@@ -32,6 +32,24 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
         read_result(point, run, "one")
     stopped = read_result(point, run, "one", "a weight became NaN")
     assert (stopped.outcome, stopped.steps, stopped.rows, stopped.diverged) == ("stopped", 0, [], True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rows": 5},
+        {"rows": [{"fid": 2.0}]},
+        {"final": {"fid": "low"}},
+        {"host": "\ud800"},
+        {"seed": "0"},
+        {"versions": {"torch": 2}},
+        {"protocol": []},
+    ],
+)
+def test_a_stored_result_of_other_types_is_one_line(change):
+    assert stored_result("run", result().to_dict()) == result()
+    with pytest.raises(BadInput, match="the storage holds a result of run that this version does not know"):
+        stored_result("run", result().to_dict() | change)
 
 
 def test_a_stored_result_of_another_version_is_one_line(tmp_path):

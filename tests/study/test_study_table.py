@@ -43,6 +43,8 @@ def test_a_score_that_is_no_number_is_left_out(tmp_path):
         (",0.002,", ",fast,", "line 4 of {} is no row of a study's runs.csv (ValueError("),
         ('"{""n_fake', '"[""n_fake', "line 4 of {} is no row of a study's runs.csv (JSONDecodeError("),
         ("torch=9.9", "torch", "line 4 of {} is no row of a study's runs.csv (ValueError("),
+        (",20,", ",1e999,", "line 4 of {} is no row of a study's runs.csv ("),
+        (",2.0,", ",1.7e308,", "line 4 of {} is no row of a study's runs.csv (ValueError('fid 1.7e+308'))"),
         ("grid,norm", "grid,n_rm", "{} has no column norm; expected the runs.csv of a study"),
     ],
 )
@@ -137,6 +139,28 @@ def test_a_table_of_another_program_is_replaced_where_overwrite_asks_for_it(tmp_
         with pytest.raises(SystemExit) as end:
             main([*words, *more])
         assert end.value.code == status, capsys.readouterr()
+
+
+def test_bytes_that_are_no_text_are_another_program_s(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/runs.csv").write_bytes(bytes(range(256)))
+    (tmp_path / "out/report.md").write_bytes(bytes(range(256)))
+    with pytest.raises(SystemExit) as end:
+        main([str(written(tmp_path)), "--out", str(tmp_path / "out"), "--report"])
+    assert end.value.code == 2 and "runs.csv" in capsys.readouterr().err
+
+
+def test_a_floor_without_its_number_of_images_is_one_line(tmp_path):
+    write_table([result()], tmp_path / "runs.csv", {"values": {"fid": 0.25}, "split": "train"})
+    with pytest.raises(BadInput, match=r"line 5 of .* \(ValueError\(\"the floor's protocol has no n and split\"\)\)"):
+        read_table(tmp_path / "runs.csv")
+
+
+def test_names_from_a_table_are_no_html_and_no_formula(tmp_path):
+    plan, runs = read_plan(written(tmp_path)), [result(r"<script>alert(1)</script> a|b $\frac$")]
+    write_report(plan, runs, tmp_path, floor=None, failed=[], others=[], overwrite=False)
+    report = (tmp_path / "report.md").read_text()
+    assert "<script" not in report and "&lt;script>" in report and r"a\|b" in report
 
 
 PUBLISHED = sorted(Path(__file__).parents[2].glob("docs/results/study_*/runs.csv"))
