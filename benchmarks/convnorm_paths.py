@@ -4,11 +4,12 @@
     python benchmarks/convnorm_paths.py --autocast
     ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 python benchmarks/convnorm_paths.py
 
-The ways are `by_transforms` (a convolution, then the filter by fast transforms) and `by_products` (both at once, a
-matrix product a frequency). The numbers are seconds of one forward and backward over those of Conv2d + BatchNorm2d,
-medians over the repeats. "Chosen" is the way that `strategies.choose` takes; a star marks a choice that costs 10% or
-more. The constants of that choice, ENOUGH_IMAGES and CHANNELS_PER_IMAGE, come from this table. `--autocast` measures
-under autocast to bfloat16. The last command line is the same as the first on a CPU that has AVX2 alone.
+The ways are `filter_by_fft` (a convolution, then the filter by fast transforms) and `convolve_by_matmul` (both at
+once, a matrix product a frequency). The numbers are seconds of one forward and backward over those of Conv2d +
+BatchNorm2d, medians over the repeats. "Chosen" is the way that `methods.choose` takes; a star marks a choice that
+costs 10% or more. The constants of that choice, ENOUGH_IMAGES and CHANNELS_PER_IMAGE, come from this table.
+`--autocast` measures under autocast to bfloat16. The last command line is the same as the first on a CPU that has
+AVX2 alone.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ from convnorm_cost import SHAPES, run
 from torch import Tensor, nn
 
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.layers.convnorm import strategies
+from gan_convnorm.layers.convnorm import methods
 from gan_convnorm.layers.convnorm.layer import ConvNormLayer
 
 NARROW = {"32 @16": (32, 32, 16, 3, 1), "16 @32": (16, 16, 32, 3, 1), "32 @8": (32, 32, 8, 3, 1)}
-WAYS = {"transforms": strategies.by_transforms, "products": strategies.by_products}
+WAYS = {"transforms": methods.filter_by_fft, "products": methods.convolve_by_matmul}
 
 
-def forced(layer: ConvNormLayer, way: strategies.Strategy, image: Tensor) -> Tensor:
+def forced(layer: ConvNormLayer, way: methods.Method, image: Tensor) -> Tensor:
     """Return the layer's output by one of the ways."""
     images, geometry = layer._pad(image)
     return way(layer, images, geometry, layer.power_spectrum(geometry.grid), 1)
@@ -63,7 +64,7 @@ def row(shape: tuple[int, ...], batch: int, repeats: int, dtype: torch.dtype) ->
             if repeat:
                 times[name].append(found)
     medians = {name: statistics.median(values) for name, values in times.items()}
-    chosen = strategies.choose(layer, *layer._pad(image))
+    chosen = methods.choose(layer, *layer._pad(image))
     return {name: medians[name] / medians["plain"] for name in WAYS}, chosen.__name__.removeprefix("by_")
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.layers.convnorm import strategies
+from gan_convnorm.layers.convnorm import methods
 from gan_convnorm.layers.convnorm.truncation import Truncated
 from gan_convnorm.networks.blocks import convolve_and_pool, upsample_and_convolve
 
@@ -155,7 +155,7 @@ def precision_costs(compiled: bool) -> Callable[[argparse.Namespace], Rows]:
 
 
 def path_costs(arguments: argparse.Namespace) -> Rows:
-    """Compare the ways of the exact layer, from which `strategies.choose` takes the fastest."""
+    """Compare the ways of the exact layer, from which `methods.choose` takes the fastest."""
     device, repeats = arguments.device, 2 if arguments.smoke else 20
     rows = []
     shapes = {"smoke": SMOKE} if arguments.smoke else convnorm_cost.SHAPES | NARROW
@@ -168,7 +168,7 @@ def path_costs(arguments: argparse.Namespace) -> Rows:
             ways = {name: Forced(layer, partial(forced, layer, way)) for name, way in WAYS.items()}
             actions = {name: partial(convnorm_cost.run, module, image) for name, module in ways.items()}
             times = {name: statistics.median(v) for name, v in interleaved(actions, repeats, device).items()}
-            chosen = strategies.choose(layer, *layer._pad(image)).__name__.removeprefix("by_")
+            chosen = methods.choose(layer, *layer._pad(image)).__name__.removeprefix("by_")
             best = min(times, key=lambda name: times[name])
             found = ", ".join(f"{name} {1e3 * seconds:.3f} ms" for name, seconds in times.items())
             star = " *" if times[chosen] > 1.1 * times[best] else ""
@@ -197,7 +197,7 @@ def radius_costs(arguments: argparse.Namespace) -> Rows:
                 side = 2 * radius + 1
                 taps = Truncated(torch.randn(c_out, side, side, device=device) / side, radius, 0.0)
             arrangement = (layer, response, spectrum, taps, geometry)
-            actions[name] = lambda given=arrangement: backward(strategies.precondition(*given))
+            actions[name] = lambda given=arrangement: backward(methods.precondition(*given))
         times = {name: statistics.median(v) for name, v in interleaved(actions, repeats, device).items()}
         found = ", ".join(f"{name} {1e3 * seconds:.3f} ms" for name, seconds in times.items())
         rows.append(row(f"{c_in}->{c_out} @{size}", found, **times))

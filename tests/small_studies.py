@@ -5,12 +5,12 @@ import sys
 
 import yaml
 
-from gan_convnorm.study import read_plan
+from gan_convnorm.study import read_study
 from gan_convnorm.study.queue import Queue
 from gan_convnorm.study.results import Result
 from gan_convnorm.study.run_process import RunProcesses
 
-PLAN = {
+STUDY = {
     "name": "small",
     "norms": {
         "none": {"model": {"architecture": {"disc_norm": "none"}}},
@@ -28,8 +28,8 @@ PLAN = {
 
 
 def written(folder, **changes):
-    path = folder / "plan.yaml"
-    path.write_text(yaml.safe_dump({**PLAN, **changes}))
+    path = folder / "definition.yaml"
+    path.write_text(yaml.safe_dump({**STUDY, **changes}))
     return path
 
 
@@ -73,9 +73,9 @@ final = {"values": {"fid": 3.0}, "protocol": {"name": "quick"}}
 """
 
 
-def queue_of(tmp_path, behave="", *, plan=None, workers=2, told=None):
+def queue_of(tmp_path, behave="", *, definition=None, workers=2, told=None):
     """A queue whose runs are a script in place of a training."""
-    points = (plan or read_plan(written(tmp_path))).points()
+    points = (definition or read_study(written(tmp_path))).points()
 
     class Scripted(RunProcesses):
         def command(self, point, folder):
@@ -95,4 +95,4 @@ ONE = {"main": {"seed": [0], "norm": ["none"]}}
 
 
 def one_point(tmp_path):
-    return read_plan(written(tmp_path, grids=ONE))
+    return read_study(written(tmp_path, grids=ONE))

@@ -67,7 +67,7 @@ class RunCheckpoint:
         files = list(files)
         data = given_values(words, files, "data.class_path") + values_of(words, "--data")
         values = list(data)
-        for name in module.named:
+        for name in module.code_arguments:
             values += given_values(words, files, f"model.{name}")
         given = {part for value in values for part in (value, *code_names(value))}
         names = module.code_in(self.settings)
@@ -141,12 +141,14 @@ def check_same_data(settings: RunSettings, images: ImageData, *, takes_labels: b
 def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:
     """Return the settings that a run's steps and scores depend on."""
     data = config.get("data") or {}
-    named = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
+    settings = {f"model.{name}": value for name, value in config["model"].items() if name not in groups}
     for group in groups:
-        named |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
-    named |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
-    named |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
+        settings |= {f"model.{group}.{name}": value for name, value in config["model"].get(group, {}).items()}
+    settings |= {"data": data.get("class_path", "").rpartition(".")[2], "seed": config["seed_everything"]}
+    settings |= {f"data.{name}": value for name, value in dict(data.get("init_args") or {}).items()}
     for section in ("split", "scores"):
         part = dict(config.get(section) or {})
-        named |= {f"{section}.{name}": value for name, value in part.items() if name != "seed"}
-    return named | {name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision", "max_epochs")}
+        settings |= {f"{section}.{name}": value for name, value in part.items() if name != "seed"}
+    return settings | {
+        name: config["trainer"].get(name) for name in ("devices", "num_nodes", "precision", "max_epochs")
+    }

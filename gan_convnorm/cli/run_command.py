@@ -38,6 +38,8 @@ from gan_convnorm.run_folder import (
     claim_folder,
     folder_locks,
     lock_folder,
+    repeat_advice,
+    resume_advice,
 )
 
 __all__ = ["RunCommand"]
@@ -84,7 +86,8 @@ class RunCommand(LightningCLI):
         """Run the command line for a module; bad input and a run that has to stop end the program in one line."""
         words = nested_words(sys.argv[1:] if args is None else args, cls.table)
         verb = words[0]
-        with run_errors(), folder_locks(), stop_signals(tell, requeue):
+        advice = resume_advice if verb == "fit" else repeat_advice
+        with run_errors(), folder_locks(advice), stop_signals(tell, requeue):
             cls(
                 module,
                 ImageData,

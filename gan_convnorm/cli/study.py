@@ -19,12 +19,12 @@ from gan_convnorm.cli.command_words import setting_words
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.files.plain_values import flattened
-from gan_convnorm.study.plan_file import read_plan
+from gan_convnorm.study.definition_file import read_study
 from gan_convnorm.study.report import check_report, is_report, write_report
 from gan_convnorm.study.table import TABLE, Contents, is_floor, read_table
 
 if TYPE_CHECKING:
-    from gan_convnorm.study.plan import Plan
+    from gan_convnorm.study.definition import StudyDefinition
     from gan_convnorm.study.queue import Queue
     from gan_convnorm.study.results import Result
 
@@ -78,15 +78,15 @@ def _cores() -> int:
 
 
 def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
-    plan = replace(read_plan(arguments.study), words=tuple(setting_words(words)))
+    definition = replace(read_study(arguments.study), words=tuple(setting_words(words)))
     if arguments.smoke:
-        plan = plan.for_smoke()
+        definition = definition.for_smoke()
     given = arguments.threads
     threads = max(1, _cores() // max(1, arguments.workers)) if given is None else given
     for flag, value in (("--workers", arguments.workers), ("--threads", threads)):
         if not 1 <= value <= MOST_PROCESSES:
             raise BadInput(f"{flag} is {value}; expected 1 to {MOST_PROCESSES}")
-    out: Path = arguments.out or STUDIES / plan.name
+    out: Path = arguments.out or STUDIES / definition.name
     database = out / "study.db"
     storage = arguments.storage or f"sqlite:///{database}"
     check_report(out, overwrite=arguments.overwrite)  # before any run
@@ -94,7 +94,7 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     # With --overwrite the file may be another program's.
     known = read_table(table) if table.exists() and is_report(table) else Contents([], None)
     if arguments.report and known.results and arguments.storage is None and not database.exists():
-        return _report(plan, known, out, overwrite=arguments.overwrite)
+        return _report(definition, known, out, overwrite=arguments.overwrite)
     if importlib.util.find_spec("optuna") is None:
         raise BadInput("Optuna is not installed; python -m pip install optuna")
     made = _claim(out, arguments.storage is None and not known.results)
@@ -102,11 +102,11 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     from gan_convnorm.study.run_process import RunProcesses
     from gan_convnorm.study.storage import storage_errors
 
-    points = plan.points()
+    points = definition.points()
     display = Display(len(points))
     try:
         processes = RunProcesses(out / "runs", threads=threads, words=words, tell=display.tell)
-        queue = Queue(plan.name, points, storage, processes, workers=arguments.workers, tell=display.tell)
+        queue = Queue(definition.name, points, storage, processes, workers=arguments.workers, tell=display.tell)
     except BadInput:
         for folder in made:
             with contextlib.suppress(OSError):  # another study's by now
@@ -115,16 +115,23 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     with storage_errors(storage):
         if taken := queue.take_over(known.results):
             print(f"{taken} runs are known from {out / TABLE}", flush=True)
-        own = plan.keys()
+        own = definition.keys()
         others = [run for run in known.results if (run.grid, run.norm, run.configuration) not in own]
         _say_others(others, table)
         if known.floor is not None and "floor" not in queue.study.user_attrs:
             queue.study.set_user_attr("floor", known.floor)
-        return _run(plan, queue, display, out, others, report=arguments.report, overwrite=arguments.overwrite)
+        return _run(definition, queue, display, out, others, report=arguments.report, overwrite=arguments.overwrite)
 
 
 def _run(
-    plan: Plan, queue: Queue, display: Display, out: Path, others: list[Result], *, report: bool, overwrite: bool
+    definition: StudyDefinition,
+    queue: Queue,
+    display: Display,
+    out: Path,
+    others: list[Result],
+    *,
+    report: bool,
+    overwrite: bool,
 ) -> int:
     """Run what is left, write the report of what is there, and return the exit status."""
     display.start(done=len(queue.results()))
@@ -148,7 +155,7 @@ def _run(
                 floor["of"] = of
                 queue.study.set_user_attr("floor", floor)
         failed = queue.failed()
-        written = write_report(plan, results, out, floor=floor, failed=failed, others=others, overwrite=overwrite)
+        written = write_report(definition, results, out, floor=floor, failed=failed, others=others, overwrite=overwrite)
         for path in written:
             print(path, flush=True)
     for label in queue.failed():
@@ -160,9 +167,9 @@ def _run(
     return status
 
 
-def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
+def _report(definition: StudyDefinition, known: Contents, out: Path, *, overwrite: bool) -> int:
     """Write the report of a table whose study's database is elsewhere, or gone."""
-    own = plan.keys()
+    own = definition.keys()
     results: list[Result] = []
     others: list[Result] = []
     for result in known.results:
@@ -170,9 +177,11 @@ def _report(plan: Plan, known: Contents, out: Path, *, overwrite: bool) -> int:
         mine = not result.configuration or (result.grid, result.norm, result.configuration) in own
         (results if mine else others).append(result)
     _say_others(others, out / TABLE)
-    for path in write_report(plan, results, out, floor=known.floor, failed=[], others=others, overwrite=overwrite):
+    for path in write_report(
+        definition, results, out, floor=known.floor, failed=[], others=others, overwrite=overwrite
+    ):
         print(path, flush=True)
-    print(f"{len(results)} of {plan.count()} runs are known from {out / TABLE}", flush=True)
+    print(f"{len(results)} of {definition.count()} runs are known from {out / TABLE}", flush=True)
     return 0
 
 

@@ -12,7 +12,7 @@ from gan_convnorm.gan.generator_file import write_generator
 from gan_convnorm.gan.loading import load_gan
 from gan_convnorm.gan.programs import export_onnx, export_program
 from gan_convnorm.networks import Generator
-from gan_convnorm.run_folder import RUN, claim_folder, folder_locks, read_checkpoint
+from gan_convnorm.run_folder import RUN, claim_folder, folder_locks, read_checkpoint, repeat_advice
 
 __all__ = ["export"]
 
@@ -71,7 +71,7 @@ def export(
         },
     }
     network = cast("Generator", gan.generator_with(ema=ema))
-    with folder_locks():
+    with folder_locks(repeat_advice):
         folder = claim_folder(folder)
         programs = [
             write(network, folder / name)

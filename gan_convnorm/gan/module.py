@@ -57,8 +57,8 @@ class GAN(AdversarialTraining):
 
     optimizer_count = 2
     program = "gan"
-    named = ("architecture.network", "architecture.disc_norm", "architecture.gen_norm")
-    decisive = ("resolution", "channels", *(f"architecture.{field.name}" for field in fields(Architecture)))
+    code_arguments = ("architecture.network", "architecture.disc_norm", "architecture.gen_norm")
+    weight_arguments = ("resolution", "channels", *(f"architecture.{field.name}" for field in fields(Architecture)))
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class GAN(AdversarialTraining):
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         # The generator's step shows the discriminator fakes alone, so one that mixes the images of a batch must not
         # learn from both kinds in one.
-        self.objective = optimization.objective(apart=mixes_images(self.discriminator))
+        self.objective = optimization.objective(separate_batches=mixes_images(self.discriminator))
         # Norms that work by a penalty on the weights.
         self.penalized = {network for network in (self.generator, self.discriminator) if _has_penalty(network)}
         self.compile_networks = compile_networks

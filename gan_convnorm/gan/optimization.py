@@ -81,11 +81,11 @@ class Optimization:
         check_names(vars(self), ("loss", "augmentation"))
         check_ranges(vars(self), RANGES)
 
-    def objective(self, *, apart: bool = False) -> Objective:
+    def objective(self, *, separate_batches: bool = False) -> Objective:
         """Return the losses of both networks.
 
         Args:
-            apart: the discriminator sees real and fake images in two forward passes.
+            separate_batches: the discriminator sees real and fake images in two forward passes.
         """
         return Objective(
             self.loss,
@@ -94,7 +94,7 @@ class Optimization:
             self.gradient_normalization,
             self.augmentation,
             self.ada_kimg,
-            apart=apart,
+            separate_batches=separate_batches,
         )
 
     def adam(self, parameters: Iterable[nn.Parameter], rate: float, *, fused: bool) -> torch.optim.Adam:

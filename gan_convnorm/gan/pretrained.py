@@ -22,7 +22,7 @@ from gan_convnorm.gan.hub import download, upload
 from gan_convnorm.gan.model_card import model_card
 from gan_convnorm.gan.sampling import Sampler
 from gan_convnorm.images.grid import save_grid
-from gan_convnorm.run_folder import RUN, FromCheckpoint, claim_folder, folder_locks
+from gan_convnorm.run_folder import RUN, FromCheckpoint, claim_folder, folder_locks, repeat_advice
 
 __all__ = ["CONFIG", "WEIGHTS", "Pretrained"]
 
@@ -164,7 +164,7 @@ class Pretrained(Sampler, FromCheckpoint):
         config: dict[str, Any] = {"library_name": "gan_convnorm", "gan_convnorm": version("gan_convnorm")}
         self.on_save_checkpoint(config)
         card = model_card(config, name, Path(run) if run is not None else None, license_name)
-        with folder_locks():
+        with folder_locks(repeat_advice):
             folder = claim_folder(folder)
             write_weights(self.state_dict(), folder / WEIGHTS)
             for path, text in ((folder / CONFIG, json.dumps(config, indent=2) + "\n"), (folder / CARD, card)):

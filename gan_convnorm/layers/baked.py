@@ -9,8 +9,8 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.layers.arguments import check_images
 from gan_convnorm.layers.convnorm.geometry import Geometry
+from gan_convnorm.layers.convnorm.methods import filter_exactly
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
-from gan_convnorm.layers.convnorm.strategies import filter_exactly
 
 __all__ = ["BakedConvNorm"]
 

@@ -43,7 +43,8 @@ class Objective:
         augmentation: names of `augmentation.AUGMENTATIONS`, joined by commas, for real and fake images alike; or ada,
             adaptive discriminator augmentation.
         ada_kimg: thousands of real images in which ada's probability p can go from 0 to 1.
-        apart: the discriminator sees real and fake images in two forward passes, as one that `mixes_images` must.
+        separate_batches: the discriminator sees real and fake images in two forward passes, as one that `mixes_images`
+            must.
 
     Raises:
         BadInput: an unknown name; a weight without a penalty, or below 0; ada with a loss whose outputs have no sign.
@@ -58,7 +59,7 @@ class Objective:
         augmentation: str = "",
         ada_kimg: float = 500.0,
         *,
-        apart: bool = False,
+        separate_batches: bool = False,
     ) -> None:
         self.loss = find_loss(loss)
         self.penalty = find_penalty(penalty) if penalty is not None else None
@@ -71,7 +72,7 @@ class Objective:
         self.policy = () if adaptive else parse_policy(augmentation)
         self.adaptation = Adaptation(ada_kimg) if adaptive else None
         self.gradient_normalization = gradient_normalization
-        self.apart = apart
+        self.separate_batches = separate_batches
         if penalty_weight is not None and (self.penalty is None or not 0 <= penalty_weight < math.inf):
             what = "there is no penalty" if self.penalty is None else "it must be 0 or above, and finite"
             raise BadInput(f"penalty_weight is {penalty_weight:g}, and {what}")
@@ -108,7 +109,7 @@ class Objective:
         real, fake = real[rows], fake[rows]
         real_labels = None if real_labels is None else real_labels[rows]
         fake_labels = None if fake_labels is None else fake_labels[rows]
-        if self.apart:
+        if self.separate_batches:
             # The generator's step shows it fakes alone, so it must not learn from statistics of both.
             real_outputs = self._outputs(discriminator, real, real_labels)
             fake_outputs = self._outputs(discriminator, fake, fake_labels)

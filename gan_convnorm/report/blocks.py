@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-__all__ = ["Block", "Cell", "Code", "Heading", "Keys", "Paragraph", "Picture", "Sample", "Samples", "Table"]
+__all__ = ["Block", "Cell", "Code", "Heading", "Legend", "Paragraph", "Picture", "Sample", "Samples", "Table"]
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Keys:
+class Legend:
     """A figure's legend: names after keys of their colours.
 
-    >>> len(Keys([Cell("spectral", "#1f77b4"), Cell("none", "#ff7f0e")]).cells)
+    >>> len(Legend([Cell("spectral", "#1f77b4"), Cell("none", "#ff7f0e")]).cells)
     2
     """
 
@@ -159,4 +159,4 @@ class Code:
     summary: str = ""
 
 
-Block = Heading | Keys | Paragraph | Table | Picture | Samples | Code
+Block = Heading | Legend | Paragraph | Table | Picture | Samples | Code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import check_replaceable
-from gan_convnorm.report.blocks import Block, Cell, Heading, Keys, Paragraph, Picture, Sample, Samples
+from gan_convnorm.report.blocks import Block, Cell, Heading, Legend, Paragraph, Picture, Sample, Samples
 from gan_convnorm.report.comparison_figures import (
     LAYER_COLUMNS,
     draw_by_layer,
@@ -105,9 +105,9 @@ def _both_widths(draw: Callable[[dict[str, int]], bytes], title: str) -> Picture
     return Picture(draw({}), title, narrow=draw({"columns": 1}))
 
 
-def _key(groups: Sequence[Group]) -> Keys:
+def _key(groups: Sequence[Group]) -> Legend:
     colours = hex_colours(len(groups))
-    return Keys([Cell(group.label, colour) for group, colour in zip(groups, colours, strict=True)])
+    return Legend([Cell(group.label, colour) for group, colour in zip(groups, colours, strict=True)])
 
 
 def _scores(groups: Sequence[Group]) -> list[Block]:

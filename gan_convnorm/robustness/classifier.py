@@ -56,8 +56,8 @@ class Classifier(FromCheckpoint):
 
     optimizer_count = 1
     program = "classifier"
-    named = ("norm",)
-    decisive = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
+    code_arguments = ("norm",)
+    weight_arguments = ("arch", "channels", "num_classes", "norm", "norm_options", "width")
 
     def __init__(
         self,

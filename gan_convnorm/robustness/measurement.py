@@ -25,7 +25,7 @@ __all__ = ["Measurement"]
 #: process has it
 BLOCK = 128
 #: kind, name, severity
-Cell = tuple[str, str, int]
+Condition = tuple[str, str, int]
 #: gives a range of images, uint8, with their labels
 Source = Callable[[int, int], tuple[Tensor, Tensor]]
 
@@ -81,38 +81,38 @@ class Measurement:
         Warns:
             NotAttacked: images whose gradient is zero or NaN.
         """
-        correct: dict[Cell, int] = {}
-        totals: dict[Cell, int] = {}
+        correct: dict[Condition, int] = {}
+        totals: dict[Condition, int] = {}
         not_attacked: dict[str, int] = dict.fromkeys(self.attacks, 0)
         said: set[str] = set()
         radius = self.certified_radius
         bound = None if radius is None else lipschitz_bound(network, images.shape[1:])
-        for cell, count, block in self._cells(images, labels):
-            correct.setdefault(cell, 0)
-            totals[cell] = count
+        for condition, count, block in self._conditions(images, labels):
+            correct.setdefault(condition, 0)
+            totals[condition] = count
             # Whole blocks go around the processes.
             for number in range(trainer.global_rank, -(-count // BLOCK), trainer.world_size):
                 first = number * BLOCK
                 shown, truth = (tensor.to(device) for tensor in block(first, min(first + BLOCK, count)))
                 shown = shown.float() / 255
-                if radius is not None and bound is not None and cell[0] == "certified":
+                if radius is not None and bound is not None and condition[0] == "certified":
                     # The proof is of the network in full precision.
                     with autocast_off(device):
                         logits = network(shown)
                     radii = certified_radii(logits.cpu(), truth.cpu(), bound)
-                    correct[cell] += int((radii > radius).sum())
+                    correct[condition] += int((radii > radius).sum())
                     continue
                 right = _right(network(shown), truth)
-                if cell[0] == "attack":
-                    rng = random_for(f"attack {cell[1]}", self.seed, number)
+                if condition[0] == "attack":
+                    rng = random_for(f"attack {condition[1]}", self.seed, number)
                     with _counted(not_attacked, said):
-                        shown = ATTACKS[cell[1]](network, shown, truth, self.settings, rng)
+                        shown = ATTACKS[condition[1]](network, shown, truth, self.settings, rng)
                     # Also where rounding lets one image's prediction depend on the others of its batch.
                     right &= _right(network(shown), truth)
-                correct[cell] += int(right.sum())
+                correct[condition] += int(right.sum())
         counts = torch.tensor([*correct.values(), *not_attacked.values()], device=device)
         sums = torch.as_tensor(trainer.strategy.reduce(counts, reduce_op="sum")).tolist()
-        accuracies = {cell: int(c) / totals[cell] for cell, c in zip(correct, sums, strict=False)}
+        accuracies = {condition: int(c) / totals[condition] for condition, c in zip(correct, sums, strict=False)}
         attacked = min(len(images), self.num_images or len(images))
         if trainer.is_global_zero:
             for name, count in zip(not_attacked, sums[len(correct) :], strict=True):
@@ -149,8 +149,8 @@ class Measurement:
             return torch.arange(count)
         return torch.randperm(count, generator=random_for("test images", self.seed))[: self.num_images].sort().values
 
-    def _cells(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Cell, int, Source]]:
-        """Yield each cell of the result, its number of images, and the source of any range of them."""
+    def _conditions(self, images: Tensor, labels: Tensor) -> Iterator[tuple[Condition, int, Source]]:
+        """Yield each condition of the result, its number of images, and the source of any range of them."""
 
         def every(first: int, stop: int) -> tuple[Tensor, Tensor]:
             return images[first:stop], labels[first:stop]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import convert, find_normalization
-from gan_convnorm.robustness.resnet import PLANS, ResNet
+from gan_convnorm.robustness.resnet import SIZES, ResNet
 
 __all__ = ["Normalized", "build_network"]
 
@@ -81,13 +81,13 @@ def build_network(
     torch.Size([2, 10])
 
     Args:
-        arch: a key of `gan_convnorm.robustness.resnet.PLANS`, or "torchvision.NAME" for any classifier of torchvision.
+        arch: a key of `gan_convnorm.robustness.resnet.SIZES`, or "torchvision.NAME" for any classifier of torchvision.
         channels: channels of the images.
         num_classes: number of classes.
         norm: as in `gan_convnorm.layers.find_normalization`; a torchvision network is converted (`layers.convert`);
             with "+batch" its BatchNorms stay.
         norm_options: options of the normalization.
-        width: factor on the channels of a network of `PLANS`.
+        width: factor on the channels of a network of `SIZES`.
 
     Returns:
         The network, in training mode.
@@ -98,11 +98,11 @@ def build_network(
     if not 0 < width < math.inf:
         raise BadInput(f"width is {width}, and must be above zero")
     row = find_normalization(norm, norm_options)
-    if arch in PLANS:
-        return Normalized(ResNet(PLANS[arch], channels, num_classes, row, width), channels)
+    if arch in SIZES:
+        return Normalized(ResNet(SIZES[arch], channels, num_classes, row, width), channels)
     name = arch.removeprefix(TORCHVISION)
     if name == arch:
-        raise BadInput(f"arch {arch!r} is not known; choose one of: {', '.join(PLANS)}, or torchvision.NAME")
+        raise BadInput(f"arch {arch!r} is not known; choose one of: {', '.join(SIZES)}, or torchvision.NAME")
     import torchvision  # slow, and most runs do not need it
 
     known = torchvision.models.list_models(module=torchvision.models)

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from gan_convnorm.layers import Norm
 
-__all__ = ["PLANS", "Plan", "ResNet"]
+__all__ = ["SIZES", "ResNet", "ResNetSizes"]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResNetSizes:
     """One network.
 
-    >>> plan = Plan(channels=(4, 8), blocks=(1, 1), bottleneck=True)
-    >>> ResNet(plan, channels=1, num_classes=10, norm=Norm()).head
+    >>> layout = ResNetSizes(channels=(4, 8), blocks=(1, 1), bottleneck=True)
+    >>> ResNet(layout, channels=1, num_classes=10, norm=Norm()).head
     Linear(in_features=32, out_features=10, bias=True)
 
     Attributes:
@@ -36,15 +36,15 @@ THIN, WIDE = (16, 32, 64), (64, 128, 256, 512)
 #: resnet8 is the small network of the digits' run. resnet18, 34 and 50 are those of He et al. (CVPR 2016,
 #: arXiv:1512.03385, table 1) with a 3x3 stem and no pooling, as is usual at 32 pixels; resnet20 and 56, plain20 and 56
 #: are its CIFAR networks of 6 n + 2 layers, with and without shortcuts (section 4.2)
-PLANS: dict[str, Plan] = {
-    "resnet8": Plan((8, 16, 32), (1, 1, 1)),
-    "resnet20": Plan(THIN, (3, 3, 3)),
-    "resnet56": Plan(THIN, (9, 9, 9)),
-    "plain20": Plan(THIN, (3, 3, 3), shortcut=False),
-    "plain56": Plan(THIN, (9, 9, 9), shortcut=False),
-    "resnet18": Plan(WIDE, (2, 2, 2, 2)),
-    "resnet34": Plan(WIDE, (3, 4, 6, 3)),
-    "resnet50": Plan(WIDE, (3, 4, 6, 3), bottleneck=True),
+SIZES: dict[str, ResNetSizes] = {
+    "resnet8": ResNetSizes((8, 16, 32), (1, 1, 1)),
+    "resnet20": ResNetSizes(THIN, (3, 3, 3)),
+    "resnet56": ResNetSizes(THIN, (9, 9, 9)),
+    "plain20": ResNetSizes(THIN, (3, 3, 3), shortcut=False),
+    "plain56": ResNetSizes(THIN, (9, 9, 9), shortcut=False),
+    "resnet18": ResNetSizes(WIDE, (2, 2, 2, 2)),
+    "resnet34": ResNetSizes(WIDE, (3, 4, 6, 3)),
+    "resnet50": ResNetSizes(WIDE, (3, 4, 6, 3), bottleneck=True),
 }
 EXPANSION = 4
 
@@ -56,26 +56,26 @@ class ResNet(nn.Module):
     1x1 convolution where the shape changes. Kaiming normal weights (fan out).
 
     >>> import torch
-    >>> network = ResNet(PLANS["resnet8"], channels=1, num_classes=10, norm=Norm())
+    >>> network = ResNet(SIZES["resnet8"], channels=1, num_classes=10, norm=Norm())
     >>> network(torch.zeros(2, 1, 16, 16)).shape
     torch.Size([2, 10])
 
     Args:
-        plan: the layers.
+        layout: the layers.
         channels: channels of the images.
         num_classes: number of logits.
         norm: the normalization.
         width: factor on the channels.
     """
 
-    def __init__(self, plan: Plan, channels: int, num_classes: int, norm: Norm, width: float = 1.0) -> None:
+    def __init__(self, layout: ResNetSizes, channels: int, num_classes: int, norm: Norm, width: float = 1.0) -> None:
         super().__init__()
-        sizes = [max(1, round(width * size)) for size in plan.channels]
+        sizes = [max(1, round(width * size)) for size in layout.channels]
         self.stem = _unit(channels, sizes[0], norm)
         blocks, current = [], sizes[0]
-        for stage, (size, count) in enumerate(zip(sizes, plan.blocks, strict=True)):
+        for stage, (size, count) in enumerate(zip(sizes, layout.blocks, strict=True)):
             for number in range(count):
-                block = _Block(current, size, 2 if stage and not number else 1, plan, norm)
+                block = _Block(current, size, 2 if stage and not number else 1, layout, norm)
                 blocks.append(block)
                 current = block.out_channels
         self.blocks = nn.Sequential(*blocks)
@@ -89,10 +89,10 @@ class ResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    def __init__(self, in_channels: int, size: int, stride: int, plan: Plan, norm: Norm) -> None:
+    def __init__(self, in_channels: int, size: int, stride: int, layout: ResNetSizes, norm: Norm) -> None:
         super().__init__()
-        self.out_channels = size * EXPANSION if plan.bottleneck else size
-        if plan.bottleneck:
+        self.out_channels = size * EXPANSION if layout.bottleneck else size
+        if layout.bottleneck:
             units = [
                 _unit(in_channels, size, norm, kernel_size=1),
                 _unit(size, size, norm, stride=stride),
@@ -102,7 +102,7 @@ class _Block(nn.Module):
             units = [_unit(in_channels, size, norm, stride=stride), _unit(size, size, norm)]
         self.units = nn.ModuleList(units)
         self.shortcut: nn.Module | None = None
-        if plan.shortcut:
+        if layout.shortcut:
             changes = stride > 1 or in_channels != self.out_channels
             self.shortcut = (
                 _unit(in_channels, self.out_channels, norm, kernel_size=1, stride=stride) if changes else nn.Identity()

@@ -15,6 +15,7 @@ from gan_convnorm.run_folder.metrics_file import MetricsFile, read_rows
 from gan_convnorm.run_folder.optimizer_states import check_optimizer_states
 from gan_convnorm.run_folder.record import RunRecord
 from gan_convnorm.run_folder.restarted_run import restarted_folder
+from gan_convnorm.run_folder.resume_advice import repeat_advice, resume_advice
 from gan_convnorm.run_folder.run_settings import RUN, RunSettings
 from gan_convnorm.run_folder.slurm_job import requeue_in_words, slurm_job
 
@@ -39,7 +40,9 @@ __all__ = [
     "lock_folder",
     "read_checkpoint",
     "read_rows",
+    "repeat_advice",
     "requeue_in_words",
     "restarted_folder",
+    "resume_advice",
     "slurm_job",
 ]

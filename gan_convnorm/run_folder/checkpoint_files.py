@@ -18,7 +18,7 @@ from gan_convnorm.files.part_files import part_path
 from gan_convnorm.run_folder.checkpoint_content import LAST, PREVIOUS, read_checkpoint
 from gan_convnorm.run_folder.claim import RUNS
 from gan_convnorm.run_folder.lock import check_folder
-from gan_convnorm.run_folder.what_is_left import what_is_left
+from gan_convnorm.run_folder.resume_advice import resume_advice
 
 __all__ = ["CheckpointFiles", "last_checkpoint"]
 
@@ -56,7 +56,7 @@ class CheckpointFiles(TorchCheckpointIO):
             reason = (isinstance(error, OSError) and error.strerror) or str(error).splitlines()[0][:120]
             raise RunStopped(
                 f"the checkpoint {path} cannot be written ({reason}; {free:.0f} MiB are free there); "
-                + what_is_left(path.parent)
+                + resume_advice(path.parent)
             ) from error
 
     @override

@@ -29,6 +29,7 @@ def claim_folder(path: Path, *, rename: bool = False) -> Path:
         BadInput: it has files already, is another process's, or cannot be made or written.
 
     >>> import tempfile
+    >>> from gan_convnorm.run_folder import folder_locks
     >>> with tempfile.TemporaryDirectory() as folder, folder_locks():
     ...     claim_folder(Path(folder) / "run").name, claim_folder(Path(folder) / "run", rename=True).name
     ('run', 'run-2')

@@ -27,8 +27,8 @@ class FromCheckpoint(pl.LightningModule):
     Attributes:
         program: the module's name in checkpoints.
         optimizer_count: how many optimizers it has.
-        named: dotted names of the constructor's arguments that may name code outside this package.
-        decisive: dotted names of the constructor's arguments that decide which weights there are.
+        code_arguments: dotted names of the constructor's arguments that may name code outside this package.
+        weight_arguments: dotted names of the constructor's arguments that decide which weights there are.
 
     >>> FromCheckpoint.load_from_checkpoint("none.ckpt")
     Traceback (most recent call last):
@@ -37,8 +37,8 @@ class FromCheckpoint(pl.LightningModule):
 
     program: ClassVar[str]
     optimizer_count: ClassVar[int]
-    named: ClassVar[tuple[str, ...]]
-    decisive: ClassVar[tuple[str, ...]]
+    code_arguments: ClassVar[tuple[str, ...]]
+    weight_arguments: ClassVar[tuple[str, ...]]
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]
@@ -120,7 +120,7 @@ class FromCheckpoint(pl.LightningModule):
     @classmethod
     def code_in(cls, settings: RunSettings) -> list[str]:
         """Return the names of code outside this package in a model's settings."""
-        return [part for name in cls.named for part in code_names(_value(settings.model, name) or "")]
+        return [part for name in cls.code_arguments for part in code_names(_value(settings.model, name) or "")]
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -136,7 +136,7 @@ class FromCheckpoint(pl.LightningModule):
             BadInput: names the first setting or weight that differs.
         """
         settings = self.settings_in(checkpoint, "the checkpoint")
-        for name in self.decisive:
+        for name in self.weight_arguments:
             found, expected = _value(settings.model, name), _value(self.hparams, name)
             if found != expected:
                 last = name.rpartition(".")[2]

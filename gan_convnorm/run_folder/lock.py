@@ -10,14 +10,14 @@ import socket
 import stat
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from gan_convnorm.errors import BadInput, RunStopped, status_and_line
 from gan_convnorm.files.atomic_write import remove_dead_parts
+from gan_convnorm.run_folder.resume_advice import resume_advice
 from gan_convnorm.run_folder.slurm_job import slurm_job
-from gan_convnorm.run_folder.what_is_left import what_is_left
 
 try:
     import fcntl
@@ -127,8 +127,11 @@ def check_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def folder_locks() -> Iterator[None]:
+def folder_locks(advice: Callable[[Path], str] = resume_advice) -> Iterator[None]:
     """Free the locks that are taken in the block; after an error, remove the folders that nothing was written to.
+
+    Args:
+        advice: says of a locked folder how to go on after an error of the file system.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -143,7 +146,7 @@ def folder_locks() -> Iterator[None]:
     except BaseException as error:
         for path in set(_held) - before:
             if isinstance(error, (OSError, RuntimeError)):
-                _explain(error, path.parent)
+                _explain(error, path.parent, advice)
         made = _made.keys() & _held.keys() - before
         for path in made:
             _remove_empty(path.parent)
@@ -157,7 +160,7 @@ def folder_locks() -> Iterator[None]:
             _made.pop(path, None)
 
 
-def _explain(error: OSError | RuntimeError, folder: Path) -> None:
+def _explain(error: OSError | RuntimeError, folder: Path, advice: Callable[[Path], str]) -> None:
     """Raise `RunStopped` in place of an error of the file system."""
     if isinstance(error, RunStopped):
         return
@@ -167,9 +170,7 @@ def _explain(error: OSError | RuntimeError, folder: Path) -> None:
         raise gone from error
     if isinstance(error, OSError) and (found := status_and_line(error)) is not None:
         status, line = found
-        trains = (folder / "config.yaml").exists()
-        advice = what_is_left(folder) if trains else "remove the cause, then run the command again"
-        raise RunStopped(f"{line}; {advice}", status) from error
+        raise RunStopped(f"{line}; {advice(folder)}", status) from error
 
 
 def read_holder(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Many runs, one question: norms with seeds, n_dis and learning rates, resumable, on one machine or several."""
 
-from gan_convnorm.study.plan import Grid, Plan, Point
-from gan_convnorm.study.plan_file import read_plan
+from gan_convnorm.study.definition import Grid, StudyDefinition, StudyRun
+from gan_convnorm.study.definition_file import read_study
 from gan_convnorm.study.results import Result
 
-__all__ = ["Grid", "Plan", "Point", "Result", "read_plan"]
+__all__ = ["Grid", "Result", "StudyDefinition", "StudyRun", "read_study"]

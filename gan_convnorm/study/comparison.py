@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gan_convnorm.study.results import Result
 
-__all__ = ["Difference", "Spread", "against", "cells", "holm", "spread"]
+__all__ = ["Difference", "Spread", "against", "by_setting", "holm", "spread"]
 
 CONFIDENCE = 0.95
 
@@ -44,20 +44,20 @@ class Difference:
     n: int
 
 
-Cell = tuple[str, int, float]
+Setting = tuple[str, int, float]
 
 
-def cells(results: Iterable[Result]) -> dict[Cell, list[Result]]:
+def by_setting(results: Iterable[Result]) -> dict[Setting, list[Result]]:
     """Return runs that differ only in their seed, by norm, n_dis and learning rate.
 
     >>> runs = [
     ...     Result("main", norm, seed, 1, 0.002, "finished", 10, 1.0, 1.0, [], {"fid": fid}, {}, {}, None, "here")
     ...     for norm, seed, fid in (("none", 0, 4.0), ("none", 1, 5.0), ("spectral", 0, 3.0), ("spectral", 1, 3.5))
     ... ]
-    >>> {cell: len(found) for cell, found in cells(runs).items()}
+    >>> {cell: len(found) for cell, found in by_setting(runs).items()}
     {('none', 1, 0.002): 2, ('spectral', 1, 0.002): 2}
     """
-    found: dict[Cell, list[Result]] = {}
+    found: dict[Setting, list[Result]] = {}
     for result in results:
         found.setdefault((result.norm, result.n_dis, result.learning_rate), []).append(result)
     return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from gan_convnorm.report.drawing import Colour, colours, encode, show_names
 from gan_convnorm.score_table import SCORES, titles
-from gan_convnorm.study.comparison import cells
+from gan_convnorm.study.comparison import by_setting
 from gan_convnorm.study.results import Result
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
     >>> draw_sensitivity([]) is None
     True
     """
-    groups = cells(results)
+    groups = by_setting(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
     if len({rate for _, _, rate in groups}) < 2 or not any("fid" in result.final for result in results):
         return None

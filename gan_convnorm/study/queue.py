@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import TrialState
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.study.plan import Point
+from gan_convnorm.study.definition import StudyRun
 from gan_convnorm.study.results import Result, stored_result
 from gan_convnorm.study.run_process import RunProcesses, Stopping, WorkerDied
 from gan_convnorm.study.storage import open_study
@@ -57,7 +57,7 @@ class Queue:
     def __init__(
         self,
         name: str,
-        points: Sequence[Point],
+        points: Sequence[StudyRun],
         storage: str,
         processes: RunProcesses,
         *,
@@ -188,7 +188,7 @@ class Queue:
             raise Stopping
         if name is None or self._is_another_s(trial.number, name):
             raise optuna.TrialPruned  # made because the queue was empty, or queued by two processes at once
-        if name not in self.points:  # of another version of the plan
+        if name not in self.points:  # of another version of the definition
             self._add(name)
             raise optuna.TrialPruned
         trial.set_user_attr("host", f"{socket.gethostname()} ({os.getpid()})")

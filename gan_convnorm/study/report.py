@@ -11,7 +11,7 @@ from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.report.blocks import Picture
 from gan_convnorm.report.markdown import render_markdown
 from gan_convnorm.report.page import generator_tag, render_page
-from gan_convnorm.study.plan import Plan
+from gan_convnorm.study.definition import StudyDefinition
 from gan_convnorm.study.report_content import report_blocks
 from gan_convnorm.study.results import Result
 from gan_convnorm.study.table import FIRST_COLUMNS, TABLE, write_table
@@ -24,7 +24,7 @@ GENERATOR = "gan_convnorm.study"
 
 
 def write_report(
-    plan: Plan,
+    definition: StudyDefinition,
     results: Sequence[Result],
     folder: Path,
     *,
@@ -36,12 +36,12 @@ def write_report(
     """Write runs.csv, report.md with its pictures, and report.html.
 
     Args:
-        plan: the study.
+        definition: the study.
         results: runs that have ended.
         folder: to write to; it exists.
         floor: what real images score, as `floor.floor` gives it; None where it is not known.
         failed: labels of runs whose worker died twice.
-        others: runs that are not the plan's, such as those of an earlier form of the study: runs.csv keeps them.
+        others: runs that are not the definition's, such as those of an earlier form of the study: runs.csv keeps them.
         overwrite: replace also files that are no report of a study.
 
     Returns:
@@ -51,14 +51,14 @@ def write_report(
         BadInput: one cannot be written, or is another command's.
 
     >>> import tempfile
-    >>> from gan_convnorm.study.plan import Grid
-    >>> plan = Plan("example", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
+    >>> from gan_convnorm.study.definition import Grid
+    >>> definition = StudyDefinition("example", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in write_report(plan, [], Path(folder), floor=None, failed=[])]
+    ...     [path.name for path in write_report(definition, [], Path(folder), floor=None, failed=[])]
     ['runs.csv', 'report.md', 'report.html']
     """
-    blocks = report_blocks(plan, results, floor, failed)
-    title = f"Study {plan.name}"
+    blocks = report_blocks(definition, results, floor, failed)
+    title = f"Study {definition.name}"
     text, page = render_markdown(title, blocks), render_page(title, blocks, GENERATOR)
     files = {folder / REPORT: text.encode("utf-8", "backslashreplace")}  # first: it names the pictures
     files[folder / PAGE] = page.encode("utf-8", "backslashreplace")

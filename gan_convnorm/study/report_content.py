@@ -10,9 +10,9 @@ from typing import Any
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
 from gan_convnorm.score_table import SCORES, images_in_words, titles
-from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, cells, holm, spread
+from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, by_setting, holm, spread
+from gan_convnorm.study.definition import StudyDefinition
 from gan_convnorm.study.figures import LAYERS, draw_discriminator, draw_layers, draw_scores, draw_sensitivity
-from gan_convnorm.study.plan import Plan
 from gan_convnorm.study.results import DIVERGED, Result
 
 __all__ = ["report_blocks"]
@@ -28,28 +28,28 @@ FAR = 2.0
 
 
 def report_blocks(
-    plan: Plan, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
+    definition: StudyDefinition, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
 ) -> list[Block]:
     """Return the blocks of a study's report, from top to bottom.
 
     Args:
-        plan: the study.
+        definition: the study.
         results: runs that have ended.
         floor: what real images score, as `floor.floor` gives it; None where it is not known.
         failed: labels of runs whose worker died twice.
 
-    >>> from gan_convnorm.study.plan import Grid
-    >>> plan = Plan("example", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
-    >>> report_blocks(plan, [], None, ["main, none, seed 0"])[1].text
+    >>> from gan_convnorm.study.definition import Grid
+    >>> definition = StudyDefinition("example", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
+    >>> report_blocks(definition, [], None, ["main, none, seed 0"])[1].text
     'Missing, because the worker died twice: main, none, seed 0.'
     """
-    return list(_blocks(plan, results, floor, failed))
+    return list(_blocks(definition, results, floor, failed))
 
 
 def _blocks(
-    plan: Plan, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
+    definition: StudyDefinition, results: Sequence[Result], floor: dict[str, Any] | None, failed: Sequence[str]
 ) -> Iterator[Block]:
-    total = plan.count()
+    total = definition.count()
     yield Paragraph(f"{len(results)} of {total} runs. {_made(results)}")
     if failed:
         yield Paragraph(f"Missing, because the worker died twice: {'; '.join(failed)}.")
@@ -59,11 +59,11 @@ def _blocks(
             f"{run.learning_rate:g}: {run.reason}"
         )
     yield from _protocols(results, floor)
-    for name in plan.grids:
+    for name in definition.grids:
         runs = [result for result in results if result.grid == name]
         if runs:
             yield Heading(f"Grid {name}")
-            yield from _grid(plan, name, runs)
+            yield from _grid(definition, name, runs)
 
 
 def _made(results: Sequence[Result]) -> str:
@@ -90,9 +90,9 @@ def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Itera
         )
 
 
-def _grid(plan: Plan, name: str, runs: Sequence[Result]) -> Iterator[Block]:
-    varied = [factor for factor in FACTORS if len(getattr(plan.grids[name], factor) or ()) > 1]
-    yield from _tables(plan.baseline, runs, varied)
+def _grid(definition: StudyDefinition, name: str, runs: Sequence[Result]) -> Iterator[Block]:
+    varied = [factor for factor in FACTORS if len(getattr(definition.grids[name], factor) or ()) > 1]
+    yield from _tables(definition.baseline, runs, varied)
     if varied:
         yield from _best(runs)
     yield from _divergence(runs)
@@ -120,7 +120,7 @@ def _tables(baseline: str, runs: Sequence[Result], varied: Sequence[str]) -> Ite
     """Yield two tables, scores and then differences with times: one table of all is wider than a window."""
     shown = titles(*(run.final for run in runs))
     factors = [factor for factor in FACTORS if len({getattr(run, factor) for run in runs}) > 1]
-    groups = list(cells(runs).values())
+    groups = list(by_setting(runs).values())
     names = [[group[0].norm, *_setting(group[0], factors)] for group in groups]
     headings = ["norm", *(FACTORS[factor] for factor in factors)]
     scores = [[_count(group), *(_mean(group, score, SCORES[score].form) for score in shown)] for group in groups]
@@ -190,7 +190,7 @@ def _seconds(runs: Sequence[Result], clock: str) -> str:
 def _best(runs: Sequence[Result]) -> Iterator[Block]:
     """Yield the setting at which each norm's mean final FID is lowest."""
     lowest: dict[str, tuple[float, str]] = {}
-    for (norm, n_dis, rate), group in cells(runs).items():
+    for (norm, n_dis, rate), group in by_setting(runs).items():
         if found := spread([_fid(run) for run in group]):
             setting = (
                 found.mean,
@@ -217,7 +217,7 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
         f"{DIVERGED:g} times the run's best): {shares(DIVERGED)}. "
         f"Got worse (at least {WORSE:g} times): {shares(WORSE)}."
     )
-    means = [found.mean for group in cells(runs).values() if (found := spread([_fid(run) for run in group]))]
+    means = [found.mean for group in by_setting(runs).values() if (found := spread([_fid(run) for run in group]))]
     if means:
         far = ", ".join(
             f"{norm} {sum(not _fid(run) < FAR * min(means) for run in own)} of {len(own)}"

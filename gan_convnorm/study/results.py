@@ -10,7 +10,7 @@ from typing import Any
 from gan_convnorm.errors import BadInput
 from gan_convnorm.report.runs import Run, read_runs
 from gan_convnorm.score_table import LARGEST_NUMBER, SCORE_COLUMNS
-from gan_convnorm.study.plan import Point
+from gan_convnorm.study.definition import StudyRun
 
 __all__ = ["MEASURED", "Result", "read_result", "stored_result"]
 
@@ -26,7 +26,7 @@ class Result:
 
     Attributes:
         grid: name of its grid.
-        norm: name of its norm in the plan.
+        norm: name of its norm in the definition.
         seed: of the run.
         n_dis: discriminator steps per generator step.
         learning_rate: Adam's, of the discriminator.
@@ -82,7 +82,7 @@ class Result:
         return asdict(self)
 
 
-def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Result:
+def read_result(point: StudyRun, folder: Path, host: str, reason: str = "") -> Result:
     """Return the results in a run's folder.
 
     A folder that is no run's, or a damaged one, raises BadInput. A run that was stopped may have no metrics.csv yet.
@@ -93,7 +93,7 @@ def read_result(point: Point, folder: Path, host: str, reason: str = "") -> Resu
         host: name of the machine.
         reason: why it was stopped, for one that was.
 
-    >>> read_result(Point("main", "none", 0, 1, None, {}), Path("no such run"), "here")
+    >>> read_result(StudyRun("main", "none", 0, 1, None, {}), Path("no such run"), "here")
     Traceback (most recent call last):
     gan_convnorm.errors.BadInput: there is no run folder no such run; expected one such as checkpoints/runs/NAME
     """

@@ -15,7 +15,7 @@ import yaml
 
 from gan_convnorm.errors import NOT_FINITE
 from gan_convnorm.files.atomic_write import atomic_write
-from gan_convnorm.study.plan import Point
+from gan_convnorm.study.definition import StudyRun
 from gan_convnorm.study.results import Result, read_result
 
 __all__ = ["RunProcesses", "Stopping", "WorkerDied"]
@@ -66,7 +66,7 @@ class RunProcesses:
         self.bad_input: str | None = None
         self.processes: set[subprocess.Popen[bytes]] = set()
 
-    def run(self, point: Point) -> Result:
+    def run(self, point: StudyRun) -> Result:
         """Return the result of a point; train it unless its folder has the result already.
 
         A run whose losses or weights become NaN or infinite has a result too. A run that refuses its configuration ends
@@ -104,7 +104,7 @@ class RunProcesses:
         for process in list(self.processes):
             process.terminate()
 
-    def command(self, point: Point, folder: Path) -> list[str]:
+    def command(self, point: StudyRun, folder: Path) -> list[str]:
         """Return the words that start a run, or resume it from its last checkpoint; write its configuration."""
         words = [sys.executable, "-m", "gan_convnorm.cli.study_worker", str(os.getpid()), "fit", "--out", str(folder)]
         if any((folder / name).exists() for name in ("last.ckpt", "previous.ckpt")):
@@ -117,7 +117,7 @@ class RunProcesses:
             part.write_text(yaml.safe_dump(point.config), encoding="utf-8")
         return [*words, "--config", str(config), *self.words]
 
-    def _train(self, point: Point, folder: Path) -> int:
+    def _train(self, point: StudyRun, folder: Path) -> int:
         """Run a point's command to its end and return its exit status, below 0 for a signal."""
         self.out.mkdir(parents=True, exist_ok=True)
         command = self.command(point, folder)

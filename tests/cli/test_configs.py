@@ -13,7 +13,7 @@ from gan_convnorm.cli import main
 from gan_convnorm.data import DATA
 from gan_convnorm.data.torchvision_data import TorchvisionData
 from gan_convnorm.fidelity import classifier
-from gan_convnorm.study import read_plan
+from gan_convnorm.study import read_study
 
 CONFIGS = {
     path.stem: yaml.safe_load(path.read_text()) for path in (Path(__file__).parents[2] / "configs").glob("*.yaml")
@@ -77,10 +77,10 @@ def photos(tmp_path):
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_smoke_of_a_study_trains(study, photos, capsys):
     """A run of the first and of the last norm of the file, as `study --smoke` has them."""
-    plan = read_plan(STUDY_FILES / f"{study}.yaml").for_smoke()
-    norms = list(plan.norms)
+    definition = read_study(STUDY_FILES / f"{study}.yaml").for_smoke()
+    norms = list(definition.norms)
     for number, norm in enumerate((norms[0], norms[-1])):
-        config = next(point.config for point in plan.points() if point.norm == norm)
+        config = next(point.config for point in definition.points() if point.norm == norm)
         Path(f"{number}.yaml").write_text(yaml.safe_dump(config))
         words = photos if config.get("data", {}).get("class_path", "").endswith("Folder") else []
         main(["--config", f"{number}.yaml", "--out", f"run{number}", "--num-fake", "40", *words])

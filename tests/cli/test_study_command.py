@@ -15,7 +15,7 @@ import yaml
 from small_studies import queue_of, written
 
 from gan_convnorm.cli.study import main
-from gan_convnorm.study import read_plan
+from gan_convnorm.study import read_study
 from gan_convnorm.study.queue import AHEAD
 
 ROOT = Path(__file__).parents[2]
@@ -26,10 +26,10 @@ def test_a_study_of_twenty_thousand_seeds_starts_and_reports_at_once(tmp_path, m
     written(tmp_path, grids={"main": {"seed": list(range(20_000)), "norm": ["none"]}})
     begun = time.process_time()
     with pytest.raises(SystemExit) as caught:
-        main(["plan.yaml", "--report", "--storage", "sqlite:///study.db", "--out", "out"])
+        main(["definition.yaml", "--report", "--storage", "sqlite:///study.db", "--out", "out"])
     assert caught.value.code == 0
     assert "0 of 20000 runs are done" in capsys.readouterr().out
-    queue = queue_of(tmp_path, plan=read_plan(tmp_path / "plan.yaml"))
+    queue = queue_of(tmp_path, definition=read_study(tmp_path / "definition.yaml"))
     assert queue.study.get_trials() == []  # a report queues nothing
     queue._fill()
     assert len(queue.study.get_trials()) == AHEAD
@@ -42,11 +42,11 @@ def test_a_study_of_twenty_thousand_seeds_starts_and_reports_at_once(tmp_path, m
     ("words", "message"),
     [
         ("nothing.yaml", "there is no study nothing.yaml"),
-        ("plan.yaml --workers 0", "--workers is 0; expected 1 to 1024"),
-        ("plan.yaml --workers 100000", "--workers is 100000; expected 1 to 1024"),
-        ("plan.yaml --threads 0", "--threads is 0; expected 1 to 1024"),
-        ("plan.yaml --out full", "the folder full has something and no study.db"),
-        ("plan.yaml --storage nonsense", "the storage nonsense cannot be used"),
+        ("definition.yaml --workers 0", "--workers is 0; expected 1 to 1024"),
+        ("definition.yaml --workers 100000", "--workers is 100000; expected 1 to 1024"),
+        ("definition.yaml --threads 0", "--threads is 0; expected 1 to 1024"),
+        ("definition.yaml --out full", "the folder full has something and no study.db"),
+        ("definition.yaml --storage nonsense", "the storage nonsense cannot be used"),
     ],
 )
 def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
@@ -61,7 +61,9 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys, words, message):
     assert len(lines) == 1 and lines[0].startswith(f"error: {message}")
 
 
-@pytest.mark.parametrize("words", ["", "plan.yaml --nonsense", "plan.yaml --workers many", "plan.yaml another.yaml"])
+@pytest.mark.parametrize(
+    "words", ["", "definition.yaml --nonsense", "definition.yaml --workers many", "definition.yaml another.yaml"]
+)
 def test_wrong_words_are_one_line(capsys, words):
     with pytest.raises(SystemExit) as caught:
         main(words.split())
@@ -90,8 +92,8 @@ def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, ca
     study = yaml.safe_load((ROOT / "configs/studies/digits_norms.yaml").read_text())
     norms = [study["baseline"], list(study["norms"])[-1]]
     study |= {"norms": {name: study["norms"][name] for name in norms}, "grids": {"equal_steps": {"seed": [0]}}}
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "gan_convnorm", "study", "plan.yaml", "--smoke", "--out", "out", "--workers"]
+    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "gan_convnorm", "study", "definition.yaml", "--smoke", "--out", "out", "--workers"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     first = subprocess.Popen([*command, "1"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
@@ -120,7 +122,7 @@ def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, ca
     assert ended.value.code == 0 and "2 of 2 runs are done" in capsys.readouterr().out
     # The same study against other images: their floor is not the old one's, and the old runs stay in the table.
     study["config"]["scores"] = {"protocol": "quick"}
-    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(study))
+    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(study))
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "2 runs in out/runs.csv are not of this study" in done.stdout, done.stderr
     assert "The floor, 360 real test images in place of fakes" in (tmp_path / "out/report.md").read_text()

@@ -33,7 +33,7 @@ def test_a_storage_is_named_without_its_password(tmp_path, capsys, address, secr
     monkeypatch.chdir(tmp_path)
     written(tmp_path)
     with pytest.raises(SystemExit) as caught:
-        main(["plan.yaml", "--storage", address.replace("{}", secret, 1).replace("{}", secret)])
+        main(["definition.yaml", "--storage", address.replace("{}", secret, 1).replace("{}", secret)])
     assert caught.value.code == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("error: the storage ") and captured.err.count("\n") == 1, captured.err
@@ -63,7 +63,7 @@ def test_a_storage_that_ends_in_the_middle_ends_the_study_in_one_line(tmp_path, 
 
     monkeypatch.setattr(Queue, "run", gone)
     with pytest.raises(SystemExit) as caught:
-        main(["plan.yaml", "--out", "out"])
+        main(["definition.yaml", "--out", "out"])
     assert caught.value.code == 1
     assert "cannot be used any more" in capsys.readouterr().err
 
@@ -80,8 +80,8 @@ def test_a_refused_storage_leaves_no_folder(tmp_path, monkeypatch, storage):
     monkeypatch.chdir(tmp_path)
     written(tmp_path)
     with pytest.raises(SystemExit):
-        main(["plan.yaml", "--storage", storage])
-    assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
+        main(["definition.yaml", "--storage", storage])
+    assert [path.name for path in tmp_path.iterdir()] == ["definition.yaml"]
 
 
 def test_another_program_s_database_is_left_as_it_is(tmp_path, monkeypatch, capsys):
@@ -94,7 +94,7 @@ def test_another_program_s_database_is_left_as_it_is(tmp_path, monkeypatch, caps
     before = (tmp_path / "out/study.db").read_bytes()
     for words in (["--out", "out"], ["--storage", "sqlite:///out/study.db"]):
         with pytest.raises(SystemExit) as caught:
-            main(["plan.yaml", "--report", *words])
+            main(["definition.yaml", "--report", *words])
         assert caught.value.code == 2
         assert "out/study.db holds the table 'letters' and no study" in capsys.readouterr().err
     assert (tmp_path / "out/study.db").read_bytes() == before

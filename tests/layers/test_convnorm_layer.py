@@ -9,7 +9,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.layers.convnorm.strategies import choose
+from gan_convnorm.layers.convnorm.methods import choose
 
 
 def test_scale_of_the_weights_does_not_matter_without_eps():
@@ -113,9 +113,9 @@ def test_autocast_rounds_the_output_alone(options, dtype):
                 for one, other in zip(found, gradients, strict=True):
                     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-4)
     with torch.autocast("cpu", dtype):
-        assert choose(layer, images, layer.respond(images)[1]).__name__ == "by_products"
+        assert choose(layer, images, layer.respond(images)[1]).__name__ == "convolve_by_matmul"
         wide = ConvNorm2d(128, 128, 1)
-        for count, way in ((16, "by_transforms"), (32, "by_products")):
+        for count, way in ((16, "filter_by_fft"), (32, "convolve_by_matmul")):
             images = torch.zeros(count, 128, 2, 2)
             assert choose(wide, images, wide.respond(images)[1]).__name__ == way
 
@@ -138,7 +138,7 @@ def test_gradients_that_have_a_gradient_are_those_of_a_backward():
     """The filter depends on the kernels: their gradient follows that path once, with `create_graph` too."""
     torch.manual_seed(0)
     layer, images = ConvNorm2d(8, 8, 3, padding=1).double(), torch.randn(16, 8, 6, 6, dtype=torch.float64)
-    assert choose(layer, images, layer.respond(images)[1]).__name__ == "by_products"
+    assert choose(layer, images, layer.respond(images)[1]).__name__ == "convolve_by_matmul"
     target = torch.randn(16, 8, 6, 6, dtype=torch.float64)
     parameters = [*layer.parameters()]
     plain = torch.autograd.grad((layer(images) * target).sum(), parameters)

@@ -95,7 +95,7 @@ def test_gradients(name):
 def test_parts_may_be_treated_alike(policy):
     x = images(8)
     pair = torch.cat([x, x])
-    real, fake = augment(pair, policy, seeded(), alike=2).chunk(2)
+    real, fake = augment(pair, policy, seeded(), shared_parts=2).chunk(2)
     assert torch.equal(real, fake)
     assert torch.equal(real, augment(x, policy, seeded()))
     real, fake = augment(pair, policy, seeded()).chunk(2)
@@ -144,7 +144,7 @@ def test_a_bad_policy_is_one_line(text, message):
 
 
 def test_bad_batch_and_name():
-    with pytest.raises(BadInput, match="5 images cannot be 2 equal parts"):
-        augment(images(5), ["flip"], seeded(), alike=2)
+    with pytest.raises(BadInput, match="5 images are not 2 equal parts"):
+        augment(images(5), ["flip"], seeded(), shared_parts=2)
     with pytest.raises(BadInput, match="augmentation 'blur' is not known"):
         augment(images(), ["blur"], seeded())

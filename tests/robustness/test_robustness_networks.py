@@ -7,7 +7,7 @@ from torch import nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import ConvNorm2d
 from gan_convnorm.robustness.networks import Normalized, build_network
-from gan_convnorm.robustness.resnet import PLANS
+from gan_convnorm.robustness.resnet import SIZES
 
 
 def kinds(network, kind):
@@ -56,7 +56,7 @@ def test_a_block_is_its_definition():
     assert torch.equal(plain(x), plain.units[1](plain.units[0](x).relu()).relu())
 
 
-@pytest.mark.parametrize("arch", sorted(PLANS))
+@pytest.mark.parametrize("arch", sorted(SIZES))
 def test_every_convolution_is_the_norms(arch):
     network = build_network(arch, 3, 7, "convnorm", {"affine": None}, width=0.1)
     convolutions = kinds(network, nn.Conv2d)

@@ -34,7 +34,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_checkpoint_before(whole, number
             main([*WORDS, "--out", "run"])
     assert stop.value.code == 1
     err = capsys.readouterr().err
-    assert f"cannot be written ({os.strerror(number)}" in err and "--resume last" in err
+    assert f"cannot be written ({os.strerror(number)}" in err and "--resume run/" in err
     assert sorted(p.name for p in Path("run").glob("*.ckpt*")) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
     main(["--resume", "last", "--out", "run"])
     assert_same_run(whole, Path("run"))

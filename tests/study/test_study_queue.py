@@ -15,7 +15,7 @@ from gan_convnorm.cli import study_worker
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import NOT_FINITE, BadInput
 from gan_convnorm.study import queue as queue_module
-from gan_convnorm.study import read_plan
+from gan_convnorm.study import read_study
 from gan_convnorm.study.results import Result
 from gan_convnorm.study.run_process import RunProcesses
 
@@ -66,7 +66,7 @@ def test_points_queued_by_two_at_once_are_run_once(tmp_path):
 def test_a_dead_worker_is_named_and_tried_once_more(tmp_path):
     told = []
     dies_once = "(folder / 'was').exists() or ((folder / 'was').touch(), os.kill(os.getpid(), 9))"
-    queue = queue_of(tmp_path, dies_once, plan=one_point(tmp_path), told=told)
+    queue = queue_of(tmp_path, dies_once, definition=one_point(tmp_path), told=told)
     queue.run(lambda _: None)
     assert len(started(tmp_path)) == 2 and len(queue.results()) == 1 and queue.failed() == []
     (line,) = told
@@ -75,18 +75,18 @@ def test_a_dead_worker_is_named_and_tried_once_more(tmp_path):
 
 def test_a_worker_that_dies_twice_is_reported_and_tried_when_started_again(tmp_path):
     told = []
-    queue = queue_of(tmp_path, "sys.exit('out of memory')", plan=one_point(tmp_path), told=told)
+    queue = queue_of(tmp_path, "sys.exit('out of memory')", definition=one_point(tmp_path), told=told)
     queue.run(lambda _: None)
     assert len(started(tmp_path)) == 2 and queue.results() == [] and queue.failed() == ["main, none, seed 0"]
     assert "with status 1 (out of memory)" in told[-1] and "given up" in told[-1]
-    again = queue_of(tmp_path, plan=one_point(tmp_path))
+    again = queue_of(tmp_path, definition=one_point(tmp_path))
     again.run(lambda _: None)
     assert len(again.results()) == 1 and again.failed() == []
 
 
 def test_a_run_that_diverges_is_a_result(tmp_path):
     behave = f"print('error: at G step 7 d_loss became NaN', file=sys.stderr), sys.exit({NOT_FINITE})"
-    queue = queue_of(tmp_path, behave, plan=one_point(tmp_path))
+    queue = queue_of(tmp_path, behave, definition=one_point(tmp_path))
     queue.run(lambda _: None)
     (found,) = queue.results()
     assert found.outcome == "stopped" and found.reason == "at G step 7 d_loss became NaN" and found.diverged
@@ -112,12 +112,12 @@ def test_a_signal_ends_the_runs_and_the_study_goes_on_later(tmp_path):
 
 
 def test_studies_that_start_at_once_all_make_the_storage(tmp_path):
-    plan, together, errors = read_plan(written(tmp_path)), threading.Barrier(3), []
+    definition, together, errors = read_study(written(tmp_path)), threading.Barrier(3), []
 
     def start(folder):
         together.wait()
         try:
-            queue_of(folder, plan=plan)
+            queue_of(folder, definition=definition)
         except BaseException as error:
             errors.append(error)
 
@@ -136,15 +136,15 @@ def test_studies_that_start_at_once_all_make_the_storage(tmp_path):
 def test_all_points_are_run_where_few_are_queued_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(queue_module, "AHEAD", 1)
     grids = {"main": {"seed": list(range(6)), "norm": ["none"]}}
-    queue = queue_of(tmp_path, plan=read_plan(written(tmp_path, grids=grids)), workers=1)
+    queue = queue_of(tmp_path, definition=read_study(written(tmp_path, grids=grids)), workers=1)
     queue.run(lambda _: None)
     assert started(tmp_path) == sorted(queue.points) and len(queue.results()) == 6
 
 
 def test_a_changed_plan_keeps_what_is_done(tmp_path):
-    queue_of(tmp_path, plan=one_point(tmp_path)).run(lambda _: None)
+    queue_of(tmp_path, definition=one_point(tmp_path)).run(lambda _: None)
     more = {"main": {"seed": [0, 1], "norm": ["none"]}}
-    queue = queue_of(tmp_path, plan=read_plan(written(tmp_path, grids=more)))
+    queue = queue_of(tmp_path, definition=read_study(written(tmp_path, grids=more)))
     queue.run(lambda _: None)
     assert len(started(tmp_path)) == 2 and len(queue.results()) == 2
 
@@ -158,7 +158,7 @@ def test_a_run_ends_when_its_study_is_gone(tmp_path, monkeypatch):
 
 def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
     """A checkpoint chooses no code of your own, so the study says it again."""
-    plan = read_plan(
+    definition = read_study(
         written(
             tmp_path,
             norms={"mine": {"model": {"architecture": {"disc_norm": "mine:Norm"}}}},
@@ -166,7 +166,7 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
             grids={"main": {"seed": [0]}},
         )
     )
-    point = plan.points()[0]
+    point = definition.points()[0]
     folder = tmp_path / "runs" / point.name
     folder.mkdir(parents=True)
     (folder / "last.ckpt").touch()
@@ -177,7 +177,7 @@ def test_a_run_that_goes_on_keeps_the_norm_that_the_study_names(tmp_path):
 
 
 def test_files_of_somebody_elses_study_lead_nowhere(tmp_path):
-    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    queue = queue_of(tmp_path, definition=one_point(tmp_path))
     (point,) = queue.points.values()
     (tmp_path / "runs").mkdir()
     for ending in (".yaml", ".log"):

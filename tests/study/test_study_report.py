@@ -12,9 +12,9 @@ from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.report.blocks import Picture
-from gan_convnorm.study import figures, read_plan, report, report_content
+from gan_convnorm.study import figures, read_study, report, report_content
 from gan_convnorm.study.comparison import against, holm, spread
-from gan_convnorm.study.plan import Grid, Plan
+from gan_convnorm.study.definition import Grid, StudyDefinition
 from gan_convnorm.study.report import write_report
 from gan_convnorm.study.report_content import report_blocks
 from gan_convnorm.study.table import write_table
@@ -100,7 +100,7 @@ def test_the_table_has_a_row_for_each_evaluation(tmp_path):
 
 @pytest.mark.slow
 def test_a_report_says_what_the_numbers_are(tmp_path):
-    plan = read_plan(written(tmp_path))
+    definition = read_study(written(tmp_path))
     runs = [result("none", seed, (6.0, 3.0 + 1.5 * seed)) for seed in range(3)]
     runs += [result("spectral", seed, (5.0, 2.0 + seed)) for seed in range(3)]
     rates = [
@@ -110,7 +110,7 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     ]
     stopped = result("spectral", 1, (4.0,), grid="rates", outcome="stopped", reason="became NaN", final={})
     floor = {"values": {"fid": 0.987}, "n": 30, "split": "train", "reference": "test"}
-    paths = write_report(plan, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
+    paths = write_report(definition, [*runs, *rates, stopped], tmp_path, floor=floor, failed=["main, none, seed 9"])
     text = (tmp_path / "report.md").read_text()
     assert "| none | 3 | 4.50 +- 1.50 | 2.00 +- 0.00 |" in text
     # 1.5 +- 4.303 * 0.5 / sqrt(3), and 1 - t / sqrt(t^2 + 2) with 2 degrees of freedom.
@@ -134,12 +134,12 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
 
 @pytest.mark.slow
 def test_a_report_replaces_its_own_files_and_no_others(tmp_path, monkeypatch):
-    plan = read_plan(written(tmp_path))
+    definition = read_study(written(tmp_path))
     runs = [result("none", 0), result("spectral", 0)]
-    paths = write_report(plan, runs, tmp_path, floor=None, failed=[])
-    drawn = list(report.report_blocks(plan, runs, None, []))
+    paths = write_report(definition, runs, tmp_path, floor=None, failed=[])
+    drawn = list(report.report_blocks(definition, runs, None, []))
     monkeypatch.setattr(report, "report_blocks", lambda *_: drawn)  # to draw them takes a second
-    assert write_report(plan, runs, tmp_path, floor=None, failed=[]) == paths
+    assert write_report(definition, runs, tmp_path, floor=None, failed=[]) == paths
     for path in paths:
         kept = path.read_bytes()
         path.write_bytes(b"precious")
@@ -149,38 +149,40 @@ def test_a_report_replaces_its_own_files_and_no_others(tmp_path, monkeypatch):
         if path.suffix == ".html":
             (tmp_path / "report.md").unlink()
         with pytest.raises(BadInput, match=f"{path.name} exists and was not written by this command"):
-            write_report(plan, runs, tmp_path, floor=None, failed=[])
+            write_report(definition, runs, tmp_path, floor=None, failed=[])
         assert path.read_bytes() == b"precious"
-        write_report(plan, runs, tmp_path, floor=None, failed=[], overwrite=True)
+        write_report(definition, runs, tmp_path, floor=None, failed=[], overwrite=True)
         assert path.read_bytes() == kept
 
 
 @pytest.mark.slow
 def test_the_page_of_an_earlier_version_is_replaced(tmp_path):
-    plan, runs = read_plan(written(tmp_path)), [result()]
-    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    definition, runs = read_study(written(tmp_path)), [result()]
+    write_report(definition, runs, tmp_path, floor=None, failed=[])
     (tmp_path / "report.html").write_text("<!DOCTYPE html>\n<html>of an earlier version</html>")
-    write_report(plan, runs, tmp_path, floor=None, failed=[])
+    write_report(definition, runs, tmp_path, floor=None, failed=[])
     assert "earlier version" not in (tmp_path / "report.html").read_text()
 
 
 def test_a_grid_without_a_factor_compares_norms_with_settings_of_their_own():
-    plan = Plan("own", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1])})
+    definition = StudyDefinition("own", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1])})
     runs = [result("none", seed, (4.0, 2.0 + seed), learning_rate=0.004) for seed in range(2)]
     runs += [result("spectral", seed, (5.0, 4.0), learning_rate=0.001) for seed in range(2)]
-    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "'none', '0.004', '-1.50 (-7.85 to +4.85, n = 2)'" in text
     assert "Lowest" not in text
 
 
 def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each_norm():
-    plan = Plan("rates", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.001, 0.004])})
+    definition = StudyDefinition(
+        "rates", {"spectral": {}, "none": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.001, 0.004])}
+    )
     runs = [
         result(norm, seed, (9.0, fid + seed), learning_rate=rate)
         for (norm, rate), fid in {("none", 0.001): 3, ("none", 0.004): 2, ("spectral", 0.001): 2.5}.items()
         for seed in range(2)
     ]
-    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
     assert (
         "each norm: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
@@ -188,45 +190,47 @@ def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each
 
 
 def test_a_report_draws_what_the_callbacks_measured():
-    plan = Plan("measured", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
+    definition = StudyDefinition("measured", {"none": {}}, {"main": Grid(seed=[0])}, baseline="none")
     run = result("none")
     for row in run.rows:
         row |= {"discriminator/overfitting": 0.1, "layers/linear/condition_number": 30.0}
-    pictures = {block.file for block in report_blocks(plan, [run], None, []) if isinstance(block, Picture)}
+    pictures = {block.file for block in report_blocks(definition, [run], None, []) if isinstance(block, Picture)}
     assert {f"main_{kind}.png" for kind in ("discriminator", "operator_norms", "condition_numbers")} <= pictures
 
 
 def test_a_report_says_how_many_runs_have_no_scores():
-    plan = Plan("stopped", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1, 2, 3])})
+    definition = StudyDefinition("stopped", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1, 2, 3])})
     runs = [result("none", seed, (9.0, 2.0 + seed / 10)) for seed in range(2)]
     runs += [result("none", seed, outcome="stopped", reason="became NaN", final={}) for seed in (2, 3)]
     runs += [result("spectral", seed, (9.0, 4.0)) for seed in range(4)]
-    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "'none', '2 of 4', '2.05 +- 0.07'" in text and "'spectral', '4', '4.00 +- 0.00'" in text
     assert "-1.95 (-2.59 to -1.31, n = 2)" in text
 
 
 def test_a_report_counts_runs_that_never_were_good():
-    plan = Plan("far", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
+    definition = StudyDefinition("far", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
     runs = [result("none", seed, (99.0, fid)) for seed, fid in enumerate((2.5, 6.0))]
     runs += [result("spectral", 0, (9.0, 3.0)), result("spectral", 1, outcome="stopped", final={})]
-    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "Diverged" in text and "times the run's best): none 0 of 2, spectral 1 of 2." in text
     assert "at least 2 times the grid's lowest mean, 3.00): none 1 of 2, spectral 1 of 2." in text
 
 
 def test_a_grid_with_a_factor_draws_a_curve_for_each_setting(monkeypatch):
-    plan = Plan("rates", {"none": {}}, {"main": Grid(seed=[0], learning_rate=[0.001, 0.004])}, baseline="none")
+    definition = StudyDefinition(
+        "rates", {"none": {}}, {"main": Grid(seed=[0], learning_rate=[0.001, 0.004])}, baseline="none"
+    )
     drawn = []
     monkeypatch.setattr(report_content, "draw_layers", lambda runs, kind: drawn.append([run.norm for run in runs]))
-    list(report_blocks(plan, [result("none", learning_rate=rate) for rate in (0.001, 0.004)], None, []))
+    list(report_blocks(definition, [result("none", learning_rate=rate) for rate in (0.001, 0.004)], None, []))
     assert drawn[0] == ["none, 0.001", "none, 0.004"]
 
 
 def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():
-    plan = Plan("worse", {"none": {}}, {"main": Grid(seed=[0, 1, 2])}, baseline="none")
+    definition = StudyDefinition("worse", {"none": {}}, {"main": Grid(seed=[0, 1, 2])}, baseline="none")
     runs = [result("none", seed, (2.0, last)) for seed, last in enumerate((2.9, 3.0, 4.0))]
-    text = "\n".join(map(repr, report_blocks(plan, runs, None, [])))
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "none 1 of 3. Got worse (at least 1.5 times): none 2 of 3." in text
 
 
@@ -247,7 +251,7 @@ def test_a_study_without_real_images_names_none():
         for seed in (0, 1)
         for rate in (0.1, 0.2)
     ]
-    plan = Plan("example", {"spectral": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.1, 0.2])})
-    words = " ".join(getattr(block, "text", "") for block in report_blocks(plan, runs, None, []))
+    definition = StudyDefinition("example", {"spectral": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.1, 0.2])})
+    words = " ".join(getattr(block, "text", "") for block in report_blocks(definition, runs, None, []))
     assert "custom: 40 samples, inception features." in words and "None" not in words
     assert figures.draw_sensitivity(runs) is None

@@ -53,7 +53,7 @@ def test_a_stored_result_of_other_types_is_one_line(change):
 
 
 def test_a_stored_result_of_another_version_is_one_line(tmp_path):
-    queue = queue_of(tmp_path, plan=one_point(tmp_path))
+    queue = queue_of(tmp_path, definition=one_point(tmp_path))
     (name,) = queue.points
     state = optuna.trial.TrialState.COMPLETE
     for stored in ({"grid": "main"}, [1], None):

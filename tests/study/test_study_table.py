@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from small_studies import queue_of, read_plan, result, started, written
+from small_studies import queue_of, read_study, result, started, written
 
 from gan_convnorm.cli.study import main
 from gan_convnorm.errors import BadInput
@@ -80,18 +80,18 @@ def test_a_table_whose_rows_do_not_belong_together_is_refused(tmp_path, order, m
 
 def test_the_table_keeps_runs_that_are_not_of_the_study(tmp_path, capsys):
     """An edited study is another study: its report has its own runs, and nobody's training is lost."""
-    plan, out = read_plan(written(tmp_path)), tmp_path / "out"
+    definition, out = read_study(written(tmp_path)), tmp_path / "out"
     out.mkdir()
-    point = plan.points()[0]
+    point = definition.points()[0]
     own = result(point.norm, point.seed, grid=point.grid, configuration=point.digest)
     foreign = result("none", 7, grid=point.grid, configuration="00000000")
-    write_report(plan, [own, foreign], out, floor=FLOOR, failed=[])
+    write_report(definition, [own, foreign], out, floor=FLOOR, failed=[])
     with pytest.raises(SystemExit) as end:
-        main([str(tmp_path / "plan.yaml"), "--out", str(out), "--report"])
+        main([str(tmp_path / "definition.yaml"), "--out", str(out), "--report"])
     assert end.value.code == 0 and "1 of 10 runs are known" in capsys.readouterr().out
     assert "1 of 10 runs." in (out / "report.md").read_text()
     assert read_table(out / "runs.csv").results == [own, foreign]
-    queue = queue_of(tmp_path, plan=plan)
+    queue = queue_of(tmp_path, definition=definition)
     assert queue.take_over([own, foreign]) == 1
 
 
@@ -116,14 +116,14 @@ def test_a_study_goes_on_from_the_table_of_another_machine(tmp_path):
 
 def test_a_report_comes_again_from_the_table_alone(tmp_path, capsys):
     runs = [result(norm, seed) for norm in ("none", "spectral") for seed in range(3)]
-    plan, out = written(tmp_path), tmp_path / "out"
+    definition, out = written(tmp_path), tmp_path / "out"
     out.mkdir()
-    files = write_report(read_plan(plan), runs, out, floor=FLOOR, failed=[])
+    files = write_report(read_study(definition), runs, out, floor=FLOOR, failed=[])
     before = {path: path.read_bytes() for path in files}
     for path in files[1:]:
         path.unlink()
     with pytest.raises(SystemExit) as end:
-        main([str(plan), "--out", str(out), "--report"])
+        main([str(definition), "--out", str(out), "--report"])
     assert end.value.code == 0 and "6 of 10 runs are known" in capsys.readouterr().out
     assert {path.name for path in out.iterdir()} == {path.name for path in files}
     assert (out / "report.md").read_bytes() == before[out / "report.md"]
@@ -157,8 +157,8 @@ def test_a_floor_without_its_number_of_images_is_one_line(tmp_path):
 
 
 def test_names_from_a_table_are_no_html_and_no_formula(tmp_path):
-    plan, runs = read_plan(written(tmp_path)), [result(r"<script>alert(1)</script> a|b $\frac$")]
-    write_report(plan, runs, tmp_path, floor=None, failed=[], others=[], overwrite=False)
+    definition, runs = read_study(written(tmp_path)), [result(r"<script>alert(1)</script> a|b $\frac$")]
+    write_report(definition, runs, tmp_path, floor=None, failed=[], others=[], overwrite=False)
     report = (tmp_path / "report.md").read_text()
     assert "<script" not in report and "&lt;script>" in report and r"a\|b" in report
 

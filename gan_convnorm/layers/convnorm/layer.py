@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import as_batch, check_whole, checked_geometry
 from gan_convnorm.layers.convnorm.geometry import Geometry, convolution_geometry, padding_pairs
+from gan_convnorm.layers.convnorm.methods import choose, full_response, pooled
 from gan_convnorm.layers.convnorm.options import PAPER, ConvNormKeywords, ConvNormOptions
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
-from gan_convnorm.layers.convnorm.strategies import choose, full_response, pooled
 from gan_convnorm.layers.convnorm.transposed import ConvNormTranspose2d
 from gan_convnorm.layers.like import adopt
 from gan_convnorm.layers.reading_weight import one_weight

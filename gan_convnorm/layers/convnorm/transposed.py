@@ -11,9 +11,9 @@ from typing_extensions import override
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import as_batch, checked_geometry
 from gan_convnorm.layers.convnorm.geometry import Geometry, transposed_geometry
+from gan_convnorm.layers.convnorm.methods import precondition
 from gan_convnorm.layers.convnorm.options import ConvNormKeywords, ConvNormOptions
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
-from gan_convnorm.layers.convnorm.strategies import precondition
 from gan_convnorm.layers.reading_weight import one_weight
 
 __all__ = ["ConvNormTranspose2d"]

@@ -1,4 +1,4 @@
-"""A study's plan: the norms, the grids, and the configuration that all runs share."""
+"""A study's definition: the norms, the grids, and the configuration that all runs share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Grid", "Plan", "Point"]
+__all__ = ["Grid", "StudyDefinition", "StudyRun"]
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Grid:
 
     Args:
         seed: seeds of the runs.
-        norm: names of the plan's norms; all when not given.
+        norm: names of the definition's norms; all when not given.
         n_dis: discriminator steps per generator step; the configuration's when not given.
         learning_rate: Adam's, of both networks; the configuration's when not given.
-        config: laid over the plan's configuration.
+        config: laid over the definition's configuration.
 
     >>> Grid(seed=[0, 1], learning_rate=[0.001, 0.002]).n_dis is None
     True
@@ -36,19 +36,19 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Point:
+class StudyRun:
     """One run of a study.
 
     Attributes:
         grid: name of its grid.
-        norm: name of its norm in the plan.
+        norm: name of its norm in the definition.
         seed: of the run.
         n_dis: discriminator steps per generator step; None where the grid leaves it to the configuration.
         learning_rate: of both networks; None likewise.
         config: the run's configuration, as `train_gan.py --config` reads it.
         words: of the command line that change the configuration.
 
-    >>> point = Point("main", "none", 0, 5, None, {})
+    >>> point = StudyRun("main", "none", 0, 5, None, {})
     >>> point.label, point.name
     ('main, none, seed 0, n_dis 5', 'main-none-seed0-n-dis5-44136fa3')
     """
@@ -83,7 +83,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyDefinition:
     """A study.
 
     Args:
@@ -96,8 +96,8 @@ class Plan:
         smoke: configuration laid over all runs of a smoke run, which has the first and the last level of each factor.
         words: of the command line that change the configuration of all runs.
 
-    >>> plan = Plan("example", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
-    >>> plan.count(), [point.label for point in plan.points()][:2]
+    >>> definition = StudyDefinition("example", {"none": {}, "spectral": {}}, {"main": Grid(seed=[0, 1])})
+    >>> definition.count(), [point.label for point in definition.points()][:2]
     (4, ['main, none, seed 0', 'main, spectral, seed 0'])
     """
 
@@ -116,7 +116,7 @@ class Plan:
     def _axes(self, grid: Grid) -> tuple[Sequence[Any], ...]:
         return (grid.seed, grid.learning_rate or [None], grid.n_dis or [None], grid.norm or list(self.norms))
 
-    def points(self) -> list[Point]:
+    def points(self) -> list[StudyRun]:
         """Return the runs, seed by seed, so that a study that is ended early has all norms."""
         found = []
         for name, grid in self.grids.items():
@@ -127,18 +127,18 @@ class Plan:
                 own = {"seed_everything": seed, **({"model": {"optimization": varied}} if varied else {})}
                 for layer in (self.config, grid.config, self.norms[norm], own):
                     config = _merge(config, layer)
-                found.append(Point(name, norm, seed, n_dis, rate, config, self.words))
+                found.append(StudyRun(name, norm, seed, n_dis, rate, config, self.words))
         return found
 
     def keys(self) -> set[tuple[str, str, str]]:
         """Return what tells the study's runs from others in a table: grid, norm and digest of each.
 
-        >>> Plan("example", {"none": {}}, {"main": Grid(seed=[0])}).keys()
+        >>> StudyDefinition("example", {"none": {}}, {"main": Grid(seed=[0])}).keys()
         {('main', 'none', 'aa34d06b')}
         """
         return {(point.grid, point.norm, point.digest) for point in self.points()}
 
-    def for_smoke(self) -> Plan:
+    def for_smoke(self) -> StudyDefinition:
         """Return the study with the first and the last level of each factor, and the configuration of a smoke run.
 
         The baseline is always among its norms, so that the report has something to compare with.

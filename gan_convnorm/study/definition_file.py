@@ -13,9 +13,9 @@ from typing import Any
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.plain_yaml import read_yaml
 from gan_convnorm.files.text import read_text
-from gan_convnorm.study.plan import Grid, Plan
+from gan_convnorm.study.definition import Grid, StudyDefinition
 
-__all__ = ["read_plan"]
+__all__ = ["read_study"]
 
 #: names that can be a folder's or a file's: no separator, no dot or dash first
 NAME = re.compile(r"\w[\w .,+=-]*")
@@ -23,18 +23,18 @@ LONGEST_NAME = 60  # bytes; the name of a run's folder has two
 MOST_RUNS = 50_000
 
 
-def read_plan(path: Path) -> Plan:
-    r"""Return the plan in a study's file.
+def read_study(path: Path) -> StudyDefinition:
+    r"""Return the definition in a study's file.
 
     Raises:
         BadInput: no such file, not YAML, an unknown or missing key, a value of another type, a name that can name no
-            folder, a grid or baseline that names no norm of the plan, an empty axis, or too many runs.
+            folder, a grid or baseline that names no norm of the definition, an empty axis, or too many runs.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "plan.yaml"
+    ...     path = Path(folder) / "definition.yaml"
     ...     _ = path.write_text("name: small\nbaseline: none\nnorms: {none: {}}\ngrids: {main: {seed: [0, 1]}}")
-    ...     read_plan(path).count()
+    ...     read_study(path).count()
     2
     """
     expected = "a YAML file such as configs/studies/digits_norms.yaml"
@@ -44,13 +44,15 @@ def read_plan(path: Path) -> Plan:
     if not isinstance(content, dict):
         raise BadInput(f"{path} holds {content!r:.60}; expected a mapping with name, norms and grids")
     try:
-        return _plan(content)
+        return _definition(content)
     except BadInput as problem:
         raise BadInput(f"{path}: {problem}") from problem
 
 
-def _plan(content: dict[str, Any]) -> Plan:
-    _check_keys("the study", content, {field.name for field in fields(Plan)} - {"words"}, ("name", "norms", "grids"))
+def _definition(content: dict[str, Any]) -> StudyDefinition:
+    _check_keys(
+        "the study", content, {field.name for field in fields(StudyDefinition)} - {"words"}, ("name", "norms", "grids")
+    )
     try:
         json.dumps(content, sort_keys=True)
     except TypeError as error:  # a date, a set, bytes, or numbers among the names of a mapping
@@ -63,15 +65,15 @@ def _plan(content: dict[str, Any]) -> Plan:
     if not norms:
         example = "spectral: {model: {architecture: {disc_norm: spectral}}}"
         raise BadInput(f"there is no norm; expected norms such as {example}")
-    baseline = content.get("baseline", Plan.baseline)
+    baseline = content.get("baseline", StudyDefinition.baseline)
     if not isinstance(baseline, str) or baseline not in norms:
         raise BadInput(f"the baseline is {baseline!r}; the norms are: {', '.join(norms)}")
     grids = {_name("a grid's name", grid): _grid(grid, axes, norms) for grid, axes in _grids(content["grids"]).items()}
     config, smoke = (_mapping(key, content.get(key, {})) for key in ("config", "smoke"))
-    plan = Plan(name, norms, grids, baseline, config, smoke)
-    if plan.count() > MOST_RUNS:
-        raise BadInput(f"the grids have {plan.count()} runs; expected at most {MOST_RUNS}, so give fewer levels")
-    return plan
+    definition = StudyDefinition(name, norms, grids, baseline, config, smoke)
+    if definition.count() > MOST_RUNS:
+        raise BadInput(f"the grids have {definition.count()} runs; expected at most {MOST_RUNS}, so give fewer levels")
+    return definition
 
 
 def _grids(value: object) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Three ways to apply the preconditioner to a convolution, and the choice of the fastest; all give the same output."""
+"""Three methods that convolve and apply the preconditioner with the same output, and the choice of the fastest."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from gan_convnorm.layers.convnorm.polyphase import polyphase
 from gan_convnorm.layers.convnorm.preconditioned import Preconditioned
 from gan_convnorm.layers.convnorm.truncation import Truncated, filter_truncated
 
-__all__ = ["Strategy", "choose", "filter_exactly", "full_response", "pooled", "precondition"]
+__all__ = ["Method", "choose", "filter_exactly", "full_response", "pooled", "precondition"]
 
 #: takes the layer, the padded images, their geometry, S_k + eps and the side of the pooling; returns the output
-Strategy = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
+Method = Callable[[Preconditioned, Tensor, Geometry, Tensor, int], Tensor]
 
-#: (images' dtype, weight's dtype) for which `by_products` works, without autocast and with it
+#: (images' dtype, weight's dtype) for which `convolve_by_matmul` works, without autocast and with it
 DTYPES = [(dtype, dtype) for dtype in (torch.float32, torch.float64)]
 AUTOCAST_DTYPES = [(dtype, torch.float32) for dtype in (torch.float32, torch.bfloat16, torch.float16)]
 #: pixels a side up to which transforms by matrix products (`matrix_transform.py`) are worth while
 LARGEST_GRID = 192
-#: batch size from which `by_products` is faster for any number of channels, on CPUs with AVX2 and with AVX-512
+#: batch size from which `convolve_by_matmul` is faster for any number of channels, on CPUs with AVX2 and with AVX-512
 ENOUGH_IMAGES = 16
-#: channels (half the harmonic mean of inputs and outputs) at which `by_products` saves, for one image, what the
+#: channels (half the harmonic mean of inputs and outputs) at which `convolve_by_matmul` saves, for one image, what the
 #: kernels' transforms cost
 CHANNELS_PER_IMAGE = 5
 
 
-def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strategy:
-    """Return the fastest way for a layer and a batch.
+def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Method:
+    """Return the fastest method for a layer and a batch.
 
     Args:
         layer: the layer.
@@ -48,15 +48,15 @@ def choose(layer: Preconditioned, images: Tensor, geometry: Geometry) -> Strateg
     >>> layer = ConvNorm1d(64, 64, 3)
     >>> for batch in torch.zeros(1, 64, 8), torch.zeros(16, 64, 8):
     ...     print(choose(layer, batch, layer.respond(batch)[1]).__name__)
-    by_transforms
-    by_products
+    filter_by_fft
+    convolve_by_matmul
     """
     if layer.options.tolerance and not traced():
-        return by_taps
-    return by_products if products_pay(layer, images, geometry) else by_transforms
+        return filter_by_taps
+    return convolve_by_matmul if matmul_pays(layer, images, geometry) else filter_by_fft
 
 
-def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> bool:
+def matmul_pays(layer: Preconditioned, images: Tensor, geometry: Geometry) -> bool:
     """Return True if the batch is large enough to earn the kernels' transforms (docs/results/convnorm_cost.md).
 
     A GPU's convolution is so fast beside its complex matrix products that nothing is gained there. The products would
@@ -65,7 +65,7 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer = ConvNorm1d(64, 64, 3)
     >>> geometry = layer.respond(torch.zeros(1, 64, 8))[1]
-    >>> [products_pay(layer, torch.zeros(count, 64, 8), geometry) for count in (1, 16)]
+    >>> [matmul_pays(layer, torch.zeros(count, 64, 8), geometry) for count in (1, 16)]
     [False, True]
     """
     if layer.groups > 1 or images.device.type != "cpu" or traced():
@@ -81,13 +81,13 @@ def products_pay(layer: Preconditioned, images: Tensor, geometry: Geometry) -> b
     return images.shape[0] >= max(1, 2 * enough if autocast else min(ENOUGH_IMAGES, enough))
 
 
-def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
+def filter_by_fft(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
     """Return the output by a convolution, then the exact filter through the Fourier domain.
 
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> geometry = layer.respond(images)[1]
-    >>> output = by_transforms(layer, images, geometry, layer.power_spectrum(geometry.grid), 1)
+    >>> output = filter_by_fft(layer, images, geometry, layer.power_spectrum(geometry.grid), 1)
     >>> torch.allclose(output, layer(images), atol=1e-4)
     True
     """
@@ -95,27 +95,29 @@ def by_transforms(layer: Preconditioned, images: Tensor, geometry: Geometry, spe
     return pooled(precondition(layer, response, spectrum, None, geometry), pool)
 
 
-def by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
+def filter_by_taps(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
     """Return the output by a convolution, then the filter cut to few taps; exactly if no cut is certified.
 
     >>> from gan_convnorm.layers import ConvNorm1d
     >>> layer, images = ConvNorm1d(1, 1, 3, bias=False, tolerance=0.1), torch.ones(1, 1, 6)
     >>> layer.weight.data = torch.tensor([[[0.0, 1.0, 0.2]]])
     >>> geometry = layer.respond(images)[1]
-    >>> for way in by_taps, by_transforms:
-    ...     way(layer, images, geometry, layer.power_spectrum(geometry.grid), 1).detach()
+    >>> for method in filter_by_taps, filter_by_fft:
+    ...     method(layer, images, geometry, layer.power_spectrum(geometry.grid), 1).detach()
     tensor([[[0.9401, 0.9401, 0.9401, 0.9598]]])
     tensor([[[0.9877, 1.0020, 0.9992, 1.0046]]])
     """
     taps = layer.truncate(spectrum, geometry.grid)
     if taps is None:
-        exact = by_products if products_pay(layer, images, geometry) else by_transforms
+        exact = convolve_by_matmul if matmul_pays(layer, images, geometry) else filter_by_fft
         return exact(layer, images, geometry, spectrum, pool)
     response = full_response(layer, images, geometry)
     return pooled(precondition(layer, response, spectrum, taps, geometry), pool)
 
 
-def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int) -> Tensor:
+def convolve_by_matmul(
+    layer: Preconditioned, images: Tensor, geometry: Geometry, spectrum: Tensor, pool: int
+) -> Tensor:
     """Return the output by one matrix product a frequency: convolution and filter together.
 
     Under autocast the products are float32 and the output alone is rounded: a convolution in half precision and
@@ -125,14 +127,14 @@ def by_products(layer: Preconditioned, images: Tensor, geometry: Geometry, spect
     >>> layer, images = ConvNorm1d(3, 4, 3), torch.rand(2, 3, 8)
     >>> geometry = layer.respond(images)[1]
     >>> spectrum = layer.power_spectrum(geometry.grid)
-    >>> output = by_products(layer, images, geometry, spectrum, 1)
-    >>> torch.allclose(output, by_transforms(layer, images, geometry, spectrum, 1), atol=1e-4)
+    >>> output = convolve_by_matmul(layer, images, geometry, spectrum, 1)
+    >>> torch.allclose(output, filter_by_fft(layer, images, geometry, spectrum, 1), atol=1e-4)
     True
     """
     if pool > 1:
         # A box and a crop of every pool-th pixel; a layer's own stride would be between the two.
         if any(step > 1 for _, _, step in geometry.crop):
-            return pooled(by_products(layer, images, geometry, spectrum, 1), pool)
+            return pooled(convolve_by_matmul(layer, images, geometry, spectrum, 1), pool)
         crop = tuple((first, count // pool, pool) for first, count, _ in geometry.crop)
     else:
         crop = geometry.crop

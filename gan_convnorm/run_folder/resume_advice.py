@@ -1,17 +1,26 @@
-"""The words that say from which checkpoint a run can go on."""
+"""The words that say how a command can go on after an error."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-__all__ = ["what_is_left"]
+__all__ = ["repeat_advice", "resume_advice"]
 
 
-def what_is_left(folder: Path) -> str:
+def repeat_advice(folder: Path) -> str:
+    """Return the words that say how to go on where nothing is trained.
+
+    >>> repeat_advice(Path("made"))
+    'remove the cause, delete made, then run the command again'
+    """
+    return f"remove the cause, delete {folder}, then run the command again"
+
+
+def resume_advice(folder: Path) -> str:
     """Return the words that name a run's checkpoints and say how to go on.
 
-    >>> what_is_left(Path("empty"))
+    >>> resume_advice(Path("empty"))
     'no checkpoint has been saved in empty; remove the cause, then start the run again'
     """
     try:

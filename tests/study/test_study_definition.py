@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_studies import PLAN, written
+from small_studies import STUDY, written
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.study import read_plan
+from gan_convnorm.study import read_study
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_points_are_every_combination_with_its_configuration(tmp_path):
-    plan = read_plan(written(tmp_path))
-    points = plan.points()
+    definition = read_study(written(tmp_path))
+    points = definition.points()
     assert [(p.grid, p.norm, p.seed, p.n_dis, p.learning_rate) for p in points] == [
         *[("main", norm, seed, None, None) for seed in range(3) for norm in ("none", "spectral")],
         *[("rates", "spectral", 0, n_dis, rate) for rate in (0.001, 0.01) for n_dis in (1, 2)],
@@ -32,34 +32,37 @@ def test_points_are_every_combination_with_its_configuration(tmp_path):
         "scores": {"num_fake": 40},
     }
     assert len({p.name for p in points}) == len(points)
-    changed = read_plan(written(tmp_path, config={"model": {"optimization": {"steps": 21}}})).points()
+    changed = read_study(written(tmp_path, config={"model": {"optimization": {"steps": 21}}})).points()
     assert not {p.name for p in points} & {p.name for p in changed}  # another run
 
 
 def test_the_words_of_a_command_line_are_part_of_a_run(tmp_path):
-    plan = read_plan(written(tmp_path))
-    none, one, other = (replace(plan, words=words) for words in ((), ("--steps", "9"), ("--steps", "8")))
-    assert len(none.keys() | one.keys() | other.keys()) == 3 * len(plan.points()) and none.keys() == plan.keys()
+    definition = read_study(written(tmp_path))
+    none, one, other = (replace(definition, words=words) for words in ((), ("--steps", "9"), ("--steps", "8")))
+    assert (
+        len(none.keys() | one.keys() | other.keys()) == 3 * len(definition.points())
+        and none.keys() == definition.keys()
+    )
     assert not {p.name for p in one.for_smoke().points()} & {p.name for p in other.for_smoke().points()}
     with pytest.raises(BadInput, match="words"):  # which a file does not give
-        read_plan(written(tmp_path, words=["--steps", "9"]))
+        read_study(written(tmp_path, words=["--steps", "9"]))
 
 
 def test_a_norm_s_options_do_not_shine_through(tmp_path):
     grid = {"seed": [0], "config": {"model": {"architecture": {"disc_norm_options": {"eps": 1.0}}}}}
-    points = read_plan(written(tmp_path, grids={"main": grid})).points()
+    points = read_study(written(tmp_path, grids={"main": grid})).points()
     assert points[1].config["model"]["architecture"]["disc_norm_options"] == {"n_power_iterations": 2}
 
 
 def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
     long = {"model": {"architecture": {"disc_norm": "spectral"}, "optimization": {"steps": 30}}}
-    plan = read_plan(written(tmp_path, norms={**PLAN["norms"], "spectral": long})).for_smoke()
-    assert plan.name == "small-smoke"
-    assert [(grid.seed, grid.norm) for grid in plan.grids.values()] == [
+    definition = read_study(written(tmp_path, norms={**STUDY["norms"], "spectral": long})).for_smoke()
+    assert definition.name == "small-smoke"
+    assert [(grid.seed, grid.norm) for grid in definition.grids.values()] == [
         ([0, 2], ["none", "spectral"]),
         ([0], ["spectral"]),
     ]
-    assert {p.config["model"]["optimization"]["steps"] for p in plan.points()} == {2}
+    assert {p.config["model"]["optimization"]["steps"] for p in definition.points()} == {2}
 
 
 @pytest.mark.parametrize(
@@ -119,42 +122,42 @@ def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):
 )
 def test_a_bad_plan_is_one_line(tmp_path, changes, message):
     with pytest.raises(BadInput, match=message) as caught:
-        read_plan(written(tmp_path, **changes))
-    assert "\n" not in str(caught.value) and "plan.yaml" in str(caught.value)
+        read_study(written(tmp_path, **changes))
+    assert "\n" not in str(caught.value) and "definition.yaml" in str(caught.value)
 
 
 def test_a_file_that_is_no_plan_is_one_line(tmp_path):
     with pytest.raises(BadInput, match="there is no study"):
-        read_plan(tmp_path / "plan.yaml")
+        read_study(tmp_path / "definition.yaml")
     bomb = "a: &a0 [1]\n" + "\n".join(f"b{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40))
     for text, message in (
         ("- a", "expected a mapping"),
         ("a: [", "is not YAML"),
         (bomb, "repeats 1000000000 values by aliases"),
-        ("name: a\nname: b", "line 2 of .*plan.yaml has the key 'name' again"),
+        ("name: a\nname: b", "line 2 of .*definition.yaml has the key 'name' again"),
     ):
-        (tmp_path / "plan.yaml").write_text(text)
+        (tmp_path / "definition.yaml").write_text(text)
         with pytest.raises(BadInput, match=message):
-            read_plan(tmp_path / "plan.yaml")
+            read_study(tmp_path / "definition.yaml")
 
 
 def test_a_pipe_is_no_study(tmp_path):
-    os.mkfifo(tmp_path / "plan.yaml")
-    with pytest.raises(BadInput, match=r"plan\.yaml is no regular file"):
-        read_plan(tmp_path / "plan.yaml")
+    os.mkfifo(tmp_path / "definition.yaml")
+    with pytest.raises(BadInput, match=r"definition\.yaml is no regular file"):
+        read_study(tmp_path / "definition.yaml")
 
 
 def test_learning_rates_as_a_person_writes_them(tmp_path):
-    (tmp_path / "plan.yaml").write_text(
+    (tmp_path / "definition.yaml").write_text(
         "name: a\nbaseline: n\nnorms: {n: {}}\ngrids: {g: {seed: [0], learning_rate: [1e-3, 1, 0.5]}}"
     )
-    assert [p.learning_rate for p in read_plan(tmp_path / "plan.yaml").points()] == [0.001, 1.0, 0.5]
+    assert [p.learning_rate for p in read_study(tmp_path / "definition.yaml").points()] == [0.001, 1.0, 0.5]
 
 
 def test_the_shipped_studies_are_plans():
     for path in (ROOT / "configs/studies").glob("*.yaml"):
-        plan = read_plan(path)
-        points = [*plan.points(), *plan.for_smoke().points()]
+        definition = read_study(path)
+        points = [*definition.points(), *definition.for_smoke().points()]
         assert all(yaml.safe_load(yaml.safe_dump(point.config)) == point.config for point in points)
         assert len({point.name for point in points}) == len(points)
-        assert replace(plan) == plan
+        assert replace(definition) == definition
