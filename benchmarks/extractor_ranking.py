@@ -4,8 +4,8 @@ python benchmarks/extractor_ranking.py
 python benchmarks/extractor_ranking.py --data FOLDER --resolution 32 [--without-labels]
 
 FOLDER holds train/CLASS/*.jpg and test/CLASS/*.jpg. Without --data it is the digits. Held-out images are compared with
-the train images. In a series of shares, 0, 10, ... 100 % of the held-out images are damaged in one way. In a series of
-strengths all of them are damaged, more and more. The table shows Spearman's correlation of FID with the share or the
+the training images. In a series of shares, 0, 10, ... 100 % of the held-out images are damaged in one way. In a series
+of strengths all of them are damaged, more and more. The table shows Spearman's correlation of FID with the share or the
 strength, and FID at the beginning, in the middle and at the end.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder with train and test; by default the digits")
     parser.add_argument("--resolution", type=int, default=16)
     parser.add_argument("--without-labels", action="store_true", help="train the extractor on the images alone")
-    parser.add_argument("--most", type=int, default=8000, help="train images; a quarter as many held-out ones")
+    parser.add_argument("--most", type=int, default=8000, help="training images; a quarter as many held-out ones")
     parser.add_argument("--extractor", default="classifier")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
@@ -110,7 +110,7 @@ def main() -> None:
     images, labels = held_out
     accuracy = evaluator(images).protocol.get("extractor_accuracy", float("nan"))
     print(f"{data.name} {arguments.resolution}x{arguments.resolution}, {extractor.get_name()}: ready after {seconds}")
-    print(f"accuracy {accuracy:.3f}; {len(images)} held-out against {len(train[0])} train images")
+    print(f"accuracy {accuracy:.3f}; {len(images)} held-out against {len(train[0])} training images")
     print("| damage | graded by | Spearman | FID at the beginning | middle | end |")
     print("|---|---|---|---|---|---|")
     order = torch.randperm(len(images), generator=rng(4))

@@ -117,7 +117,7 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     >>> trainer = pl.Trainer(accelerator="cpu", logger=False)
     >>> trainer.datamodule = SimpleNamespace(name="cats", train_set=cats, split=lambda name: cats)
     >>> trainer_images(trainer, "train").name
-    'cats train images'
+    'cats training images'
 
     Args:
         trainer: of the run.
@@ -155,7 +155,7 @@ def _loader(trainer: pl.Trainer, split: str) -> tuple[Any, str]:
     for loaders, name in (
         (trainer.test_dataloaders if split == "test" else None, "test images"),
         (trainer.val_dataloaders, "validation images"),
-        (trainer.train_dataloader, "train images"),
+        (trainer.train_dataloader, "training images"),
     ):
         loader = loaders[0] if isinstance(loaders, (list, tuple)) and loaders else loaders
         if loader is not None:

@@ -117,7 +117,7 @@ def check_same_data(settings: RunSettings, images: ImageData, *, takes_labels: b
     >>> from types import SimpleNamespace
     >>> run = RunSettings("gan", {}, train_images=3)
     >>> check_same_data(run, SimpleNamespace(label_names=[], train_set=range(4)), takes_labels=False)
-    other data than the run so far: 3 -> 4 train images
+    other data than the run so far: 3 -> 4 training images
 
     Args:
         settings: of the run so far.
@@ -135,7 +135,7 @@ def check_same_data(settings: RunSettings, images: ImageData, *, takes_labels: b
         )
     count = len(images.train_set)
     if settings.train_images not in (0, count):
-        print(f"other data than the run so far: {settings.train_images} -> {count} train images", flush=True)
+        print(f"other data than the run so far: {settings.train_images} -> {count} training images", flush=True)
 
 
 def _settings_by_name(config: dict[str, Any], groups: Sequence[str]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Arrays(ImageData):
         super().__init__(min(sides) if resolution is None else resolution, channels, num_classes, batch_size, seed)
         test_images = content.find(NAMES["test"][0])
         if test_images is not None and (found := content.image_shape(test_images)[0]) != channels:
-            raise BadInput(f"{shown(path)} has train images of {channels} channels and test images of {found}")
+            raise BadInput(f"{shown(path)} has training images of {channels} channels and test images of {found}")
         test_labels = _labels(content, "test")
         if test_labels is not None and num_classes is not None and test_labels.max() >= num_classes:
             raise BadInput(

@@ -37,16 +37,16 @@ class Evaluator:
     >>> from gan_convnorm.fidelity import create_extractor
     >>> images = torch.randint(0, 256, (100, 1, 4, 4), dtype=torch.uint8)
     >>> extractor = create_extractor("classifier", metrics=("fid",), labelled=(images, torch.arange(100) % 2))
-    >>> evaluator = Evaluator(extractor, images, metrics="fid", reference_name="train images")
+    >>> evaluator = Evaluator(extractor, images, metrics="fid", reference_name="training images")
     >>> evaluator(images).line(), evaluator(images).protocol["reference"]
-    ('FID 0.00', 'train images')
+    ('FID 0.00', 'training images')
 
     Args:
         extractor: of `create_extractor`, for these metrics at least.
         reference: real images or their statistics, as `evaluate` takes them; None where only the Inception Score is
             asked for.
         metrics: of `METRICS`.
-        reference_name: name of the real images, such as "digits train images".
+        reference_name: name of the real images, such as "digits training images".
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         kid_subset_size: images in each of the 100 subsets that KID is taken over; by default torch-fidelity's 1,000, or
             all of the smaller set.

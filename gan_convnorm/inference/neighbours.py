@@ -82,17 +82,17 @@ def nearest_rows(
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Fakes and their nearest train images in several spaces.
+    """Fakes and their nearest training images in several spaces.
 
     >>> train = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
     >>> copies = find_neighbours(train[:2], train, None, count=1)
     >>> copies.lines()
-    ['pixels: distance to the nearest train image 0 (median of 2 fakes), 0.2 (2 train images, ...; 100% of the fakes ...
+    ['pixels: distance to the nearest training image 0 (median of 2 fakes), 0.2 (2 training images, ...; 100% of the ...
 
     Attributes:
         distances: of each space, (fakes, count), nearest first.
-        numbers: of each space, rows of the train images, the same shape.
-        unseen: of each space, distances of images that were not trained on to their nearest train image, (M,).
+        numbers: of each space, rows of the training images, the same shape.
+        unseen: of each space, distances of images that were not trained on to their nearest training image, (M,).
         unseen_name: these images in words.
     """
 
@@ -102,7 +102,7 @@ class Neighbours:
     unseen_name: str
 
     def summary(self) -> dict[str, Any]:
-        """Return by space the distances to the nearest train image, of fakes and of unseen images.
+        """Return by space the distances to the nearest training image, of fakes and of unseen images.
 
         Returns:
             Medians and smallest distances, numbers of images, and the share of fakes that are nearer than all but 5 %
@@ -126,7 +126,7 @@ class Neighbours:
     def lines(self) -> list[str]:
         """Return the summary in words, one line for each space."""
         return [
-            f"{space}: distance to the nearest train image {s['fakes_median']:.3g} (median of {s['fakes']} fakes), "
+            f"{space}: distance to the nearest training image {s['fakes_median']:.3g} (median of {s['fakes']} fakes), "
             f"{s['unseen_median']:.3g} ({s['unseen']} {s['unseen_are']}); {100 * s['share_of_near_fakes']:.0f}% of the "
             f"fakes are nearer than {100 * NEAR:.0f}% of those"
             for space, s in self.summary().items()
@@ -180,14 +180,14 @@ def find_neighbours(
     features: tuple[str, Tensor, Space] | None = None,
     count: int = 5,
 ) -> Neighbours:
-    """Find the train images nearest to fakes, and those nearest to images that the generator has not seen.
+    """Find the training images nearest to fakes, and those nearest to images that the generator has not seen.
 
     Args:
         fakes: uint8 (n, C, H, W).
         train: uint8 (N, C, H, W).
-        unseen: images that were not trained on, uint8 (M, C, H, W). When None, as many train images as there are fakes,
-            each compared with the others.
-        features: name of a second space, the train images' vectors in it (N, D), and the map from images to vectors.
+        unseen: images that were not trained on, uint8 (M, C, H, W). When None, as many training images as there are
+            fakes, each compared with the others.
+        features: name of a second space, the training images' vectors in it (N, D), and the map from images to vectors.
         count: neighbours of each fake.
 
     Returns:
@@ -202,7 +202,7 @@ def find_neighbours(
     if others is None:
         own = spread_rows(len(train), max(len(fakes), 2))
         others = train[own]
-    name = "train images, each compared with the others" if unseen is None else "held-out images"
+    name = "training images, each compared with the others" if unseen is None else "held-out images"
     distances, numbers, far = {}, {}, {}
     spaces: list[tuple[str, Tensor, Space, Space]] = [("pixels", train, pixel_space, pixel_space)]
     if features is not None:

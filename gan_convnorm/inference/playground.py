@@ -1,4 +1,4 @@
-"""A trained generator to play with: images by seed and class, the way between two, and the nearest train images."""
+"""A trained generator to play with: images by seed and class, the way between two, and the nearest training images."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Playground:
 
     Args:
         sampler: the trained generator.
-        train: uint8 (N, C, H, W) of the generator's size; None hides the nearest train images.
+        train: uint8 (N, C, H, W) of the generator's size; None hides the nearest training images.
 
     Raises:
-        BadInput: train images of another size or number of channels.
+        BadInput: training images of another size or number of channels.
 
     >>> from gan_convnorm.gan.loading import load
     >>> playground = Playground(load("checkpoints/digits_convnorm"))
@@ -37,7 +37,7 @@ class Playground:
         self.train = train
         if train is not None and train.shape[1:] != (shape := sampler.sample(1).shape[1:]):
             raise BadInput(
-                f"the train images have shape {tuple(train.shape[1:])}, and the generator makes {tuple(shape)}; "
+                f"the training images have shape {tuple(train.shape[1:])}, and the generator makes {tuple(shape)}; "
                 "give the images that it was trained on"
             )
 
@@ -84,20 +84,20 @@ class Playground:
         return self.sampler.decode(latents, labels)
 
     def nearest(self, image: Tensor, count: int = 5) -> tuple[Tensor, Tensor]:
-        """Return the train images nearest to an image, by root mean square difference of pixels in [0, 1].
+        """Return the training images nearest to an image, by root mean square difference of pixels in [0, 1].
 
         Args:
             image: uint8 (C, H, W).
-            count: number of train images.
+            count: number of training images.
 
         Returns:
             uint8 (count, C, H, W) and distances (count,), nearest first.
 
         Raises:
-            BadInput: the train images are not known.
+            BadInput: the training images are not known.
         """
         if self.train is None:
-            raise BadInput("the train images are not known; name their folder with --train-images")
+            raise BadInput("the training images are not known; name their folder with --train-images")
         distances, numbers = nearest_rows(
             pixel_space(image[None]), self.train, min(count, len(self.train)), pixel_space
         )

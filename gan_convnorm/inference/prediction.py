@@ -40,8 +40,8 @@ class Prediction:
         ema: from the averaged weights, else from the current ones.
         interpolate: number of interpolations, each from one latent to another, in interpolation.png and the animation.
         animation: of the interpolation: gif, mp4 (with the package imageio-ffmpeg) or none.
-        nearest: number of images to find the nearest train images of, by pixels and by the features of --extractor.
-        project: number of held-out images (of train images, where none are held out) to find the latents of.
+        nearest: number of images to find the nearest training images of, by pixels and by the features of --extractor.
+        project: number of held-out images (of training images, where none are held out) to find the latents of.
 
     >>> Prediction(num=4, labels="0,2").chosen(3)
     [0, 2]

@@ -50,13 +50,13 @@ class RealImages(Protocol):
 
 
 def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weights: str | None) -> Neighbours:
-    """Find the train images nearest to fakes by pixels and by features.
+    """Find the training images nearest to fakes by pixels and by features.
 
     >>> from types import SimpleNamespace
     >>> images = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2)
     >>> data = SimpleNamespace(name="toy", train_set=TensorDataset(images, torch.arange(4) % 2), test_set=None)
     >>> found = nearest_train_images(images[2:3], data, "classifier", None)
-    looking for neighbours among 4 toy train images
+    looking for neighbours among 4 toy training images
     >>> int(found.numbers["pixels"][0, 0]), int(found.numbers["classifier features"][0, 0])
     (2, 2)
 
@@ -67,14 +67,16 @@ def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weight
         weights: its weights file.
 
     Returns:
-        The train images and distances, with those of held-out images to compare.
+        The training images and distances, with those of held-out images to compare.
     """
     train, test = data.train_set.tensors, data.test_set
     features = create_extractor(extractor, metrics=("prc",), labelled=train, weights=weights, device=usable_device())
     layer = layer_for(extractor, "prc")
-    print(f"looking for neighbours among {len(train[0])} {data.name} train images", flush=True)
-    # It keeps the train images' features in the cache.
-    rows = Evaluator(features, train[0], metrics=("prc",), reference_name=f"{data.name} train images").real.rows[layer]
+    print(f"looking for neighbours among {len(train[0])} {data.name} training images", flush=True)
+    # It keeps the training images' features in the cache.
+    rows = Evaluator(features, train[0], metrics=("prc",), reference_name=f"{data.name} training images").real.rows[
+        layer
+    ]
 
     def to_features(images: Tensor) -> Tensor:
         found = extract(features, TensorImages(images))
@@ -86,7 +88,7 @@ def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weight
 
 
 def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool) -> tuple[Projection, Sequence[str]]:
-    """Find the latents of held-out images, or of train images where none are held out; spread over the split.
+    """Find the latents of held-out images, or of training images where none are held out; spread over the split.
 
     A generator of classes or vectors takes the images' own, so a held-out split without them is passed over.
 
@@ -101,7 +103,7 @@ def project_held_out(module: Sampler, count: int, data: RealImages, *, ema: bool
     """
     held_out = data.test_set
     if held_out is None or (module.takes_labels and len(held_out.tensors) < 2):
-        split, kind, described = data.train_set, "train", "train images, for none are held out"
+        split, kind, described = data.train_set, "train", "training images, for none are held out"
         described += "" if held_out is None else " with labels"
     else:
         split, kind, described = held_out, "test", "held-out images"

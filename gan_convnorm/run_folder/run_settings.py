@@ -85,7 +85,7 @@ class RunSettings:
         trainer: the settings of `TRAINER` that are plain values.
         sections: arguments of the command's other parts by name, such as "scores".
         options: the command's own options by name, such as "operator_norms_every".
-        train_images: number of the data's train images; 0 where it is not known.
+        train_images: number of the data's training images; 0 where it is not known.
         label_names: names of the data's classes, or of the numbers in its vectors; empty where they are not known.
         omitted: settings of the run that a checkpoint does not bring back, such as "trainer.callbacks".
     """

@@ -95,7 +95,7 @@ def test_without_a_validation_loop_every_epoch_is_scored():
     callback = FidelityScores(num_fake=40, metrics="fid", value_range=(0, 1))
     trainer = fit(NoValidation(), [callback])
     assert callback.taken.final is callback.taken.last is not None
-    assert callback.taken.last.protocol["reference"] == "train images"
+    assert callback.taken.last.protocol["reference"] == "training images"
     assert "fid" in trainer.callback_metrics
 
 

@@ -163,7 +163,7 @@ def test_resuming_says_that_images_were_added(photos_run, capsys):
         shutil.copy("photos/a/0.png", f"photos/a/new{number}.png")
     shutil.move("photos/b", "photos/z")  # which a GAN without labels does not learn
     main([*words[:-1], "other", "--steps", "3"])
-    assert "other data than the run so far: 43 -> 52 train images\n" in capsys.readouterr().out
+    assert "other data than the run so far: 43 -> 52 training images\n" in capsys.readouterr().out
 
 
 def test_resuming_says_what_differs_and_when_nothing_is_left(run, capsys):

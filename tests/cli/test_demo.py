@@ -1,4 +1,4 @@
-"""The verb demo: which generator and which train images the page is given."""
+"""The verb demo: which generator and which training images the page is given."""
 
 import json
 import shutil

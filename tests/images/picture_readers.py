@@ -19,7 +19,7 @@ def scored(folder):
 
 
 def nearest(folder):
-    """The train image that is nearest to the expected one."""
+    """The training image that is nearest to the expected one."""
     train = trained(folder)
     found = find_neighbours(scored(folder), train, None, count=1)
     assert found.distances["pixels"].item() == 0

@@ -206,7 +206,7 @@ def test_neighbours_of_fakes_as_picture_and_tables(checkpoint, digits, capsys):
     summary = json.loads(Path("m/nearest.json").read_text())
     assert list(summary) == ["pixels", "classifier features"]
     assert summary["pixels"]["fakes"] == 3 and summary["pixels"]["unseen"] == 200
-    assert "distance to the nearest train image" in capsys.readouterr().out
+    assert "distance to the nearest training image" in capsys.readouterr().out
 
 
 @pytest.mark.slow

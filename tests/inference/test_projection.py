@@ -126,7 +126,7 @@ def test_train_images_are_projected_where_none_are_held_out(generator, digits, c
 
     found, files = project_held_out(generator, 1, Data(), ema=True)
     assert torch.equal(found.images, digits.train_set.tensors[0][:1]) and not files
-    assert "train images, for none are held out" in capsys.readouterr().out
+    assert "training images, for none are held out" in capsys.readouterr().out
 
 
 def test_images_of_all_classes_are_projected_and_only_with_their_labels(digits, capsys):
@@ -143,7 +143,7 @@ def test_images_of_all_classes_are_projected_and_only_with_their_labels(digits, 
     assert len({labels[order][int(name.removesuffix(".png"))].item() for name in files}) >= 8
     Data.test_set = TensorDataset(images[order])
     _, files = project_held_out(gan, 2, Data(), ema=True)
-    assert not files and "train images, for none are held out with labels" in capsys.readouterr().out
+    assert not files and "training images, for none are held out with labels" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
