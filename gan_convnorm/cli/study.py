@@ -1,4 +1,4 @@
-"""The verb study: FILE [flags] [-- more words for every run]."""
+"""The verb study: FILE [flags] [-- more arguments for every run]."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def _report(definition: StudyDefinition, known: Contents, out: Path, *, overwrit
 def _say_others(others: list[Result], table: Path) -> None:
     if others:
         print(
-            f"{len(others)} runs in {table} are not of this study: another configuration, or other words after --; "
+            f"{len(others)} runs in {table} are not of this study: another configuration, or other arguments after --; "
             "they stay there, and no report has them",
             flush=True,
         )

@@ -25,6 +25,7 @@ class RealImages(Protocol):
     """The part of a data module that is read here.
 
     >>> from types import SimpleNamespace
+    >>> import torch
     >>> cats = TensorDataset(torch.zeros(4, 1, 8, 8, dtype=torch.uint8))
     >>> data: RealImages = SimpleNamespace(name="cats", train_set=cats, test_set=None, file_names={})
     >>> data.name, len(data.train_set)
@@ -53,6 +54,7 @@ def nearest_train_images(fakes: Tensor, data: RealImages, extractor: str, weight
     """Find the training images nearest to fakes by pixels and by features.
 
     >>> from types import SimpleNamespace
+    >>> import torch
     >>> images = torch.arange(16, dtype=torch.uint8).view(4, 1, 2, 2)
     >>> data = SimpleNamespace(name="toy", train_set=TensorDataset(images, torch.arange(4) % 2), test_set=None)
     >>> found = nearest_train_images(images[2:3], data, "classifier", None)
