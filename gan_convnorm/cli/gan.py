@@ -174,7 +174,7 @@ class _Command(RunCommand):
                 names = self.model.hparams.get("conditions") if self.model.condition_size else None
                 self.prediction.check(self.model.num_classes, names)
                 default = Path(config.ckpt_path).parent / "predict"
-                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder)
+                self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, restart=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
         kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]

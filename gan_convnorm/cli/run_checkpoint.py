@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from gan_convnorm.cli.data_names import OWN_DATA
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed
+from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.trust import check_trusted, code_names, parse_trust
 from gan_convnorm.files.weights import check_finite
 from gan_convnorm.run_folder import RunSettings, check_restorable, read_checkpoint
@@ -74,8 +76,27 @@ class RunCheckpoint:
         names += [self.settings.data] if self.settings.data not in OWN_DATA and self.settings.data else []
         trust = parse_trust(given_values(words, files, "trust"))
         check_trusted([name for name in names if name not in given], trust, self.path)
+        if self.settings.data and self.settings.data not in OWN_DATA:
+            # The parser would take a text for the class that an argument expects.
+            check_arguments(_imported(self.settings.data), self.settings.data_arguments, f"the data in {self.path}")
         if not self.settings.data and not data and words[0] != "predict":
             raise BadInput(f"{self.path} does not name the data it was trained on; give them with --data")
+
+
+def _imported(path: str) -> type:
+    """Return a class that a person names or trusts.
+
+    Raises:
+        BadInput: there is none.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise BadInput(f"the data {path[:80]!r} cannot be imported ({error})") from error
+    if not isinstance(found, type):
+        raise BadInput(f"the data {path[:80]!r} are no class; expected a subclass of gan_convnorm.data.ImageData")
+    return found
 
 
 def say_changes(

@@ -236,7 +236,7 @@ class RunCommand(LightningCLI):
         if resumed:
             lock_folder(folder)
         else:
-            folder = claim_folder(folder, rename=not self.run_folder)
+            folder = claim_folder(folder, rename=not self.run_folder, restart=True)
         return folder
 
     def own_plugins(self) -> list[Any]:

@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--isc-splits", type=int, default=10, help="splits of the Inception Score (default 10)")
     parser.add_argument("--kid-subset-size", type=int, help="images in each subset of KID (default 1000, or fewer)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise of a checkpoint's images")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents of a checkpoint's images")
     parser.add_argument("--resize", help="side in pixels, or HEIGHTxWIDTH, to resize and centre-crop to")
     parser.add_argument("--skip-bad", action="store_true", help="omit unreadable files")
     parser.add_argument("--device", help="cpu, cuda, cuda:1 (default: a GPU where there is one)")

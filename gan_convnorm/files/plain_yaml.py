@@ -67,8 +67,8 @@ def read_yaml(text: str, name: str) -> Plain:
 def may_have_key(value: Plain, key: str) -> bool:
     """Return True if a mapping has a key, at any depth of plain values and of texts that are YAML themselves.
 
-    A command line's parser reads a text as YAML where it allows values of any type. A text with aliases may have every
-    key.
+    A command line's parser reads a text as YAML where it allows values of any type, and "a.b" as the key b in a. A text
+    with aliases may have every key.
 
     >>> may_have_key({"gain": [1, "{class_path: subprocess.Popen}"]}, "class_path")
     True
@@ -80,27 +80,28 @@ def may_have_key(value: Plain, key: str) -> bool:
         key: the key.
     """
     if isinstance(value, dict):
-        return key in value or any(may_have_key(inner, key) for inner in value.values())
+        return any(key in str(name).split(".") or may_have_key(inner, key) for name, inner in value.items())
     if isinstance(value, (list, tuple)):
         return any(may_have_key(inner, key) for inner in value)
-    return isinstance(value, str) and _text_may_have_key(value, key)
+    # PyYAML and libyaml read some texts differently, such as those with tabs; a parser may use either.
+    return isinstance(value, str) and any(
+        _text_may_have_key(value, key, loader) for loader in {_Loader, yaml.SafeLoader}
+    )
 
 
-def _text_may_have_key(text: str, key: str) -> bool:
+def _text_may_have_key(text: str, key: str, loader: Any) -> bool:  # noqa: ANN401 - a class of PyYAML
     nested = False
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=loader):
             nested |= isinstance(event, yaml.CollectionStartEvent)
-            if isinstance(event, yaml.AliasEvent):
+            if nested and isinstance(event, yaml.AliasEvent):
                 return True
             # Escapes such as "\\x5f" are resolved here.
-            if (
-                nested
-                and isinstance(event, yaml.ScalarEvent)
-                and (event.value == key or _text_may_have_key(event.value, key))
-            ):
-                return True
-    except yaml.YAMLError:  # the parser takes the text as it is
+            if isinstance(event, yaml.ScalarEvent) and event.value != text:
+                inner = {event.value: event.value} if nested else event.value
+                if may_have_key(inner, key):
+                    return True
+    except yaml.YAMLError:  # this loader takes the text as it is
         return False
     return False
 

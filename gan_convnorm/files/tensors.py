@@ -31,7 +31,11 @@ DTYPES = (
     torch.int8,
     torch.uint8,
     torch.bool,
+    torch.complex64,
+    torch.complex128,
 )
+#: numbers of a tensor that may repeat fewer ones, as an expanded buffer does
+MOST_REPEATED = 2**20
 
 
 def odd_tensor(value: Plain, name: str = "") -> str | None:
@@ -52,16 +56,27 @@ def odd_tensor(value: Plain, name: str = "") -> str | None:
     Returns:
         None if there is none.
     """
-    if isinstance(value, Tensor):
-        if value.device.type != "cpu" or value.layout != torch.strided or value.dtype not in DTYPES:
-            return f"{name!r} as a tensor of {value.dtype}, {value.layout}, on {value.device}"
-        held = value.untyped_storage().nbytes() // value.element_size()
-        if value.numel() > held:
-            return f"{name!r} as a tensor of shape {tuple(value.shape)} with {held} numbers"
-        return None
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
-    found = (odd_tensor(inner, f"{name}.{key}".strip(".")[:80]) for key, inner in items)
-    return next((each for each in found if each is not None), None)
+    seen: set[int] = set()
+    left = [(name, value)]
+    while left:
+        name, value = left.pop()
+        if isinstance(value, Tensor):
+            if (odd := _kind_of_odd(value)) is not None:
+                return f"{name!r} as {odd}"
+        elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:  # a file may hold one in itself
+            seen.add(id(value))
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            left += [(f"{name}.{key}".strip(".")[:80], inner) for key, inner in items]
+    return None
+
+
+def _kind_of_odd(tensor: Tensor) -> str | None:
+    if tensor.device.type != "cpu" or tensor.layout != torch.strided or tensor.dtype not in DTYPES:
+        return f"a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
+    held = tensor.untyped_storage().nbytes() // tensor.element_size()
+    if tensor.numel() > max(held, MOST_REPEATED):
+        return f"a tensor of shape {tuple(tensor.shape)} with {held} numbers"
+    return None
 
 
 def load_tensors(path: Path) -> Plain:

@@ -15,12 +15,14 @@ __all__ = ["RUNS", "claim_folder"]
 RUNS = Path("checkpoints/runs")
 
 
-def claim_folder(path: Path, *, rename: bool = False) -> Path:
+def claim_folder(path: Path, *, rename: bool = False, restart: bool = False) -> Path:
     """Make a folder for new output, and lock it (see `lock_folder`).
 
     Args:
         path: the folder.
         rename: if the folder exists, take path-2, path-3, ... instead.
+
+        restart: a SLURM job that is started again sets aside what it left there without a checkpoint.
 
     Returns:
         The folder, which exists and is empty, save for its lock.
@@ -38,7 +40,7 @@ def claim_folder(path: Path, *, rename: bool = False) -> Path:
     above = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not rename:
+        if restart and not rename:
             _set_aside_own(path)
         while rename:
             try:
@@ -52,7 +54,7 @@ def claim_folder(path: Path, *, rename: bool = False) -> Path:
         if _is_occupied(folder):
             check_unlocked(folder)
         else:
-            lock_folder(folder, made=made, above=above)
+            lock_folder(folder, made=made, above=above, restart=restart)
         occupied = _is_occupied(folder)  # now that no other process can write to it
         if not occupied:
             with tempfile.TemporaryFile(dir=folder):

@@ -27,6 +27,8 @@ except ImportError:  # Windows, which has no flock: nothing is locked there
 __all__ = ["LOCK", "check_folder", "check_unlocked", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
+#: how the file's content begins
+BEGINNING = b'{"pid": '
 #: how its file is opened: no link to another file, and no waiting for a pipe's other end
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 #: errors of file systems without locks, such as some NFS mounts
@@ -40,7 +42,7 @@ _made: dict[Path, list[Path]] = {}
 _folders: dict[Path, os.stat_result] = {}
 
 
-def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ()) -> None:
+def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = (), restart: bool = True) -> None:
     """Keep other processes from writing to a folder while this one lives, or until `folder_locks` ends.
 
     The folder's `.lock` names the process. A second call by the same process does nothing.
@@ -49,6 +51,7 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
         folder: it exists.
         made: it was made for this process, and is removed again if nothing is written to it.
         above: the folders above that were made, and are removed, with it; the nearest first.
+        restart: leave the lock in a SLURM job, which finds its folder by it when it is started again.
 
     Raises:
         BadInput: another process holds the lock, the folder cannot be written, or its `.lock` is another program's.
@@ -71,16 +74,16 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = ())
             ) from error
         try:
             _flock(descriptor, folder)
-            _check_own(descriptor, folder)
+            if _is_at(descriptor, path):
+                _check_own(descriptor, folder)
+                break
         except BaseException:
             os.close(descriptor)
             raise
-        if _is_at(descriptor, path):
-            break
         os.close(descriptor)  # its holder has ended, and removed the file, between the two lines
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job()}).encode() + b"\n")
+    os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job() if restart else None}).encode() + b"\n")
     _held[path] = descriptor
     _folders[path] = path.parent.stat()
     if made:  # and not another process's, which made it in the same moment
@@ -101,7 +104,7 @@ def check_unlocked(folder: Path) -> None:
     except OSError:
         return
     try:
-        _flock(descriptor, folder)
+        _flock(descriptor, folder, shared=True)  # so that it keeps nobody out
     finally:
         os.close(descriptor)
 
@@ -186,11 +189,11 @@ def read_holder(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _flock(descriptor: int, folder: Path) -> None:
+def _flock(descriptor: int, folder: Path, *, shared: bool = False) -> None:
     if fcntl is None:
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise BadInput(
             f"the run folder {folder} is being written by {_words(read_holder(folder))}; wait for it, or choose "
@@ -207,8 +210,10 @@ def _flock(descriptor: int, folder: Path) -> None:
 
 def _check_own(descriptor: int, folder: Path) -> None:
     """Raise unless a lock's file is new, or one that this program has written."""
+    # A machine that lost its power may have left a part of it, or zeros in its place.
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    if not regular or (os.fstat(descriptor).st_size and "pid" not in read_holder(folder)):
+    start = os.pread(descriptor, 4096, 0).strip(b"\0 \n") if regular else b""
+    if not regular or not (start.startswith(BEGINNING) or BEGINNING.startswith(start)):
         raise BadInput(
             f"{folder / LOCK} is not a lock of this program, and is not overwritten; move it away, or choose another "
             "folder with --out"
@@ -219,7 +224,7 @@ def _release(path: Path) -> None:
     descriptor = _held.pop(path)
     _folders.pop(path, None)
     # In a SLURM job it tells the job, when it is started again, which folder is its own.
-    if slurm_job() is None and _is_at(descriptor, path):
+    if read_holder(path.parent).get("slurm_job") is None and _is_at(descriptor, path):
         with contextlib.suppress(OSError):
             path.unlink()
     os.close(descriptor)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
 from gan_convnorm.errors import BadInput
 
@@ -19,6 +19,8 @@ NUMBERS = ("step",)
 
 def check_optimizer_states(checkpoint: dict[str, Any], optimizers: Sequence[Optimizer], schedules: int) -> None:
     """Raise unless a run can go on with the optimizers' states and schedules that a checkpoint has.
+
+    The moments of Adam and SGD are compared, and of others the parameters alone.
 
     A fused optimizer reads as many numbers as the parameter has, whatever the state's size is.
 
@@ -45,8 +47,10 @@ def check_optimizer_states(checkpoint: dict[str, Any], optimizers: Sequence[Opti
         raise BadInput(f"the checkpoint has the learning rates' schedules {epochs!s:.60}; expected {schedules}{advice}")
     for number, (saved, optimizer) in enumerate(zip(checkpoint["optimizer_states"], optimizers, strict=True), start=1):
         problem = _difference(saved, optimizer)
-        # A parameter without a gradient has no state; before the first step none has.
-        if isinstance(optimizer, Adam) and checkpoint["global_step"] and not saved["state"]:
+        # A parameter without a gradient has no state; before the first step none has, and a gradient scaler may have
+        # skipped the first ones.
+        began = checkpoint["global_step"] and "MixedPrecision" not in checkpoint
+        if isinstance(optimizer, Adam) and began and not saved["state"]:
             problem = "has no moments of the gradients"
         if problem is not None:
             raise BadInput(f"the checkpoint's optimizer {number} {problem}{advice}")
@@ -61,7 +65,7 @@ def _difference(saved: dict[str, Any], optimizer: Optimizer) -> str | None:
     parameters: list[Tensor] = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if not isinstance(states, dict) or not states.keys() <= set(range(len(parameters))):
         return "has a state of parameters that it does not have"
-    for number, state in states.items():
+    for number, state in states.items() if isinstance(optimizer, (Adam, SGD)) else ():
         if not isinstance(state, dict):
             return f"has {type(state).__name__} as the state of parameter {number}; expected a mapping"
         if isinstance(optimizer, Adam) and not {"step", "exp_avg", "exp_avg_sq"} <= state.keys():

@@ -13,7 +13,7 @@ __all__ = ["RUN", "RunSettings", "model_record"]
 
 #: the checkpoint's key that holds the record
 RUN = "run"
-VERSION = 2
+VERSION = 3
 
 #: The Trainer's settings that a checkpoint brings back: the numbers and switches that a step or an evaluation depends
 #: on. A person gives callbacks, loggers, plugins, profilers, strategies and folders anew each time.
@@ -59,7 +59,7 @@ def model_record(program: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the record that a module writes itself.
 
     >>> model_record("gan", {"width": 0.5})
-    {'version': 2, 'program': 'gan', 'model': {'width': 0.5}}
+    {'version': 3, 'program': 'gan', 'model': {'width': 0.5}}
 
     Args:
         program: "gan" or "classifier".
@@ -72,7 +72,7 @@ def model_record(program: str, arguments: dict[str, Any]) -> dict[str, Any]:
 class RunSettings:
     """A run as its checkpoints describe it.
 
-    >>> RunSettings.read({"version": 2, "program": "gan", "model": {}}, "a.ckpt").seed
+    >>> RunSettings.read({"version": 3, "program": "gan", "model": {}}, "a.ckpt").seed
     0
 
     Attributes:
@@ -154,12 +154,16 @@ class RunSettings:
         trainer = {name: value for name, value in config["trainer"].items() if _allowed(name, value)}
         omitted = [f"trainer.{name}" for name in CODE if name not in trainer and config["trainer"].get(name)]
         data = config["data"]
+        arguments = dict(data.get("init_args") or {})
+        # A checkpoint does not name them, and `read` would refuse it.
+        classes = [name for name, value in arguments.items() if may_have_key({name: value}, CLASS)]
+        omitted += [f"data.{name}" for name in classes]
         return cls(
             program=program,
             model={},
             seed=config["seed_everything"],
             data=data["class_path"],
-            data_arguments=dict(data.get("init_args") or {}),
+            data_arguments={name: value for name, value in arguments.items() if name not in classes},
             trainer=trainer,
             sections={name: dict(config[name]) for name in sections},
             options={name: config[name] for name in options},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import gan_convnorm
 from gan_convnorm.cli import main
@@ -16,8 +17,9 @@ from gan_convnorm.cli.classify import main as classify
 from gan_convnorm.cli.demo_images import train_images
 from gan_convnorm.cli.export import main as export
 from gan_convnorm.cli.score import main as score
-from gan_convnorm.data import CIFAR10
+from gan_convnorm.data import CIFAR10, Digits
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.tensors import load_tensors
 from gan_convnorm.gan import GAN
 from gan_convnorm.gan.generator_file import TrainedGenerator
 from gan_convnorm.run_folder import RunSettings
@@ -137,6 +139,14 @@ CODE = {
         put("model", "architecture", "plan", value={"start": '["{\\"class\\\\x5fpath\\": canary.Call}"]'}),
         "class_path in model.architecture",
     ),
+    "a class in a text that libyaml alone reads": (
+        put("model", "architecture", "gen_norm_options", value={"eps": "{\tclass_path: canary.Call}"}),
+        "class_path in model.architecture",
+    ),
+    "a class by a dotted name": (
+        put("data_arguments", "fit.class_path", value="canary.Call"),
+        "class_path in data_arguments.fit.class_path",
+    ),
     "a class in a text with aliases": (
         put("model", "architecture", "plan", value={"start": "[&a class_path, {*a : canary.Call}]"}),
         "class_path in model.architecture",
@@ -150,7 +160,7 @@ CODE = {
         "class_path in trainer.val_check_interval",
     ),
     "a setting that is unknown": (put("anything", value=1), "'anything', which this version does not know"),
-    "another version": (put("version", value=1), "no run settings of version 2"),
+    "another version": (put("version", value=1), "no run settings of version 3"),
     "a program": (put("program", value="classifier"), "is a 'classifier' checkpoint"),
     "a number for a text": (put("model", "architecture", "disc_norm", value=3), "disc_norm 3; expected a text"),
     "a text for a number": (
@@ -356,6 +366,62 @@ TENSORS = {
     "of few numbers": (_weight(lambda: torch.zeros(1).expand(2**22, 2**22)), "(4194304, 4194304) with 1 numbers"),
     "infinite in its type": (_weight(lambda: torch.full((1,), 1e300, dtype=torch.float64)), "NaN or infinite values"),
 }
+
+
+class Augmentation:
+    def __init__(self, p: float = 0.5):
+        self.p = p
+
+
+class Augmented(Digits):
+    """A data set of one's own with an object and a pattern among its arguments."""
+
+    def __init__(self, augmentation: Augmentation | None = None, pattern: str = "", seed: int = 0, batch_size: int = 8):
+        super().__init__(seed=seed, batch_size=batch_size)
+        self.augmentation, self.pattern = augmentation, pattern
+
+
+OWN = f"{__name__}.Augmented"
+
+
+def test_a_run_with_objects_among_its_data_s_arguments_goes_on_when_they_are_given_again(capsys):
+    objects = ["--data.augmentation", f"{__name__}.Augmentation", "--data.augmentation.p", "0.25"]
+    main([*WORDS, "--out", "run", "--data", OWN, *objects, "--data.pattern", "*train: a"])
+    assert "class_path" not in repr(torch.load("run/last.ckpt", weights_only=True)["run"])
+    with pytest.warns(UserWarning, match=r"does not bring back data\.augmentation"):
+        main(["--resume", "last", "--out", "run", "--steps", "4", "--trust", __name__])
+    assert torch.load("run/last.ckpt", weights_only=True)["g_step"] == 4
+
+
+def test_a_trusted_data_set_takes_no_code_from_a_text(runs, capsys):
+    def change(checkpoint):
+        checkpoint["run"] |= {"data": OWN, "data_arguments": {"augmentation": "canary.Call"}}
+
+    path = changed(runs / "gan/last.ckpt", change)
+    words = ["validate", "--ckpt_path", path, "--trust", __name__]
+    assert "augmentation 'canary.Call'; expected Augmentation or null" in refused(capsys, main, *words)
+    assert "canary" not in sys.modules
+
+
+def test_lists_that_hold_themselves_are_read_once(runs):
+    """A small pickle can stand for 2^45 lists, or for one that holds itself."""
+
+    def change(checkpoint):
+        shared = [0]
+        for _ in range(45):
+            shared = [shared, shared]
+        shared[0].append(shared)
+        checkpoint["more"] = shared
+
+    assert gan_convnorm.load(changed(runs / "gan/last.ckpt", change)).g_step == 2
+
+
+def test_buffers_of_one_s_own_norms_are_plain():
+    module = nn.Module()
+    module.register_buffer("filter", torch.ones(2, dtype=torch.complex64))
+    module.register_buffer("repeated", torch.ones(1).expand(64))
+    torch.save(module.state_dict(), "own.pt")
+    assert set(load_tensors(Path("own.pt"))) == {"filter", "repeated"}
 
 
 @pytest.mark.parametrize("case", TENSORS)

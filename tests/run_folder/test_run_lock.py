@@ -112,6 +112,28 @@ def test_a_refused_folder_keeps_the_files_that_look_like_ours():
         assert (Path("mine") / name).read_text() == "mine"
 
 
+@pytest.mark.parametrize("torn", ["", "{", '{"pid": 1', "\n", "\0\0"])
+def test_a_lock_that_a_lost_machine_left_is_taken(torn):
+    Path("run").mkdir()
+    Path("run/.lock").write_text(torn)
+    with folder_locks():
+        lock_folder(Path("run"))
+        assert json.loads(Path("run/.lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_job_that_starts_again_leaves_other_folders_where_they_are(monkeypatch):
+    """An export is refused as before, and a run folder is not moved for it."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with folder_locks():
+        (claim_folder(Path("run"), restart=True) / "last.ckpt").write_text("")
+        (claim_folder(Path("export")) / "generator.json").write_text("")
+    assert Path("run/.lock").exists() and not Path("export/.lock").exists()
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    for name in ("run", "export"):
+        with pytest.raises(BadInput, match="is not empty"), folder_locks():
+            claim_folder(Path(name))
+
+
 @pytest.mark.parametrize("kind", ["text", "pipe"])
 def test_another_program_s_lock_is_not_overwritten(kind):
     Path("run").mkdir()
@@ -147,7 +169,7 @@ def test_a_slurm_job_that_is_started_again_finds_its_folder(monkeypatch):
     with folder_locks():
         for name, job in (("other", "8"), ("mine", "7"), ("empty", "7")):
             monkeypatch.setenv("SLURM_JOB_ID", job)
-            claim_folder(runs / name)
+            claim_folder(runs / name, restart=True)
     for name in ("other", "mine"):
         (runs / name / "last.ckpt").write_bytes(b"")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
@@ -164,12 +186,12 @@ def test_a_slurm_job_that_is_started_again_finds_its_folder(monkeypatch):
 def test_what_a_slurm_job_left_before_its_first_checkpoint_is_set_aside(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     with folder_locks():
-        (claim_folder(Path("run")) / "config.yaml").write_text("first")
+        (claim_folder(Path("run"), restart=True) / "config.yaml").write_text("first")
     with pytest.raises(BadInput, match="not empty"), folder_locks():
-        claim_folder(Path("run"))
+        claim_folder(Path("run"), restart=True)
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     with folder_locks():
-        assert claim_folder(Path("run")) == Path("run")
+        assert claim_folder(Path("run"), restart=True) == Path("run")
     assert Path("run.dead1/config.yaml").read_text() == "first"
 
 
