@@ -31,6 +31,11 @@ NARROW = {"32 @16": (32, 32, 16, 3, 1), "16 @32": (16, 16, 32, 3, 1), "32 @8": (
 WAYS = {"transforms": methods.filter_by_fft, "products": methods.convolve_by_matmul}
 
 
+def name_of(way: methods.Method) -> str:
+    """Return the name in `WAYS` of one of the ways."""
+    return next(name for name, each in WAYS.items() if each is way)
+
+
 def forced(layer: ConvNormLayer, way: methods.Method, image: Tensor) -> Tensor:
     """Return the layer's output by one of the ways."""
     images, geometry = layer._pad(image)
@@ -65,7 +70,7 @@ def row(shape: tuple[int, ...], batch: int, repeats: int, dtype: torch.dtype) ->
                 times[name].append(found)
     medians = {name: statistics.median(values) for name, values in times.items()}
     chosen = methods.choose(layer, *layer._pad(image))
-    return {name: medians[name] / medians["plain"] for name in WAYS}, chosen.__name__.removeprefix("by_")
+    return {name: medians[name] / medians["plain"] for name in WAYS}, name_of(chosen)
 
 
 def main() -> None:

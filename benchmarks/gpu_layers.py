@@ -12,7 +12,7 @@ from typing import Any
 
 import convnorm_cost
 import torch
-from convnorm_paths import NARROW, WAYS, Forced, forced
+from convnorm_paths import NARROW, WAYS, Forced, forced, name_of
 from throughput import middle_and_spread
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -168,7 +168,7 @@ def path_costs(arguments: argparse.Namespace) -> Rows:
             ways = {name: Forced(layer, partial(forced, layer, way)) for name, way in WAYS.items()}
             actions = {name: partial(convnorm_cost.run, module, image) for name, module in ways.items()}
             times = {name: statistics.median(v) for name, v in interleaved(actions, repeats, device).items()}
-            chosen = methods.choose(layer, *layer._pad(image)).__name__.removeprefix("by_")
+            chosen = name_of(methods.choose(layer, *layer._pad(image)))
             best = min(times, key=lambda name: times[name])
             found = ", ".join(f"{name} {1e3 * seconds:.3f} ms" for name, seconds in times.items())
             star = " *" if times[chosen] > 1.1 * times[best] else ""

@@ -57,7 +57,9 @@ def on_files(files, config):
 def rooms():
     """Return the packages and modules with a page in the Python reference."""
     found = [path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()]
-    found = sorted(name for name in [*found, "noise", "errors"] if name not in NOT_PYTHON and public_names(name))
+    found = sorted(
+        name for name in [*found, "random_streams", "errors"] if name not in NOT_PYTHON and public_names(name)
+    )
     return [*(name for name in FIRST if name in found), *(name for name in found if name not in FIRST)]
 
 

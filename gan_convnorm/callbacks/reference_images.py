@@ -117,7 +117,7 @@ def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | No
     >>> trainer = pl.Trainer(accelerator="cpu", logger=False)
     >>> trainer.datamodule = SimpleNamespace(name="cats", train_set=cats, split=lambda name: cats)
     >>> trainer_images(trainer, "train").name
-    'cats training images'
+    'cats train images'
 
     Args:
         trainer: of the run.

@@ -46,7 +46,7 @@ class Evaluator:
         reference: real images or their statistics, as `evaluate` takes them; None where only the Inception Score is
             asked for.
         metrics: of `METRICS`.
-        reference_name: name of the real images, such as "digits training images".
+        reference_name: name of the real images, such as "digits train images".
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         kid_subset_size: images in each of the 100 subsets that KID is taken over; by default torch-fidelity's 1,000, or
             all of the smaller set.

@@ -34,8 +34,8 @@ DTYPES = (
     torch.complex64,
     torch.complex128,
 )
-#: numbers of a tensor that may repeat fewer ones, as an expanded buffer does
-MOST_REPEATED = 2**20
+#: numbers of a tensor that may repeat fewer ones, as an expanded buffer does; half a gigabyte in float32
+MOST_REPEATED = 2**27
 
 
 def odd_tensor(value: Plain, name: str = "") -> str | None:

@@ -60,7 +60,7 @@ def test_a_run_leaves_everything_it_promises(trained):
     assert summary["protocol"] == {
         "extractor_held_out": 143,
         "extractor": "labelled-classifier-2",
-        "reference": "digits training images",
+        "reference": "digits train images",
         "n_real": 1437,
         "fake": "EMA samples",
         "n_fake": 20,
@@ -149,7 +149,7 @@ def test_validate_prints_the_score_that_training_logged(trained, capsys):
     main(["validate", "--ckpt_path", str(trained / "last.ckpt")])
     out = capsys.readouterr().out
     assert f"G step 6: FID {float(rows(trained)[-1]['fid']):.2f}" in out
-    assert "20 EMA samples against 1437 digits training images" in out
+    assert "20 EMA samples against 1437 digits train images" in out
     main(["test", "--ckpt_path", str(trained / "last.ckpt"), "--num-fake", "30"])
     assert "30 EMA samples against 360 digits test images" in capsys.readouterr().out
 
@@ -163,9 +163,9 @@ def test_one_callback_scores_each_stage_against_its_own_split(trained, capsys):
     for stage in (trainer.validate, trainer.test, trainer.validate):
         stage(gan, data, verbose=False)
         splits.append(trainer.callbacks[0].taken.last.protocol["reference"])
-    assert splits == ["digits training images", "digits test images", "digits training images"]
+    assert splits == ["digits train images", "digits test images", "digits train images"]
     out = capsys.readouterr().out
-    assert out.count("20 EMA samples against 1437 digits training images") == 1
+    assert out.count("20 EMA samples against 1437 digits train images") == 1
     assert out.count("20 EMA samples against 360 digits test images") == 1
 
 

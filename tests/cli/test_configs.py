@@ -101,7 +101,7 @@ def test_preset_trains(name, stand_in, capsys):
     config = CONFIGS[name]
     data = DATA[config["data"]["class_path"].split(".")[-1].lower()]
     out = capsys.readouterr().out
-    reference = {"train-50k": "6 {} training images", "test-5k": "4 {} test images"}[config["scores"]["protocol"]]
+    reference = {"train-50k": "6 {} train images", "test-5k": "4 {} test images"}[config["scores"]["protocol"]]
     title = "lsun-bedroom" if data.name == "lsun" else data.name
     assert (
         f"4 {'EMA samples' if config['scores']['weights'] == 'both' else 'samples'} against {reference.format(title)}"

@@ -165,7 +165,7 @@ def test_a_runs_checkpoint_becomes_a_pretrained_folder_with_its_scores(working_f
     assert "saved/model.safetensors" in capsys.readouterr().out
     card = Path("saved/README.md").read_text()
     fid = json.loads(Path("run/summary.json").read_text())["final"]["values"]["fid"]
-    assert f"| FID | {fid:.2f} |" in card and "| data | digits training images (1437 images) |" in card
+    assert f"| FID | {fid:.2f} |" in card and "| data | digits train images (1437 images) |" in card
     assert "license: mit" in card and 'GAN.from_pretrained("saved")' in card
     found = gan_convnorm.GAN.from_pretrained("saved")
     assert torch.equal(found.sample(4), gan_convnorm.load("run/last.ckpt").sample(4))

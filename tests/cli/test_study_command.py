@@ -113,7 +113,7 @@ def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, ca
     assert sorted(interim) == sorted((norm, step) for norm in norms for step in ("2", "4"))
     assert all(float(row["cpu_seconds"]) > 0 and row["kid"] and row["recall"] for row in finals)
     text = (tmp_path / "out/report.md").read_text()
-    assert "2 of 2 runs." in text and "The floor, 1437 real training images in place of fakes: FID 1.8" in text
+    assert "2 of 2 runs." in text and "The floor, 1437 real train images in place of fakes: FID 1.8" in text
     assert (tmp_path / "out/report.html").exists()
     assert len(list(tmp_path.glob("out/*_operator_norms.png"))) == 1
     monkeypatch.chdir(tmp_path)

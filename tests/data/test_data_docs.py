@@ -40,7 +40,7 @@ def test_commands_run(tmp_path, monkeypatch, capsys):
         small = SMALL + ["--resolution", "16"] * ("--resolution 32 " in command)
         main([*words[2:], *([] if words[2] == "predict" else small)])
     out = capsys.readouterr().out
-    assert "22 photos training images" in out and "24 images training images" in out
+    assert "22 photos train images" in out and "24 images train images" in out
     runs = {path.parent.name for path in Path("checkpoints/runs").glob("*/summary.json")}
     assert runs == {"photos-spectral-seed0", "images-spectral-seed0", "stripes-spectral-seed0"}
     assert gan_convnorm.load("vectors/last.ckpt").condition_size == 2 and Path("vectors/predict/grid.png").is_file()

@@ -27,7 +27,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
         extractor,
         digits.train_set.tensors[0],
         metrics="isc,fid,kid,prc",
-        reference_name="digits training images",
+        reference_name="digits train images",
         kid_subset_size=300,
         batch_size=batch_size,
     )(digits.test_set.tensors[0])
@@ -36,7 +36,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
         "extractor": "labelled-classifier-2",
         "extractor_accuracy": extractor.accuracy,
         "extractor_held_out": 143,
-        "reference": "digits training images",
+        "reference": "digits train images",
         "n_real": 1437,
         "fake": "images",
         "n_fake": 360,
@@ -49,7 +49,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
     for word in (
         "labelled-classifier-2",
         "360 images",
-        "1437 digits training images",
+        "1437 digits train images",
         "10 splits",
         "100 subsets of 300",
     ):

@@ -309,8 +309,8 @@ def test_noise_does_not_depend_on_the_default_type(default):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"noise": torch.zeros(2, 7)}, r"shape \(2, 7\); expected \(n, 128\)"),
-        ({"noise": torch.zeros(0, 128)}, r"shape \(0, 128\)"),
+        ({"latents": torch.zeros(2, 7)}, r"shape \(2, 7\); expected \(n, 128\)"),
+        ({"latents": torch.zeros(0, 128)}, r"shape \(0, 128\)"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"labels": None}, "takes labels, and none are given"),
         ({"labels": torch.tensor([0, 10])}, "expected 2 whole numbers from 0 to 9"),
@@ -320,4 +320,4 @@ def test_noise_does_not_depend_on_the_default_type(default):
 def test_latents_and_labels_that_cannot_be_decoded_are_refused(options, message):
     gan = small_gan(num_classes=10, conditional=True)
     with pytest.raises(BadInput, match=message):
-        gan.decode(**{"noise": torch.zeros(2, 128), "labels": torch.tensor([0, 1])} | options)
+        gan.decode(**{"latents": torch.zeros(2, 128), "labels": torch.tensor([0, 1])} | options)

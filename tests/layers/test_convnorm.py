@@ -21,7 +21,7 @@ from torch import nn
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.fourier import execution, power_spectrum
 from gan_convnorm.layers import ConvNorm2d, ConvNormTranspose2d
-from gan_convnorm.layers.convnorm import strategies
+from gan_convnorm.layers.convnorm import methods
 
 
 @pytest.fixture(params=["in fourier", "of the response"])
@@ -36,7 +36,7 @@ def path(request, monkeypatch):
     def choose(layer, images, geometry):
         return layer.groups == 1 and request.param == "in fourier"
 
-    monkeypatch.setattr(strategies, "products_pay", choose)
+    monkeypatch.setattr(methods, "matmul_pays", choose)
 
 
 @pytest.mark.slow

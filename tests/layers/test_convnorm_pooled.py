@@ -16,7 +16,7 @@ from torch import nn
 from gan_convnorm.fourier import convolution as fourier_convolution
 from gan_convnorm.fourier import execution
 from gan_convnorm.layers import ConvNorm1d, ConvNorm2d, ConvNorm3d
-from gan_convnorm.layers.convnorm import strategies
+from gan_convnorm.layers.convnorm import methods
 from gan_convnorm.networks import SNGANDiscriminator
 
 CLASSES = {1: ConvNorm1d, 2: ConvNorm2d, 3: ConvNorm3d}
@@ -99,7 +99,7 @@ def path(request, monkeypatch):
     monkeypatch.setattr(execution, "part_elements", lambda tensor: 60)
     monkeypatch.setattr(fourier_convolution, "BLOCK", 60)
     monkeypatch.setattr(fourier_convolution, "FREQUENCIES", 1)
-    monkeypatch.setattr(strategies, "products_pay", lambda *_: request.param == "in fourier")
+    monkeypatch.setattr(methods, "matmul_pays", lambda *_: request.param == "in fourier")
 
 
 @pytest.mark.slow
@@ -169,7 +169,7 @@ def test_the_discriminator_s_pooled_layers_compute_pooled_pixels_alone(monkeypat
         found.append([(count, step) for _, count, step in arguments[6]])
         return fourier_convolution.convolve_in_fourier(*arguments)
 
-    monkeypatch.setattr(strategies, "convolve_in_fourier", record)
+    monkeypatch.setattr(methods, "convolve_in_fourier", record)
     torch.manual_seed(0)
     network = SNGANDiscriminator(32, width=0.05, norm="convnorm")
     images = torch.randn(4, 3, 32, 32)

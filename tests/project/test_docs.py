@@ -167,7 +167,7 @@ def test_a_page_runs_from_top_to_bottom(page, capsys, monkeypatch, inception_wei
     assert len(ran) >= (4 if page in TUTORIALS else 1)
     out = capsys.readouterr().out
     if page == "tutorial_own_images.md":
-        assert "54 photos training images" in out  # a tenth is held out
+        assert "54 photos train images" in out  # a tenth is held out
         for name in re.findall(r"^\| `([\w./]+)`(?:, `([\w./]+)`)*", text_of(page), re.MULTILINE):
             assert all((Path("made") / file).exists() for file in name if file), name
         assert Path("first/report.html").exists() and Path("exported/generator.pt2").exists()

@@ -50,7 +50,7 @@ def test_the_configuration_has_every_key():
 
 def test_the_reference_has_every_room_but_those_without_an_interface():
     rooms = generated_pages.rooms()
-    assert {"layers", "operators", "data", "images", "files", "errors", "noise"} <= set(rooms)
+    assert {"layers", "operators", "data", "images", "files", "errors", "random_streams"} <= set(rooms)
     assert not set(rooms) & set(generated_pages.NOT_PYTHON)
     import gan_convnorm.layers
 

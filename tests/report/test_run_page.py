@@ -89,7 +89,7 @@ def test_a_browser_shows_scores_and_pictures(run, long_run, tmp_path):
         assert by_label[label][2] == f"{values['isc']:.2f} +- {values['isc_std']:.2f}"
     assert by_label["final"][1] == f"{summary['final']['values']['fid']:.2f}"
     assert "my & run" in page["text"] and "--disc-norm\tconvnorm" in page["text"]
-    assert "20 EMA samples against 1437 digits training images" in page["text"]
+    assert "20 EMA samples against 1437 digits train images" in page["text"]
     assert [p[0] for p in page["pictures"]] == [
         "real images",
         "samples at G step 6",

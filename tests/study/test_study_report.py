@@ -118,7 +118,7 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert "| spectral | 3 | 3.00 +- 1.00 | 2.00 +- 0.00 |" in text
     assert "| spectral | - | - | 20 | 3 +- 0 | 4 +- 0 |" in text
     assert "none 0 of 3, spectral 0 of 3." in text and "spectral 3 of 5." in text
-    assert "30 real training images in place of fakes: FID 0.99." in text
+    assert "30 real train images in place of fakes: FID 0.99." in text
     assert "twice: main, none, seed 9." in text and "became NaN" in text
     pictures = {path.name for path in paths if path.suffix == ".png"}
     assert pictures == {
