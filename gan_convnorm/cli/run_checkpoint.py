@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gan_convnorm.cli.class_arguments import class_arguments
 from gan_convnorm.cli.command_words import values_of
 from gan_convnorm.cli.configuration_files import given_values
 from gan_convnorm.cli.data_names import OWN_DATA
 from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import listed
-from gan_convnorm.files.plain_values import check_arguments
 from gan_convnorm.files.trust import check_trusted, code_names, parse_trust
 from gan_convnorm.files.weights import check_finite
 from gan_convnorm.run_folder import RunSettings, check_restorable, read_checkpoint
@@ -77,8 +77,14 @@ class RunCheckpoint:
         trust = parse_trust(given_values(words, files, "trust"))
         check_trusted([name for name in names if name not in given], trust, self.path)
         if self.settings.data and self.settings.data not in OWN_DATA:
-            # The parser would take a text for the class that an argument expects.
-            check_arguments(_imported(self.settings.data), self.settings.data_arguments, f"the data in {self.path}")
+            # The parser would import a text with a dot as the class of an object, or read it as a file about one.
+            objects = class_arguments(_imported(self.settings.data))
+            for name, value in self.settings.data_arguments.items():
+                if name in objects and isinstance(value, (str, list, dict)) and "." in repr(value):
+                    raise BadInput(
+                        f"{self.path} has data.{name} {value!r:.60}, an object that a checkpoint must not choose; use "
+                        "another checkpoint"
+                    )
         if not self.settings.data and not data and words[0] != "predict":
             raise BadInput(f"{self.path} does not name the data it was trained on; give them with --data")
 

@@ -82,6 +82,7 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = (),
             raise
         os.close(descriptor)  # its holder has ended, and removed the file, between the two lines
     holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    os.lseek(descriptor, 0, os.SEEK_SET)
     os.ftruncate(descriptor, 0)
     os.write(descriptor, json.dumps({**holder, "slurm_job": slurm_job() if restart else None}).encode() + b"\n")
     _held[path] = descriptor
@@ -212,7 +213,7 @@ def _check_own(descriptor: int, folder: Path) -> None:
     """Raise unless a lock's file is new, or one that this program has written."""
     # A machine that lost its power may have left a part of it, or zeros in its place.
     regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-    start = os.pread(descriptor, 4096, 0).strip(b"\0 \n") if regular else b""
+    start = os.read(descriptor, 4096).strip(b"\0 \n") if regular else b""
     if not regular or not (start.startswith(BEGINNING) or BEGINNING.startswith(start)):
         raise BadInput(
             f"{folder / LOCK} is not a lock of this program, and is not overwritten; move it away, or choose another "

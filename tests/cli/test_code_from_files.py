@@ -6,6 +6,7 @@ import shutil
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -374,11 +375,13 @@ class Augmentation:
 
 
 class Augmented(Digits):
-    """A data set of one's own with an object and a pattern among its arguments."""
+    """The digits with three more arguments: an object, a text and a path. All others are the digits' own."""
 
-    def __init__(self, augmentation: Augmentation | None = None, pattern: str = "", seed: int = 0, batch_size: int = 8):
-        super().__init__(seed=seed, batch_size=batch_size)
-        self.augmentation, self.pattern = augmentation, pattern
+    def __init__(
+        self, augmentation: Augmentation | None = None, pattern: str = "", folder: Path | None = None, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        self.augmentation, self.pattern, self.folder = augmentation, pattern, folder
 
 
 OWN = f"{__name__}.Augmented"
@@ -386,7 +389,7 @@ OWN = f"{__name__}.Augmented"
 
 def test_a_run_with_objects_among_its_data_s_arguments_goes_on_when_they_are_given_again(capsys):
     objects = ["--data.augmentation", f"{__name__}.Augmentation", "--data.augmentation.p", "0.25"]
-    main([*WORDS, "--out", "run", "--data", OWN, *objects, "--data.pattern", "*train: a"])
+    main([*WORDS, "--out", "run", "--data", OWN, *objects, "--data.pattern", "*train: a", "--data.folder", "a.b/c.d"])
     assert "class_path" not in repr(torch.load("run/last.ckpt", weights_only=True)["run"])
     with pytest.warns(UserWarning, match=r"does not bring back data\.augmentation"):
         main(["--resume", "last", "--out", "run", "--steps", "4", "--trust", __name__])
@@ -399,7 +402,7 @@ def test_a_trusted_data_set_takes_no_code_from_a_text(runs, capsys):
 
     path = changed(runs / "gan/last.ckpt", change)
     words = ["validate", "--ckpt_path", path, "--trust", __name__]
-    assert "augmentation 'canary.Call'; expected Augmentation or null" in refused(capsys, main, *words)
+    assert "data.augmentation 'canary.Call', an object that a checkpoint must" in refused(capsys, main, *words)
     assert "canary" not in sys.modules
 
 

@@ -65,7 +65,7 @@ def test_folder_of_folders(tmp_path, folder):
 
 
 def test_a_large_folder_is_read_in_order_and_starts_no_process(tmp_path):
-    """Where processes are spawned, a script without a main guard cannot start one."""
+    """On macOS and Windows a script without a main guard cannot start a process."""
     for number in range(1001):
         Image.new("RGB", (2, 2), (number // 256, number % 256, 0)).save(tmp_path / f"{number:04}.bmp")
     read = []

@@ -76,7 +76,7 @@ def test_another_content_is_left_out(tmp_path):
 
 
 def test_files_that_are_damaged_meanwhile_cost_the_page_and_not_the_run(tmp_path):
-    """Of a resumed run: its about.json, a sample grid and its summary."""
+    """A damaged about.json is one line, a damaged sample grid is left out, and the run goes on without its page."""
     (tmp_path / "about.json").write_bytes(b"\xff")
     with pytest.raises(BadInput, match=r"about\.json"):
         read_about(tmp_path)
