@@ -71,16 +71,22 @@ class Setting:
     epochs: int
     corruptions: str
     precision: Any = "32-true"
+    num_images: int | None = None
 
 
 DIGITS = Setting("digits", partial(Digits, resolution=8, batch_size=64), {}, 8, "gaussian_noise")
 
 
-def of_folder(path: Path, resolution: int, arch: str, epochs: int, precision: str) -> Setting:
+def of_folder(
+    path: Path, resolution: int, arch: str, epochs: int, precision: str, num_images: int | None = None
+) -> Setting:
     """Return the setting of a folder of colour images."""
     name = f"{path.name} at {resolution}, {arch}, {epochs} epochs" + f", {precision}" * (precision != "32-true")
+    if num_images is not None:
+        name += f", {num_images} images corrupted and attacked"
     data = partial(Folder, str(path), resolution=resolution, batch_size=128)
-    return Setting(name, data, {"arch": arch, "crop": resolution // 8, "flip": True}, epochs, "all", precision)
+    model = {"arch": arch, "crop": resolution // 8, "flip": True}
+    return Setting(name, data, model, epochs, "all", precision, num_images)
 
 
 def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, Any]:
@@ -94,7 +100,7 @@ def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, A
     sizes = {"channels": images.channels, "num_classes": images.num_classes}
     module = Classifier(**sizes, norm=norm, seed=seed, **setting.model, **options.get("model", {}))
     # Corruptions and attacks are the same for every seed and norm.
-    evaluation = RobustnessEvaluation(corruptions=setting.corruptions)
+    evaluation = RobustnessEvaluation(corruptions=setting.corruptions, num_images=setting.num_images)
     trainer = Trainer(
         max_epochs=max(1, round(options.get("longer", 1) * setting.epochs)),
         callbacks=[evaluation],
@@ -184,6 +190,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--arch", default="resnet20", help="network for the folder's images")
     parser.add_argument("--epochs", type=int, default=20, help="epochs on the folder's images")
     parser.add_argument("--precision", default="32-true", help="the Trainer's, on the folder's images, as bf16-mixed")
+    parser.add_argument("--num-images", type=int, help="corrupt and attack only so many of the folder's test images")
     parser.add_argument("--conditions", nargs="*", default=list(CONDITIONS), choices=list(CONDITIONS))
     parser.add_argument("--norms", nargs="*", default=list(NORMS), help="norms to train")
     parser.add_argument("--minutes", type=float, default=math.inf, help="minutes after which no training starts")
@@ -191,7 +198,7 @@ def main(words: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     folder = (arguments.images, arguments.resolution, arguments.arch, arguments.epochs, arguments.precision)
-    setting = DIGITS if arguments.images is None else of_folder(*folder)
+    setting = DIGITS if arguments.images is None else of_folder(*folder, arguments.num_images)
     arguments.cells.parent.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = list(read_cells(arguments.cells))
     for other in {r.get("setting") or DIGITS.name for r in rows} - {setting.name}:

@@ -265,7 +265,7 @@ def test_the_study_of_classifiers_trains_on_a_folder_and_compares(tmp_path, caps
         Image.fromarray(torch.randint(0, 256, (16, 16, 3), dtype=torch.uint8).numpy()).save(path)
     cells = tmp_path / "cells.csv"
     words = f"--cells {cells} --images {tmp_path / 'images'} --resolution 16 --arch resnet8 --epochs 1 --seeds 2"
-    words += " --precision bf16-mixed"
+    words += " --precision bf16-mixed --num-images 8"
     robustness_study.main([*words.split(), "--norms", "batch", "convnorm", "--conditions", "clean"])
     printed = capsys.readouterr().out
     rows = robustness_study.read_cells(cells)
@@ -275,7 +275,8 @@ def test_the_study_of_classifiers_trains_on_a_folder_and_compares(tmp_path, caps
     # Another setting's rows are not taken for these, and a norm that is not in the table's list has a column.
     with pytest.raises(SystemExit):
         robustness_study.main(["--cells", str(cells), "--seeds", "1"])
-    assert "has rows of 'images at 16, resnet8, 1 epochs, bf16-mixed', and this is 'digits'" in capsys.readouterr().err
+    setting = "images at 16, resnet8, 1 epochs, bf16-mixed, 8 images corrupted and attacked"
+    assert f"has rows of '{setting}', and this is 'digits'" in capsys.readouterr().err
     robustness_study.write_cells(cells, [*rows, *({**row, "norm": "spectral"} for row in rows[:1])])
     robustness_study.main([*words.split(), "--norms", "batch", "--conditions", "clean"])
     assert "| trained on | measured | batch | convnorm | spectral | seeds |" in capsys.readouterr().out
