@@ -1,4 +1,4 @@
-"""Functions that run the program and return its error line, metrics or weights."""
+"""Functions that run the program and return its error line, metrics or weights, or alter its checkpoints."""
 
 import csv
 
@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from gan_convnorm.cli import main
+
+#: flags of a quick run of two steps
+TWO_STEPS = ["--steps", "2", "--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--eval-every", "2"]
 
 
 def refused(capsys, *words, program=main):
@@ -17,6 +20,14 @@ def refused(capsys, *words, program=main):
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1, captured.err
     assert "Traceback" not in captured.err + captured.out
     return captured.err
+
+
+def changed(source, change, path="changed.ckpt"):
+    """Write a checkpoint after `change` altered it in place; return the path."""
+    checkpoint = torch.load(source, weights_only=True)
+    change(checkpoint)
+    torch.save(checkpoint, path)
+    return path
 
 
 def rows(run):

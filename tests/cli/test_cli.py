@@ -14,9 +14,12 @@ import torch
 import yaml
 from PIL import Image
 from program_runs import refused, rows, same, weights
+from short_training import fit
 
+import gan_convnorm
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.cli import main
+from gan_convnorm.cli.score import main as score
 from gan_convnorm.data import Digits
 from gan_convnorm.gan import GAN
 from gan_convnorm.layers import NORMS
@@ -296,3 +299,25 @@ def test_programs_are_the_same_command(start, monkeypatch, capsys):
     assert said.err.startswith("error: norm 'foo' is not known; choose one of: none, batch, ")
     assert said.err.count("\n") == 1
     assert said.out == ""
+
+
+def test_a_gan_trained_without_our_command_line_can_be_loaded_sampled_and_scored(working_folder, capsys):
+    """The GAN writes its own part of the record."""
+    gan, trainer = fit(steps=2, disc_norm="convnorm")
+    trainer.save_checkpoint("own.ckpt")
+    loaded = gan_convnorm.load("own.ckpt")
+    assert loaded.g_step == 2 and not loaded.training
+    assert all(torch.equal(value, gan.state_dict()[name]) for name, value in loaded.state_dict().items())
+    main(["predict", "--ckpt_path", "own.ckpt", "--num", "2", "--out", "made"])
+    assert Path("made/grid.png").exists()
+    unnamed = refused(capsys, "validate", "--ckpt_path", "own.ckpt")
+    assert "does not name the data it was trained on; give them with --data" in unnamed
+    main(["validate", "--ckpt_path", "own.ckpt", "--data", "digits", "--num-fake", "20"])
+    assert "G step 2: FID" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("device", ["bogus", "cuda:99"])
+def test_a_device_that_is_not_there_is_one_line(working_folder, capsys, device):
+    zoo = Path(__file__).parents[2] / "checkpoints/digits_convnorm"
+    words = [str(zoo / "model.safetensors"), "none", "--device", device]
+    assert device in refused(capsys, *words, program=score)
