@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from environment import environment, in_words
+
 from gan_convnorm.program_start import SPIN_COUNT
 
 #: the variables that decide how many threads there are and how they wait
@@ -45,8 +47,7 @@ SPIN = "while True: pass"
 def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
     """Train in this process, and return the seconds of every step but the first and what it ran on."""
     import pytorch_lightning as pl
-    import torch
-    from throughput import environment, quiet
+    from throughput import quiet
 
     from gan_convnorm.cli.gan import TRAINER_DEFAULTS
     from gan_convnorm.data import Digits
@@ -69,8 +70,7 @@ def time_steps(steps: int, seconds: float, width: float) -> dict[str, Any]:
     trainer = pl.Trainer(**settings, callbacks=[clock], enable_checkpointing=False, enable_progress_bar=False)
     trainer.fit(GAN(architecture=Architecture(width=width), optimization=Optimization(steps=steps + 2)), Digits())
     found = [last - first for first, last in zip(clock.ends[1:], clock.ends[2:], strict=False)]
-    ran_on = {**environment("cpu"), "instructions": torch.backends.cpu.get_cpu_capability()}
-    return {"seconds": found, "environment": {**ran_on, "threads": torch.get_num_threads()}}
+    return {"seconds": found, "environment": environment("cpu")}
 
 
 @contextlib.contextmanager
@@ -125,15 +125,15 @@ def main(words: list[str] | None = None) -> int:
         print(json.dumps(time_steps(arguments.steps, arguments.seconds, arguments.width)))
         return 0
     medians: dict[str, dict[str, list[float]]] = {way: {IDLE: [], BUSY: []} for way in WAYS}
-    environment: dict[str, Any] = {}
+    ran_on: dict[str, Any] = {}
     for _ in range(arguments.rounds):
         for way, variables in WAYS.items():
             for condition, number in ((IDLE, 0), (BUSY, arguments.busy)):
                 with busy_processes(number):
                     found = run_apart(variables, arguments)
                 medians[way][condition].append(statistics.median(found["seconds"]))
-                environment = environment or found["environment"]
-    print(", ".join(f"{name} {value}" for name, value in environment.items()))
+                ran_on = ran_on or found["environment"]
+    print(in_words(ran_on))
     print(f"\nMilliseconds a step, idle and beside {arguments.busy} busy processes, {arguments.rounds} rounds.\n")
     print("| threads wait as in | idle | busy | idle / torch's idle | busy / idle |")
     print("|---|---|---|---|---|")
@@ -148,7 +148,7 @@ def main(words: list[str] | None = None) -> int:
     good = ratios[OURS]["idle"] <= MOST_IDLE and ratios[OURS]["busy"] <= MOST_BUSY
     print(f"\nAims (idle at most {MOST_IDLE}, busy at most {MOST_BUSY:g}): {'met' if good else 'NOT met'}")
     if arguments.json:
-        results = {"environment": environment, "seconds_a_step": medians, "ratios": ratios, "aims_met": good}
+        results = {"environment": ran_on, "seconds_a_step": medians, "ratios": ratios, "aims_met": good}
         arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return 0 if good else 1
 

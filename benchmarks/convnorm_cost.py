@@ -13,15 +13,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from environment import environment, in_words
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -149,13 +147,7 @@ def main() -> None:
     parser.add_argument("--no-memory", action="store_true")
     arguments = parser.parse_args()
     device = arguments.device
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    ).stdout.strip()
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    )
-    print(f"{device} ({hardware}), torch {torch.__version__}, commit {commit}, {arguments.repeats} repeats\n")
+    print(f"{in_words(environment(device))}, {arguments.repeats} repeats\n")
     ratio, half = spectrum_ratio(max(arguments.repeats, 9), device)
     print(f"Spectrum, 128 channels: {ratio:.0f} +- {half:.0f} times faster than a transform of every kernel.\n")
     print("| shape | layer | forward ms | backward ms | both, ratio | memory MiB | ratio |")

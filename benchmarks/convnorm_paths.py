@@ -21,6 +21,7 @@ from functools import partial
 
 import torch
 from convnorm_cost import SHAPES, run
+from environment import environment, in_words
 from torch import Tensor, nn
 
 from gan_convnorm.layers import ConvNorm2d
@@ -82,8 +83,7 @@ def main() -> None:
     parser.add_argument("--autocast", action="store_true", help="under autocast to bfloat16")
     arguments = parser.parse_args()
     dtype = torch.bfloat16 if arguments.autocast else torch.float32
-    threads, capability = torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()
-    print(f"{capability}, threads {threads}, torch {torch.__version__}, {arguments.repeats} repeats\n")
+    print(f"{in_words(environment('cpu'))}, {arguments.repeats} repeats\n")
     print("| shape | batch | transforms | products | chosen |\n|---|---|---|---|---|")
     for name in arguments.shapes:
         for batch in arguments.batches:

@@ -28,8 +28,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
+from environment import environment, in_words
 from pytorch_lightning.strategies import DDPStrategy
-from throughput import environment, middle_and_spread, now, quiet
+from throughput import middle_and_spread, now, quiet
 from torch import Tensor
 
 from gan_convnorm.callbacks import FiniteCheck
@@ -217,7 +218,7 @@ def main(words: list[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     quiet()
     torch.set_num_threads(1)
-    print(", ".join(f"{name} {value}" for name, value in environment("cpu").items()) + " a process")
+    print(in_words(environment("cpu")) + " a process")
     print(f"{PROCESSES} gloo processes, spectral norm, hinge; {arguments.rounds} rounds\n")
     print("| per process | strategy | G steps/s | ms per G step | ratio | CPU ms, both | ratio |")
     print("|---" * 7 + "|", flush=True)

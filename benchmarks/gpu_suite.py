@@ -29,9 +29,10 @@ from pathlib import Path
 
 import convnorm_cost
 import torch
+from environment import environment, in_words
 from gpu_layers import Rows, layer_costs, path_costs, precision_costs, radius_costs, resampling_costs, row
 from gpu_training import beside_mimicry, equality, folder_training, speed, training, two_processes
-from throughput import environment, quiet
+from throughput import quiet
 
 
 def parts(smoke: bool) -> dict[str, Callable[[argparse.Namespace], Rows]]:
@@ -104,7 +105,7 @@ def main(words: list[str] | None = None) -> int:
         convnorm_cost.BATCH = 2
     quiet()
     found = environment(arguments.device)
-    print(", ".join(f"{name} {value}" for name, value in found.items()) + "\n\n| part | result | s |\n|---|---|---|")
+    print(f"{in_words(found)}\n\n| part | result | s |\n|---|---|---|")
     results: Rows = []
     start = time.monotonic()
     arguments.end = start + 60 * arguments.minutes

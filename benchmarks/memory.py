@@ -21,17 +21,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.metadata import version
 from itertools import product
 
 import pytorch_lightning as pl
 import torch
+from environment import environment, in_words
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.data import TensorDataset
@@ -193,8 +192,7 @@ def main(words: list[str] | None = None) -> None:
         print(measure(Case(**given.case)))
         return
     numbers = [int(n) for n in given.accumulate.split(",")]
-    chip = torch.cuda.get_device_name() if given.device == "cuda" else platform.machine()
-    print(f"{given.device} ({chip}), torch {version('torch')}, MiB, width {given.width:g}\n")
+    print(f"{in_words(environment(given.device))}; MiB, width {given.width:g}\n")
     columns = ["network", "discriminator", "precision", "batch", "state", "each image"]
     for n in numbers:
         columns += [f"saved, accumulate {n}", *[f"peak, accumulate {n}"] * given.measure]

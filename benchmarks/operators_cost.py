@@ -13,9 +13,7 @@ training of the default digits GAN.
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +24,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from environment import environment, in_words
 from torch import nn
 
 from gan_convnorm.callbacks import OperatorNormLog
@@ -176,13 +175,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     device = arguments.device
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    ).stdout.strip()
-    hardware = (
-        torch.cuda.get_device_name() if device == "cuda" else f"{platform.machine()}, {torch.get_num_threads()} threads"
-    )
-    print(f"{device} ({hardware}), torch {torch.__version__}, commit {commit}, {arguments.repeats} repeats\n")
+    print(f"{in_words(environment(device))}, {arguments.repeats} repeats\n")
     print(
         f"| shape, 3x3, padding 1 | method | ms | times faster than {REFERENCE} | iterations, or excess over the norm |"
     )

@@ -55,7 +55,8 @@ def time_steps(case: str, way: str, steps: int) -> dict[str, Any]:
     kept = keep_freed_memory({}) if way != FREED else False
     import pytorch_lightning as pl
     import torch
-    from throughput import RandomImages, environment, quiet
+    from environment import environment
+    from throughput import RandomImages, quiet
 
     from gan_convnorm.gan import GAN, Architecture, Optimization
 
@@ -92,8 +93,7 @@ def time_steps(case: str, way: str, steps: int) -> dict[str, Any]:
     seconds, system, faults = (statistics.median(column) for column in zip(*rows, strict=True))
     found = {"seconds": seconds, "system": system, "faults": faults, "kept": kept}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    ran_on = {**environment("cpu"), "instructions": torch.backends.cpu.get_cpu_capability()}
-    return {**found, "peak_mib": peak, "environment": {**ran_on, "threads": torch.get_num_threads()}}
+    return {**found, "peak_mib": peak, "environment": environment("cpu")}
 
 
 def spread(values: list[float], digits: int) -> str:

@@ -21,21 +21,18 @@ import contextlib
 import functools
 import json
 import logging
-import os
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from environment import environment, in_words
 from mimicry_loop import InstalledMimicry, MimicryLoop
 from torch import Tensor
 from torch.utils.data import TensorDataset
@@ -254,32 +251,6 @@ def operations(norm: str, images: Tensor, arguments: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def environment(device: str) -> dict[str, str]:
-    """Return the hardware and versions of the measurement."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parent,
-        check=False,
-    ).stdout.strip()
-    hardware = (
-        torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    )
-    packages = {name: version(name) for name in ("torch", "torchvision", "pytorch-lightning")}
-    return {"hardware": hardware, "python": platform.python_version(), **packages, "commit": commit}
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def quiet() -> None:
     """Silence Lightning's hints."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -311,7 +282,7 @@ def main(words: list[str] | None = None) -> None:
     settings = {name: value for name, value in vars(arguments).items() if name not in ("json", "mimicry")}
     settings["mimicry"] = "its own classes" if arguments.mimicry else "mimicry_loop.py"
     results: dict[str, Any] = {"environment": environment(arguments.device), "settings": settings}
-    print(", ".join(f"{name} {value}" for name, value in results["environment"].items()))
+    print(in_words(results["environment"]))
     sizes = f"batch {arguments.batch}, width {arguments.width:g}, n_dis {N_DIS}"
     print(f"{sizes}, hinge; {arguments.steps} steps of each in windows of {arguments.window}")
     print(f"mimicry: {settings['mimicry']}\n")

@@ -21,7 +21,6 @@ def claim_folder(path: Path, *, rename: bool = False, restart: bool = False) -> 
     Args:
         path: the folder.
         rename: if the folder exists, take path-2, path-3, ... instead.
-
         restart: a SLURM job that is started again sets aside what it left there without a checkpoint.
 
     Returns:
