@@ -11,6 +11,8 @@ from typing import TextIO
 from rich import progress as rich_progress
 from rich.console import Console
 
+from gan_convnorm.program_start import is_first
+
 __all__ = ["Progress"]
 
 #: seconds between two plain lines
@@ -36,9 +38,8 @@ class Progress:
     def __init__(self, label: str, unit: str, total: int | None = None, stream: TextIO | None = None) -> None:
         self.label, self.unit, self.total = label, unit, total
         self.stream = sys.stderr if stream is None else stream
-        self.done = 0
         self.told: float | None = None
-        self.first = _is_first()
+        self.first = is_first(os.environ)
         self.bar: rich_progress.Progress | None = None
         if self.first and self.stream is not None and self.stream.isatty():
             self.bar = rich_progress.Progress(
@@ -65,7 +66,6 @@ class Progress:
 
     def update(self, done: int, total: int | None = None) -> None:
         """Show that `done` things are done, of `total` from now on."""
-        self.done = done
         self.total = self.total if total is None else total
         if self.bar is not None:
             self.bar.start()  # now, so that another task may show its own bar before; again, it does nothing
@@ -85,8 +85,3 @@ class Progress:
             self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=self.stream, flush=True)
-
-
-def _is_first() -> bool:
-    """Return whether this is the first of the processes that torchrun, Lightning or SLURM started, or one alone."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"))

@@ -84,6 +84,19 @@ def autocast_off(device: torch.device) -> torch.autocast:
     return torch.autocast("cpu" if device.type == "meta" else device.type, enabled=False)
 
 
+def output_dtype(images: Tensor) -> torch.dtype:
+    """Return the type of a convolution's output for images: autocast's where it is on, save for float64.
+
+    >>> with torch.autocast("cpu", dtype=torch.bfloat16):
+    ...     output_dtype(torch.zeros(1)), output_dtype(torch.zeros(1, dtype=torch.float64))
+    (torch.bfloat16, torch.float64)
+    """
+    kind = "cpu" if images.device.type == "meta" else images.device.type
+    if images.dtype == torch.float64 or not torch.is_autocast_enabled(kind):
+        return images.dtype
+    return torch.get_autocast_dtype(kind)
+
+
 def complex_dtype(tensor: Tensor) -> torch.dtype:
     """Return the complex dtype of a real tensor's spectrum.
 

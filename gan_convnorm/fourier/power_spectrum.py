@@ -57,7 +57,7 @@ class _Gram(torch.autograd.Function):
 
 
 def power_spectrum(
-    correlation: Tensor, grid: Sequence[int], dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)
+    correlation: Tensor, grid: Sequence[int], dilation: Sequence[int] | None = None, stride: Sequence[int] | None = None
 ) -> Tensor:
     """Return S_k(w) = sum_j |F a_kj (w)|^2 on the frequencies of a circular grid.
 
@@ -68,16 +68,17 @@ def power_spectrum(
     Args:
         correlation: `autocorrelation` of the kernels, shape (C_out, *lags), lags odd.
         grid: size of the circular grid, of the strided pixels; it may be smaller than the kernel, lags then wrap.
-        dilation: spacing of the kernel's taps in pixels.
-        stride: spacing of the grid's points in pixels.
+        dilation: spacing of the kernel's taps in pixels; by default 1 in every direction.
+        stride: spacing of the grid's points in pixels; by default 1 in every direction.
 
     Returns:
         Shape (C_out, *grid) with the last N as N // 2 + 1, in the layout of `torch.fft.rfftn`. Zero or above but for
         rounding, which is relative to the largest S_k: take `direct_power_spectrum` where the small ones matter.
 
-    >>> power_spectrum(autocorrelation(torch.tensor([[[1.0, 2.0]]])), [4], [1], [1]).round()
+    >>> power_spectrum(autocorrelation(torch.tensor([[[1.0, 2.0]]])), [4]).round()
     tensor([[9., 5., 1.]])
     """
+    dilation, stride = dilation or [1] * len(grid), stride or [1] * len(grid)
     half = (*grid[:-1], grid[-1] // 2 + 1)
     lags = tuple(correlation.shape[1:])
     if correlation.device.type == "cpu" and not traced() and math.prod(lags) * math.prod(half) <= LARGEST_MATRIX:
@@ -124,7 +125,7 @@ def _cosines(
 
 
 def direct_power_spectrum(
-    weight: Tensor, grid: Sequence[int], dilation: Sequence[int] = (1, 1), stride: Sequence[int] = (1, 1)
+    weight: Tensor, grid: Sequence[int], dilation: Sequence[int] | None = None, stride: Sequence[int] | None = None
 ) -> Tensor:
     """Return `power_spectrum` of the kernels themselves, as a sum of squares.
 
@@ -141,9 +142,10 @@ def direct_power_spectrum(
     Returns:
         As `power_spectrum`.
 
-    >>> direct_power_spectrum(torch.tensor([[[1.0, 2.0]]]), [4], [1], [1]).round()
+    >>> direct_power_spectrum(torch.tensor([[[1.0, 2.0]]]), [4]).round()
     tensor([[9., 5., 1.]])
     """
+    dilation, stride = dilation or [1] * len(grid), stride or [1] * len(grid)
     half = [*grid[:-1], grid[-1] // 2 + 1]
     # Angles of every frequency by every tap, and the taps' phases.
     taps = weight.flatten(2).to(torch.float32 if weight.device.type == "mps" else torch.float64)

@@ -21,7 +21,7 @@ __all__ = ["aoc"]
 
 
 def aoc(conv: nn.Module, *, iterations: int = 12) -> nn.Module:
-    """Make a convolution's kernel a product of orthogonal ones, so that ||A|| <= 1 for every image size.
+    """Make a convolution's kernel a product of orthogonal ones, with ||A|| <= 1 for every zero-padded image.
 
     An Adaptive Orthogonal Convolution Scheme (Boissin et al., ICML 2025, arXiv:2501.07930); with stride 1 it is BCOP
     (Li et al., NeurIPS 2019, arXiv:1911.00937). With P = Q Q^T and Q^T Q = I these maps of channels are orthogonal:
@@ -32,7 +32,8 @@ def aoc(conv: nn.Module, *, iterations: int = 12) -> nn.Module:
     Their product is one kernel of k x k taps. If the numbers of channels differ, some of its columns or rows are left
     out. With a stride s, s x s taps that do not overlap follow, an orthogonal matrix W; the product before it has
     k - s + 1 taps. Where k <= s, as in 1x1 layers, W alone is the kernel. All singular values are 1 with circular
-    padding; other paddings read a part of a larger image, which can only lower a norm.
+    padding if the stride divides the image and the output is no larger. Zero padding reads a part of a larger image,
+    which can only lower a norm. Reflection, replication and wider circular padding copy pixels, which can raise it.
 
     Q and W come from Newton's iteration, under which no singular value passes 1. Every factor then has norm <= 1, so
     the bound holds whatever the number of iterations. The layer stores matrices in place of a kernel, and no state. It

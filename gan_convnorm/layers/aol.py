@@ -12,17 +12,18 @@ __all__ = ["aol"]
 
 
 def aol(layer: nn.Module) -> nn.Module:
-    """Rescale input channels so that the convolution's operator norm is ||A|| <= 1 for every image size.
+    """Rescale input channels so that the operator norm is ||A|| <= 1 for zero-padded images of every size.
 
     Almost-Orthogonal Layers (Prach & Lampert, ECCV 2022, arXiv:2208.03160, theorem 2): input channel c of the kernels
     is multiplied by
 
         d_c = (sum_c' sum_t |sum_k sum_s p_kc[s + t] p_kc'[s]|)^(-1/2)
 
-    This is the bound of I - D P^T P D by diagonal dominance, for the convolution on an infinite grid; zero and circular
-    padding only lower it. With a stride, every phase of an input channel is a channel, so that the correlations are
-    those of the strided convolution; a transposed convolution has its adjoint's rescaling. Nothing but the weight is
-    kept.
+    This is the bound of I - D P^T P D by diagonal dominance, for the convolution on an infinite grid. Zero padding only
+    lowers it, and so does circular padding if the stride divides the image and the output is no larger. Other paddings
+    copy pixels, which can raise it. With a stride, every phase of an input channel is a channel, so that the
+    correlations are those of the strided convolution; a transposed convolution has its adjoint's rescaling. Nothing but
+    the weight is kept.
 
     Args:
         layer: a linear layer or a (transposed) convolution, parametrized in place.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, output_dtype
 from gan_convnorm.fourier.power_spectrum import place
 from gan_convnorm.fourier.real_transform import to_pixels, to_spectrum
 from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
@@ -30,7 +30,8 @@ class CayleyConv2d(nn.Conv2d):
     more output channels than s^2 C_in. With zero padding the grid is wider than the image by the padding, and the
     output is a part of it; that can only lower a norm. With "reflect" and "replicate" the padded image is the input.
     With a stride s, the s^2 phases of an input channel are channels (the paper's invertible downsampling). The stride
-    has to divide a circular image.
+    has to divide a circular image. Padding that copies pixels (reflection, replication, circular padding with an output
+    larger than the image) can raise the norm above 1.
 
     The layer stores its weights and nothing else. The filters of the result are as large as the image. Transforms and
     inverses are float32 (or float64) under autocast. The arguments are those of `torch.nn.Conv2d`.
@@ -92,7 +93,7 @@ class CayleyConv2d(nn.Conv2d):
                 output = output.index_select(axis, torch.arange(count, device=output.device) % n)
             if self.bias is not None:
                 output = output + exact_dtype(self.bias)[:, None, None]
-        return output.to(input.dtype).contiguous(memory_format=memory_format_of(input, self.weight))
+        return output.to(output_dtype(input)).contiguous(memory_format=memory_format_of(input, self.weight))
 
     def _grid(self, image: tuple[int, int], padding: list[tuple[int, int]]) -> tuple[list[int], list[int]]:
         """Return the side lengths of the circular grid of strided pixels, and those of the output."""

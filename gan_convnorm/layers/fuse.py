@@ -131,7 +131,7 @@ def _fused(
     layer: nn.Module, geometries: set[Geometry | None], tolerance: float, max_radius: int
 ) -> tuple[nn.Module, str, float]:
     if isinstance(layer, LinearRowNorm):
-        linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        linear = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None, device="meta")
         return _with_weights(linear, layer.normalized_weight(), layer.bias), "plain linear layer", 0.0
     assert isinstance(layer, Preconditioned)
     if None in geometries:
@@ -160,13 +160,16 @@ def _two_convolutions(layer: ConvNorm2d, geometry: Geometry, taps: Tensor, reach
     for (first, count, step), n, before, k in zip(geometry.crop, geometry.size, reach, taps.shape[1:], strict=True):
         last = first + (count - 1) * step + k - before
         padding = [before - first, last - n, *padding]
+    # CircularPad2d would crop before it copies the pixels from the other side.
+    crop = nn.ZeroPad2d(tuple(min(p, 0) for p in padding))  # type: ignore[arg-type]
     pad = nn.CircularPad2d if layer.options.boundary == "circular" else nn.ZeroPad2d
     steps = [step for _, _, step in geometry.crop]
     arguments: dict[str, Any] = {"kernel_size": tuple(taps.shape[1:]), "stride": tuple(steps), "groups": len(taps)}
-    depthwise = nn.Conv2d(len(taps), len(taps), bias=layer.bias is not None, **arguments)
+    depthwise = nn.Conv2d(len(taps), len(taps), bias=layer.bias is not None, device="meta", **arguments)
     return nn.Sequential(
         _with_weights(full, layer.weight, None),
-        pad(tuple(padding)),  # type: ignore[arg-type]
+        pad(tuple(max(p, 0) for p in padding)),  # type: ignore[arg-type]
+        *[crop] * any(p < 0 for p in padding),
         _with_weights(depthwise, taps[:, None].to(layer.weight.dtype), layer.bias),
     )
 

@@ -17,15 +17,16 @@ __all__ = ["LOTConv2d", "lot", "lot_linear"]
 
 
 class LOTConv2d(CayleyConv2d):
-    """Convolution with (V V^H)^(-1/2) V in the place of every frequency's matrix V, so that ||A|| <= 1.
+    """Convolution with (V V^H)^(-1/2) V in place of every frequency's matrix V; with zero padding ||A|| <= 1.
 
     LOT: Layer-wise Orthogonal Training on Improving l2 Certified Robustness (Xu, Li & Li, NeurIPS 2022,
     arXiv:2210.11620) takes the inverse root by Newton's iteration. Here the iteration is on V itself
     (`newton_orthogonal`): the same in exact arithmetic, and no singular value passes 1, whatever the number of
     iterations. The more of them, the nearer all singular values are to 1.
 
-    Grid, padding, stride and precision are those of `CayleyConv2d`. With circular padding it is the published layer.
-    The layer stores its weights and nothing else. The arguments are those of `torch.nn.Conv2d`, and `iterations`.
+    Grid, padding, stride and precision are those of `CayleyConv2d`, and so is what the padding does to the bound. With
+    circular padding it is the published layer. The layer stores its weights and nothing else. The arguments are those
+    of `torch.nn.Conv2d`, and `iterations`.
 
     Raises:
         BadInput: as `CayleyConv2d`; and a number of iterations below 1.

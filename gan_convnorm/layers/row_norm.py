@@ -13,6 +13,7 @@ from gan_convnorm.fourier.roots import inverse_root_above
 from gan_convnorm.layers.arguments import check_whole
 from gan_convnorm.layers.convnorm.options import Gain, check_scale
 from gan_convnorm.layers.convnorm.preconditioned import gain_factor, gain_parameter, gain_start
+from gan_convnorm.layers.like import check_plain_weight
 
 __all__ = ["LinearRowNorm", "convnorm_linear"]
 
@@ -112,6 +113,7 @@ def convnorm_linear(
     """
     if not isinstance(linear, nn.Linear):
         raise BadInput(f"convnorm: found {type(linear).__name__}, and can take Linear")
+    check_plain_weight("convnorm", linear)
     has_bias = linear.bias is not None
     options: dict[str, Any] = {"eps": eps, "gain": gain, "max_gain": max_gain}
     like = linear.weight

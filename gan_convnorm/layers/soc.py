@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, output_dtype
 from gan_convnorm.layers.arguments import as_batch, check_choice, checked_geometry
 from gan_convnorm.layers.centred_grid import CentredGrid, centred_grid
 from gan_convnorm.layers.kernels import phases
@@ -23,7 +23,7 @@ TERMS = (3, 4, 7, 8, 11, 12)
 
 
 class SOCConv2d(nn.Conv2d):
-    """Skew Orthogonal Convolution: the exponential of a skew-symmetric convolution, so that ||A|| <= 1.
+    """Skew Orthogonal Convolution: the exponential of a skew-symmetric one; with zero padding ||A|| <= 1.
 
     Skew Orthogonal Convolutions (Singla & Feizi, ICML 2021, arXiv:2105.11417): L = M - M^T, J = L / (a bound of ||L||),
 
@@ -32,7 +32,8 @@ class SOCConv2d(nn.Conv2d):
     J is skew-symmetric with circular and with zero padding, so exp(J) is orthogonal in both. For the numbers of terms n
     that are taken here the singular values of the sum are at most 1; for n = 8 they are at least 1 - 2.2e-6. With C_in
     != C_out, zeros are input channels, or output channels are omitted: A^T A = I or A A^T = I. This holds if the
-    output is as large as the image; other paddings read a part of a larger image, which can only lower a norm.
+    output is as large as the image. A smaller output is a part of that one, which can only lower a norm. Padding that
+    copies pixels (reflection, replication, circular padding with an output larger than the image) can raise it.
 
     With a stride s, the s^2 phases of an input channel are channels (the paper's invertible downsampling). The stride
     has to divide a circular image. With "reflect" and "replicate" the padded image is the input. A 1x1 layer is the
@@ -86,7 +87,7 @@ class SOCConv2d(nn.Conv2d):
             output = self._exponential_of(exact_dtype(input), exact_dtype(kernels))
             if self.bias is not None:
                 output = output + exact_dtype(self.bias)[:, None, None]
-        return output.to(input.dtype).contiguous(memory_format=memory_format_of(input, self.weight))
+        return output.to(output_dtype(input)).contiguous(memory_format=memory_format_of(input, self.weight))
 
     def _exponential_of(self, image: Tensor, kernels: Tensor) -> Tensor:
         # Without a stride the taps need not be spread.

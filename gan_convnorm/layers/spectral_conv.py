@@ -29,10 +29,11 @@ def spectral_conv(
 
     Without a `size`, the norm is that of the circular convolution on a grid of N = 8 (k-1) pixels, divided by
     sqrt(cos(pi (k-1) / N)) per dimension (1.08 for two dimensions). It bounds the convolution on the infinite grid, and
-    so every zero-padded or circular one. The reason: ||A(w) x||^2 is a trigonometric polynomial of degree k-1, and its
-    maximum is at most 1 / cos(pi (k-1) / N) times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride
-    s the same holds on the coarse grid, with degree floor((k-1) / s). A dilation changes nothing. Padding by reflection
-    or replication enlarges norms; the bound is then of the map that follows the padding.
+    so every zero-padded one, and every circular one whose stride divides the image and whose output is no larger. The
+    reason: ||A(w) x||^2 is a trigonometric polynomial of degree k-1, and its maximum is at most 1 / cos(pi (k-1) / N)
+    times that on the grid (Ehlich & Zeller, Math. Z. 86, 1964). With a stride s the same holds on the coarse grid, with
+    degree floor((k-1) / s). A dilation changes nothing. Padding that copies pixels (reflection, replication, wider
+    circular padding) can raise norms; the bound is then of the map that follows the padding.
 
     With a `size`, the norm is the layer's own on images of that many pixels, with its padding. The layer's norm is then
     1 at that size. With zero padding it is at most 1 for smaller images and slightly above 1 for larger ones

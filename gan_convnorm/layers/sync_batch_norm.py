@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gan_convnorm.fourier.execution import exact_dtype
 from gan_convnorm.layers.arguments import check_number
 
 __all__ = ["SyncedBatchNorm", "sync_batch"]
@@ -26,16 +28,21 @@ class SyncedBatchNorm(nn.SyncBatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or input.is_cuda or not dist.is_available() or not dist.is_initialized():
             return super().forward(input)
+        count = dist.get_world_size() * input.numel() // input.shape[1]
+        if count == 1:
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+        if count == 0:  # nothing to normalize, nor to track
+            return F.batch_norm(input, None, None, self.weight, self.bias, training=True, eps=self.eps)
         dims = [0, *range(2, input.dim())]
         shape = [1, -1, *([1] * (input.dim() - 2))]
         processes = dist.get_world_size()
         # The mean first, then the spread about it: a difference of squares would cancel.
-        exact = input.to(torch.promote_types(input.dtype, torch.float32))
+        exact = exact_dtype(input)
         mean = _SumOverProcesses.apply(exact.mean(dims)) / processes
         centred = exact - mean.view(shape)
         variance = _SumOverProcesses.apply(centred.square().mean(dims)) / processes
         if self.track_running_stats:
-            self._track(mean.detach(), variance.detach(), processes * input.numel() // input.shape[1])
+            self._track(mean.detach(), variance.detach(), count)
         scale = (variance + self.eps).rsqrt()
         if self.affine:
             scaled = centred * (scale * self.weight).view(shape) + self.bias.view(shape)

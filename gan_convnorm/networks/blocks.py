@@ -110,7 +110,9 @@ def _plain_3x3(conv: nn.Module) -> nn.Conv2d | None:
 
 
 def _has_hooks(module: nn.Module) -> bool:
-    return any((module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks))
+    """Return whether a call of the module does more than its class's forward."""
+    hooks = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    return any(hooks) or "forward" in vars(module)
 
 
 def _spread_2x2(weight: Tensor) -> Tensor:

@@ -25,7 +25,6 @@ def augment(
     policy: Sequence[str],
     rng: torch.Generator,
     *,
-    shared_parts: int = 1,
     start: int = 0,
     whole: int | None = None,
 ) -> Tensor:
@@ -42,8 +41,6 @@ def augment(
         images: floating point in [-1, 1], shape (B, C, H, W).
         policy: names of `AUGMENTATIONS` in the order in which they are applied; see `parse_policy`.
         rng: source of all draws, on the CPU: they are the same on all devices.
-        shared_parts: number of equal parts of the batch that get the same draws. With 2, ``torch.cat([real, fake])``
-            has the i-th real and the i-th fake image augmented alike. With 1, every image has its own draws.
         start: the first image's place in a batch of `whole` images.
         whole: images of that batch, whose draws are made, and of which these images get theirs; B when not given.
 
@@ -51,13 +48,11 @@ def augment(
         The same shape and type, possibly beyond [-1, 1]; differentiable in the images.
 
     Raises:
-        BadInput: a batch that `shared_parts` does not divide, or an unknown name.
+        BadInput: an unknown name.
     """
     whole = len(images) if whole is None else whole
-    if whole % shared_parts:
-        raise BadInput(f"{whole} images are not {shared_parts} equal parts; give parts of equal size or shared_parts=1")
     for name in policy:
-        images = _find(name)(images, _Draws(whole, shared_parts, rng, slice(start, start + len(images))))
+        images = _find(name)(images, _Draws(whole, rng, slice(start, start + len(images))))
     return images
 
 
@@ -79,23 +74,20 @@ def parse_policy(text: str) -> tuple[str, ...]:
 
 
 class _Draws:
-    """Random numbers for rows of a batch: one for each image of its first part, repeated for the other parts."""
+    """Random numbers for some rows of a batch, of which those for all rows are drawn."""
 
-    def __init__(self, count: int, shared_parts: int, rng: torch.Generator, rows: slice) -> None:
-        self.count = count // shared_parts
-        self.shared_parts = shared_parts
-        self.rng = rng
-        self.rows = rows
+    def __init__(self, count: int, rng: torch.Generator, rows: slice) -> None:
+        self.count, self.rng, self.rows = count, rng, rows
 
     def uniform(self, images: Tensor) -> Tensor:
         """Return numbers in [0, 1), shape (B, 1, 1, 1), of the images' type and device."""
         numbers = torch.rand(self.count, 1, 1, 1, generator=self.rng, dtype=torch.float32)
-        return numbers.repeat(self.shared_parts, 1, 1, 1)[self.rows].to(images)
+        return numbers[self.rows].to(images)
 
     def whole(self, low: int, high: int, images: Tensor) -> Tensor:
         """Return whole numbers from low to high, both included, shape (B, 1), on the images' device."""
         numbers = torch.randint(low, high + 1, (self.count, 1), generator=self.rng)
-        return numbers.repeat(self.shared_parts, 1)[self.rows].to(images.device)
+        return numbers[self.rows].to(images.device)
 
 
 def _color(images: Tensor, draws: _Draws) -> Tensor:

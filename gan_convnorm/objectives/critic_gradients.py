@@ -12,7 +12,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["Critic", "distance_from_one", "float32_at_least", "full_precision", "gradients"]
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
+
+__all__ = ["Critic", "distance_from_one", "gradients"]
 
 Critic = Callable[[Tensor], Tensor]
 
@@ -23,8 +25,8 @@ def gradients(critic: Critic, images: Tensor) -> Tensor:
     >>> gradients(lambda x: (3 * x).sum(dim=(1, 2, 3)), torch.zeros(1, 1, 1, 2)).detach()
     tensor([[3., 3.]])
     """
-    with torch.enable_grad(), full_precision(images):
-        images = float32_at_least(images.detach()).requires_grad_()
+    with torch.enable_grad(), autocast_off(images.device):
+        images = exact_dtype(images.detach()).requires_grad_()
         (found,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
     flattened: Tensor = found.flatten(1)
     return flattened
@@ -38,22 +40,3 @@ def distance_from_one(critic: Critic, images: Tensor) -> Tensor:
     """
     distance: Tensor = gradients(critic, images).norm(dim=1) - 1
     return distance.square().mean()
-
-
-def full_precision(images: Tensor) -> torch.autocast:
-    """Return a context without autocast on the images' device.
-
-    >>> with full_precision(torch.zeros(1)):
-    ...     torch.is_autocast_enabled("cpu")
-    False
-    """
-    return torch.autocast(images.device.type, enabled=False)
-
-
-def float32_at_least(images: Tensor) -> Tensor:
-    """Return images in float32, or as they are in a wider type.
-
-    >>> float32_at_least(torch.zeros(1, dtype=torch.bfloat16)).dtype
-    torch.float32
-    """
-    return images.to(torch.promote_types(images.dtype, torch.float32))

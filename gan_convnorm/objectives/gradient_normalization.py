@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan_convnorm.objectives.critic_gradients import Critic, float32_at_least, full_precision
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
+from gan_convnorm.objectives.critic_gradients import Critic
 
 __all__ = ["gradient_normalized"]
 
@@ -27,8 +28,8 @@ def gradient_normalized(critic: Critic) -> Critic:
 
     def normalized(images: Tensor) -> Tensor:
         needed = torch.is_grad_enabled()
-        with torch.enable_grad(), full_precision(images):
-            images = float32_at_least(images)
+        with torch.enable_grad(), autocast_off(images.device):
+            images = exact_dtype(images)
             images = images if images.requires_grad else images.detach().requires_grad_()
             outputs = critic(images)
             (gradients,) = torch.autograd.grad(outputs.sum(), images, create_graph=needed)

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype
 from gan_convnorm.objectives.adaptation import Adaptation
 from gan_convnorm.objectives.adaptive_augmentation import augment_adaptively
 from gan_convnorm.objectives.augmentation import augment, parse_policy
-from gan_convnorm.objectives.critic_gradients import distance_from_one, float32_at_least, full_precision
+from gan_convnorm.objectives.critic_gradients import distance_from_one
 from gan_convnorm.objectives.gradient_normalization import gradient_normalized
 from gan_convnorm.objectives.losses import find_loss
 from gan_convnorm.objectives.penalties import find_penalty
@@ -167,8 +168,8 @@ class Objective:
         if self.adaptation is None and not self.policy:
             return images
         # Under autocast real images are float32 and fakes are not: what is done to both must not tell them apart.
-        with full_precision(images):
-            images = float32_at_least(images)
+        with autocast_off(images.device):
+            images = exact_dtype(images)
             if self.adaptation is not None:
                 return augment_adaptively(images, self.adaptation.p, rng, start=start, whole=whole)
             return augment(images, self.policy, rng, start=start, whole=whole)
@@ -178,7 +179,7 @@ class Objective:
             return gradient_normalized(self._critic(discriminator, labels))(images)
         outputs: Tensor = discriminator(images, labels)
         # The loss is computed in float32, also of half-precision outputs.
-        return outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        return exact_dtype(outputs)
 
     @staticmethod
     def _critic(discriminator: nn.Module, labels: Tensor | None) -> Callable[[Tensor], Tensor]:

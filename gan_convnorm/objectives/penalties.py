@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.objectives.critic_gradients import Critic, distance_from_one, float32_at_least, gradients
+from gan_convnorm.fourier.execution import exact_dtype
+from gan_convnorm.objectives.critic_gradients import Critic, distance_from_one, gradients
 
 __all__ = ["PENALTIES", "Penalty", "dragan", "find_penalty", "r1", "r2", "wgan_gp"]
 
@@ -70,7 +71,7 @@ def _between(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
             "them equal"
         )
     # Under autocast generated images are of half precision and real ones are not.
-    real, fake = float32_at_least(real.detach()), float32_at_least(fake.detach())
+    real, fake = exact_dtype(real.detach()), exact_dtype(fake.detach())
     return fake + _uniform_each(real, rng) * (real - fake)
 
 
@@ -90,7 +91,7 @@ def dragan(critic: Critic, real: Tensor, fake: Tensor, *, rng: torch.Generator) 
 
 
 def _near(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    real = float32_at_least(real.detach())
+    real = exact_dtype(real.detach())
     delta = torch.rand(real.shape, generator=rng, dtype=torch.float32).to(real) * (real.std(correction=0) / 2)
     return real + _uniform_each(real, rng) * delta
 

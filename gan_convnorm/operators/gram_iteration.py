@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,9 +11,12 @@ from gan_convnorm.operators.circular_convolution import CircularConvolution
 
 __all__ = ["gram_iteration"]
 
+#: after which the bound is returned as it is
+ITERATIONS = 20
+
 
 @torch.no_grad()
-def gram_iteration(operator: CircularConvolution, *, tolerance: float = 1e-2, max_iterations: int = 20) -> float:
+def gram_iteration(operator: CircularConvolution, *, tolerance: float = 1e-2) -> float:
     """Return a bound that is at least the operator norm, and at most (1 + tolerance) times it.
 
     With G_1 = K K^* and G_t+1 = G_t G_t^*, ||G_t||_F^(2^-t) falls to sigma(K) from above (Delattre et al., ICML 2023,
@@ -29,7 +34,6 @@ def gram_iteration(operator: CircularConvolution, *, tolerance: float = 1e-2, ma
     Args:
         operator: of a layer, on a circular grid.
         tolerance: relative.
-        max_iterations: after which the bound is returned as it is.
 
     Returns:
         The bound, zero or above; infinity where a weight is NaN or infinite.
@@ -37,25 +41,26 @@ def gram_iteration(operator: CircularConvolution, *, tolerance: float = 1e-2, ma
     upper = lower = 0.0
     for block in operator.symbols():
         flat = block.matrices.flatten(0, 1)
-        block_upper, lower = _bounds(flat, lower, tolerance, max_iterations)
+        block_upper, lower = _bounds(flat, lower, tolerance)
         upper = max(upper, block_upper)
     return max(upper, lower)
 
 
-def _bounds(matrices: Tensor, lower: float, tolerance: float, max_iterations: int) -> tuple[float, float]:
+def _bounds(matrices: Tensor, lower: float, tolerance: float) -> tuple[float, float]:
     """Return an upper and a lower bound of the largest norm of a block; the lower is at least the one given."""
+    largest = float(matrices.abs().max())
+    if not math.isfinite(largest) or largest == 0:
+        return (0.0 if largest == 0 else math.inf), lower
+    matrices = matrices / largest
     rows, columns = matrices.shape[-2:]
     gram = matrices @ matrices.mH if rows <= columns else matrices.mH @ matrices
     # gram is G_t over exp(scale): its powers would leave the range of floats.
-    scale = torch.zeros(len(gram), dtype=torch.float64, device=gram.device)
-    exponent, dropped = 0.5, 0.0
-    for iteration in range(max_iterations):
+    scale = torch.full((len(gram),), 2 * math.log(largest), dtype=torch.float64, device=gram.device)
+    exponent, dropped, iteration = 0.5, 0.0, 0
+    while True:
+        iteration += 1
         norm = torch.linalg.matrix_norm(gram)
         trace = gram.diagonal(dim1=-2, dim2=-1).real.sum(-1)
-        if not bool(norm.isfinite().all()):
-            return float("inf"), lower
-        if not bool(norm.max() > 0):
-            return 0.0, lower
         uppers = (exponent * (norm.double().log() + scale)).exp()
         averages = norm.double().square() / trace.double().clamp_min(1e-300)
         lower = max(lower, float((exponent * (averages.log() + scale)).exp().nan_to_num(0).max()))
@@ -63,10 +68,9 @@ def _bounds(matrices: Tensor, lower: float, tolerance: float, max_iterations: in
         if not bool(kept.any()):
             return max(dropped, float(uppers.max())), lower
         dropped = max(dropped, float(uppers[~kept].max()) if not bool(kept.all()) else 0.0)
-        if float(uppers.max()) <= (1 + tolerance) * lower or iteration + 1 == max_iterations:
+        if float(uppers.max()) <= (1 + tolerance) * lower or iteration == ITERATIONS:
             return max(dropped, float(uppers.max())), lower
         gram = gram[kept] / norm[kept][:, None, None]
         scale = 2 * (scale[kept] + norm[kept].double().log())
         gram = gram @ gram
         exponent /= 2
-    raise AssertionError("the last iteration returns")

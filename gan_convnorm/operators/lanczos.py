@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -63,17 +64,25 @@ def largest_singular(operator: LinearOperator, start: Tensor, *, tolerance: floa
     """
     count = max(8, min(max_iterations, MEMORY // start.numel()))
     vector, iterations = start, 0
+    scale = _scale_of(operator, start)
     while True:
-        vector, values, residuals, used, done = _cycle(operator, vector, count, max_iterations - iterations, tolerance)
+        budget = max_iterations - iterations
+        vector, values, residuals, used, done = _cycle(operator, scale, vector, count, budget, tolerance)
         iterations += used
         if done or iterations >= max_iterations:
             top = float(values.max())
             residual = float(residuals.max()) / top if top > 0 else 0.0
-            return Largest(max(top, 0.0) ** 0.5, vector, iterations, residual)
+            return Largest(scale * max(top, 0.0) ** 0.5, vector, iterations, residual)
+
+
+def _scale_of(operator: LinearOperator, start: Tensor) -> float:
+    """Return a power of two near the operator's size, by which A is divided, lest A^T A leave the range of float32."""
+    largest = float(operator.apply(_unit(start).reshape(1, *operator.input_shape)).abs().max())
+    return 2.0 ** math.frexp(largest)[1] if 0 < largest < math.inf else 1.0
 
 
 def _cycle(
-    operator: LinearOperator, start: Tensor, count: int, budget: int, tolerance: float
+    operator: LinearOperator, scale: float, start: Tensor, count: int, budget: int, tolerance: float
 ) -> tuple[Tensor, Tensor, Tensor, int, bool]:
     """Grow one basis until it converges or is full; return Ritz vectors, values, residuals, runs and convergence."""
     stored = _unit(start)[:, None]
@@ -81,9 +90,9 @@ def _cycle(
     matrix = torch.zeros(start.shape[0], count + 1, count + 1, dtype=torch.float64)
     for step in range(min(count, budget)):
         basis = stored[:, : step + 1]
-        image = operator.gram(basis[:, -1].reshape(1, *operator.input_shape)).reshape(len(start), -1)
-        scale = image.norm(dim=1)
-        if not bool(scale.isfinite().all()):
+        image = operator.gram((basis[:, -1] / scale).reshape(1, *operator.input_shape)).reshape(len(start), -1) / scale
+        whole = image.norm(dim=1)
+        if not bool(whole.isfinite().all()):
             unknown = matrix.new_full((len(start),), float("nan"))
             return start, unknown, unknown, step + 1, True
         # The recurrence first, so that the whole basis has only rounding left to remove: once is enough, or twice
@@ -99,7 +108,7 @@ def _cycle(
         matrix[:, step, step] = diagonal.double().cpu()
         length = image.norm(dim=1)
         # An exhausted group has only rounding left. Zeros in its place add nothing.
-        length = torch.where(length > 8 * torch.finfo(length.dtype).eps * scale, length, 0)
+        length = torch.where(length > 8 * torch.finfo(length.dtype).eps * whole, length, 0)
         values, vectors = torch.linalg.eigh(matrix[:, : step + 1, : step + 1])
         residuals = length.double().cpu() * vectors[:, -1, -1].abs()
         done = bool(residuals.max() <= 2 * tolerance * values[:, -1].max())

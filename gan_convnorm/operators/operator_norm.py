@@ -17,6 +17,8 @@ __all__ = ["measure_operator", "operator_norm"]
 
 #: share of noise in a warm start, so that a vector that has become the largest is found
 NOISE = 0.03
+#: runs of A and A^T, after which the best value so far is returned
+ITERATIONS = 500
 
 
 def operator_norm(
@@ -46,9 +48,7 @@ def operator_norm(
     return measure_operator(layer_operator(conv, input_size, padding=padding), tolerance=tolerance).value
 
 
-def measure_operator(
-    operator: LinearOperator, *, tolerance: float = 1e-3, start: Tensor | None = None, max_iterations: int = 500
-) -> Largest:
+def measure_operator(operator: LinearOperator, *, tolerance: float = 1e-3, start: Tensor | None = None) -> Largest:
     """Return an operator's norm and its singular vector, which makes the next measurement of changed weights short.
 
     A matrix's is exact. Every other operator's is by Lanczos iteration on A^T A (`largest_singular`).
@@ -60,7 +60,6 @@ def measure_operator(
         operator: such as that of `layer_operator`.
         tolerance: relative, above 0 and below 1.
         start: `vector` of an earlier measurement.
-        max_iterations: runs of A and A^T, after which the best value so far is returned.
 
     Returns:
         The norm, with how it was found. A tolerance that is not possible raises `BadInput`.
@@ -75,4 +74,4 @@ def measure_operator(
         first = first * (NOISE / first.norm(dim=1, keepdim=True))
         first = first + start.to(first)
     with torch.inference_mode(False):
-        return largest_singular(operator, first.clone(), tolerance=tolerance, max_iterations=max_iterations)
+        return largest_singular(operator, first.clone(), tolerance=tolerance, max_iterations=ITERATIONS)

@@ -90,6 +90,13 @@ def test_lipschitz_gain_bounds_the_norm(case):
     assert 0.1 <= torch.linalg.matrix_norm(matrix, 2) <= 1 + 1e-12
 
 
+@pytest.mark.parametrize("options", [{}, {"tolerance": 0.1}, {"boundary": "linear"}])
+def test_a_padding_that_leaves_no_output_is_one_line(options):
+    layer = ConvNormTranspose2d(1, 1, 3, padding=2, **options)
+    with pytest.raises(BadInput, match=r"ConvNormTranspose2d: an image of 1 x 1 pixels has no output with padding"):
+        layer(torch.ones(1, 1, 1, 1))
+
+
 def test_output_size_is_conv_transpose2ds():
     image = torch.randn(2, 4, 5, 6)
     plain, layer = nn.ConvTranspose2d(4, 6, 3, 2, 1), ConvNormTranspose2d(4, 6, 3, 2, 1)

@@ -58,6 +58,28 @@ def test_fused_layer_is_within_its_bound(case, tolerance):
     assert type(network[0]) is type(LAYERS[case]())
 
 
+@pytest.mark.parametrize("boundary", ["circular", "linear"])
+@pytest.mark.parametrize(("stride", "padding", "side"), [(2, 1, 12), (3, 0, 11), (4, 1, 12), (5, 2, 13)])
+def test_a_fused_layer_with_a_stride_computes_some_outputs_of_the_one_without(boundary, stride, padding, side):
+    """With a wide stride the filter reads a part of the full response at one end and wraps at the other."""
+    torch.manual_seed(0)
+    options = {"padding": padding, "boundary": boundary, "dtype": torch.float64}
+    dense, strided = ConvNorm2d(32, 4, 3, **options), ConvNorm2d(32, 4, 3, stride=stride, **options)
+    strided.load_state_dict(dense.state_dict())
+    images = torch.randn(2, 32, side, side, dtype=torch.float64)
+    (every, report), (some, _) = (fuse(layer, images, tolerance=0.1) for layer in (dense, strided))
+    assert "two plain convolutions" in str(report)
+    with torch.no_grad():
+        torch.testing.assert_close(some(images), every(images)[..., ::stride, ::stride], atol=1e-12, rtol=0)
+
+
+def test_fuse_draws_no_random_numbers():
+    network = nn.Sequential(ConvNorm2d(32, 4, 3), ConvNorm2d(4, 4, 1), nn.Flatten(), LinearRowNorm(400, 2))
+    state = torch.get_rng_state()
+    fuse(network, torch.zeros(2, 32, 12, 12), tolerance=0.1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_report_prints_the_bounds():
     torch.manual_seed(0)
     network = nn.Sequential(ConvNorm2d(64, 4, 3, padding=1), nn.Flatten(), LinearRowNorm(4 * 144, 2))

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from gan_convnorm.errors import BadInput
 from gan_convnorm.layers import NORMS, OCNNConv2d, convert, find_normalization, norm_penalty
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
 from gan_convnorm.objectives.losses import hinge_discriminator
@@ -295,6 +296,26 @@ def test_layers_say_what_they_are():
         assert text in said[name]
 
 
+@pytest.mark.parametrize("name", ["convnorm", "convnorm_2021", "cayley", "lot", "soc"])
+def test_a_parametrized_layer_is_refused_in_one_line(name):
+    norm = find_normalization(name)
+    with pytest.raises(BadInput, match="Parametrized"):
+        norm.conv(nn.utils.parametrizations.spectral_norm(nn.Conv2d(4, 4, 3)))
+    with pytest.raises(BadInput, match="Parametrized"):
+        find_normalization("convnorm").linear(nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)))
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_the_output_under_autocast_has_the_type_of_a_convolution_s(name, kernel_size):
+    layer = find_normalization(name).conv(nn.Conv2d(4, 4, kernel_size))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(torch.ones(1, 4, 8, 8)).dtype == torch.bfloat16
+    if name != "convnorm_2021":
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layer.double()(torch.ones(1, 4, 8, 8, dtype=torch.float64)).dtype == torch.float64
+
+
 def test_sync_batch_in_one_process(tmp_path):
     torch.manual_seed(0)
     layer, plain, image = find_normalization("sync_batch").activation(4), nn.BatchNorm2d(4), images()
@@ -303,5 +324,10 @@ def test_sync_batch_in_one_process(tmp_path):
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
         assert torch.allclose(layer(image), expected, atol=1e-6)
+        state = {name: value.clone() for name, value in layer.state_dict().items()}
+        assert layer(torch.empty(0, 4, 2, 2)).shape == (0, 4, 2, 2)
+        assert all(torch.equal(value, state[name]) for name, value in layer.state_dict().items())
+        with pytest.raises(ValueError, match="Expected more than 1 value per channel"):
+            layer(torch.ones(1, 4, 1, 1))
     finally:
         torch.distributed.destroy_process_group()

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gan_convnorm.layers import NORMS
+from gan_convnorm.layers import NORMS, find_normalization
 from gan_convnorm.networks import SNGANDiscriminator, SNGANGenerator
 from gan_convnorm.networks.blocks import convolve_and_pool, upsample_and_convolve
 
@@ -100,6 +100,13 @@ def test_hooks_see_every_convolution(network):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("norm", ["none", "convnorm"])
+def test_a_forward_of_one_layer_s_own_is_run(norm):
+    conv = find_normalization(norm).conv(nn.Conv2d(4, 4, 3, padding=1))
+    conv.forward = torch.zeros_like
+    assert not convolve_and_pool(conv, torch.ones(1, 4, 8, 8)).any()
+
+
 def test_resampled_convolutions_compile_in_one_graph():
     network = SNGANGenerator(16, width=0.05).eval()
     compiled = torch.compile(network, backend="eager", fullgraph=True)

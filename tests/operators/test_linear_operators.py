@@ -348,6 +348,18 @@ def test_a_diverged_layer_is_measured_without_an_error(value):
         assert not singular_values(layer, size)[0] < float("inf")
 
 
+@pytest.mark.parametrize("size", [1e-24, 1e20])
+def test_very_small_and_very_large_weights_have_their_norm(size):
+    """The square of such a weight is no float32."""
+    layer = nn.Conv2d(3, 4, 3, padding=1)
+    torch.nn.init.normal_(layer.weight, generator=torch.Generator().manual_seed(0))
+    norm, bound = operator_norm(layer, (8, 8)), certified_bound(layer, (8, 8))
+    with torch.no_grad():
+        layer.weight.mul_(size)
+    assert operator_norm(layer, (8, 8)) == pytest.approx(size * norm, rel=1e-5)
+    assert certified_bound(layer, (8, 8)) == pytest.approx(size * bound, rel=1e-5)
+
+
 def test_measuring_draws_nothing_from_the_global_state():
     layer = nn.Conv2d(2, 2, 3)
     state = torch.random.get_rng_state()

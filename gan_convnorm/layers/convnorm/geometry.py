@@ -123,6 +123,7 @@ def convolution_geometry(
 
 
 def transposed_geometry(
+    name: str,
     image: Sequence[int],
     kernel_size: Sequence[int],
     stride: Sequence[int],
@@ -134,13 +135,21 @@ def transposed_geometry(
 ) -> Geometry:
     """Return the geometry of a transposed convolution; its unpadded output is the full response.
 
-    >>> transposed_geometry([4], [3], [2], [1], [1], [1], linear=False).crop
+    Arguments are those of `convolution_geometry`.
+
+    Raises:
+        BadInput: a padding that leaves no output.
+
+    >>> transposed_geometry("ConvNormTranspose1d", [4], [3], [2], [1], [1], [1], linear=False).crop
     ((1, 8, 1),)
     """
     found = []
     for n, k, s, p, d, extra in zip(image, kernel_size, stride, padding, dilation, output_padding, strict=True):
         size = (n - 1) * s + d * (k - 1) + 1
         count = size - 2 * p + extra
+        if count <= 0:
+            pixels = " x ".join(map(str, image))
+            raise BadInput(f"{name}: an image of {pixels} pixels has no output with padding {list(padding)}")
         size = max(size, p + count)
         found.append((p, s, size, 2 * size if linear else size, (p, count, 1)))
     paddings, strides, sizes, grids, crop = zip(*found, strict=True)

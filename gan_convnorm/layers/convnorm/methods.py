@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.fourier.convolution import convolve_in_fourier
 from gan_convnorm.fourier.direct import CONVOLVE
-from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, traced
+from gan_convnorm.fourier.execution import autocast_off, exact_dtype, memory_format_of, output_dtype, traced
 from gan_convnorm.fourier.grid_filter import filter_reference, filter_response
 from gan_convnorm.fourier.tap_waves import tap_waves
 from gan_convnorm.layers.convnorm.geometry import Geometry
@@ -139,7 +139,7 @@ def convolve_by_matmul(
     else:
         crop = geometry.crop
     memory_format = memory_format_of(images, layer.weight)
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else images.dtype
+    dtype = output_dtype(images)
     weight, padding, dilation = layer.weight, list(geometry.padding), list(layer.dilation)
     if any(step > 1 for step in geometry.stride):
         images, weight, padding = polyphase(images, weight, geometry.stride, padding, dilation)

@@ -120,12 +120,8 @@ class Preconditioned(nn.modules.conv._ConvNd):
         placed = place(affine.flip(axes), grid, [k // 2 for k in affine.shape[1:]])
         return transfer * torch.fft.rfftn(placed, dim=axes)
 
-    def truncated_preconditioner(self, grid: tuple[int, ...]) -> Truncated | None:
-        """Return few taps in place of (S_k + eps)^(-1/2), without affine and gain; None if no radius is certified."""
-        return self.truncate(self.power_spectrum(grid), grid)
-
     def truncate(self, spectrum: Tensor, grid: tuple[int, ...]) -> Truncated | None:
-        """Return `truncated_preconditioner` from S_k + eps."""
+        """Return few taps in place of (S_k + eps)^(-1/2), without affine and gain; None if no radius is certified."""
         # A choice by value would break a traced graph. There the exact filter meets every tolerance.
         if not self.options.tolerance or spectrum.device.type == "meta" or traced():
             return None

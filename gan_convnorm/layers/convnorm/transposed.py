@@ -83,6 +83,7 @@ class ConvNormTranspose2d(Preconditioned, nn.ConvTranspose2d):
     @override
     def respond(self, input: Tensor, output_size: list[int] | None = None) -> tuple[Tensor, Geometry]:
         geometry = transposed_geometry(
+            type(self).__name__,
             input.shape[2:],
             self.kernel_size,
             self.stride,
