@@ -19,7 +19,7 @@ def usable_device(name: torch.device | str | None = None) -> torch.device:
         name: the device; by default the GPU if there is one, else the CPU.
 
     Returns:
-        The device, after one number was computed on it.
+        The device. One that is named was tried first, by computing one number on it.
 
     Raises:
         BadInput: no such device here.

@@ -152,7 +152,9 @@ def memory_format_of(*tensors: Tensor) -> torch.memory_format:
 
 
 def parts(tensor: Tensor) -> list[slice]:
-    """Return slices of a batch. Small transforms stay in the cache, and the whole batch's spectrum is never stored.
+    """Return slices of a batch, each of at most `part_elements` numbers or of one image.
+
+    So small transforms stay in the cache, and the whole batch's spectrum is never stored.
 
     Args:
         tensor: a batch, its images along the first axis.

@@ -13,8 +13,7 @@ def batch(channels: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> 
     """Return a batch normalization: it bounds each channel's variance over a batch, <= 1, and no Lipschitz constant.
 
     Batch Normalization (Ioffe & Szegedy, ICML 2015, arXiv:1502.03167, algorithm 1), before a scale and a shift. In
-    evaluation it is a diagonal
-    map by the running statistics, of norm max_k |gamma_k| / sqrt(var_k + eps).
+    evaluation it is a diagonal map by the running statistics, of norm max_k |gamma_k| / sqrt(var_k + eps).
 
     Args:
         channels: of the activations.

@@ -45,8 +45,7 @@ def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Mod
     (V V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it;
     the more iterations, the nearer to W W^T = I (or W^T W = I). The code computes W <- (3 W - W W^T W) / 2, which is
     the same in exact arithmetic. On B, rounding errors grow: to ||W|| = 45
-    for a random 128 x 128 in float32 after 10 iterations.
-    Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h k_w).
+    for a random 128 x 128 in float32 after 10 iterations. Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h k_w).
     Nothing but the weight is kept.
 
     Args:

@@ -13,8 +13,8 @@ __all__ = ["one_weight"]
 def one_weight(layer: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Return a context in which a parametrized layer computes its weight once, so that a random one stays the same.
 
-    A normalization and the convolution that it is for would otherwise see two weights. Most layers have no
-    parametrization, and nothing changes for them.
+    With a random parametrization, such as dropout of weights, a normalization and its convolution would otherwise use
+    different weights. Nothing changes for layers without a parametrization.
 
     >>> layer = nn.Linear(1, 1)
     >>> with one_weight(layer):

@@ -19,8 +19,7 @@ def spectral(layer: nn.Module, *, n_power_iterations: int = 1, eps: float = 1e-1
 
     Spectral Normalization (Miyato et al., ICLR 2018, arXiv:1802.05957, algorithm 1): power iterations on vectors that
     are kept between steps, advanced by every forward in training mode only (not by the second forward of gradient
-    checkpointing). The operator norm of the zero-padded convolution is at most sqrt(k_h k_w) times the bounded
-    one.
+    checkpointing). The operator norm of the zero-padded convolution is at most sqrt(k_h k_w) times the bounded one.
 
     Args:
         layer: a layer with a `weight`, parametrized in place.

@@ -1,4 +1,4 @@
-"""A linear operator between images: the one description that every measurement in this room works on."""
+"""A linear operator between images: the one description that every measurement in this package works on."""
 
 from __future__ import annotations
 

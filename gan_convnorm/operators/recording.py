@@ -19,7 +19,7 @@ __all__ = ["Layer", "layers_of", "recording"]
 
 @dataclass
 class Layer:
-    """One call of one layer.
+    """A layer, with how often it was called on images of one size.
 
     >>> Layer("0", nn.Conv2d(3, 8, 3), input_size=(6, 6)).operator().output_shape
     (8, 4, 4)

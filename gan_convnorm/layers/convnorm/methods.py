@@ -1,4 +1,7 @@
-"""Three methods that convolve and apply the preconditioner with the same output, and the choice of the fastest."""
+"""Three methods that convolve and apply the preconditioner, and the choice of the fastest.
+
+Two have the same output; `filter_by_taps` has it within the layer's tolerance.
+"""
 
 from __future__ import annotations
 

@@ -185,10 +185,10 @@ def gain_start(max_gain: float | None, channels: int) -> float:
 
 
 def gain_factor(gain: float | str, max_gain: float | None, channels: int, parameter: Tensor | None) -> float | Tensor:
-    """Return the factor of a stack of channels, each of norm one.
+    """Return the number that multiplies every channel.
 
-    gain * sqrt(channels) bounds the stack's norm. It is 1 with "lipschitz". With "learned" it is
-    max_gain * sigmoid(theta), at most max_gain for every theta.
+    A channel has norm at most 1 before, so the layer's norm is at most this number times sqrt(channels): 1 with
+    "lipschitz", and max_gain * sigmoid(theta) with "learned".
 
     >>> gain_factor("lipschitz", None, 4, None)
     0.5
