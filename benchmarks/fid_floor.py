@@ -23,8 +23,8 @@ def main() -> None:
         for seed in range(10):
             order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
             one, two = train[order].chunk(2)
-            halves.append(Evaluator(extractor, one, "half")(two).values["fid"])
-        scores = Evaluator(extractor, train, "train")
+            halves.append(Evaluator(extractor, one)(two).values["fid"])
+        scores = Evaluator(extractor, train)
         print(f"{resolution}x{resolution}")
         mean, deviation = statistics.mean(halves), statistics.stdev(halves)
         print(f"  half of train against the other half: FID {mean:.3f} +- {deviation:.3f} (10 splits, n 718 and 719)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -36,6 +37,7 @@ from gan_convnorm.callbacks.step_count import counts_steps, is_over, step_of
 from gan_convnorm.callbacks.taken_scores import TakenScores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import (
+    EXTRACTORS,
     Evaluator,
     GeneratedImages,
     Processes,
@@ -48,6 +50,7 @@ from gan_convnorm.fidelity import (
     registered_name,
 )
 from gan_convnorm.fidelity.features import Progress
+from gan_convnorm.fidelity.reference_statistics import ReferenceStatistics
 from gan_convnorm.images.value_range import ValueRange
 from gan_convnorm.score_table import SCORES
 
@@ -223,6 +226,7 @@ class FidelityScores(Evaluations):
             of_average = self.every is None and trainer.enable_validation
             with averages_in_place(trainer, pl_module) if of_average else contextlib.nullcontext():
                 self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
+                self._score_classes(trainer, pl_module, after=True)
         else:
             self.taken.final = self.taken.last
 
@@ -253,7 +257,11 @@ class FidelityScores(Evaluations):
         with torch.random.fork_rng(devices=[]):
             if self.reference is None:
                 return trainer_images(trainer, split, self.value_range)
-            return Processes.current().together(lambda: given_images(self.reference, self.value_range))
+            trains = registered_name(self.extractor) == EXTRACTORS["classifier"] and self.extractor_weights is None
+            training = trains or self.intra_class
+            return Processes.current().together(
+                lambda: given_images(self.reference, self.value_range, training=training)
+            )
 
     @override
     def prepare(self, trainer: pl.Trainer, module: pl.LightningModule, split: str) -> None:
@@ -268,11 +276,15 @@ class FidelityScores(Evaluations):
         if trainer.is_global_zero:
             count = f"{len(real.source)} " if hasattr(real.source, "__len__") else ""
             print(f"preparing the scores: {self.extractor} features of {count}{real.name}", flush=True)
+        weights: Any = self.extractor_weights
+        if isinstance(real.source, ReferenceStatistics):
+            weights_for = partial(real.source.weights_for, registered_name(self.extractor), weights)
+            weights = Processes.current().together(weights_for)
         extractor = create_extractor(
             self.extractor,
             metrics=self.metrics,
             labelled=real.labelled,
-            weights=self.extractor_weights,
+            weights=weights,
             device=trainer.strategy.root_device,
         )
         self.evaluator = Evaluator(
@@ -328,7 +340,7 @@ class FidelityScores(Evaluations):
             self.score_log.write(trainer, module, scores, prefix + kind, after=after)
         return scores
 
-    def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _score_classes(self, trainer: pl.Trainer, module: pl.LightningModule, *, after: bool = False) -> None:
         if not self.intra_class:
             return
         assert self.evaluator is not None and self.real is not None
@@ -337,7 +349,7 @@ class FidelityScores(Evaluations):
         mean, line = intra_class_scores(
             self.evaluator, images, module, self.real, numbered=takes_first(module, self.sample)
         )
-        self.score_log.write_class_mean(trainer, module, mean, line)
+        self.score_log.write_class_mean(trainer, module, mean, line, after=after)
 
     def _sampler(self, module: pl.LightningModule, ema: bool) -> Callable[[int, int], Tensor]:
         return sampler(module, self.sample, self.value_range, ema=ema)

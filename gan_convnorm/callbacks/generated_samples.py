@@ -106,7 +106,7 @@ def sampler(
     @torch.no_grad()
     def generate(first: int, n: int) -> Tensor:
         devices = [module.device] if module.device.type == "cuda" else []
-        with evaluating(module), torch.random.fork_rng(devices, enabled=not numbered):
+        with evaluating(module), torch.random.fork_rng(devices):
             if not numbered:
                 torch.manual_seed(random_for("samples", seed, first).initial_seed())
             images = image_bytes(call(first, n), value_range, "samples", samples=True)

@@ -105,6 +105,7 @@ class OperatorNormLog(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         network = named_network(pl_module, self.network)
         self.last_step = step_of(trainer, pl_module)
+        self.layers = []  # those of an earlier fit may be another module's
         if not trainer.is_global_zero:
             return
 

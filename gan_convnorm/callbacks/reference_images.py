@@ -70,7 +70,7 @@ class ReferenceImages:
     labels: Tensor | None = None
 
 
-def given_images(reference: object, value_range: ValueRange | None = None) -> ReferenceImages:
+def given_images(reference: object, value_range: ValueRange | None = None, *, training: bool = True) -> ReferenceImages:
     """Return the images that a person gives as a reference.
 
     >>> given_images((torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.arange(4))).labels
@@ -80,30 +80,41 @@ def given_images(reference: object, value_range: ValueRange | None = None) -> Re
         reference: images (N, C, H, W); a pair of images and labels; a Dataset or DataLoader whose items are images or
             begin with an image and a label; a folder; an .npz or .npy file.
         value_range: of floating-point images, see `as_bytes`.
+        training: the images may be trained on, so those of a folder or an object are read now.
 
     Raises:
         BadInput: another kind, no images, or images that cannot be used.
     """
     if isinstance(reference, (str, os.PathLike)):
         images = as_reference(reference)
-        # A file of statistics holds no images.
-        labelled = None if isinstance(images, ReferenceStatistics) else images_and_labels(images)
-        labels = labelled[1] if labelled is not None and len(labelled) > 1 else None
-        return ReferenceImages(images, Path(reference).name, labelled, labels)
+        name = images.name if isinstance(images, ReferenceStatistics) else Path(reference).name
+        return _not_in_memory(images, name, training)
     if isinstance(reference, Tensor):
         return _in_memory([(reference,)], "reference images", value_range)
     if isinstance(reference, (tuple, list)) and len(reference) == 2 and all(isinstance(x, Tensor) for x in reference):
+        if not _are_labels(reference[1]):
+            shape, dtype = tuple(reference[1].shape), reference[1].dtype
+            raise BadInput(
+                f"the reference is two tensors, and the second, of shape {shape} and {dtype}, is no labels; expected "
+                "whole numbers of shape (N,); put images together with torch.cat"
+            )
         return _in_memory([tuple(reference)], "reference images", value_range)
     if isinstance(reference, DataLoader):
         return _in_memory(_batches(reference), "reference images", value_range)
     if isinstance(reference, Dataset):
         return _in_memory(_items(reference), "reference images", value_range)
     if hasattr(reference, "batches") or hasattr(reference, "sigma"):
-        return ReferenceImages(reference, getattr(reference, "name", "reference images"), None)
+        return _not_in_memory(reference, getattr(reference, "name", "reference images"), training)
     raise BadInput(
         f"the reference is a {type(reference).__name__}; expected images (N, C, H, W), a pair of images and labels, a "
         "Dataset, a DataLoader, a folder, or a file"
     )
+
+
+def _not_in_memory(images: Any, name: str, training: bool) -> ReferenceImages:  # noqa: ANN401
+    # Statistics hold no images.
+    labelled = images_and_labels(images) if training and hasattr(images, "batches") else None
+    return ReferenceImages(images, name, labelled, labelled[1] if labelled is not None and len(labelled) > 1 else None)
 
 
 def trainer_images(trainer: pl.Trainer, split: str, value_range: ValueRange | None = None) -> ReferenceImages | None:
@@ -181,11 +192,14 @@ def split_images(data: _SplitData, split: str) -> ReferenceImages:
 def _batches(loader: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield the images of a loader, and labels where there are some, in the order of its data set."""
     dataset = getattr(loader, "dataset", None)
-    plain = getattr(loader, "collate_fn", None) is default_collate and _takes_all(_sampler_of(loader))
-    if plain and isinstance(dataset, Dataset) and hasattr(dataset, "__len__"):
-        # A train loader shuffles, and drops its last batch.
-        yield from _items(dataset)
-        return
+    if isinstance(dataset, Dataset) and hasattr(dataset, "__len__") and _takes_all(_sampler_of(loader)):
+        # A train loader shuffles, and drops its last batch. On several processes each one's has a part.
+        collate: Any = getattr(loader, "collate_fn", None)
+        if collate is default_collate:
+            yield from _items(dataset)
+            return
+        workers = {name: getattr(loader, name) for name in ("batch_size", "num_workers", "worker_init_fn")}
+        loader = DataLoader(dataset, collate_fn=collate, **workers)
     if isinstance(dataset, Dataset) and hasattr(dataset, "__len__") and not _ends(loader):
         raise BadInput("the loader of the real images has a sampler without a length; give FidelityScores a reference")
     for batch in loader:

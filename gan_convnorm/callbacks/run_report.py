@@ -206,6 +206,9 @@ def _real_images(trainer: pl.Trainer, module: Any) -> Tensor | None:  # noqa: AN
     if module.num_classes is None or not labels:
         return images[:IMAGES]
     rows = [(labels[0] == label).nonzero()[:, 0] for label in range(module.num_classes)]
-    places = [(rows[i % len(rows)], i // len(rows)) for i in range(IMAGES)]
-    chosen = [row[turn % len(row)] for row, turn in places if len(row)]
-    return images[torch.stack(chosen)]
+    shown = images.new_zeros(IMAGES, *images.shape[1:])  # black where a class has no images
+    for i in range(IMAGES):
+        turn, label = divmod(i, len(rows))
+        if len(rows[label]):
+            shown[i] = images[rows[label][turn % len(rows[label])]]
+    return shown

@@ -65,9 +65,15 @@ class ScoreLog:
                 self.told.append(scores.protocol)
             self.say(trainer, module, scores.line(), " raw" if "raw_" in kind else "")
 
-    def write_class_mean(self, trainer: pl.Trainer, module: pl.LightningModule, mean: torch.Tensor, line: str) -> None:
-        """Log the mean of the FIDs within classes, and print the line with all of them."""
-        module.log(f"{self.prefix}intra_fid", mean, sync_dist=trainer.world_size > 1)
+    def write_class_mean(
+        self, trainer: pl.Trainer, module: pl.LightningModule, mean: torch.Tensor, line: str, *, after: bool
+    ) -> None:
+        """Log the mean of the FIDs within classes, and print the line with all of them; `after` as in `write`."""
+        name = f"{self.prefix}intra_fid"
+        if not after:
+            module.log(name, mean, sync_dist=trainer.world_size > 1)
+        for logger in trainer.loggers if after and trainer.is_global_zero else ():
+            logger.log_metrics({name: float(mean)}, step_of(trainer, module))
         self.say(trainer, module, line)
 
     @staticmethod

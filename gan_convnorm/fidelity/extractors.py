@@ -140,8 +140,13 @@ def check_labelled(labelled: tuple[Tensor, ...] | None) -> None:
         raise BadInput(
             f"the labels that 'classifier' is trained on are {found}; expected one for each of {len(images)}"
         )
-    if not labels[0].is_floating_point() and (labels[0].dim() != 1 or bool((labels[0] < 0).any())):
-        raise BadInput("the labels that 'classifier' is trained on must be whole numbers from 0, of shape (N,)")
+    if labels[0].is_floating_point():
+        return
+    most = classifier_features.MOST - 1
+    if labels[0].dim() != 1 or bool(((labels[0] < 0) | (labels[0] > most)).any()):
+        raise BadInput(
+            f"the labels that 'classifier' is trained on must be whole numbers from 0 to {most}, of shape (N,)"
+        )
 
 
 def _create(name: str, layers: list[str], weights: str | Path | None) -> FeatureExtractorBase:

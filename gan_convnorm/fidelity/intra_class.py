@@ -54,10 +54,17 @@ def intra_class_fid(
     processes = Processes.current()
     layer = extractor.get_default_feature_layer_for_metric("fid")
 
-    processes.together(lambda: check_classes(fake_labels, real_labels))
+    sets = (as_images(fakes), TensorImages(reals))
+
+    def check() -> None:
+        for images, labels, kind in zip(sets, (fake_labels, real_labels), ("fakes", "real images"), strict=True):
+            if len(images) != len(labels):
+                raise BadInput(f"there are {len(images)} {kind} and {len(labels)} labels; expected one label for each")
+        check_classes(fake_labels, real_labels)
+
+    processes.together(check)
     features = [
-        extract(extractor, images, batch_size=batch_size, processes=processes, progress=progress)
-        for images in (as_images(fakes), TensorImages(reals))
+        extract(extractor, images, batch_size=batch_size, processes=processes, progress=progress) for images in sets
     ]
 
     def score() -> dict[int, float]:

@@ -32,7 +32,7 @@ def why_no_plain_convolution(module: nn.Module) -> str | None:
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Return True for BatchNorm2d, SyncBatchNorm and their subclasses, and for any module with running mean and variance.
+    """Return True for BatchNorm2d, SyncBatchNorm, their subclasses, and any module with running_mean and running_var.
 
     >>> is_batch_norm(nn.BatchNorm2d(8)), is_batch_norm(nn.InstanceNorm2d(8))
     (True, False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
 
-__all__ = ["render_markdown"]
+__all__ = ["link_target", "render_markdown"]
 
 
 def render_markdown(title: str, blocks: Sequence[Block]) -> str:
@@ -37,8 +37,17 @@ def _part(block: Block) -> str:
             "| " + " | ".join(_plain(str(cell)).replace("|", "\\|") for cell in line) + " |" for line in lines
         )
     if isinstance(block, Picture):
-        return f"{_plain(block.caption)}\n\n![{_plain(block.title)}]({block.file})"
+        return f"{_plain(block.caption)}\n\n![{_plain(block.title)}]({link_target(block.file)})"
     return _plain(block.text) if isinstance(block, Paragraph) else ""
+
+
+def link_target(file: str) -> str:
+    """Return a file's name as a link's target: in angle brackets where it has spaces or parentheses.
+
+    >>> link_target("steps.png"), link_target("my grid_steps.png")
+    ('steps.png', '<my grid_steps.png>')
+    """
+    return f"<{file}>" if re.search(r"[\s()]", file) else file
 
 
 def _plain(text: str) -> str:

@@ -19,7 +19,15 @@ from gan_convnorm.files.text import read_text
 from gan_convnorm.report.run_file_checks import check_names, check_singular_values, check_summary, kind
 from gan_convnorm.score_table import LARGEST_NUMBER
 
-__all__ = ["last_samples", "read_config", "read_curves", "read_samples", "read_singular_values", "read_summary"]
+__all__ = [
+    "last_samples",
+    "read_config",
+    "read_curves",
+    "read_samples",
+    "read_singular_values",
+    "read_summary",
+    "sample_grids",
+]
 
 Curves = dict[str, list[tuple[int, float]]]
 SingularValues = dict[str, dict[str, list[float] | None]]
@@ -128,8 +136,17 @@ def last_samples(folder: Path) -> Path | None:
     >>> last_samples(Path("no such run")) is None
     True
     """
-    grids = [path for path in (folder / "samples").glob("step-*.png") if GRID.fullmatch(path.name)]
-    return max(grids, key=lambda path: int(path.stem.removeprefix("step-")), default=None)
+    return next(reversed(sample_grids(folder / "samples").values()), None)
+
+
+def sample_grids(folder: Path) -> dict[int, Path]:
+    """Return the sample grids in a run's samples/ by their steps, in the order of these; others may lie there.
+
+    >>> sample_grids(Path("no such folder"))
+    {}
+    """
+    found = ((GRID.fullmatch(path.name), path) for path in folder.glob("step-*.png"))
+    return dict(sorted((int(name[1]), path) for name, path in found if name is not None))
 
 
 def read_samples(path: Path) -> bytes:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from gan_convnorm.report.animation import animate
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Sample, Samples
+from gan_convnorm.report.run_files import sample_grids
 
 __all__ = ["CLASSES", "REAL", "sample_blocks"]
 
 SAMPLES = 12  # pictures at most, spread over the run: a page of a long run stays some megabytes
 FRAMES = 24  # of the animation, at most
-STEP = re.compile(r"step-\d{6,}\.png")
 PNG = b"\x89PNG\r\n\x1a\n"
 #: files in a run's samples/ beside the grids of its steps
 REAL, CLASSES = "real.png", "classes.png"
@@ -33,15 +32,16 @@ def sample_blocks(folder: Path) -> list[Block]:
     []
     """
     # Others may lie there, and a link may lead out of the folder.
-    files = sorted(path for path in folder.glob("step-*.png") if STEP.fullmatch(path.name) and _is_picture(path))
+    files = {step: path for step, path in sample_grids(folder).items() if _is_picture(path)}
     if not files:
         return []
+    grids = list(files.items())
     blocks: list[Block] = []
     first: list[Sample] = []
     if _is_picture(folder / REAL):
         first.append(Sample((folder / REAL).read_bytes(), "real images", "real images"))
-    first.append(_sample(files[-1], "samples at "))
-    moving = animate([path.read_bytes() for path in _spread(files, FRAMES)])
+    first.append(_sample(*grids[-1], "samples at "))
+    moving = animate([path.read_bytes() for _, path in _spread(grids, FRAMES)])
     if moving:
         title = "the training as an animation"
         first.append(Sample(moving, title, f"{title}, from the same latents"))
@@ -52,13 +52,12 @@ def sample_blocks(folder: Path) -> list[Block]:
             Heading("Classes", 3),
             Samples([Sample(data, "samples by class", ROWS)]),
         ]
-    over = [_sample(path) for path in _spread(files, SAMPLES)]
+    over = [_sample(*grid) for grid in _spread(grids, SAMPLES)]
     return [*blocks, Heading("Over the training", 3), Samples(over)]
 
 
-def _sample(path: Path, before: str = "") -> Sample:
-    step = f"G step {int(path.stem.removeprefix('step-'))}"
-    return Sample(path.read_bytes(), f"samples at {step}", before + step)
+def _sample(step: int, path: Path, before: str = "") -> Sample:
+    return Sample(path.read_bytes(), f"samples at G step {step}", f"{before}G step {step}")
 
 
 def _spread(items: Sequence[T], most: int) -> list[T]:

@@ -98,6 +98,7 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
         return None
     figure, panels = _panels(len(steps), columns=columns, height=3.2)
     colour_of = _colours(results)
+    limits: list[float] = []
     for axes, n_dis in zip(panels, steps, strict=True):
         for norm, colour in colour_of.items():
             points = sorted((rate, runs) for (name, n, rate), runs in groups.items() if (name, n) == (norm, n_dis))
@@ -109,7 +110,8 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
         axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID")
         _log(axes.xaxis)
         _log(axes.yaxis)
-    limits = [limit for axes in panels for limit in axes.get_ylim()]
+        if axes.dataLim.height >= 0:  # an empty panel's limits are no FIDs
+            limits += axes.get_ylim()
     for axes in panels:
         axes.set_ylim(min(limits), max(limits))
     _key(figure, panels)

@@ -9,7 +9,7 @@ from typing import Any
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write, check_replaceable
 from gan_convnorm.report.blocks import Picture
-from gan_convnorm.report.markdown import render_markdown
+from gan_convnorm.report.markdown import link_target, render_markdown
 from gan_convnorm.report.page import generator_tag, render_page
 from gan_convnorm.study.definition import StudyDefinition
 from gan_convnorm.study.report_content import report_blocks
@@ -106,7 +106,7 @@ def is_report(path: Path) -> bool:
         return _start(path).startswith("# Study ")
     if path.name == PAGE:
         return generator_tag(GENERATOR) in _start(path) or is_report(report)
-    return is_report(report) and f"]({path.name})" in report.read_text(encoding="utf-8", errors="replace")
+    return is_report(report) and f"]({link_target(path.name)})" in report.read_text(encoding="utf-8", errors="replace")
 
 
 def _start(path: Path) -> str:

@@ -97,12 +97,13 @@ def _grid(definition: StudyDefinition, name: str, runs: Sequence[Result]) -> Ite
         yield from _best(runs)
     yield from _divergence(runs)
     settings = [replace(run, norm=", ".join([run.norm, *_setting(run, varied)])) for run in runs]
-    drawings = [
-        ("steps", "Scores during training over steps", partial(draw_scores, runs, "step")),
-        ("seconds", "The same over seconds", partial(draw_scores, runs, "seconds")),
-        ("cpu_seconds", "The same over CPU seconds of the run's process", partial(draw_scores, runs, "cpu_seconds")),
-    ]
-    if varied:
+    curves = {
+        "steps": ("step", "Scores during training over steps"),
+        "seconds": ("seconds", "The same over seconds"),
+        "cpu_seconds": ("cpu_seconds", "The same over CPU seconds of the run's process"),
+    }
+    drawings = [(kind, title, partial(draw_scores, settings, axis)) for kind, (axis, title) in curves.items()]
+    if "learning_rate" in varied:  # too many curves
         drawings = [("sensitivity", "Final FID; hollow: a seed diverged", partial(draw_sensitivity, runs))]
     drawings.append(("discriminator", "The discriminator's judgement of images", partial(draw_discriminator, settings)))
     drawings += [(f"{kind}s", title, partial(draw_layers, settings, kind)) for kind, title in LAYERS.items()]

@@ -92,7 +92,7 @@ def write_table(results: Sequence[Result], path: Path, floor: dict[str, Any] | N
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, columns)
     writer.writeheader()
-    writer.writerows({k: "" if _absent(v) else v for k, v in row.items()} for row in rows)
+    writer.writerows({k: "" if v is None else v for k, v in row.items()} for row in rows)
     try:
         with atomic_write(path) as part:
             part.write_text(buffer.getvalue(), encoding="utf-8")
@@ -223,7 +223,3 @@ def _mapping(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{text:.20} is no mapping")
     return found
-
-
-def _absent(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -45,7 +45,8 @@ class ConvNormOptions:
 
     Attributes:
         eps: added to the power spectrum S_k, in its units (squared weights). With eps = 0 a spectral zero of the
-            kernels is amplified most. With any eps below 2e-6 (4e-15 in float64), a power below 7e-16 (in float64, 5e-124) counts as 7e-16 (5e-124).
+            kernels is amplified most. With any eps below 2e-6 a power below 7e-16 counts as 7e-16; in float64, with one
+            below 4e-15, a power below 5e-124 counts as 5e-124.
         gain: a fixed factor; or "lipschitz" for sqrt(groups / C_out), which certifies ||Q|| <= 1; or "learned", a
             scalar under a cap: max_gain * sqrt(groups / C_out) * sigmoid(theta), which certifies ||Q|| <= max_gain.
         affine: r_k: None; "channel", one learned factor per channel; "depthwise", a learned filter of the kernel's
