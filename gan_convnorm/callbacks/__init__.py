@@ -1,4 +1,4 @@
-"""Callbacks for any LightningModule: scores, samples, averages, checks, reports, signals."""
+"""Callbacks: scores, samples, averages and checks for any LightningModule, and reports of this package's runs."""
 
 from gan_convnorm.callbacks.discriminator_log import DiscriminatorLog
 from gan_convnorm.callbacks.fidelity_scores import FidelityScores

@@ -39,7 +39,7 @@ class Evaluations(pl.Callback):
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Not at the first evaluation: missing weights end a run before it starts.
+        # Now, so that missing weights end the run before it trains.
         self.prepare(trainer, pl_module, self.split_in_fit)
 
     @override

@@ -96,8 +96,8 @@ class FidelityScores(Evaluations):
         interim_num_fake: the most that are generated at an evaluation during training.
         isc_splits: parts over which the Inception Score's mean and deviation are taken.
         batch_size: images in one forward of the extractor.
-        weights: the generator's that are scored, where `sample` takes `ema`: ema (averaged), raw (current), or both,
-            the latter as "raw_fid" and so on.
+        weights: the generator's that are scored, where `sample` takes `ema`: ema (averaged), raw (current), or both;
+            then the current weights' scores are logged as "raw_fid" and so on.
         best: the score that best.ckpt is the best of: fid, kid, isc, recall or precision; None takes the first of these
             that is computed.
         intra_class: also FID within each class, for a conditional GAN: in validate, test and after the last step;
@@ -174,7 +174,7 @@ class FidelityScores(Evaluations):
         self.origin: object = None
         self.taken = TakenScores(best)
         self.between_batches: Callable[[pl.Trainer], None] | None = None
-        self.score_log = ScoreLog(prefix, best, between=every is not None)
+        self.score_log = ScoreLog(prefix, best, mid_epoch=every is not None)
 
     @property
     @override

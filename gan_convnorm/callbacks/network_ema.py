@@ -23,9 +23,10 @@ __all__ = ["NetworkEMA", "averages_in_place"]
 class NetworkEMA(pl.Callback):
     """Callback that averages one network, such as a GAN's generator, and puts the average in for evaluations.
 
-    After every step the averaged parameters become decay * averaged + (1 - decay) * current. Buffers, such as
-    BatchNorm's statistics and counters and the vectors of spectral normalization, are copied: their average belongs to
-    no weight. The other networks are left alone; Lightning's EMAWeightAveraging averages the whole module.
+    The first step copies the parameters. After every further one the averaged parameters become decay * averaged + (1 -
+    decay) * current. Buffers, such as BatchNorm's statistics and counters and the vectors of spectral normalization,
+    are copied: an averaged buffer would not fit the averaged weights. The other networks are left alone; Lightning's
+    EMAWeightAveraging averages the whole module.
 
     During validation and test the module has the averaged weights, so scores and samples of these evaluations are of
     them; the current ones are put back after it. A checkpoint has the current weights as the module's own, also one

@@ -20,14 +20,14 @@ class ScoreLog:
     Args:
         prefix: of the logged names.
         shown: name of the score that the progress bar shows.
-        between: evaluations come between two validations, where Lightning's logs have no axis of their own.
+        mid_epoch: evaluations come in the middle of training epochs, so values go to the loggers directly.
 
-    >>> ScoreLog("ema_", "fid", between=False).prefix
+    >>> ScoreLog("ema_", "fid", mid_epoch=False).prefix
     'ema_'
     """
 
-    def __init__(self, prefix: str, shown: str, *, between: bool) -> None:
-        self.prefix, self.shown, self.between = prefix, shown, between
+    def __init__(self, prefix: str, shown: str, *, mid_epoch: bool) -> None:
+        self.prefix, self.shown, self.mid_epoch = prefix, shown, mid_epoch
         self.told: list[dict[str, Any]] = []
 
     def write(
@@ -44,20 +44,19 @@ class ScoreLog:
         """
         # Every process has the same values; Lightning warns where it is not told so.
         sync, step = trainer.world_size > 1, step_of(trainer, module)
-        # Between two evaluations of a training epoch Lightning would write the old values again.
-        between = after or (trainer.training and self.between)
+        direct = self._is_direct(trainer, after)
         for name, value in scores.values.items():
             # As float64 tensors: plain floats would be logged in float32.
             logged = torch.tensor(value, dtype=torch.float64)
             full_name = f"{self.prefix}{kind}{name}"
             shown = name == self.shown and not kind
             if not after:
-                module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not between)
-            for logger in trainer.loggers if between and trainer.is_global_zero else ():
+                module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not direct)
+            for logger in trainer.loggers if direct and trainer.is_global_zero else ():
                 logger.log_metrics({full_name: value}, step)
         if counts_steps(module) and not after:
             # Lightning takes "step" for the logs' axis.
-            module.log("step", float(step), sync_dist=sync, logger=not between)
+            module.log("step", float(step), sync_dist=sync, logger=not direct)
         if trainer.is_global_zero:
             if scores.protocol not in self.told:
                 meaning = f"scores ({scores.protocol['name']}): {scores.meaning()}"
@@ -69,12 +68,19 @@ class ScoreLog:
         self, trainer: pl.Trainer, module: pl.LightningModule, mean: torch.Tensor, line: str, *, after: bool
     ) -> None:
         """Log the mean of the FIDs within classes, and print the line with all of them; `after` as in `write`."""
-        name = f"{self.prefix}intra_fid"
+        name, direct = f"{self.prefix}intra_fid", self._is_direct(trainer, after)
         if not after:
-            module.log(name, mean, sync_dist=trainer.world_size > 1)
-        for logger in trainer.loggers if after and trainer.is_global_zero else ():
+            module.log(name, mean, sync_dist=trainer.world_size > 1, logger=not direct)
+        for logger in trainer.loggers if direct and trainer.is_global_zero else ():
             logger.log_metrics({name: float(mean)}, step_of(trainer, module))
         self.say(trainer, module, line)
+
+    def _is_direct(self, trainer: pl.Trainer, after: bool) -> bool:
+        """Return whether values go to the loggers directly: in the middle of an epoch and after the training.
+
+        Within a training epoch Lightning would write the old values again.
+        """
+        return after or (trainer.training and self.mid_epoch)
 
     @staticmethod
     def say(trainer: pl.Trainer, module: pl.LightningModule, line: str, kind: str = "") -> None:

@@ -13,7 +13,7 @@ __all__ = ["listen", "reason", "stop_signals"]
 
 Receiver = Callable[[signal.Signals], None]
 
-#: the last one is told
+#: of nested `listen`; only the newest is called
 _receivers: list[Receiver] = []
 
 

@@ -81,7 +81,7 @@ class ClassifierFeatures(FeatureExtractorBase):  # type: ignore[misc,unused-igno
             task = "the class" if saved["learned"] == FROM_LABELS else "the rotation"
             warnings.warn(
                 f"the classifier whose features are compared knows {task} of {self.accuracy:.0%} of {self.held_out} "
-                "held-out images only: trust large differences of these scores alone",
+                "held-out images only: rely only on large differences between these scores",
                 stacklevel=2,
             )
         if saved["learned"] == FROM_ROTATIONS and "logits" in features_list:

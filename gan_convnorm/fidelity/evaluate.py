@@ -82,7 +82,7 @@ def evaluate(
         skip_bad: omit unreadable files instead of refusing the folder.
         device: where the extractor runs; a GPU where there is one.
         progress: called with the number of images done and of all.
-        save_statistics: an .npz file to write the reference's statistics to, which can take its place.
+        save_statistics: an .npz file to write the reference's statistics to; later it can be given as `reference`.
         overwrite: let `save_statistics` replace a file of any other kind.
 
     Returns:

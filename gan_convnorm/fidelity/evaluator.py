@@ -106,7 +106,7 @@ class Evaluator:
         )
 
     def save_statistics(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write the reference's statistics to a file, which can take its place; every process must call this.
+        """Write the reference's statistics to a file that can be given as a reference; every process must call this.
 
         Args:
             path: an .npz file; see `ReferenceStatistics.write`.
@@ -128,19 +128,18 @@ class Evaluator:
 
         self.processes.from_first(write)
 
-    def __call__(self, fakes: object, fakes_name: str | None = None) -> Scores:
+    def __call__(self, fakes: object) -> Scores:
         """Return the scores of fakes, on every process.
 
         Args:
             fakes: images, as `evaluate` takes them.
-            fakes_name: what they are, such as "EMA samples".
 
         Returns:
             The scores, with the numbers of images and all else that they depend on.
 
         Fewer than two fakes, or than two in every split of the Inception Score, raise `BadInput`.
         """
-        images = self.processes.together(lambda: self._fakes(fakes, fakes_name))
+        images = self.processes.together(lambda: self._fakes(fakes))
         features = extract(
             self.extractor,
             images,
@@ -156,8 +155,8 @@ class Evaluator:
         known = self.real.statistics
         return {} if known is None else {self.layer["fid"]: len(known["mu"])}
 
-    def _fakes(self, fakes: object, name: str | None) -> Images:
-        images = as_images(fakes, name=name)
+    def _fakes(self, fakes: object) -> Images:
+        images = as_images(fakes)
         check_num_fake(len(images), self.isc_splits, self.metrics)
         return images
 

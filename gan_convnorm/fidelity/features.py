@@ -42,7 +42,7 @@ def extract(
         images: grey ones are repeated to the three channels an extractor of colour needs.
         batch_size: images in one forward.
         processes: those that share the work; all must call this.
-        progress: called with the number of images done, scaled up from this process's share, and of all.
+        progress: called with the numbers of images done and of all; the first is estimated from this process's share.
         expected: number of features by layer, of what they will be compared with.
 
     Returns:

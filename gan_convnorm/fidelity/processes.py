@@ -57,8 +57,8 @@ class Processes:
     def share(self, count: int, block: int) -> tuple[int, int]:
         """Return the first and last + 1 of this process's images.
 
-        Shares are consecutive and made of whole blocks, so that an image is generated and measured in the same batch
-        on any number of processes.
+        Shares are consecutive and made of whole blocks. So an image is generated in the same batch on any number of
+        processes, and measured in the same one if the extractor's batch size divides the block.
 
         >>> [Processes(rank, 2).share(10, 4) for rank in (0, 1)]
         [(0, 4), (4, 10)]

@@ -24,7 +24,7 @@ __all__ = ["RealFeatures", "extract_real_features"]
 
 @dataclass(frozen=True)
 class RealFeatures:
-    """Real images, as metrics see them; other processes than the first have the number alone.
+    """Features of the real images, on the first process; the others know only how many images there are.
 
     >>> import torch
     >>> RealFeatures(3, {"features": torch.zeros(3, 64)}).rows["features"].shape

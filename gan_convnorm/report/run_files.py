@@ -36,7 +36,7 @@ SingularValues = dict[str, dict[str, list[float] | None]]
 LARGEST = {"config.yaml": 1, "metrics.csv": 64, "summary.json": 16, "singular_values.json": 64}
 LARGEST_PICTURE = 32
 MOST_STEPS = 2**53  # above, floating point skips whole numbers
-GRID = re.compile(r"step-(\d{1,15})\.png")
+GRID = re.compile(r"step-(\d{6,15})\.png")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

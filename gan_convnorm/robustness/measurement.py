@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan_convnorm.fourier.execution import autocast_off
 from gan_convnorm.random_streams import random_for
-from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, NotAttacked
+from gan_convnorm.robustness.attacks import ATTACKS, AttackSettings, ZeroGradient
 from gan_convnorm.robustness.certified import certified_radii, lipschitz_bound
 from gan_convnorm.robustness.corruptions import SEVERITIES, corrupt
 from gan_convnorm.robustness.corruptions.folder import CorruptionFolder
@@ -79,7 +79,7 @@ class Measurement:
             BadInput: a certificate of a network that has none.
 
         Warns:
-            NotAttacked: images whose gradient is zero or NaN.
+            ZeroGradient: images whose gradient is zero or NaN.
         """
         correct: dict[Condition, int] = {}
         totals: dict[Condition, int] = {}
@@ -117,7 +117,7 @@ class Measurement:
         if trainer.is_global_zero:
             for name, count in zip(not_attacked, sums[len(correct) :], strict=True):
                 if count:
-                    warnings.warn(NotAttacked(name, int(count), attacked), stacklevel=2)
+                    warnings.warn(ZeroGradient(name, int(count), attacked), stacklevel=2)
         return Robustness(
             accuracies["clean", "", 0],
             {name: [accuracies["corruption", name, s] for s in SEVERITIES] for name in self.corruptions},
@@ -200,10 +200,10 @@ def _counted(counts: dict[str, int], said: set[str]) -> Iterator[None]:
         said: other warnings that have been shown; it grows.
     """
     with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", NotAttacked)
+        warnings.simplefilter("always", ZeroGradient)
         yield
     for warning in found:
-        if isinstance(warning.message, NotAttacked):
+        if isinstance(warning.message, ZeroGradient):
             counts[warning.message.attack] += warning.message.count
         elif str(warning.message) not in said:
             said.add(str(warning.message))

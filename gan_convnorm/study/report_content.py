@@ -21,7 +21,7 @@ __all__ = ["report_blocks"]
 FACTORS = {"n_dis": "n_dis", "learning_rate": "learning rate"}
 #: times of a run, by their name in `Result`
 CLOCKS = {"seconds": "seconds", "cpu_seconds": "CPU seconds"}
-#: a run whose last FID is this many times its best got worse than its best by half
+#: a run got worse if its last FID is at least this many times its best
 WORSE = 1.5
 #: a run whose final FID is this many times the grid's lowest mean is far behind, also if it never was any better
 FAR = 2.0
@@ -128,8 +128,8 @@ def _tables(baseline: str, runs: Sequence[Result], varied: Sequence[str]) -> Ite
     rows = [[*name, *values] for name, values in zip(names, scores, strict=True)]
     yield Table([*headings, "n", *shown.values()], rows, first_number=1)
     yield Paragraph(
-        "Mean +- standard deviation over the n seeds that have scores; 3 of 5 means that two runs were stopped without "
-        "any. Means and tests leave these out, which flatters a norm that fails often."
+        "Mean +- standard deviation over the n seeds that have scores; 3 of 5 means that two runs were stopped before "
+        "they had scores. Means and tests leave these out, which flatters a norm that fails often."
     )
     costs = [
         [", ".join(map(str, sorted({r.steps for r in group}))), *map(partial(_seconds, group), CLOCKS)]

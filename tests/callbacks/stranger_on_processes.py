@@ -6,6 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from strangers import VAE, decode_prior, digits_loader
+from torch.utils.data import default_collate
 
 from gan_convnorm.callbacks import FidelityScores
 
@@ -23,7 +24,9 @@ def validate(count):
         enable_checkpointing=False,
         enable_progress_bar=False,
     )
-    logged = trainer.validate(VAE(), digits_loader(), verbose=False)
+    loader = digits_loader()
+    loader.collate_fn = lambda items: default_collate(items)  # Lightning shares its images out as it does others'
+    logged = trainer.validate(VAE(), loader, verbose=False)
     if trainer.is_global_zero:
         Path(f"scores{count}.json").write_text(
             json.dumps({name: value for name, value in logged[0].items() if name != "val_loss"})

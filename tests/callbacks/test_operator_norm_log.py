@@ -126,6 +126,14 @@ def test_a_layer_without_circular_singular_values_has_a_norm_alone(tmp_path):
     assert (tmp_path / "operator_norms.png").exists()
 
 
+def test_a_second_fit_measures_each_layer_once(tmp_path):
+    module, callback = train(tmp_path / "run", steps=2)
+    names = [layer.name for layer in callback.layers]
+    module.steps = 4
+    logging_trainer(tmp_path / "run", [callback], validate_every=4).fit(module, datamodule=Digits(batch_size=4))
+    assert [layer.name for layer in callback.layers] == names
+
+
 def test_bad_input():
     with pytest.raises(BadInput, match="interval of the operator norm log is 0; expected 1 step or more"):
         OperatorNormLog(Path(), every=0)

@@ -13,13 +13,21 @@ from forked_program import ForkedProgram
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from stranger_on_processes import validate
 from strangers import VAE, Sampling, TwoOptimizers, decode_prior, digits_loader, fit
-from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSampler, SubsetRandomSampler, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    SequentialSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+    default_collate,
+)
 
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.generated_samples import image_bytes, sampler
 from gan_convnorm.callbacks.reference_images import given_images
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity import create_extractor, evaluate
+from gan_convnorm.fidelity import TensorImages, create_extractor, evaluate
 
 pytestmark = [pytest.mark.usefixtures("working_folder"), pytest.mark.filterwarnings("ignore:FID of")]
 OPTIONS = {"num_fake": 300, "metrics": "fid", "value_range": (0, 1)}
@@ -62,9 +70,10 @@ def test_a_vae_is_scored_at_every_validation_and_the_best_checkpoint_follows(cap
     assert found[-1] == pytest.approx(expected.values["fid"], rel=1e-6)
 
 
-@pytest.mark.parametrize("make", [VAE, TwoOptimizers])
-def test_training_is_the_same_with_and_without_scores(make):
-    own = None if make is TwoOptimizers else decode_prior
+@pytest.mark.parametrize(
+    ("make", "own"), [(VAE, decode_prior), (VAE, lambda m, _, n: decode_prior(m, n)), (TwoOptimizers, None)]
+)
+def test_training_is_the_same_with_and_without_scores(make, own):
     value_range = (-1, 1) if make is TwoOptimizers else (0, 1)
     real = reference()[0]
     callback = FidelityScores(real, own, value_range=value_range, every=3, num_fake=40, metrics="fid")
@@ -134,7 +143,10 @@ def folder(path):
     return path
 
 
-@pytest.mark.parametrize("kind", ["tensor", "floats", "pair", "dataset", "loader", "shuffled loader", "npz"])
+KINDS = ["tensor", "floats", "pair", "dataset", "loader", "shuffled loader", "own collate", "npz", "image set"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_reference_of_any_kind_holds_the_same_images(kind, tmp_path):
     images, labels = reference()
     np.savez(tmp_path / "images.npz", images.permute(0, 2, 3, 1).numpy())
@@ -147,13 +159,36 @@ def test_a_reference_of_any_kind_holds_the_same_images(kind, tmp_path):
         "shuffled loader": lambda: given_images(
             DataLoader(TensorDataset(images, labels), batch_size=50, shuffle=True, drop_last=True)
         ),
+        "own collate": lambda: given_images(
+            DataLoader(Items(), batch_size=50, shuffle=True, drop_last=True, collate_fn=lambda x: default_collate(x))
+        ),
         "npz": lambda: given_images(tmp_path / "images.npz"),
+        "image set": lambda: given_images(TensorImages(images)),
     }[kind]()
     assert torch.equal(torch.cat(list(found.source.batches(0, 128, 50))), images)
-    with_labels = kind in ("pair", "dataset", "loader", "shuffled loader")
+    with_labels = kind in ("pair", "dataset", "loader", "shuffled loader", "own collate")
     assert (found.labels is not None) == with_labels and len(found.labelled) == 1 + with_labels
     if with_labels:
         assert torch.equal(found.labels, labels)
+
+
+def test_statistics_are_a_reference_with_the_classifier_in_the_cache(tmp_path):
+    images = reference()[0]
+    evaluate(images, images, metrics="fid", extractor="classifier", save_statistics="real.npz", device="cpu")
+    callback = FidelityScores("real.npz", decode_prior, value_range=(0, 1), metrics="fid", num_fake=300)
+    fit(VAE(), [callback], max_epochs=1)
+    assert callback.taken.last.protocol["n_real"] == 128
+
+
+def test_two_batches_are_no_images_with_labels():
+    with pytest.raises(BadInput, match=r"the second, of shape \(64, 1, 8, 8\) and torch.uint8, is no labels"):
+        given_images(list(reference()[0].chunk(2)))
+
+
+def test_labels_beyond_a_classifier_s_classes_are_refused_before_it_is_trained():
+    images, labels = reference()
+    with pytest.raises(BadInput, match="whole numbers from 0 to 65535"):
+        create_extractor("classifier", labelled=(images, labels + 65536))
 
 
 def test_a_folder_of_classes_brings_its_labels(tmp_path):
@@ -388,6 +423,12 @@ def test_classes_of_a_sample_that_is_not_told_the_first_image():
     trainer = fit(Classes(), [scores], max_epochs=1)
     # Fakes of a class are like its real images; fakes of other classes are 80 grey levels away.
     assert trainer.callback_metrics["intra_fid"] < 10
+    for steps in (6, 7):  # after the seventh step there is no evaluation but the last
+        options = {"metrics": "fid", "num_fake": 600, "interim_num_fake": 60, "every": 3, "intra_class": True}
+        scores = FidelityScores((of(data).byte(), data), **options)
+        logger = pl.loggers.CSVLogger(".", version=f"{steps}")
+        fit(Classes(), [scores], max_epochs=None, max_steps=steps, logger=logger)
+        assert "intra_fid" in (Path(logger.log_dir) / "metrics.csv").read_text()
 
 
 def test_a_train_loader_without_an_end_is_no_reference():

@@ -53,6 +53,8 @@ def test_a_class_without_images_is_named(extractor, digits):
     ):
         with pytest.raises(BadInput, match=message):
             intra_class_fid(extractor, images[:11], fakes, images, reals)
+    with pytest.raises(BadInput, match="there are 11 fakes and 12 labels"):
+        intra_class_fid(extractor, images[:11], labels[:12], images, labels)
 
 
 @pytest.mark.slow

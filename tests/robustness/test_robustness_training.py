@@ -15,7 +15,7 @@ from two_processes import train_on_two_processes
 
 from gan_convnorm.data import Digits
 from gan_convnorm.layers import norm_penalty
-from gan_convnorm.robustness.attacks import NotAttacked
+from gan_convnorm.robustness.attacks import ZeroGradient
 from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
@@ -167,9 +167,9 @@ def test_accuracy_under_attack_counts_no_image_that_the_clean_accuracy_does_not(
     module, data = module_and_data()
     module.network = Luck()
     evaluation = RobustnessEvaluation("none", attacks="fgsm", num_images=300)
-    with pytest.warns(NotAttacked, match="^fgsm: the gradient is zero or NaN at .* of 300 images") as found:
+    with pytest.warns(ZeroGradient, match="^fgsm: the first gradient is zero or NaN at .* of 300 images") as found:
         trainer(callbacks=[evaluation]).test(module, data, verbose=False)
-    assert len([w for w in found if isinstance(w.message, NotAttacked)]) == 1  # for all blocks
+    assert len([w for w in found if isinstance(w.message, ZeroGradient)]) == 1  # for all blocks
     assert evaluation.last.attacks["fgsm"] == 0  # no image has two classes
 
 
@@ -196,7 +196,7 @@ def test_some_test_images_are_of_all_classes_and_have_a_clean_accuracy_of_their_
     labels = torch.arange(250) // 100
     labels[::2] = (labels[::2] + 1) % 3  # half are wrong
     network = Remembering()
-    with pytest.warns(NotAttacked):
+    with pytest.warns(ZeroGradient):
         found = measured(network, labels, num_images=40, seed=1)
     clean, attacked = torch.cat(network.seen[:2]), torch.cat(network.seen[2:3])
     assert torch.equal(clean, torch.arange(250))

@@ -12,6 +12,7 @@ from small_studies import result, written
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.report.blocks import Picture
+from gan_convnorm.report.markdown import render_markdown
 from gan_convnorm.study import figures, read_study, report, report_content
 from gan_convnorm.study.comparison import against, holm, spread
 from gan_convnorm.study.definition import Grid, StudyDefinition
@@ -225,6 +226,24 @@ def test_a_grid_with_a_factor_draws_a_curve_for_each_setting(monkeypatch):
     monkeypatch.setattr(report_content, "draw_layers", lambda runs, kind: drawn.append([run.norm for run in runs]))
     list(report_blocks(definition, [result("none", learning_rate=rate) for rate in (0.001, 0.004)], None, []))
     assert drawn[0] == ["none, 0.001", "none, 0.004"]
+
+
+def test_a_grid_of_several_n_dis_draws_scores_for_each():
+    definition = StudyDefinition("n_dis", {"none": {}}, {"my grid": Grid(seed=[0], n_dis=[1, 5])}, baseline="none")
+    blocks = list(report_blocks(definition, [result("none", n_dis=n, grid="my grid") for n in (1, 5)], None, []))
+    pictures = [block.file for block in blocks if isinstance(block, Picture)]
+    assert "my grid_steps.png" in pictures and "my grid_sensitivity.png" not in pictures
+    assert "](<my grid_steps.png>)" in render_markdown("study", blocks)
+
+
+def test_a_panel_without_scores_does_not_set_the_limits(monkeypatch):
+    runs = [result("none", fids=(fid, fid), learning_rate=rate) for rate, fid in ((0.001, 30.0), (0.004, 40.0))]
+    runs += [replace(run, n_dis=5, final={}) for run in runs]
+    seen = []
+    monkeypatch.setattr(figures, "encode", lambda figure, dpi: seen.append(figure) or b"")
+    assert figures.draw_sensitivity(runs) == b""
+    low, high = seen[0].axes[0].get_ylim()
+    assert 20 < low < 30 and 40 < high < 50
 
 
 def test_a_report_counts_runs_that_got_worse_than_their_best_by_half():

@@ -30,10 +30,13 @@ def test_a_run_is_read_as_it_was_written(tmp_path, run):
     assert read_table(tmp_path / "runs.csv") == ([run, result(seed=1)], FLOOR)
 
 
-def test_a_score_that_is_no_number_is_left_out(tmp_path):
-    write_table([result(fids=(2.0, math.nan))], tmp_path / "runs.csv")
+def test_a_score_that_is_nan_stays_so(tmp_path):
+    """A run whose last FID is NaN has diverged, before and after its table is written."""
+    run = result(fids=(2.0, math.nan))
+    write_table([run], tmp_path / "runs.csv")
     (found,), floor = read_table(tmp_path / "runs.csv")
-    assert floor is None and "fid" not in found.rows[1] and "fid" not in found.final
+    assert floor is None and math.isnan(found.rows[1]["fid"]) and math.isnan(found.final["fid"])
+    assert run.diverged and found.diverged
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from gan_convnorm.robustness.attacks.gradient import ascend, fgsm, input_gradien
 from gan_convnorm.robustness.attacks.margins import margins
 from gan_convnorm.robustness.attacks.spsa import spsa
 from gan_convnorm.robustness.attacks.square import square
-from gan_convnorm.robustness.attacks.start import Model, NotAttacked
+from gan_convnorm.robustness.attacks.start import Model, ZeroGradient
 
 __all__ = [
     "ATTACKS",
     "AttackSettings",
-    "NotAttacked",
+    "ZeroGradient",
     "ascend",
     "auto_attack",
     "fgsm",

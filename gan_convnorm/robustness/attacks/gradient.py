@@ -28,7 +28,7 @@ def fgsm(model: Model, images: Tensor, labels: Tensor, *, eps: float) -> Tensor:
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
     Warns:
-        NotAttacked: images whose gradient is zero.
+        ZeroGradient: images whose gradient is zero.
 
     Images outside [0, 1], labels that do not fit, or a negative radius raise `BadInput`.
     """
@@ -70,7 +70,7 @@ def pgd(
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
     Warns:
-        NotAttacked: images whose gradient is zero at the start.
+        ZeroGradient: images whose gradient is zero at the start.
 
     Images outside [0, 1], labels that do not fit, a negative radius, or no step raise `BadInput`.
     """

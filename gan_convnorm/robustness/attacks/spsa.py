@@ -51,7 +51,7 @@ def spsa(
         Adversarial images, the same shape; an image that is misclassified from the start comes back as it was.
 
     Warns:
-        NotAttacked: images whose estimated gradient is zero at the start.
+        ZeroGradient: images whose estimated gradient is zero at the start.
 
     Images outside [0, 1], labels that do not fit, a negative radius, or another number that is not above 0 raise
     `BadInput`.

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from gan_convnorm.errors import BadInput
 
-__all__ = ["Model", "NotAttacked", "check_above", "check_count", "right_images", "warn_of_zeros"]
+__all__ = ["Model", "ZeroGradient", "check_above", "check_count", "right_images", "warn_of_zeros"]
 
 Model = Callable[[Tensor], Tensor]
 
 
-class NotAttacked(UserWarning):
-    """Images that an attack left alone because it found no direction.
+class ZeroGradient(UserWarning):
+    """Images at which an attack found no direction at its start, so that it may have failed.
 
-    >>> print(NotAttacked("pgd", count=1, total=2))
-    pgd: the gradient is zero or NaN at 1 of 2 images, which were not attacked; a network may hide its gradient, so
-    measure with square too
+    >>> print(ZeroGradient("pgd", count=1, total=2))
+    pgd: the first gradient is zero or NaN at 1 of 2 images, so the attack may have failed there; a network may hide its
+    gradient, so measure with square too
 
     Args:
         attack: its name.
@@ -31,8 +31,8 @@ class NotAttacked(UserWarning):
 
     def __init__(self, attack: str, count: int, total: int) -> None:
         super().__init__(
-            f"{attack}: the gradient is zero or NaN at {count} of {total} images, which were not attacked; a network "
-            "may hide its gradient, so measure with square too"
+            f"{attack}: the first gradient is zero or NaN at {count} of {total} images, so the attack may have failed "
+            "there; a network may hide its gradient, so measure with square too"
         )
         self.attack, self.count, self.total = attack, count, total
 
@@ -124,4 +124,4 @@ def warn_of_zeros(attack: str, directions: Tensor) -> None:
     """
     count = int((directions == 0).flatten(1).all(dim=1).sum())
     if count:
-        warnings.warn(NotAttacked(attack, count, len(directions)), stacklevel=3)
+        warnings.warn(ZeroGradient(attack, count, len(directions)), stacklevel=3)
