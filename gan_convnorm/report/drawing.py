@@ -1,4 +1,4 @@
-"""Colours of curves, and a figure as bytes."""
+"""Colours of curves, logarithmic axes, names in legends, and a figure as bytes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import io
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.legend import Legend
 
-__all__ = ["Colour", "colours", "encode", "hex_colours", "show_names"]
+__all__ = ["Colour", "colours", "encode", "hex_colours", "log_axis", "show_names"]
 
 #: red, green and blue, 0 to 1
 Colour = tuple[float, float, float]
@@ -60,3 +61,25 @@ def show_names(legend: Legend) -> None:
     """
     for text in legend.get_texts():
         text.set_parse_math(False)
+
+
+def log_axis(axis: Axis) -> None:
+    """Make an axis logarithmic, with ticks that can be read also within a decade.
+
+    >>> from matplotlib.figure import Figure
+    >>> axes = Figure().add_subplot()
+    >>> _ = axes.plot([1, 2], [3, 4])
+    >>> log_axis(axes.yaxis)
+    >>> axes.get_yscale()
+    'log'
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+
+    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
+    low, high = axis.get_view_interval()
+    # Where decades are skipped, the locator gives no ticks between them, and none at all.
+    narrow = (1.0, 2.0, 3.0, 5.0, 7.0)  # two ticks alone would look like a linear axis
+    subs = narrow if high < 10 * low else (1.0, 2.0, 5.0) if high < 1e4 * low else (1.0,)
+    axis.set_major_locator(MaxNLocator(5) if high < 3 * low else LogLocator(subs=subs))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))

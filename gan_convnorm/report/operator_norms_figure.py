@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gan_convnorm.files.atomic_write import atomic_write
+from gan_convnorm.report.drawing import colours, log_axis
 
 __all__ = ["draw_operator_norms"]
 
@@ -31,7 +32,6 @@ def draw_operator_norms(
         singular_values: "before" and "after" of every layer, falling.
         path: file to write.
     """
-    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     singular_values = {name: sides for name, sides in singular_values.items() if len(sides["after"]) > 1}
@@ -43,20 +43,17 @@ def draw_operator_norms(
     above = figure.add_gridspec(1, 2, bottom=1 - 3.7 / height, top=1 - 0.35 / height, **(edges | {"right": 0.85}))
     below = figure.add_gridspec(rows, COLUMNS, bottom=0.3 / height, top=1 - 4.9 / height, **edges)
     norm, condition = figure.add_subplot(above[0]), figure.add_subplot(above[1])
-    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
-    for number, (name, points) in enumerate(history.items()):
-        colour = colours[number % len(colours)]
+    for colour, (name, points) in zip(colours(len(history), "tab20"), history.items(), strict=True):
         steps = [step for step, _, _ in points]
         norm.plot(steps, [value for _, value, _ in points], color=colour, label=name, linewidth=1.2)
         if any(value is not None for _, _, value in points):
             values = [math.nan if value is None else value for _, _, value in points]
             condition.plot(steps, values, color=colour, linewidth=1.2)
-    norm.set(title="operator norm", xlabel="G step", yscale="log")
-    condition.set(title="condition number (circular)", xlabel="G step", yscale="log")
-    norm.yaxis.set_major_formatter("{x:g}")
-    norm.yaxis.set_minor_formatter("{x:g}")
+    norm.set(title="operator norm", xlabel="G step")
+    condition.set(title="condition number (circular)", xlabel="G step")
     for axes in (norm, condition):
-        axes.grid(alpha=0.3, which="both")
+        log_axis(axes.yaxis)
+        axes.grid(alpha=0.3)
     figure.legend(*norm.get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.86, 1), fontsize=8)
     title = "singular values (circular) against their rank: before, dashed, and after"
     figure.text(0.5, 1 - 4.5 / height, title, ha="center")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan_convnorm.report.drawing import colours, encode, show_names
+from gan_convnorm.report.drawing import colours, encode, log_axis, show_names
 from gan_convnorm.score_table import SCORES
 
 __all__ = ["draw_losses_and_scores", "draw_operator_sizes", "smooth"]
@@ -101,12 +101,7 @@ def _draw_panels(
         axes.set_xlabel("G step")
         axes.set_ylabel("loss" if name == LOSSES else name, parse_math=False)
         if log:
-            axes.set_yscale("log")
-            values = [value for points in curves.values() for _, value in points if value > 0]
-            if values and max(values) < 10 * min(values):
-                # "2 x 10^0" is wider than the margin.
-                axes.yaxis.set_major_formatter("{x:g}")
-                axes.yaxis.set_minor_formatter("{x:g}")
+            log_axis(axes.yaxis)
         axes.grid(alpha=0.3)
         if len(curves) > 1 and not log:
             show_names(axes.legend())

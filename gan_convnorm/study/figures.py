@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_convnorm.report.drawing import Colour, colours, encode, show_names
+from gan_convnorm.report.drawing import Colour, colours, encode, log_axis, show_names
 from gan_convnorm.score_table import SCORES, titles
 from gan_convnorm.study.comparison import by_setting
 from gan_convnorm.study.results import Result
@@ -17,7 +17,6 @@ from gan_convnorm.study.results import Result
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 __all__ = ["LAYERS", "draw_discriminator", "draw_layers", "draw_scores", "draw_sensitivity"]
@@ -108,8 +107,8 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
             for rate, fid, diverged in means:
                 axes.plot(rate, fid, "o", color=colour, markerfacecolor="white" if diverged else colour, markersize=6)
         axes.set(title=f"n_dis {n_dis}", xlabel="learning rate", ylabel="final FID")
-        _log(axes.xaxis)
-        _log(axes.yaxis)
+        log_axis(axes.xaxis)
+        log_axis(axes.yaxis)
         if axes.dataLim.height >= 0:  # an empty panel's limits are no FIDs
             limits += axes.get_ylim()
     for axes in panels:
@@ -159,21 +158,7 @@ def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[fl
 def _log_where_wide(axes: Axes) -> None:
     values = [float(y) for line in axes.get_lines() for y in np.asarray(line.get_ydata())]
     if values and min(values) > 0 and max(values) > 10 * min(values):
-        _log(axes.yaxis)
-
-
-def _log(axis: Axis) -> None:
-    """Make an axis logarithmic, with ticks that can be read also within a decade."""
-    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
-
-    axis.axes.set(**{f"{axis.axis_name}scale": "log"})  # type: ignore[attr-defined]
-    low, high = axis.get_view_interval()
-    # Where decades are skipped, the locator gives no ticks between them, and none at all.
-    narrow = (1.0, 2.0, 3.0, 5.0, 7.0)  # two ticks alone would look like a linear axis
-    subs = narrow if high < 10 * low else (1.0, 2.0, 5.0) if high < 1e4 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        log_axis(axes.yaxis)
 
 
 def _colours(results: Sequence[Result]) -> dict[str, Colour]:
