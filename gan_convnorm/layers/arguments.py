@@ -188,7 +188,7 @@ def check_images(owner: str, images: Tensor, channels: int, dims: int) -> None:
 
 
 def _check_sizes(owner: str, option: str, value: Unchecked, dims: int, least: int) -> None:
-    listed = list(value) if isinstance(value, (tuple, list)) else [value] * dims
+    listed = _each(value, dims)
     if len(listed) != dims or not all(_is_whole(size, least) for size in listed):
         raise BadInput(
             f"{owner}: {option} is {value!r}, and must be a whole number of at least {least}, or {dims} of them"

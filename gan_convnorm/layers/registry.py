@@ -33,7 +33,7 @@ from gan_convnorm.layers.spectral_conv import spectral_conv
 from gan_convnorm.layers.sync_batch_norm import sync_batch
 from gan_convnorm.layers.weight import weight
 
-__all__ = ["NORMS", "Norm", "find_normalization"]
+__all__ = ["NORMS", "Norm", "find_normalization", "import_named"]
 
 ROLES = ("conv", "linear", "activation")
 
@@ -153,18 +153,35 @@ def _options_of(function: Callable[..., nn.Module]) -> set[str]:
     return names
 
 
-def _import_norm(path: str) -> Norm:
+def import_named(kind: str, path: str) -> Any:  # noqa: ANN401
+    """Return what a person named as `module:attribute`, which this imports.
+
+    >>> import_named("norm", "math:tau") > 6
+    True
+
+    Args:
+        kind: what it is, for messages.
+        path: the module, a colon and the name in it.
+
+    Raises:
+        BadInput: a module that cannot be imported, or that does not have it.
+    """
     module_name, _, attribute = path.partition(":")
     try:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError, TypeError) as error:  # no name at all and a relative one raise the others
         raise BadInput(
-            f"norm {path!r}: importing {module_name!r} failed ({error}); put the folder of its file on PYTHONPATH"
+            f"{kind} {path!r}: importing {module_name!r} failed ({error}); put the folder of its file on PYTHONPATH"
         ) from error
     found = getattr(module, attribute, None)
     if found is None:
         names = [name for name in vars(module) if not name.startswith("_")]
-        raise BadInput(f"norm {path!r}: {module_name} has no {attribute!r}; it has: {', '.join(names) or 'nothing'}")
+        raise BadInput(f"{kind} {path!r}: {module_name} has no {attribute!r}; it has: {', '.join(names) or 'nothing'}")
+    return found
+
+
+def _import_norm(path: str) -> Norm:
+    found = import_named("norm", path)
     if isinstance(found, Norm):
         return found
     roles = {role: getattr(found, role) for role in ROLES if callable(getattr(found, role, None))}

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from gan_convnorm.images.size import Size
-from gan_convnorm.layers.convnorm.options import DISCRIMINATOR
 from gan_convnorm.layers.registry import Norm, find_normalization
 from gan_convnorm.networks.attention import SelfAttention, attention_index
 from gan_convnorm.networks.conditional import check_classes, check_labels
@@ -18,8 +17,9 @@ from gan_convnorm.networks.plans import Plan, check_sizes, find_plan, scale_chan
 
 __all__ = ["Discriminator"]
 
-#: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md, study_cifar10.md)
-OPTIONS: dict[str, dict[str, Any]] = {"convnorm": DISCRIMINATOR, "row": {"min_inputs": 4}}
+#: a norm's options in a discriminator, where they are not given (docs/results/study_digits.md, study_cifar10.md):
+#: ConvNorm without its learned filter, and spectral normalization for the layers that see an image
+OPTIONS: dict[str, dict[str, Any]] = {"convnorm": {"affine": None, "min_inputs": 4}, "row": {"min_inputs": 4}}
 
 
 class Discriminator(nn.Module, ABC):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import NamedTuple
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.layers.registry import import_named
 from gan_convnorm.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from gan_convnorm.networks.discriminator import Discriminator
 from gan_convnorm.networks.generator import Generator
@@ -49,18 +49,12 @@ def find_networks(name: str) -> Networks:
     """
     if name in NETWORKS:
         return NETWORKS[name]
-    path, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise BadInput(
             f"network {name!r} is not known; choose one of: {', '.join(NETWORKS)}, or give your own as "
             "package.module:Name"
         )
-    try:
-        found = getattr(importlib.import_module(path), attribute, None)
-    except (ImportError, ValueError, TypeError) as error:  # no name at all and a relative one raise the others
-        raise BadInput(
-            f"network {name!r}: importing {path!r} failed ({error}); put the folder of its file on PYTHONPATH"
-        ) from error
+    found = import_named("network", name)
     if not isinstance(found, Networks):
         raise BadInput(f"network {name!r} is a {type(found).__name__}; expected gan_convnorm.networks.Networks(G, D)")
     return found

@@ -15,7 +15,7 @@ def test_a_file_of_ones_own_is_a_network(tmp_path, monkeypatch):
     for name, message in (
         ("other", "choose one of: sngan, dcgan, or give your own as package.module:Name"),
         ("own_pair:OTHER", "is a int; expected gan_convnorm.networks.Networks"),
-        ("own_pair:NONE", "is a NoneType"),
+        ("own_pair:NONE", "own_pair has no .NONE"),
         ("nowhere:PAIR", "importing 'nowhere' failed .*PYTHONPATH"),
         (":PAIR", "importing '' failed"),
     ):

@@ -170,7 +170,7 @@ def convnorm(conv: nn.Module, *, min_inputs: int = 1, **options: Unpack[ConvNorm
         min_inputs: convolutions with fewer input channels get spectral normalization; 4 selects those that see an
             image. With a certified gain ("lipschitz" or "learned") they become ConvNorm layers too.
         **options: as in `ConvNormOptions`, except that `affine` is "depthwise" by default, the paper's learned filter.
-            A discriminator has other defaults (`DISCRIMINATOR` in `layers.convnorm.options`).
+            A discriminator has other defaults (docs/convnorm.md).
 
     Raises:
         BadInput: another module, or an option value that no layer has.

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, TypedDict, Unpack
 from gan_convnorm.errors import BadInput
 from gan_convnorm.layers.arguments import check_choice, check_number, check_whole
 
-__all__ = ["DISCRIMINATOR", "PAPER", "ConvNormKeywords", "ConvNormOptions", "Gain", "check_scale"]
+__all__ = ["PAPER", "ConvNormKeywords", "ConvNormOptions", "Gain", "check_scale"]
 
 Gain = float | Literal["lipschitz", "learned"]
 
@@ -139,6 +139,3 @@ def check_scale(layer: str, eps: object, gain: object, max_gain: object) -> None
 
 #: defaults of `convnorm`, and so of `convert` and classifiers: the paper's learned filter follows the preconditioner
 PAPER = ConvNormKeywords(affine="depthwise")
-#: defaults in a discriminator: no filter, and spectral normalization for layers that see an image
-#: (docs/results/study_digits.md, docs/results/study_cifar10.md)
-DISCRIMINATOR: dict[str, Any] = {"affine": None, "min_inputs": 4}
