@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -132,7 +133,7 @@ class Interruption(Checkpoint):  # so that Lightning calls it after those that s
         return signal.Signals(int(received)) if received else None
 
     def _stop(self, trainer: pl.Trainer, received: signal.Signals, what: str) -> None:
-        then = f"go on with: python train_gan.py --resume {self.checkpoint}"
+        then = f"go on with: python train_gan.py --resume {shlex.quote(str(self.checkpoint))}"
         if slurm_job() is not None and received.name == "SIGUSR1" and trainer.is_global_zero:
             granted, words = requeue_in_words()
             then = f"{words}, which goes on from {self.checkpoint}" if granted else f"{words}; {then}"

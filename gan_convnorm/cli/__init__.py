@@ -11,6 +11,7 @@ from gan_convnorm.cli.gan_flags import GAN_FLAGS
 from gan_convnorm.cli.process_state import importing_libraries, unchanged_process
 from gan_convnorm.cli.short_flags import hyphenated
 from gan_convnorm.cli.typed_words import nested_words, refuse_verb
+from gan_convnorm.errors import fail
 
 __all__ = ["main"]
 
@@ -44,7 +45,10 @@ def main(args: list[str] | None = None) -> None:
     SystemExit: 2
     """
     with unchanged_process():
-        _run(list(sys.argv[1:] if args is None else args))
+        try:
+            _run(list(sys.argv[1:] if args is None else args))
+        except KeyboardInterrupt:  # before a run listens to signals
+            fail("stopped by SIGINT", 130)
 
 
 def _run(words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The arguments of a class that the command line's parser fills with objects, whose classes a text may name."""
+"""Constructor arguments for which the parser would import a class that a text names."""
 
 from __future__ import annotations
 

@@ -30,4 +30,4 @@ def main(words: list[str] | None = None) -> None:
         out: Path = arguments.out
         check_comparison(out, overwrite=arguments.overwrite)  # before minutes of drawing
         write_comparison(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
-    print(out)
+        print(out, flush=True)

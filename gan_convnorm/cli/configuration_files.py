@@ -19,7 +19,9 @@ SECTIONS = ("model", "data", "trainer", "scores", "split", "evaluation")
 
 
 def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the content of every --config file among the words; errors name the file, which jsonargparse's do not.
+    """Return the content of every --config file among the words, and of the files that a section was given as.
+
+    Errors name the file, which jsonargparse's do not.
 
     A file that is not there, is not YAML or has another form raises `BadInput`.
 
@@ -27,11 +29,14 @@ def read_configurations(words: Sequence[str]) -> list[dict[str, Any]]:
     Traceback (most recent call last):
     gan_convnorm.errors.BadInput: there is no ...none.yaml...
     """
-    for name in values_of(words, *(f"--{section}" for section in SECTIONS)):
+    parts = [
+        {section: _mapping(Path(name))}
+        for section in SECTIONS
+        for name in values_of(words, f"--{section}")
         # The parser reads a section from a file of its own; a name that is too long is no error here.
-        if os.path.exists(name):  # noqa: PTH110
-            _mapping(Path(name))
-    return [_configuration(Path(name)) for name in values_of(words, "--config")]
+        if os.path.exists(name)  # noqa: PTH110
+    ]
+    return [*(_configuration(Path(name)) for name in values_of(words, "--config")), *parts]
 
 
 def given_values(words: Sequence[str], files: Iterable[dict[str, Any]], key: str) -> list[str]:

@@ -64,5 +64,5 @@ def main(words: list[str] | None = None) -> None:
                 onnx=arguments.onnx,
                 trust=trust,
             )
-    for file in files:
-        print(f"{file}  {file.stat().st_size / 1e3:.0f} kB")
+        for file in files:
+            print(f"{file}  {file.stat().st_size / 1e3:.0f} kB", flush=True)

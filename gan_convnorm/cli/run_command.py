@@ -33,6 +33,7 @@ from gan_convnorm.report.run_about import argument_defaults
 from gan_convnorm.run_folder import (
     RUNS,
     RunSettings,
+    check_newest,
     check_optimizer_states,
     check_resumable,
     claim_folder,
@@ -66,7 +67,7 @@ class RunCommand(LightningCLI):
         default_trainer: the Trainer's settings where they are not Lightning's.
         runs: folder in which run folders are made.
         settings: the configuration of the run whose checkpoint is read.
-        checkpoint: that checkpoint, until the module has its weights or is checked against it.
+        checkpoint: that checkpoint; None again after `take_checkpoint`.
     """
 
     table: ClassVar[FlagTable]
@@ -235,6 +236,7 @@ class RunCommand(LightningCLI):
         self.check_data()
         if resumed:
             lock_folder(folder)
+            check_newest(Path(config.ckpt_path))
         else:
             folder = claim_folder(folder, rename=not self.run_folder, restart=True)
         return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -80,7 +81,7 @@ def check_trainer_settings(settings: Mapping[str, Any]) -> None:
         if settings.get(name) == 0:
             raise BadInput(f"trainer.{name} is 0, which leaves nothing to do; expected 1 or more, or -1 for no limit")
     overfit = settings.get("overfit_batches") or 0
-    if overfit < 0 or overfit != int(overfit):
+    if not (0 <= overfit < math.inf) or overfit != int(overfit):
         raise BadInput(f"trainer.overfit_batches is {overfit}; expected a whole number of batches, 1 or more")
     devices, nodes = settings.get("devices", 1), settings.get("num_nodes", 1)
     if not isinstance(nodes, int) or nodes < 1:

@@ -157,8 +157,8 @@ class EndlessBatches:
 
     Args:
         size: number of images.
-        batch_size: rows in one of the parts of one process's batch.
-        per_step: parts in a batch.
+        batch_size: images in one discriminator step of this process.
+        per_step: discriminator steps in a training step.
         seed: seeds the order.
         rank: this process.
         world_size: number of processes.

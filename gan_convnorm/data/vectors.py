@@ -48,7 +48,7 @@ class Vectors:
         self.path = shown(path)
         lines = csv.reader(io.StringIO(read_text(path, "a CSV file of one line for each image", MOST_BYTES)))
         try:
-            first, *rows = [(lines.line_num, row) for row in lines if row]
+            first, *rows = [(lines.line_num, row) for row in lines if row] or [(1, [""])]
         except (csv.Error, ValueError) as error:
             raise BadInput(f"{self.path} is no CSV file with a first line of names ({error})") from error
         self.names = [name.strip() for name in first[1][1:]]

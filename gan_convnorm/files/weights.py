@@ -35,6 +35,12 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
         BadInput: names the first weight that differs, and how, or that has NaN or infinite values.
     """
     own = module.state_dict()
+    # A layer names buffers that have the size of the images it was trained on, and resizes them when it loads.
+    resized = {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, layer in module.named_modules()
+        for name in getattr(layer, "image_sized_buffers", ())
+    }
     for name, value in own.items():
         if name not in saved:
             raise BadInput(f"the checkpoint has no {name!r}; it was saved by another version of this program")
@@ -42,7 +48,7 @@ def check_weights(module: nn.Module, saved: dict[str, Tensor]) -> None:
         if not isinstance(found, Tensor) or found.is_floating_point() != value.is_floating_point():
             kind = str(found.dtype) if isinstance(found, Tensor) else type(found).__name__
             raise BadInput(f"the checkpoint's {name!r} is a {kind}; expected a tensor of {value.dtype}")
-        if found.shape != value.shape:
+        if found.shape != value.shape and name not in resized:
             raise BadInput(
                 f"the checkpoint's {name!r} has the shape {tuple(found.shape)}, and {tuple(value.shape)} is expected"
             )

@@ -88,7 +88,7 @@ class AdversarialTraining(Pretrained):
         for optimizer, schedule, rate in zip(
             self._optimizers(), schedules, (self.optimization.gen_lr, self.optimization.disc_lr), strict=True
         ):
-            self.optimization.restart(optimizer.optimizer, schedule, rate)
+            self.optimization.apply_to(optimizer.optimizer, schedule, rate)
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

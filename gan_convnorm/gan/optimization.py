@@ -112,10 +112,12 @@ class Optimization:
         # A function of the step alone, so that a resumed run may have more steps.
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / self.steps))
 
-    def restart(
+    def apply_to(
         self, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, rate: float
     ) -> None:
         """Give these settings to an optimizer whose state was restored; its moments and steps stay.
+
+        All other options are those that it was made with, whatever the restored state has.
 
         Args:
             optimizer: of one network.
@@ -124,14 +126,19 @@ class Optimization:
 
         >>> chosen = Optimization(steps=8)
         >>> adam = chosen.adam([nn.Parameter(torch.zeros(1))], 0.5, fused=False)
-        >>> chosen.restart(adam, chosen.decay(adam), rate=0.1)
+        >>> chosen.apply_to(adam, chosen.decay(adam), rate=0.1)
         >>> adam.param_groups[0]["lr"]
         0.1
         """
         schedule.base_lrs = [rate] * len(optimizer.param_groups)
         now: list[float | torch.Tensor] = [rate * decay(schedule.last_epoch) for decay in schedule.lr_lambdas]
         for group, current in zip(optimizer.param_groups, now, strict=True):
-            group |= {"initial_lr": rate, "lr": current, "betas": (float(self.beta1), float(self.beta2))}
+            group |= {
+                **optimizer.defaults,
+                "initial_lr": rate,
+                "lr": current,
+                "betas": (float(self.beta1), float(self.beta2)),
+            }
         schedule._last_lr = now
 
     def share_of_average(self, step: int) -> float:

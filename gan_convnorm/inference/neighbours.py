@@ -128,7 +128,7 @@ class Neighbours:
         return [
             f"{space}: distance to the nearest training image {s['fakes_median']:.3g} (median of {s['fakes']} fakes), "
             f"{s['unseen_median']:.3g} ({s['unseen']} {s['unseen_are']}); {100 * s['share_of_near_fakes']:.0f}% of the "
-            f"fakes are nearer than {100 * NEAR:.0f}% of those"
+            f"fakes are nearer than {100 * (1 - NEAR):.0f}% of those"
             for space, s in self.summary().items()
         ]
 

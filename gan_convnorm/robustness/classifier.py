@@ -141,10 +141,10 @@ class Classifier(FromCheckpoint):
     def on_train_epoch_start(self) -> None:
         # A function of the epoch alone; a scheduler of Lightning's is behind by one in the checkpoint of an epoch.
         rate = self._learning_rate(self.current_epoch)
-        h: Any = self.hparams
-        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+        optimizer: Any = self.optimizers()
+        for group in optimizer.param_groups:
             # Lightning has restored those that a resumed run had; the user may have given others.
-            group |= {"lr": rate, "momentum": h.momentum, "weight_decay": h.weight_decay}
+            group |= {**optimizer.optimizer.defaults, "lr": rate}
         if self.free is not None:
             self.free.restart()
 

@@ -7,7 +7,7 @@ from gan_convnorm.run_folder.checkpoint_content import (
     check_resumable,
     read_checkpoint,
 )
-from gan_convnorm.run_folder.checkpoint_files import CheckpointFiles, last_checkpoint
+from gan_convnorm.run_folder.checkpoint_files import CheckpointFiles, check_newest, last_checkpoint
 from gan_convnorm.run_folder.claim import RUNS, claim_folder
 from gan_convnorm.run_folder.from_checkpoint import FromCheckpoint
 from gan_convnorm.run_folder.lock import LOCK, check_folder, folder_locks, lock_folder
@@ -31,6 +31,7 @@ __all__ = [
     "RunRecord",
     "RunSettings",
     "check_folder",
+    "check_newest",
     "check_optimizer_states",
     "check_restorable",
     "check_resumable",

@@ -20,7 +20,7 @@ from gan_convnorm.run_folder.claim import RUNS
 from gan_convnorm.run_folder.lock import check_folder
 from gan_convnorm.run_folder.resume_advice import resume_advice
 
-__all__ = ["CheckpointFiles", "last_checkpoint"]
+__all__ = ["CheckpointFiles", "check_newest", "last_checkpoint"]
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -66,7 +66,9 @@ class CheckpointFiles(TorchCheckpointIO):
         map_location: Callable[..., Any] | None = None,
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        checkpoint = read_checkpoint(Path(path))
+        _relocate_best(checkpoint, Path(path).parent.absolute())
+        return checkpoint
 
     @override
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -78,6 +80,25 @@ class CheckpointFiles(TorchCheckpointIO):
         file = Path(path)
         if file.suffix == ".ckpt" and ".." not in file.parts and file.is_file():
             file.unlink(missing_ok=True)
+
+
+def _relocate_best(checkpoint: dict[str, Any], folder: Path) -> None:
+    """Let a checkpoint name the best one by the folder that both are in, which may have been moved since.
+
+    Lightning forgets the best score where the folder's name differs, and would replace the best checkpoint by a worse
+    one.
+    """
+    for key, state in checkpoint["callbacks"].items():
+        best = state.get("best_model_path") if key.startswith("ModelCheckpoint") and isinstance(state, dict) else None
+        if not isinstance(best, str) or not (folder / Path(best).name).is_file():
+            continue
+        moved = str(folder / Path(best).name)
+        scores = state.get("best_k_models")
+        state |= {"dirpath": str(folder), "best_model_path": moved}
+        if isinstance(scores, dict):
+            state["best_k_models"] = {moved if path == best else path: score for path, score in scores.items()}
+        if state.get("kth_best_model_path") == best:
+            state["kth_best_model_path"] = moved
 
 
 def _keep(path: Path, previous: Path) -> None:
@@ -126,3 +147,25 @@ def last_checkpoint(folder: Path | None, runs: Path = RUNS) -> Path:
         warnings.warn(f"{problem}; the run goes on from {previous}", stacklevel=2)
     read_checkpoint(previous)
     return previous
+
+
+def check_newest(checkpoint: Path) -> None:
+    """Raise if a run that goes on in a checkpoint's folder would replace a later state there.
+
+    Raises:
+        BadInput: last.ckpt of the folder can be read, and is of a later step.
+
+    >>> check_newest(Path("no such run/best.ckpt"))  # there is no later one
+    """
+    last = checkpoint.with_name(LAST)
+    if checkpoint.name == LAST or not last.is_file():
+        return
+    try:
+        steps = [read_checkpoint(path)["global_step"] for path in (checkpoint, last)]
+    except (BadInput, KeyError):
+        return
+    if steps[0] < steps[1]:
+        raise BadInput(
+            f"{last} is of a later step than {checkpoint.name}, and would be lost; go on from {checkpoint.name} in "
+            "another folder with --out, or from last.ckpt"
+        )

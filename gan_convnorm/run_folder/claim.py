@@ -21,7 +21,7 @@ def claim_folder(path: Path, *, rename: bool = False, restart: bool = False) -> 
     Args:
         path: the folder.
         rename: if the folder exists, take path-2, path-3, ... instead.
-        restart: a SLURM job that is started again sets aside what it left there without a checkpoint.
+        restart: in a SLURM job that is started again, rename the folder that the job made, if it has no checkpoint.
 
     Returns:
         The folder, which exists and is empty, save for its lock.
@@ -60,12 +60,10 @@ def claim_folder(path: Path, *, rename: bool = False, restart: bool = False) -> 
                 pass
     except OSError as error:
         raise BadInput(
-            f"the output folder {folder} cannot be written ({error.strerror}); choose another with --out"
+            f"the output folder {folder} cannot be written ({error.strerror}); choose another folder"
         ) from error
     if occupied:
-        raise BadInput(
-            f"the output folder {folder} is not empty, and nothing is overwritten; choose another with --out"
-        )
+        raise BadInput(f"the output folder {folder} is not empty, and nothing is overwritten; choose another folder")
     return folder
 
 
@@ -75,7 +73,7 @@ def _is_occupied(folder: Path) -> bool:
 
 def _set_aside_own(folder: Path) -> None:
     """Rename what a SLURM job left before its first checkpoint, when the same job is started again."""
-    if not is_restarted_job() or read_holder(folder).get("slurm_job") != slurm_job():
+    if not is_restarted_job() or read_holder(folder).get("slurm_job") != slurm_job() or any(folder.glob("*.ckpt")):
         return
     lock_folder(folder)  # its process is dead
     free = (folder.with_name(f"{folder.name}.dead{number}") for number in itertools.count(1))

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import socket
 import stat
 import time
@@ -27,6 +28,8 @@ except ImportError:  # Windows, which has no flock: nothing is locked there
 __all__ = ["LOCK", "check_folder", "check_unlocked", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
+#: what a run writes before its first step
+UNTRAINED = {LOCK, "about.json", "config.yaml", "metrics.csv", "samples", "tensorboard"}
 #: how the file's content begins
 BEGINNING = b'{"pid": '
 #: how its file is opened: no link to another file, and no waiting for a pipe's other end
@@ -70,7 +73,7 @@ def lock_folder(folder: Path, *, made: bool = False, above: Sequence[Path] = (),
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
         except OSError as error:
             raise BadInput(
-                f"the run folder {folder} cannot be written ({error.strerror}); choose another with --out"
+                f"the run folder {folder} cannot be written ({error.strerror}); choose another folder"
             ) from error
         try:
             _flock(descriptor, folder)
@@ -232,11 +235,14 @@ def _release(path: Path) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove a folder that has a lock and perhaps a configuration, but nothing that was trained."""
+    """Remove a folder that this process made, if it has only what a run writes before its first step."""
     with contextlib.suppress(OSError):
-        if {entry.name for entry in folder.iterdir()} <= {LOCK, "config.yaml"}:
-            for name in ("config.yaml", LOCK):
-                (folder / name).unlink(missing_ok=True)
+        entries = list(folder.iterdir())
+        metrics = folder / "metrics.csv"
+        steps = metrics.read_bytes().splitlines()[2:] if metrics.is_file() else []  # after the names and step 0
+        if {entry.name for entry in entries} <= UNTRAINED and not steps:
+            for entry in sorted(entries, key=lambda entry: entry.name == LOCK):
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
             folder.rmdir()
 
 

@@ -20,7 +20,8 @@ NUMBERS = ("step",)
 def check_optimizer_states(checkpoint: dict[str, Any], optimizers: Sequence[Optimizer], schedules: int) -> None:
     """Raise unless a run can go on with the optimizers' states and schedules that a checkpoint has.
 
-    The moments of Adam and SGD are compared, and of others the parameters alone.
+    The moments of Adam and SGD are compared, and of others the parameters alone. An optimizer's options are the
+    module's own, whatever the file has.
 
     A fused optimizer reads as many numbers as the parameter has, whatever the state's size is.
 

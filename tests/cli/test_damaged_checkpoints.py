@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from program_runs import changed, refused
+from program_runs import changed, refused, same, weights
 from torch import nn
 
 import gan_convnorm
@@ -134,6 +134,32 @@ def test_a_compressed_checkpoint_is_refused_unread(short_runs, capsys):
 
 def test_a_name_that_is_too_long_is_one_line(capsys):
     assert "there is no checkpoint" in refused(capsys, "predict", "--ckpt_path", "a" * 300, "--out", "made")
+
+
+def test_an_optimizer_s_options_are_not_the_file_s(short_runs):
+    def change(checkpoint):
+        for optimizer in checkpoint["optimizer_states"]:
+            (group,) = optimizer["param_groups"]
+            group |= {"maximize": True, "weight_decay": 5.0, "lr": "fast", "initial_lr": "fast"}
+            del group["eps"]
+
+    for words in ("same", "changed"):
+        shutil.copytree(short_runs / "gan", words)
+    changed("changed/last.ckpt", change, "changed/last.ckpt")
+    for words in ("same", "changed"):
+        main(["--resume", f"{words}/last.ckpt", "--steps", "4"])
+    assert same(weights("same/last.ckpt"), weights("changed/last.ckpt"))
+
+
+def test_a_later_state_is_not_replaced_by_going_on_from_an_earlier_one(short_runs, capsys):
+    shutil.copytree(short_runs / "gan", "run")
+    main(["--resume", "run/last.ckpt", "--steps", "4"])
+    shutil.copy(short_runs / "gan/last.ckpt", "run/early.ckpt")
+    before = Path("run/last.ckpt").read_bytes()
+    line = refused(capsys, "--resume", "run/early.ckpt", "--steps", "4")
+    assert "run/last.ckpt is of a later step than early.ckpt, and would be lost; go on from early.ckpt in" in line
+    assert Path("run/last.ckpt").read_bytes() == before
+    main(["--resume", "run/early.ckpt", "--steps", "4", "--out", "other"])
 
 
 @pytest.mark.parametrize("best", ["local://{}/mine", "{}/run/../mine/best.ckpt", "{}/mine"])

@@ -26,6 +26,7 @@ from gan_convnorm.run_folder import (
     read_checkpoint,
 )
 
+SHORT = ["--width", "0.05", "--batch-size", "4", "--num-fake", "20", "--eval-every", "2", "--metrics", "fid"]
 pytestmark = pytest.mark.usefixtures("working_folder")
 
 
@@ -45,6 +46,31 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
         assert read_checkpoint(run / "last.ckpt")["g_step"] == saved
     main(again)
     assert_same_run(whole, run)
+
+
+@pytest.mark.slow
+def test_a_run_folder_that_was_moved_keeps_its_best_checkpoint(whole):
+    shutil.copytree(whole, "moved")
+    checkpoint = torch.load("moved/last.ckpt", weights_only=True)
+    for name, state in checkpoint["callbacks"].items():
+        if name.startswith("ModelCheckpoint"):  # a score that no later step reaches
+            state["best_model_score"] = torch.tensor(-1.0)
+            state["best_k_models"] = dict.fromkeys(state["best_k_models"], torch.tensor(-1.0))
+    torch.save(checkpoint, "moved/last.ckpt")
+    best = Path("moved/best.ckpt").read_bytes()
+    main(["--resume", "moved/last.ckpt", "--steps", "16"])
+    assert read_checkpoint(Path("moved/last.ckpt"))["g_step"] == 16
+    assert Path("moved/best.ckpt").read_bytes() == best
+
+
+@pytest.mark.slow
+def test_a_run_of_the_authors_layer_goes_on_and_is_sampled(working_folder):
+    """Its running average has the size of the images."""
+    words = ["--disc-norm", "convnorm_2021", *SHORT]
+    main([*words, "--steps", "2", "--out", "run"])
+    main(["--resume", "run/last.ckpt", "--steps", "4"])
+    main(["predict", "--ckpt_path", "run/last.ckpt", "--num", "2", "--out", "made"])
+    assert Path("made/grid.png").exists()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ import pytest
 from folder_holder import hold
 from forked_program import ForkedProgram
 
-from gan_convnorm.cli import main
+from gan_convnorm.cli import checkpoint_choice, main
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan import GAN, Architecture
 from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
@@ -78,7 +78,7 @@ def test_what_was_written_or_was_there_before_stays_after_an_error():
     Path("old").mkdir()
     with pytest.raises(RuntimeError), folder_locks():
         claim_folder(Path("old"))
-        (claim_folder(Path("run")) / "metrics.csv").write_text("")
+        (claim_folder(Path("run")) / "metrics.csv").write_text("step,fid\n0,9.0\n50,8.0\n")
         raise RuntimeError
     assert sorted(str(path) for path in Path().rglob("*")) == ["old", "run", "run/metrics.csv"]
 
@@ -193,6 +193,49 @@ def test_what_a_slurm_job_left_before_its_first_checkpoint_is_set_aside(monkeypa
     with folder_locks():
         assert claim_folder(Path("run"), restart=True) == Path("run")
     assert Path("run.dead1/config.yaml").read_text() == "first"
+
+
+def test_a_slurm_job_that_is_started_again_goes_on_whatever_it_resumes(monkeypatch):
+    """The command names an older checkpoint, from which the job began the first time."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with folder_locks():
+        claim_folder(Path("run"), restart=True)
+    Path("run/last.ckpt").write_bytes(b"")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    monkeypatch.setattr(checkpoint_choice, "last_checkpoint", lambda folder, *_: folder / "last.ckpt")
+    words = ["fit", "--ckpt_path", "old/last.ckpt", "--trainer.default_root_dir", "run"]
+    assert checkpoint_choice.chosen_checkpoint(words, [], Path("runs")) == (Path("run"), Path("run/last.ckpt"))
+    with pytest.raises(BadInput, match="not empty"), folder_locks():
+        claim_folder(Path("run"), restart=True)
+    assert not Path("run.dead1").exists()
+
+
+def test_of_several_processes_the_first_looks_for_the_last_run(monkeypatch):
+    words = ["fit", "--ckpt_path", "last"]
+    monkeypatch.setenv(checkpoint_choice.FOUND, "")  # so that it is taken away again
+    monkeypatch.setattr(checkpoint_choice, "last_checkpoint", lambda folder, *_: (folder or Path("a")) / "last.ckpt")
+    assert checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))[1] == Path("a/last.ckpt")
+    monkeypatch.setattr(checkpoint_choice, "last_checkpoint", lambda folder, *_: Path("b/last.ckpt"))
+    monkeypatch.setenv("LOCAL_RANK", "1")  # Lightning's first process has started this one
+    assert checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))[1] == Path("a/last.ckpt")
+    monkeypatch.delenv("LOCAL_RANK")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(BadInput, match="name its folder with --out"):
+        checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))
+    words += ["--trainer.default_root_dir", "b"]
+    assert checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))[1] == Path("b/last.ckpt")
+
+
+def test_a_folder_without_a_step_is_removed_and_one_with_steps_is_not():
+    for rows, stays in (("step,fid\r\n0,9.0\r\n", False), ("step,fid\r\n0,9.0\r\n50,8.0\r\n", True)):
+        with pytest.raises(BadInput), folder_locks():
+            folder = claim_folder(Path("run"))
+            (folder / "samples").mkdir()
+            (folder / "samples/step-000000.png").write_bytes(b"")
+            (folder / "metrics.csv").write_text(rows)
+            raise BadInput("stopped")
+        assert folder.exists() == stays
 
 
 def test_the_folders_above_go_with_an_empty_one_and_no_others(tmp_path, monkeypatch):

@@ -58,6 +58,9 @@ class OriginalConvNorm2d(nn.Conv2d):
     torch.Size([2, 8, 8, 8])
     """
 
+    #: `files.weights.check_weights` takes them in any shape
+    image_sized_buffers = ("running_preconditioner",)
+
     running_preconditioner: Tensor
     num_batches_tracked: Tensor
 
