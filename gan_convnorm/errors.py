@@ -21,6 +21,7 @@ __all__ = [
     "fail",
     "one_line",
     "one_line_errors",
+    "reason_of",
     "status_and_line",
 ]
 
@@ -100,6 +101,15 @@ def one_line(message: str) -> str:
     'no such \\x1b[2Jfile'
     """
     return re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\x{ord(found[0]):02x}", " ".join(message.split()))
+
+
+def reason_of(error: BaseException) -> str:
+    r"""Return another library's exception on one short line: its type and text.
+
+    >>> reason_of(ValueError("no\nnumber"))
+    'ValueError: no number'
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 class OneLineParser(argparse.ArgumentParser):

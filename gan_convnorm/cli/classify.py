@@ -23,7 +23,7 @@ from gan_convnorm.robustness.classifier import Classifier
 from gan_convnorm.robustness.evaluation import RobustnessEvaluation
 from gan_convnorm.robustness.report import ClassifierReport
 from gan_convnorm.robustness.training_data import LabelledData, TrainingSplit
-from gan_convnorm.run_folder import RUNS, CheckpointFiles, RunSettings
+from gan_convnorm.run_folder import RUNS, RunSettings
 
 __all__ = ["main"]
 
@@ -124,12 +124,8 @@ class _Command(RunCommand):
             if config.trainer.enable_progress_bar is not False:
                 callbacks.append(RichProgressBar())
         else:
-            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
-        # Lightning's own would replace the order of the images by one that has no batches.
-        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
         self.trainer_defaults["callbacks"] = callbacks
-        kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]
         return super().instantiate_trainer(**kwargs)
 
     def run_name(self, config: Namespace) -> str:

@@ -30,7 +30,7 @@ from gan_convnorm.gan import GAN
 from gan_convnorm.gan.initial_weights import take_weights
 from gan_convnorm.images.size import Size
 from gan_convnorm.inference import Prediction
-from gan_convnorm.run_folder import CheckpointFiles, RunSettings, claim_folder
+from gan_convnorm.run_folder import RunSettings, claim_folder
 from gan_convnorm.strategies import NetworksDDP
 
 __all__ = ["main"]
@@ -167,7 +167,6 @@ class _Command(RunCommand):
                 operator_norms_every=config.operator_norms_every,
             )
         else:
-            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
             callbacks = []
             if self.subcommand == "predict":
                 self.prediction = Prediction(**{field.name: config[field.name] for field in fields(Prediction)})
@@ -177,9 +176,6 @@ class _Command(RunCommand):
                 self.folder = claim_folder(self.run_folder or default, rename=not self.run_folder, restart=True)
                 callbacks = [ImageWriter(self.folder, self.prediction.format, self.model.num_classes)]
         self.trainer_defaults["callbacks"] = callbacks
-        kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]
-        # The data repeat the batches themselves: Lightning would end the epoch and leave out the evaluations.
-        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
         if config.trainer.strategy in ("auto", "ddp") and has_processes(config.trainer):
             kwargs["strategy"] = NetworksDDP()
         return super().instantiate_trainer(**kwargs)

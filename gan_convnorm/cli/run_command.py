@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import yaml
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.cli import ArgsType, LightningArgumentParser, LightningCLI
 from typing_extensions import override
 
@@ -32,6 +32,7 @@ from gan_convnorm.files.trust import TRUST_HELP
 from gan_convnorm.report.run_about import argument_defaults
 from gan_convnorm.run_folder import (
     RUNS,
+    CheckpointFiles,
     RunSettings,
     check_newest,
     check_optimizer_states,
@@ -196,6 +197,17 @@ class RunCommand(LightningCLI):
         set_threads(self.config[self.subcommand].threads)
         with foreign_errors("the settings cannot be used"):
             super().instantiate_classes()
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        if self.subcommand != "fit":
+            kwargs |= {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        kwargs["plugins"] = [CheckpointFiles(), *self.own_plugins()]
+        # The data repeat the batches themselves: Lightning would end the epoch, leave out the evaluations, and replace
+        # the order of the images by one that has no batches.
+        self.datamodule.overfit_batches, kwargs["overfit_batches"] = int(config.trainer.overfit_batches or 0), 0.0
+        return super().instantiate_trainer(**kwargs)
 
     def _config_text(self) -> str:
         config = self.config[self.subcommand].clone()

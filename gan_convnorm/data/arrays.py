@@ -15,7 +15,7 @@ from gan_convnorm.data.image_data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.files.names import shown
 from gan_convnorm.images.arrays import IMAGE_NAMES, ArrayFile
-from gan_convnorm.images.fitting import crop_to
+from gan_convnorm.images.fitting import crop_all
 
 __all__ = ["Arrays"]
 
@@ -95,9 +95,7 @@ class Arrays(ImageData):
         name = content.find(NAMES[split][0])
         if name is None:
             return None
-        pixels = content.images(name)
-        if tuple(pixels.shape[2:]) != self.size:
-            pixels = torch.cat([crop_to(part.contiguous(), self.size) for part in torch.split(pixels, 1000)])
+        pixels = crop_all(content.images(name), self.size)
         labels = _labels(content, split)
         return TensorDataset(pixels.contiguous()) if labels is None else TensorDataset(pixels.contiguous(), labels)
 

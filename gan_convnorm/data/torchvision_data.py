@@ -7,15 +7,14 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 from typing_extensions import override
 
 from gan_convnorm.data.image_data import ImageData
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, reason_of
 from gan_convnorm.files.names import listed
-from gan_convnorm.images.fitting import crop_to
+from gan_convnorm.images.fitting import crop_all
 
 __all__ = ["Foreign", "TorchvisionData"]
 
@@ -111,7 +110,7 @@ class TorchvisionData(ImageData):
         except ImportError as error:
             raise BadInput(f"{self.name} needs a package: python -m pip install {error.name}") from error
         except Exception as error:  # torchvision raises many types
-            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            reason = reason_of(error)
             looked_for = f"looked for {listed([file for file, _ in self.files()], 2)} in it"
             fetch = "download=True (--data.download true) fetches it and unpacks its archive"
             advice = f"root=DIR (--data.root DIR) names another folder, {fetch if self.downloadable else self.source}"
@@ -142,7 +141,5 @@ class TorchvisionData(ImageData):
 
     def resized(self, images: Tensor, labels: Tensor | None) -> TensorDataset:
         """Return a split, its images resized from the data set's own size."""
-        if tuple(images.shape[-2:]) != self.size:
-            # In parts: some data sets in their own size take most of the memory.
-            images = torch.cat([crop_to(part.contiguous(), self.size) for part in torch.split(images, 1000)])
+        images = crop_all(images, self.size)
         return TensorDataset(images) if labels is None else TensorDataset(images, labels)

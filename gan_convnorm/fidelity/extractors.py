@@ -12,7 +12,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from torch_fidelity.utils import create_feature_extractor
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, reason_of
 from gan_convnorm.fidelity import classifier_features
 from gan_convnorm.fidelity.classifier import trained_weights
 from gan_convnorm.fidelity.extractor_weights import check_weights_file, weights_origin
@@ -168,7 +168,7 @@ def _create(name: str, layers: list[str], weights: str | Path | None) -> Feature
     except NotImplementedError as error:
         raise BadInput(f"extractor {name!r}: torch-fidelity cannot read its weights from a file") from error
     except Exception as error:  # downloads and files raise many types
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:60]
+        reason = reason_of(error)
         if weights is not None:
             raise BadInput(
                 f"extractor {name!r}: {weights} does not hold its weights ({reason}); expected the file that "

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, reason_of
 
 __all__ = ["download", "upload"]
 
@@ -37,7 +37,7 @@ def download(name: str, files: Sequence[str], **options: Any) -> Path:  # noqa: 
     try:
         return Path(hub.snapshot_download(name, allow_patterns=list(files), **options))
     except Exception as error:  # of huggingface_hub, of the connection below it, of the file system
-        raise BadInput(f"there is no folder {name}, and the Hub does not give {name} ({_reason(error)})") from error
+        raise BadInput(f"there is no folder {name}, and the Hub does not give {name} ({reason_of(error)})") from error
 
 
 def upload(
@@ -80,7 +80,7 @@ def upload(
             create_pr=create_pr,
         )
     except Exception as error:  # of huggingface_hub and of the connection below it
-        raise BadInput(f"the Hub does not take {name} ({_reason(error)})") from error
+        raise BadInput(f"the Hub does not take {name} ({reason_of(error)})") from error
     return str(commit)
 
 
@@ -92,7 +92,3 @@ def _huggingface_hub(name: str) -> ModuleType:
             f"there is no folder {name}, and names on the Hub need a package: python -m pip install huggingface_hub"
         ) from error
     return huggingface_hub
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

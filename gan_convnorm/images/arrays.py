@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, reason_of
 from gan_convnorm.files.names import listed, shown
 from gan_convnorm.files.tensors import load_tensors
 
@@ -87,7 +87,7 @@ class ArrayFile:
             else:
                 self._npz()
         except Exception as error:  # zip and NumPy raise whatever the damage provokes
-            reason = _reason(error)
+            reason = reason_of(error)
             raise BadInput(f"{self.name} cannot be read ({reason}); expected a file of arrays, undamaged") from error
 
     def find(self, names: Iterable[str]) -> str | None:
@@ -109,7 +109,7 @@ class ArrayFile:
         try:
             return array.read()
         except Exception as error:
-            raise BadInput(f"{name} of {self.name} cannot be read ({_reason(error)})") from error
+            raise BadInput(f"{name} of {self.name} cannot be read ({reason_of(error)})") from error
 
     def image_shape(self, name: str) -> tuple[int, int, int]:
         """Return channels, height and width of an array of images.
@@ -198,7 +198,3 @@ class ArrayFile:
                 )
             elif value is not None:
                 self.others.append(name)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:100]

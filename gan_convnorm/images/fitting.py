@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-__all__ = ["crop_to"]
+__all__ = ["crop_all", "crop_to"]
 
 Picture = TypeVar("Picture", "Image", "Tensor")
 
@@ -40,3 +40,17 @@ def crop_to(image: Picture, size: Size) -> Picture:
         covering = [size.width * height // width, size.width]
     cropped: Picture = tv.center_crop(tv.resize(image, covering), list(size))
     return cropped
+
+
+def crop_all(images: Tensor, size: Size) -> Tensor:
+    """Return images (N, C, H, W) of another size by `crop_to`, in parts: the whole may take most of the memory.
+
+    >>> import torch
+    >>> crop_all(torch.zeros(2, 3, 8, 12), Size(4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
+    if tuple(images.shape[2:]) == size:
+        return images
+    import torch
+
+    return torch.cat([crop_to(part.contiguous(), size) for part in torch.split(images, 1000)])

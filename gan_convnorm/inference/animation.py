@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan_convnorm.errors import BadInput
+from gan_convnorm.files.atomic_write import atomic_write
 
 __all__ = ["check_animation", "write_animation"]
 
@@ -32,7 +33,7 @@ def check_animation(form: str) -> None:
 
 
 def write_animation(frames: Sequence[Tensor], path: Path) -> None:
-    """Write pictures as an animation.
+    """Write pictures as an animation, whose file appears when it is whole.
 
     >>> import tempfile, torch
     >>> from PIL import Image
@@ -46,16 +47,23 @@ def write_animation(frames: Sequence[Tensor], path: Path) -> None:
         frames: uint8, each (3, H, W), of one size.
         path: ends in .gif, for one that repeats without end, or in .mp4.
     """
-    if path.suffix == ".gif":
+    with atomic_write(path) as part:
+        _write(frames, part, path.suffix)
+
+
+def _write(frames: Sequence[Tensor], path: Path, suffix: str) -> None:
+    if suffix == ".gif":
         from torchvision.transforms.functional import to_pil_image
 
         first, *rest = [to_pil_image(frame) for frame in frames]
-        first.save(path, save_all=True, append_images=rest, duration=1000 // FRAMES_PER_SECOND, loop=0)
+        first.save(path, "GIF", save_all=True, append_images=rest, duration=1000 // FRAMES_PER_SECOND, loop=0)
         return
     import imageio_ffmpeg
 
     height, width = (size + size % 2 for size in frames[0].shape[1:])  # the encoder takes even sides only
-    writer = imageio_ffmpeg.write_frames(str(path), (width, height), fps=FRAMES_PER_SECOND, macro_block_size=2)
+    writer = imageio_ffmpeg.write_frames(
+        str(path), (width, height), fps=FRAMES_PER_SECOND, macro_block_size=2, output_params=["-f", "mp4"]
+    )
     writer.send(None)
     for frame in frames:
         padded = F.pad(frame, (0, width - frame.shape[2], 0, height - frame.shape[1]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.images.grid import over_checkerboard
 
 __all__ = ["Block", "save_captioned"]
@@ -72,7 +73,8 @@ def save_captioned(blocks: Sequence[Block], path: Path) -> None:
                 picture.paste(_enlarged(block.images[row, column], factor), (x, y))
                 draw.text((x, y + height * factor), caption, "black", font)
         left += block_width + BLOCK_GAP
-    picture.save(path)
+    with atomic_write(path) as part:
+        picture.save(part, format="PNG")
 
 
 def _enlarged(image: Tensor, factor: int) -> Image.Image:

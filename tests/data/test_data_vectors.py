@@ -40,7 +40,7 @@ def test_a_folder_has_vectors_in_place_of_classes(tmp_path, own_cache):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no CSV file with a first line of names"),
+        ("", "line 1: found ''; expected file, then another name for each number"),
         ("smiling,age\n", "line 1: found 'smiling,age'; expected file, then"),
         ("file\n", "line 1: found 'file'; expected file, then"),
         ("file,a,a\n", "line 1: found 'file,a,a'; expected file, then"),
