@@ -103,15 +103,14 @@ class AdversarialTraining(Pretrained):
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
         images, labels = _images_and_labels(batch, self.takes_labels)
-        parts = list(shares(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
         # Randomness of single images (augmentation, penalties) differs on every process.
         own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for share in parts:
-            pixels = bytes_to_images(images[share], shared).to(self.dtype, memory_format=torch.channels_last)
-            real = _Labelled(pixels, None if labels is None else labels[share])
+        for rows in shares(len(images), self.batches_per_step):
+            pixels = bytes_to_images(images[rows], shared).to(self.dtype, memory_format=torch.channels_last)
+            real = _Labelled(pixels, None if labels is None else labels[rows])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))
         gen_loss = self._generator_step(real, shared, own_rng)
         self._average_weights()
@@ -129,18 +128,18 @@ class AdversarialTraining(Pretrained):
 
     def _discriminator_step(self, real: _Labelled, shared: SharedRandom, own_rng: torch.Generator) -> Tensor:
         _, optimizer = self._optimizers()
-        count, parts = len(real.images), self.optimization.accumulate
+        count, accumulate = len(real.images), self.optimization.accumulate
         latents, labels = self._latents(count, shared, real)
         with torch.no_grad():
             fakes = [
                 self._fakes(latents, labels, rows).images
-                for rows in micro_batches(count, parts, own_rng, self.generator)
+                for rows in micro_batches(count, accumulate, own_rng, self.generator)
             ]
-            fake = fakes[0] if parts == 1 else torch.cat(fakes)
+            fake = fakes[0] if accumulate == 1 else torch.cat(fakes)
         losses = (
             self.objective.discriminator_loss(self.discriminator, real.images, fake, real.labels, labels, own_rng, rows)
             * ((rows.stop - rows.start) / count)
-            for rows in micro_batches(count, parts, own_rng, self.discriminator)
+            for rows in micro_batches(count, accumulate, own_rng, self.discriminator)
         )
         total = self._minimize(losses, self.discriminator, optimizer)
         if self.objective.adaptation is not None:
@@ -156,14 +155,14 @@ class AdversarialTraining(Pretrained):
         def loss(rows: slice) -> Tensor:
             fake = self._fakes(latents, labels, rows)
             real_labels = None if real.labels is None else real.labels[rows]
-            share = (rows.stop - rows.start) / count
-            return share * self.objective.generator_loss(
+            weight = (rows.stop - rows.start) / count
+            return weight * self.objective.generator_loss(
                 self.discriminator, fake.images, fake.labels, real.images[rows], real_labels, own_rng, rows.start, count
             )
 
         # Both networks' norms advance.
-        both, parts = nn.ModuleList([self.generator, self.discriminator]), self.optimization.accumulate
-        losses = map(loss, micro_batches(count, parts, own_rng, both))
+        both = nn.ModuleList([self.generator, self.discriminator])
+        losses = map(loss, micro_batches(count, self.optimization.accumulate, own_rng, both))
         total = self._minimize(losses, self.generator, optimizer)
         self.untoggle_optimizer(optimizer)
         return total
