@@ -17,13 +17,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.buffers import named_places, put_buffer
 
-__all__ = ["micro_batches", "shares"]
+__all__ = ["micro_batches", "step_rows"]
 
 
-def shares(images: int, steps: int) -> Iterator[slice]:
+def step_rows(images: int, steps: int) -> Iterator[slice]:
     """Yield one slice of a batch for each discriminator step; the first are longer by one where it does not divide.
 
-    >>> list(shares(5, 2))
+    >>> list(step_rows(5, 2))
     [slice(0, 3, None), slice(3, 5, None)]
 
     Raises:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.gan.accumulation import micro_batches, shares
+from gan_convnorm.gan.accumulation import micro_batches, step_rows
 from gan_convnorm.gan.buffers import copy_buffers
 from gan_convnorm.gan.optimization import Optimization
 from gan_convnorm.gan.pretrained import Pretrained
@@ -108,7 +108,7 @@ class AdversarialTraining(Pretrained):
         # Randomness of single images (augmentation, penalties) differs on every process.
         own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for rows in shares(len(images), self.batches_per_step):
+        for rows in step_rows(len(images), self.batches_per_step):
             pixels = bytes_to_images(images[rows], shared).to(self.dtype, memory_format=torch.channels_last)
             real = _Labelled(pixels, None if labels is None else labels[rows])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))
