@@ -88,8 +88,9 @@ def _relocate_best(checkpoint: dict[str, Any], folder: Path) -> None:
     Lightning forgets the best score where the folder's name differs, and would replace the best checkpoint by a worse
     one.
     """
-    for key, state in checkpoint["callbacks"].items():
-        best = state.get("best_model_path") if key.startswith("ModelCheckpoint") and isinstance(state, dict) else None
+    for key, state in checkpoint.get("callbacks", {}).items():
+        known = str(key).startswith("ModelCheckpoint") and isinstance(state, dict)
+        best = state.get("best_model_path") if known else None
         if not isinstance(best, str) or not (folder / Path(best).name).is_file():
             continue
         moved = str(folder / Path(best).name)

@@ -28,7 +28,8 @@ except ImportError:  # Windows, which has no flock: nothing is locked there
 __all__ = ["LOCK", "check_folder", "check_unlocked", "folder_locks", "lock_folder", "read_holder"]
 
 LOCK = ".lock"
-#: what a run writes before its first step
+#: what is there when a run is refused, and what there may be when a signal comes before its first step
+REFUSED = {LOCK, "config.yaml"}
 UNTRAINED = {LOCK, "about.json", "config.yaml", "metrics.csv", "samples", "tensorboard"}
 #: how the file's content begins
 BEGINNING = b'{"pid": '
@@ -155,8 +156,9 @@ def folder_locks(advice: Callable[[Path], str] = resume_advice) -> Iterator[None
             if isinstance(error, (OSError, RuntimeError)):
                 _explain(error, path.parent, advice)
         made = _made.keys() & _held.keys() - before
+        signal = isinstance(error, KeyboardInterrupt) or (isinstance(error, RunStopped) and error.status > 128)
         for path in made:
-            _remove_empty(path.parent)
+            _remove_untrained(path.parent, UNTRAINED if signal else REFUSED)
         for folder in (folder for path in made for folder in _made[path]):
             with contextlib.suppress(OSError):  # which a folder with files raises
                 folder.rmdir()
@@ -234,13 +236,14 @@ def _release(path: Path) -> None:
     os.close(descriptor)
 
 
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder that this process made, if it has only what a run writes before its first step."""
+def _remove_untrained(folder: Path, names: set[str]) -> None:
+    """Remove a folder that this process made, if it has only these entries and nothing of a training step."""
     with contextlib.suppress(OSError):
         entries = list(folder.iterdir())
         metrics = folder / "metrics.csv"
-        steps = metrics.read_bytes().splitlines()[2:] if metrics.is_file() else []  # after the names and step 0
-        if {entry.name for entry in entries} <= UNTRAINED and not steps:
+        lines = metrics.read_bytes().splitlines() if metrics.is_file() else []
+        trained = any(line.partition(b",")[0] not in (b"step", b"0") for line in lines)
+        if {entry.name for entry in entries} <= names and not trained:
             for entry in sorted(entries, key=lambda entry: entry.name == LOCK):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
             folder.rmdir()

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -12,7 +13,7 @@ from folder_holder import hold
 from forked_program import ForkedProgram
 
 from gan_convnorm.cli import checkpoint_choice, main
-from gan_convnorm.errors import BadInput
+from gan_convnorm.errors import BadInput, RunStopped
 from gan_convnorm.gan import GAN, Architecture
 from gan_convnorm.run_folder import claim_folder, folder_locks, lock, lock_folder, restarted_folder
 
@@ -228,14 +229,19 @@ def test_of_several_processes_the_first_looks_for_the_last_run(monkeypatch):
 
 
 def test_a_folder_without_a_step_is_removed_and_one_with_steps_is_not():
-    for rows, stays in (("step,fid\r\n0,9.0\r\n", False), ("step,fid\r\n0,9.0\r\n50,8.0\r\n", True)):
-        with pytest.raises(BadInput), folder_locks():
+    for rows, error, stays in (
+        ("step,fid\r\n0,9.0\r\n", RunStopped("stopped by SIGTERM", 143), False),
+        ("step,d_loss\r\n50,8.0\r\n", RunStopped("stopped by SIGTERM", 143), True),
+        ("step,fid\r\n", RunStopped("the loss became NaN"), True),
+    ):
+        with pytest.raises(RunStopped), folder_locks():
             folder = claim_folder(Path("run"))
             (folder / "samples").mkdir()
             (folder / "samples/step-000000.png").write_bytes(b"")
             (folder / "metrics.csv").write_text(rows)
-            raise BadInput("stopped")
+            raise error
         assert folder.exists() == stays
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_folders_above_go_with_an_empty_one_and_no_others(tmp_path, monkeypatch):
