@@ -40,13 +40,13 @@ def newton_orthogonal(matrix: Tensor, iterations: int) -> Tensor:
 def oni(layer: nn.Module, *, iterations: int = 5, center: bool = True) -> nn.Module:
     """Orthogonalize the flattened kernel: sigma(W as C_out x C_in k_h k_w) <= 1 for any number of iterations.
 
-    Controllable Orthogonalization in Training DNNs (Huang et al., CVPR 2020, arXiv:2004.00917, algorithm 2): with V the
-    weight scaled to singular values s <= 1, W = B V and B from Newton's iteration B <- (3 B - B^3 V V^T) / 2 for (V
-    V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it; the
-    more iterations, the nearer to W W^T = I (or W^T W = I). The code computes W <- (3 W - W W^T W) / 2, which is the
-    same in exact arithmetic. On B, rounding errors grow: to ||W|| = 45 for a random 128 x 128 in float32 after 10
-    iterations. Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most sqrt(k_h
-    k_w). Nothing but the weight is kept.
+    Controllable Orthogonalization in Training DNNs (Huang et al., CVPR 2020, arXiv:2004.00917, algorithm 2): with V
+    the weight scaled to singular values s <= 1, W = B V and B from Newton's iteration B <- (3 B - B^3 V V^T) / 2 for
+    (V V^T)^(-1/2). It takes every singular value through y <- (3 y - y^3) / 2, which rises to 1 and never passes it;
+    the more iterations, the nearer to W W^T = I (or W^T W = I). The code computes W <- (3 W - W W^T W) / 2, which is
+    the same in exact arithmetic. On B, rounding errors grow: to ||W|| = 45 for a random 128 x 128 in float32 after 10
+    iterations. Each group is a matrix of its own. The operator norm of the zero-padded convolution is at most
+    sqrt(k_h k_w). Nothing but the weight is kept.
 
     Args:
         layer: a linear layer or a (transposed) convolution, parametrized in place.
