@@ -16,6 +16,8 @@ import torch
 # --doctest-modules would import each of them again, under one name.
 collect_ignore_glob = ["*conftest.py"]
 
+COMMAND_LINE = Path(__file__).parent / "tests" / "cli"
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by markers
 def pytest_collection_modifyitems(items):
@@ -27,7 +29,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         known = item.get_closest_marker("slow") or item.get_closest_marker("quick")
         if known is None:
-            item.add_marker(pytest.mark.slow if item.path.parent.name == "cli" else pytest.mark.quick)
+            item.add_marker(pytest.mark.slow if item.path.parent == COMMAND_LINE else pytest.mark.quick)
 
 
 @pytest.fixture(scope="session", autouse=True)

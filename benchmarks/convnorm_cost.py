@@ -131,6 +131,8 @@ def spectrum_ratio(repeats: int, device: str) -> tuple[float, float]:
 
 
 def spread(values: list[float]) -> float:
+    if len(values) < 2:
+        return 0.0
     lower, _, upper = statistics.quantiles(values, n=4)
     return (upper - lower) / 2
 
@@ -179,7 +181,7 @@ def main() -> None:
     print("\nGeometric means over all shapes, and in brackets over those with 16 and more input channels:\n")
     print(f"| layer | time to {BASE} | times as fast as the {ORIGINAL}, and on the worst shape | memory to {BASE} |")
     print("|---|---|---|---|")
-    for name in LAYERS:
+    for name in (name for name in LAYERS if totals[name]):
         cells = []
         for values, reference, invert in ((totals, BASE, False), (totals, ORIGINAL, True), (memories, BASE, False)):
             shapes = [s for s in values[name] if s in values[reference]]

@@ -35,6 +35,7 @@ WINDOW = 10
 def train(arch: str, norm: str, seed: int, steps: int) -> list[dict[str, Any]]:
     """Train, and return one row per step."""
     torch.manual_seed(seed)
+    torch.set_num_threads(1)
     data = Digits(resolution=8)
     data.setup()
     images, labels = data.train_set.tensors

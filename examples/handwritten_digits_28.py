@@ -21,7 +21,7 @@ def redraw(images: Tensor, rng: torch.Generator, size: int = 28) -> Tensor:
     """Return each 8x8 image of values in [0, 1] as one of `size` pixels a side, under a random affine map.
 
     The digit fills 20 of 28 pixels, as MNIST's do. Rotations are up to 10 degrees, slants up to 0.2, scales 0.9 to 1.1,
-    shifts up to 2 pixels. Interpolating 8x8 blurs the strokes, so grey levels are steepened before the image is
+    shifts up to about 1.5 pixels. Interpolating 8x8 blurs the strokes, so grey levels are steepened before the image is
     averaged down from four times its size.
 
     Args:

@@ -204,7 +204,8 @@ def _real_images(trainer: pl.Trainer, module: Any) -> Tensor | None:  # noqa: AN
     data: Any = trainer.datamodule  # type: ignore[attr-defined]
     images, *labels = data.train_set.tensors
     if module.num_classes is None or not labels:
-        return images[:IMAGES]
+        # Spread over all: a folder's are in the order of its classes.
+        return images[torch.linspace(0, len(images) - 1, min(IMAGES, len(images))).long()]
     rows = [(labels[0] == label).nonzero()[:, 0] for label in range(module.num_classes)]
     shown = images.new_zeros(IMAGES, *images.shape[1:])  # black where a class has no images
     for i in range(IMAGES):

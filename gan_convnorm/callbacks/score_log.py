@@ -45,18 +45,19 @@ class ScoreLog:
         # Every process has the same values; Lightning warns where it is not told so.
         sync, step = trainer.world_size > 1, step_of(trainer, module)
         direct = self._is_direct(trainer, after)
+        logged_by_lightning = bool(trainer.loggers) and not direct
         for name, value in scores.values.items():
             # As float64 tensors: plain floats would be logged in float32.
             logged = torch.tensor(value, dtype=torch.float64)
             full_name = f"{self.prefix}{kind}{name}"
             shown = name == self.shown and not kind
             if not after:
-                module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=not direct)
+                module.log(full_name, logged, prog_bar=shown, sync_dist=sync, logger=logged_by_lightning)
             for logger in trainer.loggers if direct and trainer.is_global_zero else ():
                 logger.log_metrics({full_name: value}, step)
         if counts_steps(module) and not after:
             # Lightning takes "step" for the logs' axis.
-            module.log("step", float(step), sync_dist=sync, logger=not direct)
+            module.log("step", float(step), sync_dist=sync, logger=logged_by_lightning)
         if trainer.is_global_zero:
             if scores.protocol not in self.told:
                 meaning = f"scores ({scores.protocol['name']}): {scores.meaning()}"
@@ -70,7 +71,7 @@ class ScoreLog:
         """Log the mean of the FIDs within classes, and print the line with all of them; `after` as in `write`."""
         name, direct = f"{self.prefix}intra_fid", self._is_direct(trainer, after)
         if not after:
-            module.log(name, mean, sync_dist=trainer.world_size > 1, logger=not direct)
+            module.log(name, mean, sync_dist=trainer.world_size > 1, logger=bool(trainer.loggers) and not direct)
         for logger in trainer.loggers if direct and trainer.is_global_zero else ():
             logger.log_metrics({name: float(mean)}, step_of(trainer, module))
         self.say(trainer, module, line)

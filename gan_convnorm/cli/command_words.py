@@ -42,12 +42,28 @@ def setting_words(words: Sequence[str]) -> list[str]:
     return [word for i, word in enumerate(found) if i not in places and i - 1 not in places]
 
 
+#: flags of other programs -> those here
+OTHER_NAMES = {
+    "--lr": ["--gen-lr", "--disc-lr"],
+    "--learning-rate": ["--gen-lr", "--disc-lr"],
+    "--epochs": ["--steps"],
+    "--iterations": ["--steps"],
+    "--gpus": ["--devices"],
+    "--dataset": ["--data"],
+    "--norm": ["--disc-norm"],
+}
+
+
 def suggestion(message: str, known: Collection[str]) -> str:
     """Return "; did you mean --flag?" for the first unknown flag in a message, or "" when none is near.
 
     >>> suggestion("unrecognized arguments: --stpes 5", ["--steps", "--seed"])
     '; did you mean --steps?'
+    >>> suggestion("unrecognized arguments: --lr 0.1", ["--gen-lr", "--disc-lr"])
+    '; did you mean --gen-lr and --disc-lr?'
     """
     flag = next((word for word in message.split() if word.startswith("--")), "").partition("=")[0]
     near = difflib.get_close_matches(flag, known, 1, 0.7) if flag else []
-    return f"; did you mean {near[0]}?" if near else ""
+    usual = OTHER_NAMES.get(flag.replace("_", "-"), [])
+    found = " and ".join(usual if set(usual) <= set(known) and usual else near)
+    return f"; did you mean {found}?" if found else ""

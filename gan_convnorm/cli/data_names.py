@@ -32,9 +32,20 @@ def with_class_paths(words: Sequence[str]) -> list[str]:
     >>> with_class_paths(["--data", "digits", "--data=mine.Photos"])
     ['--data', 'gan_convnorm.data.digits.Digits', '--data=mine.Photos']
 
+    It comes before the data's arguments, as the parser needs it.
+
+    >>> with_class_paths(["fit", "--data.path", "photos", "--data", "folder"])
+    ['fit', '--data', 'gan_convnorm.data.folder.Folder', '--data.path', 'photos']
+
     A path, and a name without a dot that is not in the list of data sets, raise `BadInput`.
     """
-    return [_with_class_path(word, before) for word, before in zip(words, ["", *words], strict=False)]
+    found = [_with_class_path(word, before) for word, before in zip(words, ["", *words], strict=False)]
+    first = next((place for place, word in enumerate(found) if word.startswith("--data.")), len(found))
+    for place in range(first, len(found)):
+        taken = 1 if found[place].startswith("--data=") else 2 if found[place] == "--data" else 0
+        if taken:
+            return [*found[:first], *found[place : place + taken], *found[first:place], *found[place + taken :]]
+    return found
 
 
 def _with_class_path(word: str, before: str) -> str:

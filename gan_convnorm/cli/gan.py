@@ -27,6 +27,7 @@ from gan_convnorm.data import ImageData
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import EXTRACTORS
 from gan_convnorm.gan import GAN
+from gan_convnorm.gan.accumulation import check_micro_batches
 from gan_convnorm.gan.initial_weights import take_weights
 from gan_convnorm.images.size import Size
 from gan_convnorm.inference import Prediction
@@ -181,6 +182,9 @@ class _Command(RunCommand):
         return super().instantiate_trainer(**kwargs)
 
     def check_data(self) -> None:
+        chosen = self.model.optimization
+        for count in {self.datamodule.batch_size, chosen.gen_batch_size or self.datamodule.batch_size}:
+            check_micro_batches(count, chosen.accumulate)
         scoring: FidelityScores = self._get(self.config_init, "scores")
         scoring.check_data(split_images(self.datamodule, scoring.protocol.split), self.model)
 

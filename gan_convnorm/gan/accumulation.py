@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan_convnorm.errors import BadInput
 from gan_convnorm.gan.buffers import named_places, put_buffer
 
-__all__ = ["micro_batches", "step_rows"]
+__all__ = ["check_micro_batches", "micro_batches", "step_rows"]
 
 
 def step_rows(images: int, steps: int) -> Iterator[slice]:
@@ -35,6 +35,21 @@ def step_rows(images: int, steps: int) -> Iterator[slice]:
             "data's last, smaller batch (drop_last)"
         )
     yield from _slices(images, steps)
+
+
+def check_micro_batches(images: int, parts: int) -> None:
+    """Raise unless every micro-batch of a step has an image.
+
+    >>> check_micro_batches(8, 4)
+
+    Raises:
+        BadInput: fewer images than micro-batches.
+    """
+    if images < parts:
+        raise BadInput(
+            f"a step has {images} images, fewer than the {parts} micro-batches (accumulate) that share it; give "
+            "a larger batch, or a smaller --accumulate"
+        )
 
 
 def micro_batches(images: int, parts: int, rng: torch.Generator, network: nn.Module) -> Iterator[slice]:
@@ -56,11 +71,7 @@ def micro_batches(images: int, parts: int, rng: torch.Generator, network: nn.Mod
     Raises:
         BadInput: fewer images than micro-batches.
     """
-    if images < parts:
-        raise BadInput(
-            f"a step has {images} images, fewer than the {parts} micro-batches (accumulate) that share it; give "
-            "a larger batch, or a smaller --accumulate"
-        )
+    check_micro_batches(images, parts)
     if parts == 1:
         yield slice(0, images)
         return

@@ -10,7 +10,7 @@ from typing import cast
 from gan_convnorm.gan.architecture import Architecture
 from gan_convnorm.gan.generator_file import write_generator
 from gan_convnorm.gan.loading import load_gan
-from gan_convnorm.gan.programs import export_onnx, export_program
+from gan_convnorm.gan.programs import check_onnx, export_onnx, export_program
 from gan_convnorm.networks import Generator
 from gan_convnorm.run_folder import RUN, claim_folder, folder_locks, read_checkpoint, repeat_advice
 
@@ -53,6 +53,8 @@ def export(
     Returns:
         The files.
     """
+    if onnx:
+        check_onnx()  # before there is a folder
     gan = load_gan(checkpoint, trust=trust)
     settings = read_checkpoint(checkpoint)[RUN]
     architecture = Architecture(**settings["model"]["architecture"])

@@ -16,7 +16,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files.atomic_write import atomic_write
 from gan_convnorm.networks import Generator
 
-__all__ = ["export_onnx", "export_program"]
+__all__ = ["check_onnx", "export_onnx", "export_program"]
 
 #: largest difference of a program to the network, of images in [-1, 1]
 TOLERANCE, ONNX_TOLERANCE = 1e-5, 1e-4
@@ -60,6 +60,16 @@ def export_program(network: Generator, path: Path) -> Path:
     return path
 
 
+def check_onnx() -> None:
+    """Raise unless the packages of the extra `onnx` are there.
+
+    Raises:
+        BadInput: names those that are missing.
+    """
+    if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
+        raise BadInput(f"--onnx needs {', '.join(missing)}: python -m pip install {' '.join(ONNX_PACKAGES)}")
+
+
 def export_onnx(network: Generator, path: Path) -> Path:
     """Write a generator as one ONNX file, for any batch size.
 
@@ -78,8 +88,7 @@ def export_onnx(network: Generator, path: Path) -> Path:
         BadInput: packages of the extra `onnx` are missing; torch cannot write the network in ONNX; or onnxruntime's
             images differ from the network's by more than 1e-4.
     """
-    if missing := [name for name in ONNX_PACKAGES if find_spec(name) is None]:
-        raise BadInput(f"--onnx needs {', '.join(missing)}: python -m pip install {' '.join(ONNX_PACKAGES)}")
+    check_onnx()
     example = partial(_inputs, network)
     program = _traced(network, example, "leave out --onnx")
     names = ["latents", "labels"][: len(example(1))]

@@ -45,7 +45,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
     if not os.path.isfile(path):  # noqa: PTH113 - which is false for a name that is too long
         problem = f"{path} is not a file" if os.path.exists(path) else f"there is no checkpoint {path}"  # noqa: PTH110
-        raise BadInput(f"{problem}; expected a .ckpt file that a run has written")
+        inside = sorted(path.glob("*.ckpt")) if os.path.isdir(path) else []  # noqa: PTH112
+        which = f", such as {inside[0]}" if inside else " that a run has written"
+        raise BadInput(f"{problem}; expected a .ckpt file{which}")
     try:
         with zipfile.ZipFile(path) as archive:
             # torch compresses nothing, and few bytes could become many.

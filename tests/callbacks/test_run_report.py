@@ -81,7 +81,6 @@ def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
     assert "--steps 5" in third["command"] and "resumed" not in third
 
 
-@pytest.mark.slow
 def test_a_class_without_images_is_black_among_the_real_ones():
     labels = torch.tensor([0, 2, 2, 0])
     data = SimpleNamespace(train_set=TensorDataset(torch.full((4, 1, 2, 2), 7, dtype=torch.uint8), labels))
@@ -89,6 +88,7 @@ def test_a_class_without_images_is_black_among_the_real_ones():
     assert [bool(image.any()) for image in shown[:6]] == [True, False, True] * 2
 
 
+@pytest.mark.slow
 def test_a_conditional_run_has_a_row_for_each_class(tmp_path, monkeypatch):
     monkeypatch.setattr("gan_convnorm.fidelity.classifier.EPOCHS", 1)
     flags = ["--width", "0.05", "--batch-size", "8", "--num-fake", "20", "--steps", "2", "--eval-every", "2"]

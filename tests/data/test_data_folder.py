@@ -122,7 +122,7 @@ def test_the_last_image_of_a_class_is_not_held_out(tmp_path):
         for number in range(1 if kind % 2 else 6):
             write(tmp_path / "animals" / f"{kind:02d}" / f"{number}.png", kind)
     for seed in range(5):
-        data = loaded(tmp_path / "animals", seed=seed, test_fraction=0.4)
+        data = loaded(tmp_path / "animals", split_seed=seed, test_fraction=0.4)
         assert {label for _, label in values(data.train_set)} == set(range(12)), seed
         assert 0 < len(data.test_set) <= 17
 

@@ -10,7 +10,7 @@ from gan_convnorm.errors import BadInput
 from gan_convnorm.files import plain_yaml
 from gan_convnorm.files.plain_yaml import read_yaml
 
-CONFIGS = sorted(Path("configs").rglob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 @pytest.fixture(params=["libyaml", "python"], autouse=True)

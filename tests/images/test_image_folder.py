@@ -107,8 +107,6 @@ def test_loops_of_links_end_and_every_folder_is_read_once(photos, kind):
         remark = "c00/up is a link to "
     elif kind == "itself":
         (photos / "c00/here").symlink_to(".")
-        (photos / "self.png").symlink_to("self.png")
-        (photos / "self.png").unlink()
         remark = "c00/here is a link to c00, which is read already"
     elif kind == "each other":
         (photos / "c00/x").symlink_to("../c01")

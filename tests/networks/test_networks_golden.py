@@ -1,6 +1,6 @@
 """Names and shapes of every network's state: a checkpoint of today loads tomorrow.
 
-After a deliberate change ``python tests/test_networks_golden.py`` writes the files anew.
+After a deliberate change ``python tests/networks/test_networks_golden.py`` writes the files anew.
 """
 
 from pathlib import Path

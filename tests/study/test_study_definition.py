@@ -160,4 +160,3 @@ def test_the_shipped_studies_are_plans():
         points = [*definition.points(), *definition.for_smoke().points()]
         assert all(yaml.safe_load(yaml.safe_dump(point.config)) == point.config for point in points)
         assert len({point.name for point in points}) == len(points)
-        assert replace(definition) == definition
