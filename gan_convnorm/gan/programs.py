@@ -63,6 +63,8 @@ def export_program(network: Generator, path: Path) -> Path:
 def check_onnx() -> None:
     """Raise unless the packages of the extra `onnx` are there.
 
+    >>> check_onnx()  # where the extra is installed
+
     Raises:
         BadInput: names those that are missing.
     """
