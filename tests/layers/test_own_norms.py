@@ -17,19 +17,6 @@ from gan_convnorm.layers import NORMS, convert, find_normalization
 ROOT = Path(__file__).parents[2]
 
 
-# The layer of 2021 breaks this contract, as its code did; test_original.py has its own claims.
-OPTIONS = {name: {} for name in NORMS if name != "convnorm_2021"} | {
-    "convnorm, lipschitz": {"gain": "lipschitz"},
-    "convnorm, learned": {"gain": "learned", "max_gain": 2.0},
-    "spectral_conv, one size": {"size": 8},
-}
-
-
-@pytest.fixture(params=OPTIONS)
-def name(request):
-    return request.param
-
-
 OWN = """
 import torch
 from torch import nn

@@ -9,7 +9,6 @@ from dense_operators import circular_convolution_matrix, inverse_square_root
 from torch import nn
 
 from gan_convnorm.layers import ConvNorm2d
-from gan_convnorm.operators import autocorrelation, power_spectrum
 
 
 def dense_operators(layer, kernels, grid):
@@ -129,15 +128,3 @@ def test_wrapped_pixels_are_read_or_not(boundary):
     image[..., 0, 0] = 1
     far = layer(image)[..., -1, -1].abs().max()
     assert (far > 0) == (boundary == "circular")
-
-
-def test_spectrum_of_a_strided_convolution():
-    """A A^T for the convolution A that computes every other pixel, from its rows."""
-    torch.manual_seed(0)
-    weight = torch.randn(1, 2, 3, 4, dtype=torch.float64)
-    grid, stride, dilation = (10, 9), (2, 3), (1, 2)
-    matrix = torch.cat([circular_convolution_matrix(a, grid, dilation) for a in weight[0]], dim=1)
-    rows = torch.arange(90).reshape(grid)[::2, ::3].flatten()
-    gram = matrix[rows] @ matrix[rows].T
-    expected = torch.fft.rfft2(gram[:, 0].reshape(5, 3)).real
-    assert torch.allclose(power_spectrum(autocorrelation(weight), (5, 3), dilation, stride)[0], expected)

@@ -143,15 +143,6 @@ def test_dirac_gan_with_r1_has_the_published_eigenvalues():
     torch.testing.assert_close(found[found.imag.argsort(descending=True)], expected, rtol=1e-12, atol=1e-12)
 
 
-def test_default_weights():
-    assert {name: penalty.weight for name, penalty in PENALTIES.items()} == {
-        "wgan_gp": 10.0,
-        "r1": 5.0,
-        "r2": 5.0,
-        "dragan": 10.0,
-    }
-
-
 def test_bad_input_is_one_line():
     with pytest.raises(BadInput, match=r"shapes \(4, 2, 3, 3\) and \(3, 2, 3, 3\)"):
         find_penalty("wgan_gp").function(half_square, images(4), images(3), rng=seeded())

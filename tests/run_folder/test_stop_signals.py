@@ -11,7 +11,6 @@ from whole_runs import WORDS, assert_same_run
 from gan_convnorm.callbacks import FidelityScores
 from gan_convnorm.callbacks.stop_signals import listen, stop_signals
 from gan_convnorm.cli import main
-from gan_convnorm.errors import RunStopped
 from gan_convnorm.run_folder import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("working_folder")
@@ -157,7 +156,3 @@ def test_slurm_starts_the_job_again_and_the_same_command_goes_on(whole, granted,
     main(WORDS)
     assert f"run {run}, from {run}/last.ckpt" in capsys.readouterr().out
     assert_same_run(whole, run)
-
-
-def test_a_run_stopped_error_has_a_status():
-    assert RunStopped("text").status == 1 and RunStopped("text", 143).status == 143
