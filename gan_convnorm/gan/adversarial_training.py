@@ -103,12 +103,13 @@ class AdversarialTraining(Pretrained):
             "d_loss", the mean over the discriminator's steps, and "g_loss", scalars, of this process's share.
         """
         images, labels = _images_and_labels(batch, self.takes_labels)
+        steps = list(step_rows(len(images), self.batches_per_step))
         rng = random_for("train", self.seed, self.g_step, device=self.device)
         shared = SharedRandom(rng, self.global_rank, self.trainer.world_size)
         # Randomness of single images (augmentation, penalties) differs on every process.
         own_rng = random_for("objective", self.seed, self.g_step, self.global_rank)
         disc_losses = []
-        for rows in step_rows(len(images), self.batches_per_step):
+        for rows in steps:
             pixels = bytes_to_images(images[rows], shared).to(self.dtype, memory_format=torch.channels_last)
             real = _Labelled(pixels, None if labels is None else labels[rows])
             disc_losses.append(self._discriminator_step(real, shared, own_rng))
