@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gan_convnorm.errors import OneLineParser, one_line_errors
+from gan_convnorm.report.blocks import Cell, Table
 from gan_convnorm.report.comparison import check_comparison, write_comparison
-from gan_convnorm.report.runs import read_runs
+from gan_convnorm.report.comparison_tables import overview
+from gan_convnorm.report.plain_table import plain_table
+from gan_convnorm.report.runs import group_runs, read_runs
 
 
 def main(words: list[str] | None = None) -> None:
@@ -29,5 +32,10 @@ def main(words: list[str] | None = None) -> None:
     with one_line_errors():
         out: Path = arguments.out
         check_comparison(out, overwrite=arguments.overwrite)  # before minutes of drawing
-        write_comparison(read_runs(arguments.runs), out, overwrite=arguments.overwrite)
+        runs = read_runs(arguments.runs)
+        write_comparison(runs, out, overwrite=arguments.overwrite)
+        table = overview(group_runs(runs)[0])[0]
+        assert isinstance(table, Table)
+        rows = (table.head, *table.rows)
+        print(plain_table([[cell.text if isinstance(cell, Cell) else cell for cell in row] for row in rows]))
         print(out, flush=True)

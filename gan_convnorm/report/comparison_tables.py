@@ -32,7 +32,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     """
     shown = titles(*(run.curves for group in groups for run in group.runs))
     head = ["", "seeds", "G steps", *(f"{title} (last)" for title in shown.values())]
-    head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "seconds per G step"]
+    head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "CPU s per G step"]
     rows: list[list[str | Cell]] = []
     for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
         last = [_spread(_last_values(group.runs, name)) for name in shown]
@@ -40,7 +40,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
         best = [min(values) for values in fids if values]
         steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
         seconds = [float(run.summary["seconds"]) for run in group.runs if run.summary.get("seconds") is not None]
-        times = [t for run in group.runs if (t := run.seconds_per_step) is not None]
+        times = [t for run in group.runs if (t := run.cpu_seconds_per_step) is not None]
         rows.append(
             [
                 Cell(group.label, colour),
@@ -55,8 +55,8 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     notes = [
         "Mean ± standard deviation over the seeds. Each row is named by the flags that set it apart, or by its run "
         "where these are many, and its colour is the same in every figure. Last: the last evaluation; best: the one "
-        "with the lowest FID. Times are on the "
-        "clock, of the whole run with its evaluations."
+        "with the lowest FID. Times are of the whole run "
+        "with its evaluations: on the clock, and CPU seconds, which other programs on the machine change less."
     ]
     protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
     notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]

@@ -42,7 +42,7 @@ class Run:
         singular_values: singular values before and after by layer, empty where they were not measured.
         samples: the last sample grid.
 
-    >>> Run("a", {}, 0, {}, {"seconds": 3.0, "g_steps": 20}, {}, None).seconds_per_step
+    >>> Run("a", {}, 0, {}, {"cpu_seconds": 3.0, "g_steps": 20}, {}, None).cpu_seconds_per_step
     0.15
     """
 
@@ -55,9 +55,9 @@ class Run:
     samples: Path | None
 
     @property
-    def seconds_per_step(self) -> float | None:
-        """Seconds for one generator step of the whole run, evaluations included; None if it has not ended."""
-        seconds, steps = self.summary.get("seconds"), self.summary.get("g_steps")
+    def cpu_seconds_per_step(self) -> float | None:
+        """CPU seconds for one generator step of the whole run, evaluations included; None if it has not ended."""
+        seconds, steps = self.summary.get("cpu_seconds"), self.summary.get("g_steps")
         return seconds / steps if seconds and steps else None
 
 

@@ -36,7 +36,7 @@ def test_the_widest_table_fits_a_window_and_a_phone(tmp_path, width):
     """The cells of a comparison of many seeds by every score, which are wider than the page on one line."""
     spread = "0.06677 ±\N{NO-BREAK SPACE}0.00506"
     heads = ["", "seeds", "G steps", *(f"{score} (last)" for score in ("FID", "IS", "KID", "precision", "recall"))]
-    heads += ["FID (best)", "seconds of the run", "seconds per G step"]
+    heads += ["FID (best)", "seconds of the run", "CPU s per G step"]
     row = [Cell("--disc-norm convnorm+batch, --n-dis 5", "#123456"), "0, 1, 2, 3, 4", "100000", *[spread] * 8]
     page = render_page("a", [Table(heads, [row, row], first_number=2)], "an example")
     # In a frame: a window of the browser is at least 500 pixels wide.
