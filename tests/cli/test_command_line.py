@@ -9,6 +9,7 @@ import yaml
 from PIL import Image
 from program_runs import refused
 
+from gan_convnorm import cli
 from gan_convnorm.cli import main
 from gan_convnorm.cli.command_words import values_of
 from gan_convnorm.cli.configuration_errors import in_plain_words
@@ -216,3 +217,14 @@ def test_a_run_without_a_progress_bar(capsys):
     words = ["--steps", "1", "--width", "0.05", "--batch-size", "8", "--num-fake", "20"]
     main([*words, "--trainer.enable_progress_bar", "false", "--out", "run"])
     assert Path("run/last.ckpt").exists()
+
+
+@pytest.mark.quick
+def test_ctrl_c_while_the_program_loads_is_one_line(monkeypatch, capsys):
+    def interrupted(verb):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_program", interrupted)
+    with pytest.raises(SystemExit) as stop:
+        main(["fit", "--steps", "5"])
+    assert stop.value.code == 130 and capsys.readouterr().err == "error: stopped by SIGINT\n"
