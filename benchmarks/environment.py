@@ -1,4 +1,4 @@
-"""What a measurement ran on: hardware, versions and commit."""
+"""Name the hardware, the versions and the commit of a measurement."""
 
 from __future__ import annotations
 

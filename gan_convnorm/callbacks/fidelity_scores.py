@@ -184,22 +184,12 @@ class FidelityScores(Evaluations):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        taken = {"last": self.taken.last, "final": self.taken.final}
-        return {name: scores and scores.to_dict() for name, scores in taken.items()} | {"step": self.taken.last_step}
+        return self.taken.to_state()
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # A run that was killed between its last checkpoint and its summary still has something to sum up.
-        saved, step = {name: state_dict.get(name) for name in ("last", "final")}, state_dict.get("step", -1)
-        parts = {"values", "protocol", "ranks"}
-        for name, scores in saved.items():
-            whole = isinstance(scores, dict) and parts - {"ranks"} <= scores.keys() <= parts
-            if scores is not None and not (whole and all(isinstance(part, dict) for part in scores.values())):
-                raise BadInput(f"the checkpoint has {scores!r:.40} as its {name} scores; expected values and protocol")
-        if not isinstance(step, int):
-            raise BadInput(f"the checkpoint's scores have the step {step!r:.40}; expected a whole number")
-        self.taken.last, self.taken.final = (scores and Scores(**scores) for scores in saved.values())
-        self.taken.last_step = step
+        self.taken.restore(state_dict)
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -221,14 +211,14 @@ class FidelityScores(Evaluations):
             return
         if counts_steps(pl_module) and not is_over(trainer, pl_module):
             return
-        if self.num_fake > self.interim_num_fake or self.taken.last_step != step_of(trainer, pl_module):
-            # Score the kind of weights that earlier evaluations scored: in validations those are the averages.
-            of_average = self.every is None and trainer.enable_validation
-            with averages_in_place(trainer, pl_module) if of_average else contextlib.nullcontext():
+        # Score the kind of weights that earlier evaluations scored: in validations those are the averages.
+        of_average = self.every is None and trainer.enable_validation
+        with averages_in_place(trainer, pl_module) if of_average else contextlib.nullcontext():
+            if self.num_fake > self.interim_num_fake or self.taken.last_step != step_of(trainer, pl_module):
                 self.taken.final = self._score(trainer, pl_module, self.num_fake, "final_", after=True)
-                self._score_classes(trainer, pl_module, after=True)
-        else:
-            self.taken.final = self.taken.last
+            else:
+                self.taken.final = self.taken.last
+            self._score_classes(trainer, pl_module, after=True)
 
     def check_data(self, real: ReferenceImages, module: pl.LightningModule) -> None:
         """Raise before training for anything that would make a score fail at an evaluation.

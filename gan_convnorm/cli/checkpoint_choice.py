@@ -67,8 +67,8 @@ def _newest(runs: Path) -> Path:
     """
     if not is_first(os.environ) and FOUND in os.environ:
         return Path(os.environ[FOUND])
-    if any(os.environ.get(name, "1") != "1" for name in ("WORLD_SIZE", "SLURM_NTASKS")):
-        raise BadInput("each of several processes would look for the last run; name its folder with --out")
+    if any(os.environ.get(name) not in (None, "", "1") for name in ("WORLD_SIZE", "SLURM_NTASKS")):
+        raise BadInput("each of several processes would look for the last run; name the run with --out FOLDER")
     found = last_checkpoint(None, runs)
     os.environ[FOUND] = str(found)  # Lightning starts the others with this environment
     return found

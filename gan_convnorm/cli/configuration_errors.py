@@ -58,7 +58,8 @@ def in_plain_words(message: str, flags: Mapping[str, str]) -> str:
 def _class_problem(key: str, class_path: str, problem: str, flags: Mapping[str, str]) -> str:
     name = class_path.rpartition(".")[2]
     if (option := re.match(r"Option '([^']*)' is not accepted", problem)) is not None:
-        return f"{name} of --{key} has no argument {option[1]!r}; is another --{key} meant, such as --{key} folder?"
+        other = "; do other data have it, such as --data folder?" if key == "data" else ""
+        return f"{name} of --{key} has no argument {option[1]!r}{other}"
     if (inner := KEY.match(problem)) is not None:
         argument = f"{key}.init_args.{inner[1]}"
         flag = _flag(argument, flags) if argument in flags else f"--{key}.{inner[1]}"

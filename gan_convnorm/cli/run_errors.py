@@ -63,7 +63,7 @@ def run_errors() -> Iterator[None]:
         found = status_and_line(error)
         if found is None and is_lost_process(error):
             reason = " ".join(str(error).split())[-160:]
-            fail(f"another process has ended or does not answer ({reason}); go on with --resume last on all", 1)
+            fail(f"another process is gone or does not answer ({reason}); go on with --resume last --out FOLDER", 1)
         if found is None:
             raise
         status, line = found

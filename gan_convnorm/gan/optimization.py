@@ -115,9 +115,7 @@ class Optimization:
     def apply_to(
         self, optimizer: torch.optim.Optimizer, schedule: torch.optim.lr_scheduler.LambdaLR, rate: float
     ) -> None:
-        """Give these settings to an optimizer whose state was restored; its moments and steps stay.
-
-        All other options are those that it was made with, whatever the restored state has.
+        """Give an optimizer whose state was restored its rate and the options it was made with; its moments stay.
 
         Args:
             optimizer: of one network.
@@ -133,12 +131,7 @@ class Optimization:
         schedule.base_lrs = [rate] * len(optimizer.param_groups)
         now: list[float | torch.Tensor] = [rate * decay(schedule.last_epoch) for decay in schedule.lr_lambdas]
         for group, current in zip(optimizer.param_groups, now, strict=True):
-            group |= {
-                **optimizer.defaults,
-                "initial_lr": rate,
-                "lr": current,
-                "betas": (float(self.beta1), float(self.beta2)),
-            }
+            group |= {**optimizer.defaults, "initial_lr": rate, "lr": current}
         schedule._last_lr = now
 
     def share_of_average(self, step: int) -> float:

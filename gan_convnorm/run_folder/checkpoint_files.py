@@ -67,7 +67,7 @@ class CheckpointFiles(TorchCheckpointIO):
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
         checkpoint = read_checkpoint(Path(path))
-        _relocate_best(checkpoint, Path(path).parent.absolute())
+        _relocate_best(checkpoint, Path(path).parent.resolve())  # as ModelCheckpoint writes its folder
         return checkpoint
 
     @override

@@ -1,9 +1,13 @@
 """LightningModules that know nothing of this package: a VAE, a GAN with two optimizers, a classifier."""
 
+from functools import cache
+
 import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
+
+from gan_convnorm.callbacks.generated_samples import image_bytes
 
 
 def digits_loader(count=128, batch_size=32, shuffle=False, labels=True):
@@ -14,6 +18,13 @@ def digits_loader(count=128, batch_size=32, shuffle=False, labels=True):
     images = torch.tensor(found.images[:count], dtype=torch.float32)[:, None] / 16
     tensors = (images, torch.tensor(found.target[:count])) if labels else (images,)
     return DataLoader(TensorDataset(*tensors), batch_size=batch_size, shuffle=shuffle)
+
+
+@cache
+def reference():
+    """The same digits as bytes, with labels."""
+    images, labels = digits_loader().dataset.tensors
+    return image_bytes(images, (0, 1), "images", samples=False), labels
 
 
 class VAE(pl.LightningModule):

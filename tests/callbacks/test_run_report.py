@@ -81,6 +81,13 @@ def test_a_resumed_run_keeps_the_command_that_began_it(tmp_path, monkeypatch):
     assert "--steps 5" in third["command"] and "resumed" not in third
 
 
+def test_real_images_are_of_the_whole_data_set():
+    """A folder's images are in the order of its classes."""
+    data = SimpleNamespace(train_set=TensorDataset(torch.arange(250, dtype=torch.uint8).view(250, 1, 1, 1)))
+    shown = _real_images(SimpleNamespace(datamodule=data), SimpleNamespace(num_classes=None)).flatten()
+    assert shown[0] == 0 and shown[-1] == 249 and bool((shown[1:] > shown[:-1]).all())
+
+
 def test_a_class_without_images_is_black_among_the_real_ones():
     labels = torch.tensor([0, 2, 2, 0])
     data = SimpleNamespace(train_set=TensorDataset(torch.full((4, 1, 2, 2), 7, dtype=torch.uint8), labels))

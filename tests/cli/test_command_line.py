@@ -1,13 +1,14 @@
 """Words and files that people give to the commands: spelling, configurations, checkpoints whose data has moved."""
 
 import shutil
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from PIL import Image
-from program_runs import refused
+from program_runs import TWO_STEPS, refused
 
 from gan_convnorm import cli
 from gan_convnorm.cli import main
@@ -64,7 +65,12 @@ def test_values_of_a_flag():
             "--model.architecture.plan is '5'; expected a mapping such as {key: value} or null",
         ),
         ("--precision 17", "--precision (trainer.precision) is '17'; expected 64, 32, 16 or "),
-        ("--data.path x", "Digits of --data has no argument 'path'"),
+        ("--data.path x", "Digits of --data has no argument 'path'; do other data have it, such as --data folder?"),
+        ("--data.fit squeeze --data.path . --data folder", "--data.fit is 'squeeze'; expected crop, stretch"),
+        ("--accumulate 64 --batch-size 32", "a step has 32 images, fewer than the 64 micro-batches"),
+        ("--trainer.overfit_batches .nan", "trainer.overfit_batches is nan; expected a whole number of batches"),
+        ("--resume .", ". is not a file; expected a .ckpt file that a run has written"),
+        ("--lr 0.1", "did you mean --gen-lr and --disc-lr?"),
         ("--data folder --data.path . --data.fit squeeze", "--data.fit is 'squeeze'; expected crop, stretch"),
         ("--trainer.callbacks nope", "--trainer.callbacks is 'nope'; expected a list or a class as module.Class"),
         ("--trainer.callbacks.class_path nope.Nope", "names nope.Nope, which cannot be used: No module named 'nope'"),
@@ -228,3 +234,16 @@ def test_ctrl_c_while_the_program_loads_is_one_line(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["fit", "--steps", "5"])
     assert stop.value.code == 130 and capsys.readouterr().err == "error: stopped by SIGINT\n"
+
+
+def test_a_file_of_the_trainers_settings_names_the_run_folder(folder):
+    Path("trainer.yaml").write_text("default_root_dir: mine\n")
+    main(["--trainer", "trainer.yaml", *TWO_STEPS])
+    assert Path("mine/last.ckpt").exists()
+
+
+def test_validation_prints_no_warning_of_a_logger(short_runs, folder):
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        main(["validate", "--ckpt_path", str(short_runs / "gan/last.ckpt"), "--num-fake", "20"])
+    assert not [each for each in found if "logger configured" in str(each.message)]

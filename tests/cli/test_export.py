@@ -137,9 +137,10 @@ def test_onnx_without_its_packages_is_one_line(tmp_path, monkeypatch, capsys):
     saved(tmp_path)
     monkeypatch.setattr("gan_convnorm.gan.programs.ONNX_PACKAGES", ("onnx_of_no_one",))
     with pytest.raises(SystemExit) as stop:
-        main([str(tmp_path / "last.ckpt"), str(tmp_path / "made"), "--no-program", "--onnx"])
+        main([str(tmp_path / "last.ckpt"), str(tmp_path / "made"), "--onnx"])
     assert stop.value.code == 2
     assert "--onnx needs onnx_of_no_one: python -m pip install" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 def test_an_onnx_file_that_differs_is_refused(tmp_path, monkeypatch):

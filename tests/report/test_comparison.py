@@ -287,7 +287,11 @@ def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
         write_comparison(read_runs([run]), out)
     main([str(run), "--out", str(out), "--overwrite"])
     page = out.read_bytes()
+    capsys.readouterr()
     main([str(run), "--out", str(out)])  # its own it knows again
+    head, row, printed = capsys.readouterr().out.splitlines()
+    assert head.split()[-5:] == ["CPU", "s", "per", "G", "step"] and row.endswith("1.5\N{NO-BREAK SPACE}s")
+    assert printed == str(out)
     assert out.read_bytes() == page
 
 

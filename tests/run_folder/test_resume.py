@@ -49,8 +49,11 @@ def test_killed_in_a_step_a_write_and_an_evaluation(whole):
 
 
 @pytest.mark.slow
-def test_a_run_folder_that_was_moved_keeps_its_best_checkpoint(whole):
-    shutil.copytree(whole, "moved")
+@pytest.mark.parametrize("behind", ["folder", "link"])
+def test_a_run_folder_that_was_moved_keeps_its_best_checkpoint(whole, behind):
+    shutil.copytree(whole, "real" if behind == "link" else "moved")
+    if behind == "link":
+        Path("moved").symlink_to("real")
     checkpoint = torch.load("moved/last.ckpt", weights_only=True)
     for name, state in checkpoint["callbacks"].items():
         if name.startswith("ModelCheckpoint"):  # a score that no later step reaches

@@ -222,7 +222,7 @@ def test_of_several_processes_the_first_looks_for_the_last_run(monkeypatch):
     monkeypatch.delenv("LOCAL_RANK")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "0")
-    with pytest.raises(BadInput, match="name its folder with --out"):
+    with pytest.raises(BadInput, match="name the run with --out FOLDER"):
         checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))
     words += ["--trainer.default_root_dir", "b"]
     assert checkpoint_choice.chosen_checkpoint(words, [], Path("runs"))[1] == Path("b/last.ckpt")
