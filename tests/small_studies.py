@@ -73,14 +73,19 @@ final = {"values": {"fid": 3.0}, "protocol": {"name": "quick"}}
 """
 
 
+def fake_command(processes, point, folder, behave="pass"):
+    """In place of `RunProcesses.command`: a script that leaves a run's files."""
+    script = f"def behave(folder):\n    import os, signal, sys, time\n    {behave}\n{FAKE_RUN}"
+    return [sys.executable, "-c", script, str(folder), json.dumps(point.config)]
+
+
 def queue_of(tmp_path, behave="", *, definition=None, workers=2, told=None):
     """A queue whose runs are a script in place of a training."""
     points = (definition or read_study(written(tmp_path))).points()
 
     class Scripted(RunProcesses):
         def command(self, point, folder):
-            script = f"def behave(folder):\n    import os, signal, sys, time\n    {behave or 'pass'}\n{FAKE_RUN}"
-            return [sys.executable, "-c", script, str(folder), json.dumps(point.config)]
+            return fake_command(self, point, folder, behave or "pass")
 
     tell = (lambda line: None) if told is None else told.append
     storage = f"sqlite:///{tmp_path / 'study.db'}"

@@ -57,7 +57,7 @@ def two_classes() -> bool:
 
 
 CASES = [
-    folder("photos", "that is right", expect="accepted", quick=True),
+    folder("photos", "that is right", expect="accepted"),
     folder("none", "that is not there", "none"),
     folder("plan.yaml", "that is a file", "plan.yaml"),
     folder("empty", "without pictures", "empty", prepare=lambda: Path("empty").mkdir()),
@@ -106,7 +106,7 @@ CASES = [
         )
         for what, spoil in harmless.items()
     ),
-    folder("photos", "with a loop of folders", expect="accepted", prepare=in_folders("photos/a", loop), quick=True),
+    folder("photos", "with a loop of folders", expect="accepted", prepare=in_folders("photos/a", loop)),
     folder("photos", "with a folder that holds itself", expect="accepted", prepare=in_folders("photos", loop)),
     folder(
         "photos --conditional",

@@ -60,7 +60,7 @@ CASES = [
             prepare=plan(**changes),
             expect="clear accepted" if what in TO_REPORT else "clear",
             writes="checkpoints*" if what in TO_REPORT else "",
-            quick=what == "with 20,000 seeds",
+            quick=what == "with no norms",
         )
         for changes, what in (
             ({"name": None}, "without a name"),

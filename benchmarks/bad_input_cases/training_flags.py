@@ -180,7 +180,6 @@ CASES = [
             words.split()[0].replace("_", "-"),
             expect="clear accepted",
             writes="checkpoints*",
-            quick="norm" in words,
         )
         for words in ("--disc_norm convnorm", "--batch_size 8", "--num_fake 30", "--n_dis 2", "--eval_every 2")
     ),

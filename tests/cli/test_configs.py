@@ -76,15 +76,14 @@ def photos(tmp_path):
 @pytest.mark.filterwarnings("ignore:FID of")
 @pytest.mark.parametrize("study", STUDIES)
 def test_the_smoke_of_a_study_trains(study, photos, capsys):
-    """A run of the first and of the last norm of the file, as `study --smoke` has them."""
+    """A run of the last norm of the file, as `study --smoke` has it; the first is the same in most files."""
     definition = read_study(STUDY_FILES / f"{study}.yaml").for_smoke()
-    norms = list(definition.norms)
-    for number, norm in enumerate((norms[0], norms[-1])):
-        config = next(point.config for point in definition.points() if point.norm == norm)
-        Path(f"{number}.yaml").write_text(yaml.safe_dump(config))
-        words = photos if config.get("data", {}).get("class_path", "").endswith("Folder") else []
-        main(["--config", f"{number}.yaml", "--out", f"run{number}", "--num-fake", "40", *words])
-        assert "G step 4: FID" in capsys.readouterr().out
+    norm = list(definition.norms)[-1]
+    config = next(point.config for point in definition.points() if point.norm == norm)
+    Path("run.yaml").write_text(yaml.safe_dump(config))
+    words = photos if config.get("data", {}).get("class_path", "").endswith("Folder") else []
+    main(["--config", "run.yaml", "--out", "run", "--num-fake", "40", *words])
+    assert "G step 4: FID" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:FID of")

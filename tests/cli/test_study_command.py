@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_studies import queue_of, written
+from small_studies import ONE, STUDY, fake_command, queue_of, written
 
+from gan_convnorm.cli import study
 from gan_convnorm.cli.study import main
 from gan_convnorm.study import read_study
 from gan_convnorm.study.queue import AHEAD
+from gan_convnorm.study.run_process import RunProcesses
+from gan_convnorm.study.table import read_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +75,8 @@ def test_wrong_words_are_one_line(capsys, words):
     assert line.startswith("error: ") and line.count("\n") == 1 and line.endswith(" --help\n")
 
 
-def test_runs_with_other_words_are_other_runs(tmp_path, capsys):
+def test_runs_with_other_words_are_other_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "write_report", lambda *_, **__: [])  # whose figures take seconds
     shutil.copy(ROOT / "docs/results/study_cifar10_own_rates/runs.csv", tmp_path)
     command = [str(ROOT / "configs/studies/cifar10_own_rates.yaml"), "--out", str(tmp_path), "--report", "--"]
 
@@ -87,12 +91,32 @@ def test_runs_with_other_words_are_other_runs(tmp_path, capsys):
     assert known("--steps", "9") == (0, True)
 
 
+def test_against_other_images_the_floor_is_another_and_the_old_runs_stay(tmp_path, monkeypatch, capsys):
+    scored = []
+
+    def floor(queue):
+        scored.append(next(iter(queue.points.values())).config["scores"])
+        return {"values": {"fid": float(len(scored))}, "n": 30, "split": "train", "reference": "test"}
+
+    monkeypatch.setattr(study, "_floor", floor)
+    monkeypatch.setattr(RunProcesses, "command", fake_command)
+    table = tmp_path / "out/runs.csv"
+    for protocol, floors, runs in (("full", 1, 1), ("quick", 2, 2), ("quick", 2, 2)):
+        written(tmp_path, grids=ONE, config={**STUDY["config"], "scores": {"protocol": protocol}})
+        with pytest.raises(SystemExit) as ended:
+            main([str(tmp_path / "definition.yaml"), "--out", str(tmp_path / "out")])
+        assert ended.value.code == 0
+        assert len(scored) == floors and read_table(table).floor["values"] == {"fid": floors}
+        assert len(read_table(table).results) == runs
+        assert ("1 runs in" in capsys.readouterr().out) == (protocol == "quick")
+
+
 def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, capsys):
     """The real command with real runs: two norms of a shipped study, one seed."""
-    study = yaml.safe_load((ROOT / "configs/studies/digits_norms.yaml").read_text())
-    norms = [study["baseline"], list(study["norms"])[-1]]
-    study |= {"norms": {name: study["norms"][name] for name in norms}, "grids": {"equal_steps": {"seed": [0]}}}
-    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(study))
+    plan = yaml.safe_load((ROOT / "configs/studies/digits_norms.yaml").read_text())
+    norms = [plan["baseline"], list(plan["norms"])[-1]]
+    plan |= {"norms": {name: plan["norms"][name] for name in norms}, "grids": {"equal_steps": {"seed": [0]}}}
+    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(plan))
     command = [sys.executable, "-m", "gan_convnorm", "study", "definition.yaml", "--smoke", "--out", "out", "--workers"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     first = subprocess.Popen([*command, "1"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
@@ -120,11 +144,3 @@ def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit) as ended:
         main([*command[4:], "--report"])
     assert ended.value.code == 0 and "2 of 2 runs are done" in capsys.readouterr().out
-    # The same study against other images: their floor is not the old one's, and the old runs stay in the table.
-    study["config"]["scores"] = {"protocol": "quick"}
-    (tmp_path / "definition.yaml").write_text(yaml.safe_dump(study))
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "2 runs in out/runs.csv are not of this study" in done.stdout, done.stderr
-    assert "The floor, 360 real test images in place of fakes" in (tmp_path / "out/report.md").read_text()
-    with (tmp_path / "out/runs.csv").open(newline="") as file:
-        assert sum(row["kind"] == "final" for row in csv.DictReader(file)) == 4

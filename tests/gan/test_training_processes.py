@@ -61,7 +61,7 @@ def difference(one, two):
     ids=["convnorm", "synced batch norm"],
 )
 def test_two_processes_with_half_the_batch_train_as_one(options):
-    words = [*WORDS, *options, "--steps", "20"]
+    words = [*WORDS, *options, "--steps", "10", "--eval-every", "10"]
     main([*words, "--batch-size", "8", "--out", "one"])
     processes = launched([*words, "--batch-size", "4", "--devices", "2", *WATCHED, "--out", "two"])
     for process in processes:
@@ -69,7 +69,7 @@ def test_two_processes_with_half_the_batch_train_as_one(options):
         lines = process.printed.splitlines()
         assert not [line for line in lines if "warning" in line.lower() and not line.startswith("warning: FID of")]
     assert difference("one", "two") <= 1e-5
-    assert json.loads(Path("watched.json").read_text()) == [[1, 2, 2]] * 20
+    assert json.loads(Path("watched.json").read_text()) == [[1, 2, 2]] * 10
     rows = [Path(run, "metrics.csv").read_text().splitlines() for run in ("one", "two")]
     for one, two in zip(*rows, strict=True):
         numbers = [[float(cell) for cell in row.split(",") if cell] for row in (one, two) if row[0].isdigit()]
