@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import yaml
+import torch
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
 from pytorch_lightning import LightningModule, Trainer
@@ -262,9 +263,20 @@ class RunCommand(LightningCLI):
         """Raise when the run cannot use its data, which are set up."""
 
     def fit(self, **kwargs: Any) -> None:  # noqa: ANN401
-        """Train, after a line with the run's folder."""
+        """Train, after a line with the run's folder and device."""
         if is_first_process():
             source = f", from {kwargs['ckpt_path']}" if kwargs.get("ckpt_path") else ""
-            print(f"run {self.trainer.default_root_dir}{source}", flush=True)
+            print(f"run {self.trainer.default_root_dir}{source}, on {_devices(self.trainer)}", flush=True)
         with restoring_errors(kwargs.get("ckpt_path")):
             self.trainer.fit(**kwargs)
+
+
+def _devices(trainer: Trainer) -> str:
+    """Say what a trainer computes on."""
+    device = trainer.strategy.root_device
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        found = f"the CPU ({threads} thread{'s' * (threads > 1)})"
+    else:
+        found = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return found if trainer.world_size == 1 else f"{found}, {trainer.world_size} processes"

@@ -15,7 +15,7 @@ __all__ = ["LAYOUTS", "Listing", "find_splits", "hold_out"]
 
 LAYOUTS = (
     "train/CLASS/*.jpg with test/CLASS/*.jpg or val/CLASS/*.jpg, the same without classes, CLASS/*.jpg, or *.jpg "
-    "(or png, webp, gif, tiff and others)"
+    "(or png, webp, gif, tiff and others); name it with --data.path"
 )
 
 

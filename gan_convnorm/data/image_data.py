@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 from torch.utils.data import TensorDataset
 from typing_extensions import override
@@ -115,8 +116,11 @@ class ImageData(pl.LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         module: Any = trainer.lightning_module
+        size, batch = len(self.train_set), self.batch_size * trainer.world_size
+        if batch > size:
+            rank_zero_warn(f"a batch is {batch} images of {size}, so it has images several times; lower batch_size")
         return EndlessBatches(
-            len(self.train_set),
+            size,
             self.batch_size,
             # A module that takes several batches in one step says so, and at which step it is.
             getattr(module, "batches_per_step", 1),

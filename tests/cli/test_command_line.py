@@ -149,7 +149,8 @@ def test_data_that_moved_is_given_anew_and_prediction_needs_none(photos_run, cap
         main(["predict", "--ckpt_path", str(run / "last.ckpt"), "--num", "2", "--out", "made"])
         assert Path("made/grid.png").exists()
         words = ["--ckpt_path", str(run / "last.ckpt")]
-        assert "photos does not exist" in refused(capsys, "validate", *words)
+        line = refused(capsys, "validate", *words)
+        assert "photos does not exist" in line and "name it with --data.path" in line
         assert "photos does not exist" in refused(capsys, "predict", *words, "--nearest", "2", "--out", "other")
         assert not Path("other").exists()
         main(["validate", *words, "--data.path", "moved"])
@@ -219,9 +220,14 @@ def test_a_state_that_lightning_cannot_restore_is_one_line(run, capsys):
         assert not Path("made").exists()
 
 
-def test_a_run_without_a_progress_bar(capsys):
-    words = ["--steps", "1", "--width", "0.05", "--batch-size", "8", "--num-fake", "20"]
-    main([*words, "--trainer.enable_progress_bar", "false", "--out", "run"])
+@pytest.mark.filterwarnings("ignore:FID of")
+def test_a_run_says_where_it_trains_and_that_its_batch_has_images_twice(capsys):
+    """Also without a progress bar."""
+    words = ["--steps", "1", "--width", "0.05", "--batch-size", "1500", "--num-fake", "20", "--threads", "1"]
+    with pytest.warns(UserWarning, match="a batch is 1500 images of 1437, so it has images several times"):
+        main([*words, "--trainer.enable_progress_bar", "false", "--out", "run"])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "run run, on the CPU (1 thread)"
     assert Path("run/last.ckpt").exists()
 
 
