@@ -12,6 +12,7 @@ __all__ = [
     "SCORE_COLUMNS",
     "Score",
     "best_row",
+    "features_in_words",
     "images_in_words",
     "protocol_in_words",
     "score_rows",
@@ -117,6 +118,20 @@ def images_in_words(protocol: Mapping[str, Any]) -> str:
     real = [protocol.get("n_real"), protocol.get("reference")]
     against = " ".join(str(part) for part in real if part is not None)
     return f"{protocol.get('n_fake')} {protocol.get('fake')}" + (f" against {against}" if against else "")
+
+
+def features_in_words(protocol: Mapping[str, Any]) -> str:
+    """Return whose features were compared; a classifier by its accuracy too, since every machine trains another.
+
+    >>> features_in_words({"extractor": "labelled-classifier-2", "extractor_accuracy": 0.7665})
+    'labelled-classifier-2 features (76.65% right)'
+
+    Args:
+        protocol: as for `protocol_in_words`.
+    """
+    accuracy = protocol.get("extractor_accuracy")
+    known = f" ({accuracy:.2%} right)" if isinstance(accuracy, int | float) else ""
+    return f"{protocol.get('extractor')} features{known}"
 
 
 def protocol_in_words(protocol: Mapping[str, Any]) -> str:

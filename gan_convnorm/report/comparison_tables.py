@@ -11,7 +11,7 @@ from gan_convnorm.report.comparison_figures import mean_and_deviation
 from gan_convnorm.report.drawing import hex_colours
 from gan_convnorm.report.flag_names import flag_name
 from gan_convnorm.report.runs import Group, Run, show
-from gan_convnorm.score_table import SCORES, images_in_words, titles
+from gan_convnorm.score_table import SCORES, features_in_words, images_in_words, titles
 
 __all__ = ["differences", "overview"]
 
@@ -61,7 +61,9 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
     notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]
     if len(protocols) > 1:
-        notes.append("The runs were scored in different ways, and such scores are not comparable.")
+        notes.append(
+            "The runs were scored in different ways, or by different classifiers: such scores are not comparable."
+        )
     return [Table(head, rows, first_number=2), *(Paragraph(note, note=True) for note in notes)]
 
 
@@ -92,7 +94,7 @@ def _protocol(run: Run) -> str | None:
     if not p:
         return None
     splits = f", IS over {p['isc_splits']} splits" if "isc_splits" in p else ""
-    return f"{images_in_words(p)}, {p.get('extractor')} features{splits}"
+    return f"{images_in_words(p)}, {features_in_words(p)}{splits}"
 
 
 def _last_values(runs: Sequence[Run], name: str) -> list[float]:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gan_convnorm.report.blocks import Block, Heading, Paragraph, Picture, Table
-from gan_convnorm.score_table import SCORES, images_in_words, titles
+from gan_convnorm.score_table import SCORES, features_in_words, images_in_words, titles
 from gan_convnorm.study.comparison import CONFIDENCE, Difference, Spread, against, by_setting, holm, spread
 from gan_convnorm.study.definition import StudyDefinition
 from gan_convnorm.study.figures import LAYERS, draw_discriminator, draw_layers, draw_scores, draw_sensitivity
@@ -71,16 +71,21 @@ def _made(results: Sequence[Result]) -> str:
     commits = {result.commit for result in results if result.commit}
     hosts = {result.host for result in results}
     parts = [", ".join(sorted(versions)), f"commit {', '.join(sorted(commits))}" if commits else ""]
-    return "; ".join([*(part for part in parts if part), f"{len(hosts)} machine{'s' * (len(hosts) != 1)}"]) + "."
+    return "; ".join([*(part for part in parts if part), f"{len(hosts)} host name{'s' * (len(hosts) != 1)}"]) + "."
 
 
 def _protocols(results: Sequence[Result], floor: dict[str, Any] | None) -> Iterator[Block]:
     found = {
-        f"{p.get('name')}: {images_in_words(p)}, {p.get('extractor')} features"
+        f"{p.get('name')}: {images_in_words(p)}, {features_in_words(p)}"
         for p in (result.protocol for result in results)
         if p
     }
     yield Paragraph(f"Final scores: {'; '.join(sorted(found)) or 'none yet'}. Of the last weights, not of the best.")
+    if len(found) > 1:
+        yield Paragraph(
+            "The runs were scored in different ways, or by different classifiers (every machine trains its own): do "
+            "not compare their scores. Later runs can share a classifier (--scores.extractor_weights)."
+        )
     if floor is not None:
         values = floor["values"]
         scores = ", ".join(f"{title} {values[name]:{SCORES[name].form}}" for name, title in titles(values).items())

@@ -134,6 +134,19 @@ def test_a_report_says_what_the_numbers_are(tmp_path):
     assert page.count(' srcset="data:image/png;base64,') == len(pictures)
 
 
+@pytest.mark.parametrize(("accuracies", "warned"), [((0.7665, 0.7665), False), ((0.7665, 0.771), True)])
+def test_a_report_says_when_two_classifiers_scored_its_runs(tmp_path, accuracies, warned):
+    """Each machine trains its own, and both are right in 77% of all cases."""
+    protocol = {"name": "quick", "n_fake": 40, "fake": "samples", "extractor": "labelled-classifier-2"}
+    runs = [
+        result("none", seed, protocol=protocol | {"extractor_accuracy": accuracy})
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    text = render_markdown("small", report_blocks(read_study(written(tmp_path)), runs, None, []))
+    assert "labelled-classifier-2 features (76.65% right)" in text
+    assert ("by different classifiers" in text) == warned
+
+
 @pytest.mark.slow
 def test_a_report_replaces_its_own_files_and_no_others(tmp_path, monkeypatch):
     definition = read_study(written(tmp_path))
