@@ -32,6 +32,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from cells_file import read_cells, write_cells
+from environment import environment
 from pytorch_lightning import Trainer
 from scipy import stats
 
@@ -125,7 +126,11 @@ def train(setting: Setting, norm: str, condition: str, seed: int) -> dict[str, A
     row |= {"gaussian_noise": statistics.mean(noise), "gaussian_noise_5": noise[-1], **found.attacks}
     if len(found.corruptions) > 1:
         row["corrupted"] = statistics.mean(every)
-    return row | {"cpu_seconds": round(time.process_time() - start, 1)}
+    # Images whose gradient is zero stay as they are, and a network that has many looks robust.
+    row["not_attacked"] = sum(found.protocol["not_attacked"].values())
+    row["cpu_seconds"] = round(time.process_time() - start, 1)
+    ran_on = environment("cpu")
+    return row | {"commit": ran_on["commit"], "machine": f"{ran_on['hardware']}, {ran_on['instructions']}"}
 
 
 def measures_of(rows: list[dict[str, str]]) -> list[tuple[str, str]]:
@@ -143,40 +148,44 @@ def print_means(rows: list[dict[str, str]], norms: list[str]) -> None:
     print("| trained on | measured | " + " | ".join(norms) + " | seeds |\n" + "|---" * (len(norms) + 3) + "|")
     for condition, (column, title) in itertools.product(CONDITIONS, measures_of(rows)):
         values = [list(accuracies(rows, norm, condition, column).values()) for norm in norms]
-        cells = [f"{statistics.mean(v):.1f} +- {deviation(v):.1f}" if v else "" for v in values]
-        seeds = ", ".join(dict.fromkeys(str(len(v)) for v in values))
-        print(f"| {condition} | {title} | " + " | ".join(cells) + f" | {seeds} |")
+        most = max(map(len, values))
+        cells = [mean_of(v) + f" (n = {len(v)})" * (len(v) < most) if v else "" for v in values]
+        print(f"| {condition} | {title} | " + " | ".join(cells) + f" | {most} |")
 
 
-def deviation(values: list[float]) -> float:
-    return statistics.stdev(values) if len(values) > 1 else math.nan
+def mean_of(values: list[float]) -> str:
+    deviation = f" +- {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{deviation}"
 
 
 def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
     """Print the differences of ConvNorm, with and without BatchNorm, to the others, with paired t tests over seeds."""
     pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
     lines = list(itertools.product(CONDITIONS, measures_of(rows)))
-    means: dict[tuple[int, int], float] = {}
+    means: dict[tuple[int, int], tuple[float, int]] = {}
     found: dict[tuple[int, int], float] = {}
     for (line, (condition, (column, _))), (place, pair) in itertools.product(enumerate(lines), enumerate(pairs)):
         one, other = (accuracies(rows, norm, condition, column) for norm in pair)
         seeds = sorted(one.keys() & other.keys())
         differences = [round(one[s] - other[s], 9) for s in seeds]
         if differences:
-            means[line, place] = statistics.mean(differences)
+            means[line, place] = (statistics.mean(differences), len(seeds))
         if len(set(differences)) > 1:  # else too few for a test, or all the same
             found[line, place] = float(stats.ttest_rel([one[s] for s in seeds], [other[s] for s in seeds]).pvalue)
     corrected = dict(zip(found, holm(list(found.values())), strict=True))
     print(
-        "\nDifferences in points; p of the two-sided paired t test over the seeds of both, and in brackets corrected "
+        "\nDifferences in points (n: pairs, where some seeds have none); p of the two-sided paired t test over the "
+        "seeds of both, and in brackets corrected "
         f"for all {len(found)} tests (Holm):\n"
     )
     titles = " | ".join(f"{norm} against {reference} | p" for norm, reference in pairs)
     print(f"| trained on | measured | {titles} |\n" + "|---" * (2 * len(pairs) + 2) + "|")
+    most = max((count for _, count in means.values()), default=0)
     for line, (condition, (_, title)) in enumerate(lines):
         cells = []
         for key in ((line, place) for place in range(len(pairs))):
-            cells.append(f"{means[key]:+.1f}" if key in means else "")
+            mean, count = means.get(key, (math.nan, 0))
+            cells.append(f"{mean:+.1f}" + f" (n = {count})" * (count < most) if count else "")
             cells.append(f"{found[key]:.2g} ({corrected[key]:.2g})" if key in found else "")
         print(f"| {condition} | {title} | " + " | ".join(cells) + " |")
 
@@ -195,7 +204,8 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--norms", nargs="*", default=list(NORMS), help="norms to train")
     parser.add_argument("--minutes", type=float, default=math.inf, help="minutes after which no training starts")
     arguments = parser.parse_args(words)
-    warnings.filterwarnings("ignore")
+    # Lightning's; the warnings of attacks that fail are shown.
+    warnings.filterwarnings("ignore", module="pytorch_lightning|torch|lightning_fabric")
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     folder = (arguments.images, arguments.resolution, arguments.arch, arguments.epochs, arguments.precision)
     setting = DIGITS if arguments.images is None else of_folder(*folder, arguments.num_images)
@@ -213,6 +223,11 @@ def main(words: list[str] | None = None) -> None:
         rows.append(train(setting, norm, condition, seed))
         write_cells(arguments.cells, rows)
     rows = read_cells(arguments.cells)
+    for column in ("commit", "machine"):
+        made = sorted({row.get(column) or "not known" for row in rows})
+        print(f"{column}: {', '.join(made)}")
+    if failed := [row for row in rows if int(row.get("not_attacked") or 0)]:
+        print(f"In {len(failed)} trainings an attack had no gradient for some images, which count as not changed.")
     trained = {r["norm"] for r in rows}
     norms = [norm for norm in (*NORMS, *sorted(trained - set(NORMS))) if norm in trained]
     print_means(rows, norms)

@@ -121,17 +121,18 @@ def images_in_words(protocol: Mapping[str, Any]) -> str:
 
 
 def features_in_words(protocol: Mapping[str, Any]) -> str:
-    """Return whose features were compared; a classifier by its accuracy too, since every machine trains another.
+    """Return whose features were compared, with what tells a classifier from those that other machines train.
 
     >>> features_in_words({"extractor": "labelled-classifier-2", "extractor_accuracy": 0.7665})
     'labelled-classifier-2 features (76.65% right)'
 
     Args:
-        protocol: as for `protocol_in_words`.
+        protocol: as for `protocol_in_words`; "extractor_digest" of a classifier's weights.
     """
-    accuracy = protocol.get("extractor_accuracy")
-    known = f" ({accuracy:.2%} right)" if isinstance(accuracy, int | float) else ""
-    return f"{protocol.get('extractor')} features{known}"
+    accuracy, digest = protocol.get("extractor_accuracy"), protocol.get("extractor_digest")
+    known = [f"{accuracy:.2%} right"] if isinstance(accuracy, int | float) else []
+    known += [f"weights {digest}"] if digest else []
+    return f"{protocol.get('extractor')} features" + (f" ({', '.join(known)})" if known else "")
 
 
 def protocol_in_words(protocol: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ folder.mkdir(parents=True, exist_ok=True)
 with (folder.parent / "started.txt").open("a") as file:
     print(folder.name, file=file)
 model = {"optimization": {"n_dis": 1, "disc_lr": 0.002, **config["model"].get("optimization", {})}}
-(folder / "config.yaml").write_text(json.dumps({"seed_everything": 0, "model": model}))
+(folder / "config.yaml").write_text(json.dumps({"seed_everything": config["seed_everything"], "model": model}))
 (folder / "metrics.csv").write_text("step,fid\\n10,4.0\\n20,3.0\\n")
 behave(folder)
 times = [{"step": 20, "seconds": 1.0, "cpu_seconds": 2.0}]

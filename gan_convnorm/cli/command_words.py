@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 
 __all__ = ["setting_words", "suggestion", "values_of"]
 
-#: flags of a run that say where its files are, what it trusts and how fast it is, and change nothing that it computes
+#: flags of a run that say where its files are, what it trusts and how fast it is, and are not settings of it: the files
+#: are taken for the same ones elsewhere
 PLACES = ("--data.path", "--data.root", "--data.labels", "--scores.extractor-weights", "--trust", "--threads")
 
 

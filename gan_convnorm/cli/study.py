@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_convnorm.cli.command_words import setting_words
+from gan_convnorm.cli.command_words import setting_words, values_of
 from gan_convnorm.cli.study_display import Display
 from gan_convnorm.errors import BadInput, OneLineParser, one_line_errors
 from gan_convnorm.files.plain_values import flattened
@@ -31,6 +31,16 @@ if TYPE_CHECKING:
 STUDIES = Path("checkpoints/runs/studies")
 #: the most --workers and --threads; more must be a typing error
 MOST_PROCESSES = 1024
+#: what a study varies -> flags that set it
+LEVELS = {
+    "norm": ("--disc-norm", "--model.architecture.disc-norm"),
+    "seed": ("--seed", "--seed-everything"),
+    "n_dis": ("--n-dis", "--model.optimization.n-dis"),
+    "learning_rate": (
+        *("--gen-lr", "--model.optimization.gen-lr"),
+        *("--disc-lr", "--model.optimization.disc-lr"),
+    ),
+}
 
 
 def main(words: list[str] | None = None) -> None:
@@ -79,6 +89,7 @@ def _cores() -> int:
 
 def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
     definition = replace(read_study(arguments.study), words=tuple(setting_words(words)))
+    _check_words(definition)
     if arguments.smoke:
         definition = definition.for_smoke()
     given = arguments.threads
@@ -123,6 +134,15 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
         return _run(definition, queue, display, out, others, report=arguments.report, overwrite=arguments.overwrite)
 
 
+def _check_words(definition: StudyDefinition) -> None:
+    """Raise when the arguments for every run set what the study varies: the table would call equal runs different."""
+    varied = {"norm", "seed"} | {name for grid in definition.grids.values() for name in LEVELS if getattr(grid, name)}
+    for factor in sorted(varied):
+        for flag in LEVELS[factor]:
+            if values_of(definition.words, flag):
+                raise BadInput(f"{flag} stands after --, and the study varies {factor}; set it in the study's file")
+
+
 def _run(
     definition: StudyDefinition,
     queue: Queue,
@@ -149,7 +169,7 @@ def _run(
         of = _scoring_digest(queue)
         if floor is not None and (not is_floor(floor) or floor.get("of", of) != of):
             floor = None  # of other data, or scored in another way
-        if floor is None and status == 0:
+        if floor is None and status == 0 and not report:
             floor = _floor(queue)
             if floor is not None:
                 floor["of"] = of
@@ -172,9 +192,10 @@ def _report(definition: StudyDefinition, known: Contents, out: Path, *, overwrit
     own = definition.keys()
     results: list[Result] = []
     others: list[Result] = []
+    # Tables of an earlier version do not name the configuration; once the study has gone on, theirs are other runs.
+    early = not any(result.configuration for result in known.results)
     for result in known.results:
-        # Tables of an earlier version do not name the configuration.
-        mine = not result.configuration or (result.grid, result.norm, result.configuration) in own
+        mine = early or (result.grid, result.norm, result.configuration) in own
         (results if mine else others).append(result)
     _say_others(others, out / TABLE)
     for path in write_report(
@@ -217,7 +238,7 @@ def _claim(out: Path, embedded: bool) -> list[Path]:
 def _scoring_digest(queue: Queue) -> str:
     """Return a digest of the data and the scoring, which the floor depends on."""
     config = next(iter(queue.points.values())).config
-    parts = [config.get("data"), config.get("scores"), list(queue.processes.words)]
+    parts = [config.get("data"), config.get("scores"), setting_words(queue.processes.words)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -14,11 +14,12 @@ from typing_extensions import override
 
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity.classifier import FROM_LABELS, FROM_ROTATIONS
+from gan_convnorm.fidelity.extractor_weights import weights_digest
 from gan_convnorm.fidelity.small_network import SmallNetwork
 from gan_convnorm.files.tensors import load_tensors
 from gan_convnorm.images.size import Size
 
-__all__ = ["NAME", "ClassifierFeatures", "held_out_accuracy"]
+__all__ = ["NAME", "ClassifierFeatures", "classifier_in_protocol"]
 
 #: in torch-fidelity's registry
 NAME = FROM_LABELS
@@ -126,18 +127,23 @@ def _is_size(resolution: object) -> bool:
         return False
 
 
-def held_out_accuracy(extractor: FeatureExtractorBase) -> dict[str, float]:
-    """Return "extractor_accuracy" and "extractor_held_out" for a protocol; nothing of an extractor from elsewhere.
+def classifier_in_protocol(extractor: FeatureExtractorBase) -> dict[str, float | str]:
+    """Return what tells a classifier from others in a protocol; nothing of an extractor from elsewhere.
+
+    Each machine trains its own, with other weights and often the same accuracy. "extractor_digest" is of the weights.
 
     >>> from gan_convnorm.fidelity import create_extractor
     >>> images = torch.zeros(20, 1, 4, 4, dtype=torch.uint8)
     >>> labels = torch.zeros(20, dtype=torch.int64)
-    >>> held_out_accuracy(create_extractor("classifier", metrics=("fid",), labelled=(images, labels)))
-    {'extractor_accuracy': 1.0, 'extractor_held_out': 2}
+    >>> list(classifier_in_protocol(create_extractor("classifier", metrics=("fid",), labelled=(images, labels))))
+    ['extractor_digest', 'extractor_accuracy', 'extractor_held_out']
     """
-    if not isinstance(extractor, ClassifierFeatures) or extractor.accuracy is None:
+    if not isinstance(extractor, ClassifierFeatures):
         return {}
-    return {"extractor_accuracy": extractor.accuracy, "extractor_held_out": extractor.held_out}
+    digest: dict[str, float | str] = {"extractor_digest": weights_digest(extractor)[:8]}
+    if extractor.accuracy is None:
+        return digest
+    return digest | {"extractor_accuracy": extractor.accuracy, "extractor_held_out": extractor.held_out}
 
 
 register_feature_extractor(NAME, ClassifierFeatures)

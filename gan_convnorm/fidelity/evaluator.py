@@ -10,7 +10,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from gan_convnorm.errors import BadInput
-from gan_convnorm.fidelity.classifier_features import held_out_accuracy
+from gan_convnorm.fidelity.classifier_features import classifier_in_protocol
 from gan_convnorm.fidelity.feature_scores import score_features
 from gan_convnorm.fidelity.features import Progress, extract
 from gan_convnorm.fidelity.image_counts import check_num_fake, check_sizes
@@ -166,7 +166,7 @@ class Evaluator:
             features, self.real, self.layer, isc_splits=self.isc_splits, kid_subset_size=self.kid_subset_size
         )
         protocol: dict[str, Any] = {"extractor": self.extractor.get_name(), "fake": images.name}
-        protocol |= held_out_accuracy(self.extractor)
+        protocol |= classifier_in_protocol(self.extractor)
         if self.reference is not None:
             protocol["reference"] = self.reference_name
             if self.real.count is not None:

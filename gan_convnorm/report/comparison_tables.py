@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from gan_convnorm.files.names import listed
 from gan_convnorm.report.blocks import Block, Cell, Paragraph, Table
 from gan_convnorm.report.comparison_figures import mean_and_deviation
 from gan_convnorm.report.drawing import hex_colours
@@ -35,7 +36,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     head += [*(["FID (best)"] if "fid" in shown else []), "seconds of the run", "CPU s per G step"]
     rows: list[list[str | Cell]] = []
     for group, colour in zip(groups, hex_colours(len(groups)), strict=True):
-        last = [_spread(_last_values(group.runs, name)) for name in shown]
+        last = [_spread(_last_values(group.runs, name), len(group.runs)) for name in shown]
         fids = [[value for _, value in run.curves.get("fid", ()) if math.isfinite(value)] for run in group.runs]
         best = [min(values) for values in fids if values]
         steps = sorted({max((s for curve in run.curves.values() for s, _ in curve), default=0) for run in group.runs})
@@ -47,7 +48,7 @@ def overview(groups: Sequence[Group]) -> list[Block]:
                 ", ".join(show(run.seed) for run in group.runs),
                 " to ".join(str(step) for step in dict.fromkeys([steps[0], steps[-1]])),
                 *last,
-                *([_spread(best)] if "fid" in shown else []),
+                *([_spread(best, len(group.runs))] if "fid" in shown else []),
                 _time(seconds, ".1f"),
                 _time(times, ".3g"),
             ]
@@ -60,6 +61,11 @@ def overview(groups: Sequence[Group]) -> list[Block]:
     ]
     protocols = {_protocol(run) for group in groups for run in group.runs} - {None}
     notes += [f"Scores: {protocol}." for protocol in sorted(str(p) for p in protocols)]
+    if open_runs := [run.name for group in groups for run in group.runs if "g_steps" not in run.summary]:
+        notes.append(f"Not ended, or stopped: {listed(open_runs)}.")
+    commits = {run.summary.get("commit") for group in groups for run in group.runs} - {None}
+    if len(commits) > 1:
+        notes.append(f"The runs are of {len(commits)} commits: {', '.join(sorted(str(c)[:7] for c in commits))}.")
     if len(protocols) > 1:
         notes.append(
             "The runs were scored in different ways, or by different classifiers: such scores are not comparable."
@@ -107,11 +113,13 @@ def _last_values(runs: Sequence[Run], name: str) -> list[float]:
     return found
 
 
-def _spread(values: Sequence[float]) -> str:
+def _spread(values: Sequence[float], runs: int) -> str:
+    """Return mean and deviation, with the number of values where some runs have none."""
     if not values:
         return "-"
     mean, deviation = mean_and_deviation(values)
-    return f"{mean:.4g}" + (f" ±{NBSP}{deviation:.3g}" if len(values) > 1 else "")
+    found = f"{mean:.4g}" + (f" ±{NBSP}{deviation:.3g}" if len(values) > 1 else "")
+    return found if len(values) == runs else f"{found} ({len(values)} of {runs})"
 
 
 def _time(values: Sequence[float], form: str) -> str:

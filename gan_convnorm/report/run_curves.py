@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from gan_convnorm.report.drawing import colours, encode, log_axis, show_names
@@ -66,7 +67,7 @@ def _draw_panels(
         rows: of metrics.csv.
         most: panels beside each other.
         panels: for each title the columns to draw, by label; those without a value are left out.
-        log: a logarithmic vertical axis, and one key for all panels, which have the same curves.
+        log: a logarithmic vertical axis, and one key for all panels.
     """
     from matplotlib.figure import Figure
 
@@ -88,11 +89,12 @@ def _draw_panels(
     left, right = (0.17, 0.97) if narrow else (0.06, 0.86 if log else 0.99)
     edges = {"left": left, "right": right, "bottom": (0.5 + below) / height, "top": 1 - 0.35 / height}
     grid = figure.subplots(lines, columns, squeeze=False, gridspec_kw=edges | {"hspace": 0.4, "wspace": 0.25}).ravel()
-    palette = colours(LAYERS, "tab20" if log else "tab10")
+    labels = list(dict.fromkeys(label for curves in drawn.values() for label in curves))
+    palette = dict(zip(labels, itertools.cycle(colours(LAYERS, "tab20" if log else "tab10")), strict=False))
     for axes, (name, curves) in zip(grid, drawn.items(), strict=False):
-        for number, (label, points) in enumerate(curves.items()):
+        for label, points in curves.items():
             marker = "o" if len(points) < 40 and not log else None
-            colour = palette[number]
+            colour = palette[label]
             if name == LOSSES:
                 axes.plot(*zip(*points, strict=True), color=colour, linewidth=0.6, alpha=0.35)
                 points = smooth(points)
@@ -108,7 +110,10 @@ def _draw_panels(
     if log:
         place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.865, 0.97)}
         place = {"loc": "lower left"} if narrow else place
-        show_names(figure.legend(*grid[0].get_legend_handles_labels(), fontsize=7, **place))
+        handles: dict[str, Any] = {}
+        for axes in grid[: len(drawn)]:
+            handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        show_names(figure.legend(handles.values(), handles.keys(), fontsize=7, **place))
     for axes in grid[len(drawn) :]:
         axes.remove()
     return encode(figure, dpi=130)

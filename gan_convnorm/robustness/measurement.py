@@ -114,10 +114,10 @@ class Measurement:
         sums = torch.as_tensor(trainer.strategy.reduce(counts, reduce_op="sum")).tolist()
         accuracies = {condition: int(c) / totals[condition] for condition, c in zip(correct, sums, strict=False)}
         attacked = min(len(images), self.num_images or len(images))
+        failed = {name: int(count) for name, count in zip(not_attacked, sums[len(correct) :], strict=True) if count}
         if trainer.is_global_zero:
-            for name, count in zip(not_attacked, sums[len(correct) :], strict=True):
-                if count:
-                    warnings.warn(ZeroGradient(name, int(count), attacked), stacklevel=2)
+            for name, count in failed.items():
+                warnings.warn(ZeroGradient(name, count, attacked), stacklevel=2)
         return Robustness(
             accuracies["clean", "", 0],
             {name: [accuracies["corruption", name, s] for s in SEVERITIES] for name in self.corruptions},
@@ -128,6 +128,7 @@ class Measurement:
                 "attacked_images": attacked,
                 "clean_of_attacked": accuracies.get(("clean", "attacked", 0), accuracies["clean", "", 0]),
                 "corruptions": str(self.folder.path) if self.folder else "computed",
+                "not_attacked": failed,
                 "attack_settings": f"L-infinity, eps {self.settings.eps * 255:g}/255",
                 "pgd": f"{self.settings.steps} steps of {self.settings.step * 255:g}/255 from a random start",
                 "queries": self.settings.queries,

@@ -166,7 +166,7 @@ def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
 
     Options of a norm are taken whole: those of a lower layer, which may be another norm's, are dropped.
     """
-    merged = dict(lower)
+    merged = {k: v for k, v in lower.items() if not k.endswith("_options") or k.removesuffix("_options") not in upper}
     for key, value in upper.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merge(merged[key], value) if both and not key.endswith("_options") else value

@@ -93,7 +93,9 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
     """
     groups = by_setting(results)
     steps = sorted({n_dis for _, n_dis, _ in groups})
-    if len({rate for _, _, rate in groups}) < 2 or not any("fid" in result.final for result in results):
+    if len({rate for _, _, rate in groups}) < 2 or not any(
+        math.isfinite(result.final.get("fid", math.nan)) for result in results
+    ):
         return None
     figure, panels = _panels(len(steps), columns=columns, height=3.2)
     colour_of = _colours(results)
@@ -101,7 +103,10 @@ def draw_sensitivity(results: Sequence[Result], *, columns: int = 3) -> bytes | 
     for axes, n_dis in zip(panels, steps, strict=True):
         for norm, colour in colour_of.items():
             points = sorted((rate, runs) for (name, n, rate), runs in groups.items() if (name, n) == (norm, n_dis))
-            drawn = [(rate, [r.final["fid"] for r in runs if "fid" in r.final], runs) for rate, runs in points]
+            drawn = [
+                (rate, [fid for r in runs if math.isfinite(fid := r.final.get("fid", math.nan))], runs)
+                for rate, runs in points
+            ]
             means = [(rate, statistics.mean(fids), any(r.diverged for r in runs)) for rate, fids, runs in drawn if fids]
             axes.plot([m[0] for m in means], [m[1] for m in means], color=colour, linewidth=1.5, label=norm)
             for rate, fid, diverged in means:
@@ -142,10 +147,15 @@ def _curves(
 
 
 def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[float], list[float], list[float]]:
-    """Return the mean of `axis`, and mean and deviation of the column, at every step that some run has."""
+    """Return the mean of `axis`, and mean and deviation of the column, at every step until a run has ended early.
+
+    After it the mean would be of the runs that did not fail.
+    """
     steps = sorted({row["step"] for run in runs for row in run.rows if column in row and axis in row})
     x, means, deviations = [], [], []
     for step in steps:
+        if any(run.outcome != "finished" and run.rows and run.rows[-1]["step"] < step for run in runs):
+            break
         rows = [row for run in runs for row in run.rows if row["step"] == step and column in row and axis in row]
         values = [row[column] for row in rows if math.isfinite(row[column])]
         if values:

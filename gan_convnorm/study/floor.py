@@ -1,7 +1,7 @@
 """The scores of real images: python -m gan_convnorm.study.floor RUN [TRUSTED ...] prints them as JSON.
 
-They are the floor under every FID of a study. The other split's images are scored as if they were fakes, with the
-extractor, the reference and the metrics of one of the study's runs.
+They are roughly the lowest FID that a run of the study can reach. The other split's images are scored as if they were
+fakes, with the extractor, the reference and the metrics of one of the study's runs.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def _best(runs: Sequence[Result]) -> Iterator[Block]:
     """Yield the setting at which each norm's mean final FID is lowest."""
     lowest: dict[str, tuple[float, str]] = {}
     for (norm, n_dis, rate), group in by_setting(runs).items():
-        if found := spread([_fid(run) for run in group]):
+        if (found := spread([_fid(run) for run in group])) and found.n == len(group):
             setting = (
                 found.mean,
                 f"{norm} {found.mean:.2f} at learning rate {rate:g} and n_dis {n_dis}, n = {found.n}",
@@ -205,8 +205,9 @@ def _best(runs: Sequence[Result]) -> Iterator[Block]:
             lowest[norm] = min(lowest.get(norm, setting), setting)
     if lowest:
         yield Paragraph(
-            f"Lowest final FID of each norm: {'; '.join(text for _, text in lowest.values())}. The lowest of "
-            "several is partly luck: compare norms on fresh seeds, each at the setting found here."
+            f"Lowest final FID of each norm, of the settings at which every run has one: "
+            f"{'; '.join(text for _, text in lowest.values())}. The lowest of several is partly luck: compare norms on "
+            "fresh seeds, each at the setting found here."
         )
 
 
@@ -219,7 +220,7 @@ def _divergence(runs: Sequence[Result]) -> Iterator[Block]:
         return ", ".join(f"{n} {sum(r.ended_above(times) for r in own)} of {len(own)}" for n, own in by_norm.items())
 
     yield Paragraph(
-        "Diverged (a loss or weight became NaN or infinite, or the last FID during training is at least "
+        "Diverged (stopped early, as after a NaN or a collapse, or the last FID during training is at least "
         f"{DIVERGED:g} times the run's best): {shares(DIVERGED)}. "
         f"Got worse (at least {WORSE:g} times): {shares(WORSE)}."
     )

@@ -30,7 +30,7 @@ class Result:
         seed: of the run.
         n_dis: discriminator steps per generator step.
         learning_rate: Adam's, of the discriminator.
-        outcome: finished, or stopped because a loss or weight became NaN or infinite.
+        outcome: finished, or stopped: a loss or weight became NaN or infinite, or the run ended before its last step.
         steps: generator steps done.
         seconds: of the run, evaluations included; None where it was stopped.
         cpu_seconds: CPU time of its process, likewise.
@@ -73,9 +73,10 @@ class Result:
         return self.ended_above(DIVERGED)
 
     def ended_above(self, times: float) -> bool:
-        """Return True if it was stopped, or its last FID is NaN, or at least `times` its best."""
+        """Return True if it was stopped, or a FID is NaN, or the last is at least `times` the best."""
         fids = [row["fid"] for row in self.rows if "fid" in row]
-        return self.outcome != "finished" or (bool(fids) and not fids[-1] < times * min(fids))
+        sound = all(math.isfinite(fid) for fid in fids) and (not fids or fids[-1] < times * min(fids))
+        return self.outcome != "finished" or not sound
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as a study's storage holds them."""
@@ -85,7 +86,8 @@ class Result:
 def read_result(point: StudyRun, folder: Path, host: str, reason: str = "") -> Result:
     """Return the results in a run's folder.
 
-    A folder that is no run's, or a damaged one, raises BadInput. A run that was stopped may have no metrics.csv yet.
+    A folder that is no run's, or a damaged one, raises BadInput, and so does a run with another seed, learning rate or
+    n_dis than the study gives it. A run that was stopped may have no metrics.csv yet.
 
     Args:
         point: of the study.
@@ -106,6 +108,11 @@ def read_result(point: StudyRun, folder: Path, host: str, reason: str = "") -> R
             for step, value in curve:
                 rows.setdefault(step, {"step": step, **times.get(step, {})})[column] = value
     final = summary.get("final") or {}
+    _check_levels(point, run)
+    done = summary.get("g_steps") or max((s for curve in run.curves.values() for s, _ in curve), default=0)
+    planned = run.config.get("model.optimization.steps")
+    if not reason and isinstance(planned, int) and done < planned:  # by a limit of time, or because it had collapsed
+        reason = f"ended at step {done} of {planned}"
     return Result(
         grid=point.grid,
         norm=point.norm,
@@ -113,7 +120,7 @@ def read_result(point: StudyRun, folder: Path, host: str, reason: str = "") -> R
         n_dis=int(_number(run, "model.optimization.n_dis")),
         learning_rate=_number(run, "model.optimization.disc_lr"),
         outcome="stopped" if reason else "finished",
-        steps=summary.get("g_steps") or max((s for curve in run.curves.values() for s, _ in curve), default=0),
+        steps=done,
         seconds=summary.get("seconds"),
         cpu_seconds=summary.get("cpu_seconds"),
         rows=[rows[step] for step in sorted(rows)],
@@ -125,6 +132,23 @@ def read_result(point: StudyRun, folder: Path, host: str, reason: str = "") -> R
         reason=reason,
         configuration=point.digest,
     )
+
+
+def _check_levels(point: StudyRun, run: Run) -> None:
+    """Raise when a run is another than the table would say, since a flag has set what the study varies."""
+    levels = {
+        "seed_everything": point.seed,
+        "model.optimization.n_dis": point.n_dis,
+        "model.optimization.gen_lr": point.learning_rate,
+        "model.optimization.disc_lr": point.learning_rate,
+    }
+    found = run.config | {"seed_everything": run.seed}
+    for name, level in levels.items():
+        if level is not None and found.get(name) not in (level, None):
+            raise BadInput(
+                f"the run {run.name} has {name} {found[name]!r:.40}, and the study gives it {level}; leave out of "
+                "the arguments after -- what the study varies"
+            )
 
 
 def _number(run: Run, name: str) -> int | float:

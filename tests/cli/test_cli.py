@@ -1,6 +1,7 @@
 """The command line as a user meets it: what runs, what it writes, what it refuses."""
 
 import json
+import re
 import runpy
 import shlex
 import sys
@@ -59,6 +60,7 @@ def test_a_run_leaves_everything_it_promises(trained):
     assert (summary["best"]["g_step"], summary["best"]["fid"]) == min(scores, key=lambda s: s[1])
     assert summary["last"]["fid"] == scores[-1][1]
     accuracy = summary["protocol"].pop("extractor_accuracy")
+    assert re.fullmatch("[0-9a-f]{8}", summary["protocol"].pop("extractor_digest"))
     assert 0.9 < accuracy <= 1
     assert summary["protocol"] == {
         "extractor_held_out": 143,

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_studies import ONE, STUDY, fake_command, queue_of, written
+from small_studies import ONE, STUDY, fake_command, queue_of, result, written
 
 from gan_convnorm.cli import study
 from gan_convnorm.cli.study import main
 from gan_convnorm.study import read_study
 from gan_convnorm.study.queue import AHEAD
 from gan_convnorm.study.run_process import RunProcesses
-from gan_convnorm.study.table import read_table
+from gan_convnorm.study.table import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,6 +48,11 @@ def test_a_study_of_twenty_thousand_seeds_starts_and_reports_at_once(tmp_path, m
         ("definition.yaml --workers 0", "--workers is 0; expected 1 to 1024"),
         ("definition.yaml --workers 100000", "--workers is 100000; expected 1 to 1024"),
         ("definition.yaml --threads 0", "--threads is 0; expected 1 to 1024"),
+        (
+            "definition.yaml -- --seed 5",
+            "--seed stands after --, and the study varies seed; set it",
+        ),
+        ("definition.yaml -- --gen_lr=0.1", "--gen-lr stands after --, and the study varies learning_rate"),
         ("definition.yaml --out full", "the folder full has something and no study.db"),
         ("definition.yaml --storage nonsense", "the storage nonsense cannot be used"),
     ],
@@ -89,6 +94,19 @@ def test_runs_with_other_words_are_other_runs(tmp_path, monkeypatch, capsys):
     all_of_them = known()
     assert all_of_them[0] > 0 and known("--data.path=elsewhere", "--threads", "1") == all_of_them
     assert known("--steps", "9") == (0, True)
+
+
+def test_runs_of_an_early_table_are_the_study_s_until_it_has_gone_on(tmp_path, capsys):
+    """An early table does not say which configuration a run had."""
+    definition = read_study(written(tmp_path))
+    own = [result(p.norm, p.seed, grid=p.grid, configuration=p.digest) for p in definition.points()[:2]]
+    early = [result(run.norm, run.seed, (9.0, 9.0)) for run in own]
+    for runs, known in ((early, 2), ([*early, *own], 2)):
+        write_table(runs, tmp_path / "runs.csv")
+        (tmp_path / "report.md").unlink(missing_ok=True)
+        with pytest.raises(SystemExit):
+            main([str(tmp_path / "definition.yaml"), "--out", str(tmp_path), "--report", "--overwrite"])
+        assert f"{known} of 10 runs are known" in capsys.readouterr().out
 
 
 def test_against_other_images_the_floor_is_another_and_the_old_runs_stay(tmp_path, monkeypatch, capsys):

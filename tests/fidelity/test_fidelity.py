@@ -10,6 +10,7 @@ from torch_fidelity_scores import NAMES, assert_same, torch_fidelity_scores
 from gan_convnorm.errors import BadInput
 from gan_convnorm.fidelity import Evaluator, create_extractor, evaluate
 from gan_convnorm.fidelity.classifier import train_classifier, trained_weights
+from gan_convnorm.fidelity.extractor_weights import weights_digest
 from gan_convnorm.fidelity.metrics import effective_rank, statistics
 
 
@@ -34,6 +35,7 @@ def test_classifier_scores_equal_torch_fidelity(digits, extractor, classifier_ex
     assert_same(scores.values, classifier_expected)
     assert scores.protocol == {
         "extractor": "labelled-classifier-2",
+        "extractor_digest": weights_digest(extractor)[:8],
         "extractor_accuracy": extractor.accuracy,
         "extractor_held_out": 143,
         "reference": "digits train images",

@@ -180,6 +180,18 @@ def test_diverged_and_differently_scored_runs_are_shown_as_they_are(tmp_path):
     assert "such scores are not comparable" in text
 
 
+def test_runs_that_have_not_ended_and_runs_of_other_commits_are_named(tmp_path):
+    folders = [write_run(tmp_path / str(seed), seed=seed, finished=seed != 2) for seed in range(3)]
+    (folders[2] / "metrics.csv").write_text("step,d_loss\n10,1.0\n")
+    for folder, commit in zip(folders[:2], ("a" * 40, "b" * 40), strict=True):
+        summary = json.loads((folder / "summary.json").read_text())
+        (folder / "summary.json").write_text(json.dumps(summary | {"commit": commit}))
+    (table, *notes) = overview(group_runs(read_runs(folders))[0])
+    text = " ".join(str(note.text) for note in notes)
+    assert table.rows[0][3] == "20 ±\N{NO-BREAK SPACE}0 (2 of 3)"
+    assert "Not ended, or stopped: 2." in text and "The runs are of 2 commits: aaaaaaa, bbbbbbb." in text
+
+
 def damage(name, content):
     def apply(run):
         (run / name).write_bytes(content)

@@ -52,6 +52,12 @@ def test_a_norm_s_options_do_not_shine_through(tmp_path):
     grid = {"seed": [0], "config": {"model": {"architecture": {"disc_norm_options": {"eps": 1.0}}}}}
     points = read_study(written(tmp_path, grids={"main": grid})).points()
     assert points[1].config["model"]["architecture"]["disc_norm_options"] == {"n_power_iterations": 2}
+    # Another norm's options are no options of one that has none.
+    convnorm = {"model": {"architecture": {"disc_norm": "convnorm", "disc_norm_options": {"gain": "lipschitz"}}}}
+    norms = {"none": {"model": {"architecture": {"disc_norm": "none"}}}, "spectral": {}}
+    for point in read_study(written(tmp_path, norms=norms, config=convnorm, grids={"main": {"seed": [0]}})).points():
+        options = point.config["model"]["architecture"].get("disc_norm_options")
+        assert options == (None if point.norm == "none" else {"gain": "lipschitz"})
 
 
 def test_a_smoke_run_has_first_and_last_levels_and_few_steps(tmp_path):

@@ -76,6 +76,7 @@ def test_a_spread_leaves_out_what_is_no_number():
 def test_which_runs_have_diverged():
     assert result(fids=(2.0, 3.0)).ended_above(1.5) and not result(fids=(2.0, 2.9)).ended_above(1.5)
     assert result(fids=(0.0, 1.0)).diverged and result(fids=(math.nan, 2.0)).diverged
+    assert result(fids=(4.0, math.nan, 4.0)).diverged and result(fids=(math.nan,) * 2).diverged
     assert not result(fids=(5.0, 2.0)).diverged
     assert not result(fids=(2.0, 3.9)).diverged
     assert result(fids=(2.0, 4.0)).diverged
@@ -199,9 +200,32 @@ def test_a_grid_with_a_factor_compares_equal_settings_and_names_the_best_of_each
     ]
     text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
     assert "'none', '0.001', '+0.50 (" in text and "'none', '0.004', '-'" in text
-    assert (
-        "each norm: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
+    assert "has one: none 2.50 at learning rate 0.004 and n_dis 1, n = 2; spectral 3.00 at learning rate 0.001" in text
+
+
+def test_the_best_setting_is_one_at_which_no_run_failed():
+    definition = StudyDefinition(
+        "rates", {"none": {}}, {"main": Grid(seed=[0, 1], learning_rate=[0.001, 0.002])}, "none"
     )
+    runs = [result("none", seed, (9.0, 3.0), learning_rate=0.001) for seed in range(2)]
+    runs += [result("none", 0, (9.0, 2.0)), result("none", 1, (9.0,), outcome="stopped", final={})]
+    text = "\n".join(map(repr, report_blocks(definition, runs, None, [])))
+    assert "has one: none 3.00 at learning rate 0.001" in text
+
+
+def test_a_curve_of_means_ends_where_a_run_ended(monkeypatch):
+    """Behind it the mean would be of the runs that did not fail."""
+    runs = [result("none", 0, (5.0, 2.0)), result("none", 1, (30.0,), outcome="stopped", final={})]
+    seen = []
+    monkeypatch.setattr(figures, "encode", lambda figure, dpi: seen.append(figure) or b"")
+    figures.draw_scores(runs, "step")
+    (line,) = seen[0].axes[0].get_lines()
+    assert line.get_xydata().tolist() == [[10.0, 17.5]]
+
+
+def test_scores_that_are_all_nan_are_not_drawn():
+    runs = [result("none", fids=(4.0, math.nan), learning_rate=rate) for rate in (0.001, 0.004)]
+    assert figures.draw_sensitivity(runs) is None
 
 
 def test_a_report_draws_what_the_callbacks_measured():

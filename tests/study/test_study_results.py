@@ -30,6 +30,18 @@ def test_reading_a_run_that_is_none_is_one_line(tmp_path):
     (run / "summary.json").unlink()
     with pytest.raises(BadInput, match=r"has no metrics.csv"):
         read_result(point, run, "one")
+    (run / "metrics.csv").write_text("step,fid\n10,4.0\n")
+    (run / "summary.json").write_text('{"g_steps": 10}')
+    options = {"n_dis": 1, "disc_lr": 0.1, "steps": 20}
+    (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "model": {"optimization": options}}))
+    ended = read_result(point, run, "one")  # by a limit of time, or after a collapse
+    assert (ended.outcome, ended.reason, ended.diverged) == ("stopped", "ended at step 10 of 20", True)
+    (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 5, "model": {"optimization": options}}))
+    with pytest.raises(BadInput, match="the run run has seed_everything 5, and the study gives it 0"):
+        read_result(point, run, "one")
+    (run / "config.yaml").write_text(yaml.safe_dump({"seed_everything": 0, "model": {"optimization": options}}))
+    (run / "metrics.csv").unlink()
+    (run / "summary.json").unlink()
     stopped = read_result(point, run, "one", "a weight became NaN")
     assert (stopped.outcome, stopped.steps, stopped.rows, stopped.diverged) == ("stopped", 0, [], True)
 
