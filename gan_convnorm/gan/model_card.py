@@ -96,9 +96,9 @@ def _facts(
     """Return the rows of the card's table, by title."""
     architecture, chosen = model["architecture"], model["optimization"]
     options = f" {architecture['disc_norm_options']}" if architecture["disc_norm_options"] else ""
-    vectors = model.get("conditions") or []
+    vectors, trainer = model.get("conditions") or [], _mapping(settings.get("trainer"))
     facts = {
-        "data": f"{data} ({protocol['n_real']} images)" if "n_real" in protocol else data,
+        "data": _training_data(data, protocol),
         "resolution": f"{Size.of(model['resolution'])}, channels {model['channels']}",
         "classes": f"{model['num_classes']}, class-conditional" if architecture["conditional"] and not vectors else "",
         "vectors": f"conditional on {', '.join(vectors)}" if architecture["conditional"] and vectors else "",
@@ -109,6 +109,7 @@ def _facts(
         "discriminator's normalization": f"{architecture['disc_norm']}{options}",
         "generator's normalization": architecture["gen_norm"],
         "training": f"{step} generator steps, n_dis {chosen['n_dis']}, seed {model['seed']}",
+        "precision": "" if (precision := trainer.get("precision")) in (None, "32-true") else str(precision),
         "batch size": _mapping(_mapping(settings.get("data")).get("init_args")).get("batch_size", ""),
         "objective": ", ".join(
             f"{word}{chosen[key]}"
@@ -121,6 +122,13 @@ def _facts(
         "versions": ", ".join(f"{key} {value}" for key, value in _mapping(summary.get("versions")).items()),
     }
     return {title: value for title, value in facts.items() if value}
+
+
+def _training_data(reference: str, protocol: Mapping[str, Any]) -> str:
+    """Return what a run was trained on: the images that it was scored against, or the training images beside them."""
+    if reference.endswith(" test images"):
+        return f"{reference.removesuffix(' test images')} training images"
+    return f"{reference} ({protocol['n_real']} images)" if "n_real" in protocol else reference
 
 
 def _metadata(

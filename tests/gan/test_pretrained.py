@@ -257,6 +257,23 @@ def test_the_card_states_the_runs_scores_at_the_checkpoints_step(tmp_path):
     assert str(tmp_path) not in body
 
 
+def test_the_card_of_a_run_that_test_images_scored_names_the_training_images(tmp_path):
+    protocol = {
+        "extractor": "classifier",
+        "fake": "samples",
+        "n_fake": 20,
+        "reference": "cats test images",
+        "n_real": 9,
+    }
+    run = run_folder(tmp_path / "run", protocol=protocol)
+    config = yaml.safe_load((run / "config.yaml").read_text()) | {"trainer": {"precision": "bf16-mixed"}}
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    trained().save_pretrained(tmp_path / "made", run=run)
+    body = front_matter((tmp_path / "made" / "README.md").read_text())[1]
+    assert "| data | cats training images |" in body and "| precision | bf16-mixed |" in body
+    assert "20 samples against 9 cats test images" in body
+
+
 def test_a_finished_runs_card_has_the_final_scores(tmp_path):
     final = {
         "values": {"fid": 1.25},

@@ -41,7 +41,7 @@ def test_an_entry_loads_and_its_card_says_what_the_index_says(name, steps, fid, 
         assert gan.discriminator(images / 127.5 - 1, labels).abs().median() < 1
     card = (FOLDER / name / "README.md").read_text()
     metadata = yaml.safe_load(card.split("---\n")[1])
-    assert metadata["license"] == "mit" and metadata["metrics"] == ["fid", "inception_score"]
+    assert metadata["license"] == "mit" and metadata["metrics"][:2] == ["fid", "inception_score"]
     for line in (
         f"| FID | {fid} |",
         f"| IS | {isc} |",
