@@ -50,7 +50,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "free adversarial": {"model": {"adversarial": "free", "replays": 4}, "longer": 1 / 4},
 }
 #: what is compared, and with what
-COMPARED, REFERENCES = ("convnorm", "convnorm+batch"), ("batch", "spectral+batch")
+COMPARED, REFERENCES = ("convnorm", "convnorm+batch", "convnorm_2021"), ("batch", "spectral+batch")
 #: column -> title
 MEASURES = {
     "clean": "clean",
