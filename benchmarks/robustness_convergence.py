@@ -134,7 +134,7 @@ def main() -> None:
                 means = [statistics.mean(w) for w in window]
                 cells.append(f"{statistics.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})")
             seconds = statistics.mean(float(r["seconds"]) for r in found if int(r["step"]) == last)
-            print(f"| {arch} | {norm} | " + " | ".join(cells) + f" | {seconds:.0f} | {len(seeds)} |")
+            print(f"| {arch} | {norm} | " + " | ".join(cells) + f" | {seconds:.1f} | {len(seeds)} |")
 
 
 if __name__ == "__main__":
