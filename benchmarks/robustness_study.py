@@ -137,6 +137,10 @@ def measures_of(rows: list[dict[str, str]]) -> list[tuple[str, str]]:
     return [(column, title) for column, title in MEASURES.items() if any(row.get(column) for row in rows)]
 
 
+def conditions_of(rows: list[dict[str, str]]) -> list[str]:
+    return [condition for condition in CONDITIONS if any(row["condition"] == condition for row in rows)]
+
+
 def accuracies(rows: list[dict[str, str]], norm: str, condition: str, column: str) -> dict[str, float]:
     """Return the accuracy in % by seed."""
     own = [r for r in rows if (r["norm"], r["condition"]) == (norm, condition) and r.get(column)]
@@ -146,7 +150,7 @@ def accuracies(rows: list[dict[str, str]], norm: str, condition: str, column: st
 def print_means(rows: list[dict[str, str]], norms: list[str]) -> None:
     print("\nAccuracy in %, mean +- standard deviation over seeds:\n")
     print("| trained on | measured | " + " | ".join(norms) + " | seeds |\n" + "|---" * (len(norms) + 3) + "|")
-    for condition, (column, title) in itertools.product(CONDITIONS, measures_of(rows)):
+    for condition, (column, title) in itertools.product(conditions_of(rows), measures_of(rows)):
         values = [list(accuracies(rows, norm, condition, column).values()) for norm in norms]
         most = max(map(len, values))
         cells = [mean_of(v) + f" (n = {len(v)})" * (len(v) < most) if v else "" for v in values]
@@ -161,7 +165,7 @@ def mean_of(values: list[float]) -> str:
 def print_differences(rows: list[dict[str, str]], norms: list[str]) -> None:
     """Print the differences of ConvNorm, with and without BatchNorm, to the others, with paired t tests over seeds."""
     pairs = [pair for pair in itertools.product(COMPARED, REFERENCES) if set(pair) <= set(norms)]
-    lines = list(itertools.product(CONDITIONS, measures_of(rows)))
+    lines = list(itertools.product(conditions_of(rows), measures_of(rows)))
     means: dict[tuple[int, int], tuple[float, int]] = {}
     found: dict[tuple[int, int], float] = {}
     for (line, (condition, (column, _))), (place, pair) in itertools.product(enumerate(lines), enumerate(pairs)):
@@ -234,7 +238,7 @@ def main(words: list[str] | None = None) -> None:
     print_differences(rows, norms)
     print("\n| CPU seconds of a training and its evaluation | " + " | ".join(norms) + " |")
     print("|---" * (len(norms) + 1) + "|")
-    for condition in CONDITIONS:
+    for condition in conditions_of(rows):
         seconds = [
             [float(r["cpu_seconds"]) for r in rows if (r["norm"], r["condition"]) == (norm, condition)]
             for norm in norms
