@@ -32,14 +32,13 @@ STUDIES = Path("checkpoints/runs/studies")
 #: the most --workers and --threads; more must be a typing error
 MOST_PROCESSES = 1024
 #: what a study varies -> flags that set it
-LEVELS = {
-    "norm": ("--disc-norm", "--model.architecture.disc-norm"),
-    "seed": ("--seed", "--seed-everything"),
-    "n_dis": ("--n-dis", "--model.optimization.n-dis"),
-    "learning_rate": (
-        *("--gen-lr", "--model.optimization.gen-lr"),
-        *("--disc-lr", "--model.optimization.disc-lr"),
-    ),
+FLAGS_OF_FACTOR = {
+    "norm": ["--disc-norm", "--model.architecture.disc-norm"],
+    "seed": ["--seed", "--seed-everything"],
+    "n_dis": ["--n-dis", "--model.optimization.n-dis"],
+    "learning_rate": [
+        f"--{prefix}{network}-lr" for network in ("gen", "disc") for prefix in ("", "model.optimization.")
+    ],
 }
 
 
@@ -136,10 +135,10 @@ def _study(arguments: argparse.Namespace, words: Sequence[str]) -> int:
 
 def _check_words(definition: StudyDefinition) -> None:
     """Raise when the arguments for every run set what the study varies: the table would call equal runs different."""
-    varied = {"norm", "seed"} | {name for grid in definition.grids.values() for name in LEVELS if getattr(grid, name)}
-    for factor in sorted(varied):
-        for flag in LEVELS[factor]:
-            if values_of(definition.words, flag):
+    for factor, flags in FLAGS_OF_FACTOR.items():
+        varied = factor == "norm" or any(getattr(grid, factor) for grid in definition.grids.values())
+        for flag in flags:
+            if varied and values_of(definition.words, flag):
                 raise BadInput(f"{flag} stands after --, and the study varies {factor}; set it in the study's file")
 
 

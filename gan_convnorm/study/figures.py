@@ -149,7 +149,7 @@ def _curves(
 def _mean_curve(runs: Sequence[Result], column: str, axis: str) -> tuple[list[float], list[float], list[float]]:
     """Return the mean of `axis`, and mean and deviation of the column, at every step until a run has ended early.
 
-    After it the mean would be of the runs that did not fail.
+    After it the mean would be of the runs that did not fail. A run that ended before its first evaluation is left out.
     """
     steps = sorted({row["step"] for run in runs for row in run.rows if column in row and axis in row})
     x, means, deviations = [], [], []

@@ -129,6 +129,17 @@ def test_against_other_images_the_floor_is_another_and_the_old_runs_stay(tmp_pat
         assert ("1 runs in" in capsys.readouterr().out) == (protocol == "quick")
 
 
+def test_a_report_scores_no_images(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(study, "_floor", lambda queue: asked.append(queue))  # which is not known then
+    monkeypatch.setattr(RunProcesses, "command", fake_command)
+    written(tmp_path, grids=ONE)
+    for words in ([], ["--report"]):
+        with pytest.raises(SystemExit) as ended:
+            main([str(tmp_path / "definition.yaml"), "--out", str(tmp_path / "out"), *words])
+        assert ended.value.code == 0 and len(asked) == 1
+
+
 def test_a_shipped_study_is_killed_goes_on_and_reports(tmp_path, monkeypatch, capsys):
     """The real command with real runs: two norms of a shipped study, one seed."""
     plan = yaml.safe_load((ROOT / "configs/studies/digits_norms.yaml").read_text())

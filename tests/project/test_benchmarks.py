@@ -279,4 +279,9 @@ def test_the_study_of_classifiers_trains_on_a_folder_and_compares(tmp_path, caps
     assert f"has rows of '{setting}', and this is 'digits'" in capsys.readouterr().err
     robustness_study.write_cells(cells, [*rows, *({**row, "norm": "spectral"} for row in rows[:1])])
     robustness_study.main([*words.split(), "--norms", "batch", "--conditions", "clean"])
-    assert "| trained on | measured | batch | convnorm | spectral | seeds |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| trained on | measured | batch | convnorm | spectral | seeds |" in printed
+    assert re.search(
+        r"^\| clean \| clean \| .* \+- .* \| .* \+- .* \| [\d.]+ \(n = 1\) \| 2 \|$", printed, re.MULTILINE
+    )
+    assert f"commit: {rows[0]['commit']}\n" in printed and rows[0]["commit"] and "label noise" not in printed

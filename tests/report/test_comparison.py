@@ -1,68 +1,25 @@
-"""The comparison page: what it says of runs whose every number is known, and what it refuses."""
+"""The comparison page: what it says of runs whose every number is known."""
 
 import base64
 import io
 import json
 import math
 import os
-import re
 import statistics
 import struct
 import zlib
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+from written_runs import damage, summary, write_run
 
 from gan_convnorm.cli.compare import main
-from gan_convnorm.errors import BadInput
 from gan_convnorm.report import comparison
-from gan_convnorm.report.comparison import write_comparison
 from gan_convnorm.report.comparison_figures import mean_curve
 from gan_convnorm.report.comparison_tables import overview
 from gan_convnorm.report.runs import Group, Run, group_runs, read_runs
-from gan_convnorm.run_folder import MetricsFile
-
-LAYERS = ("blocks.0.conv1", "linear")
-
-
-def write_run(folder, *, seed=0, norm="spectral", fids=(50.0, 20.0), seconds=30.0, finished=True, measured=True):
-    """A run folder as a run leaves it."""
-    (folder / "samples").mkdir(parents=True)
-    config = {
-        "seed_everything": seed,
-        "trainer": {"default_root_dir": str(folder), "val_check_interval": 10},
-        "model": {"architecture": {"disc_norm": norm, "disc_norm_options": None}, "optimization": {"steps": 20}},
-        "data": {"class_path": "gan_convnorm.data.digits.Digits", "init_args": {"batch_size": 32, "seed": seed}},
-        "ckpt_path": None,
-    }
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    metrics = MetricsFile(folder / "metrics.csv")
-    for step in (0, 10, 20):
-        if measured:
-            columns = {f"layers/{name}/operator_norm": 1 + step / 10 for name in LAYERS}
-            metrics.log_metrics(columns | {"layers/linear/condition_number": 10.0 ** (step / 5)}, step)
-        if step:
-            metrics.log_metrics({"d_loss": 1.0, "g_loss": 0.5, "fid": fids[step // 10 - 1], "isc": 2.0}, step)
-    metrics.save()
-    for step in (10, 20):
-        Image.new("L", (8, 8), step).save(folder / f"samples/step-{step:06d}.png")
-    if finished:
-        protocol = {
-            "n_fake": 100,
-            "fake": "EMA samples",
-            "n_real": 1437,
-            "reference": "digits",
-            "extractor": "inception",
-        }
-        summary = {"g_steps": 20, "seconds": seconds, "cpu_seconds": seconds, "protocol": protocol}
-        (folder / "summary.json").write_text(json.dumps(summary))
-    if measured:
-        singular_values = {name: {"before": [2.0, 1.0, 0.5], "after": [3.0, 1.0, 0.1]} for name in LAYERS}
-        (folder / "singular_values.json").write_text(json.dumps({"grid": 8, "layers": singular_values}))
-    return folder
 
 
 class Page(HTMLParser):
@@ -192,121 +149,6 @@ def test_runs_that_have_not_ended_and_runs_of_other_commits_are_named(tmp_path):
     assert "Not ended, or stopped: 2." in text and "The runs are of 2 commits: aaaaaaa, bbbbbbb." in text
 
 
-def damage(name, content):
-    def apply(run):
-        (run / name).write_bytes(content)
-
-    return apply
-
-
-def summary(**changed):
-    def apply(run):
-        content = json.loads((run / "summary.json").read_text())
-        (run / "summary.json").write_text(json.dumps(content | changed))
-
-    return apply
-
-
-def link(run, name, target):
-    (run / name).unlink()
-    (run / name).symlink_to(target)
-
-
-BOMB = "a0: &a0 [x]\n" + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40))
-
-BAD = {
-    "there is no run folder .*missing; expected one such as checkpoints/runs/NAME": lambda run: run.rename(
-        run.with_name("moved")
-    ),
-    "has no metrics.csv, so it is no folder of a run": lambda run: (run / "metrics.csv").unlink(),
-    "has no config.yaml, so it is no folder of a run": lambda run: (run / "config.yaml").unlink(),
-    "config.yaml holds a list; expected the configuration of a run": damage("config.yaml", b"[1]"),
-    "config.yaml is not YAML: line 2: ": damage("config.yaml", b"a: [\n"),
-    "metrics.csv has no column step": damage("metrics.csv", b""),
-    r"metrics.csv is not text in UTF-8 \(byte 11\); expected the metrics.csv of a run": damage(
-        "metrics.csv", b"step,fid\n1,\xff\n"
-    ),
-    "line 3 of .*metrics.csv is no row of numbers": damage("metrics.csv", b"step,fid\n1,2\n2,good\n"),
-    "line 2 of .*metrics.csv is no row of numbers;": damage("metrics.csv", b"step,fid\n1,2,3,4\n"),
-    "summary.json is not JSON: line 1": damage("summary.json", b"{"),
-    "singular_values.json holds 3; ": damage("singular_values.json", b"3"),
-    "config.yaml repeats 1000000000 values by aliases": damage("config.yaml", BOMB.encode()),
-    "config.yaml has the key 1, which is no text": damage("config.yaml", b"model: {1: 2}"),
-    "config.yaml has more than 1 MiB": damage("config.yaml", b"#" * (2**20 + 1)),
-    "line 2 of .*metrics.csv is no row": damage("metrics.csv", b"step,fid\n-1,2\n"),
-    "line 3 of .*metrics.csv is no row": damage("metrics.csv", b"step,fid\n1,2\n" + b"9" * 400 + b",2\n"),
-    "metrics.csv cannot be read .*field larger": damage("metrics.csv", b"step,fid\n1," + b"2" * 200_000 + b"\n"),
-    "summary.json is nested too deeply": damage("summary.json", b"[" * 100_000),
-    "summary.json holds a list": damage("summary.json", b"[]"),
-    "summary.json: seconds is 'fast'; expected a number": summary(seconds="fast"),
-    "summary.json: seconds is nan;": summary(seconds=float("nan")),
-    "summary.json: seconds is True;": summary(seconds=True),
-    "summary.json: g_steps is a list;": summary(g_steps=[1]),
-    "summary.json: g_steps is -5;": summary(g_steps=-5),
-    "summary.json: g_steps is 1000000": summary(g_steps=10**400),
-    "summary.json: g_steps is 1.5; expected a whole number": summary(g_steps=1.5),
-    "summary.json: protocol is 'mine'; expected a mapping": summary(protocol="mine"),
-    "summary.json: protocol.n_fake is a list;": summary(protocol={"n_fake": [1]}),
-    "summary.json: final is a list; expected a mapping": summary(final=[1]),
-    "summary.json: final.values.fid is 'low'; expected a number": summary(final={"values": {"fid": "low"}}),
-    "summary.json: times is a mapping; expected numbers": summary(times=[{"step": "1"}]),
-    "summary.json: commit is 5; expected text": summary(commit=5),
-    "singular_values.json: layers is a list": damage("singular_values.json", b'{"layers": []}'),
-    "singular_values.json: layers.a is 3": damage("singular_values.json", b'{"layers": {"a": 3}}'),
-    "singular_values.json: layers.a.after is a list;": damage(
-        "singular_values.json", b'{"layers": {"a": {"after": ["x", 1]}}}'
-    ),
-    "summary.json is a link out of the run folder": lambda run: link(run, "summary.json", "/etc/hostname"),
-    "config.yaml is a link out of the run folder": lambda run: link(run, "config.yaml", "/etc/hostname"),
-    "summary.json is a link out of the run folder; put": lambda run: link(run, "summary.json", "nowhere/../../x"),
-    "summary.json is no regular file": lambda run: ((run / "summary.json").unlink(), os.mkfifo(run / "summary.json")),
-    "has no metrics.csv, so": lambda run: ((run / "metrics.csv").unlink(), os.mkfifo(run / "metrics.csv")),
-}
-
-
-@pytest.mark.parametrize("message", BAD)
-def test_bad_input_is_one_line(message, tmp_path, capsys):
-    run = write_run(tmp_path / "missing")
-    BAD[message](run)
-    refused(capsys, message, str(run), "--out", str(tmp_path / "page.html"))
-    assert not (tmp_path / "page.html").exists()
-
-
-def test_an_impossible_page_and_a_run_twice(tmp_path, capsys, monkeypatch):
-    run = write_run(tmp_path / "run", measured=False)
-    refused(capsys, "given twice", str(run), str(run / ".." / "run"), "--out", str(tmp_path / "page.html"))
-    monkeypatch.chdir(tmp_path)
-    for out in ("no/page.html", ".", "run"):
-        refused(capsys, f"--out {out} is a folder, or in none that exists", str(run), "--out", out)
-    main([str(run)])
-    assert Path("compare.html").stat().st_size > 10_000
-
-
-@pytest.mark.parametrize("words", [[], ["run", "--nonsense"]])
-def test_wrong_words_are_one_line(capsys, words):
-    refused(capsys, "see .* --help", *words)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("content", [b"PK\x03\x04 a checkpoint", b"<!DOCTYPE html><title>mine</title>", b""])
-def test_no_file_of_another_kind_is_replaced(content, tmp_path, capsys):
-    run = write_run(tmp_path / "run", measured=False)
-    out = tmp_path / "best.ckpt"
-    out.write_bytes(content)
-    refused(capsys, "exists and was not written by this command; give another name", str(run), "--out", str(out))
-    assert out.read_bytes() == content
-    with pytest.raises(BadInput, match="was not written by this command"):
-        write_comparison(read_runs([run]), out)
-    main([str(run), "--out", str(out), "--overwrite"])
-    page = out.read_bytes()
-    capsys.readouterr()
-    main([str(run), "--out", str(out)])  # its own it knows again
-    head, row, printed = capsys.readouterr().out.splitlines()
-    assert head.split()[-5:] == ["CPU", "s", "per", "G", "step"] and row.endswith("1.5\N{NO-BREAK SPACE}s")
-    assert printed == str(out)
-    assert out.read_bytes() == page
-
-
 HOSTILE = "<script>alert('x')</script>\"&$x^{"
 
 
@@ -400,15 +242,6 @@ def test_thousands_of_layers_are_not_drawn(tmp_path, monkeypatch):
     main([str(run), "--out", str(tmp_path / "page.html")])
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.count("4997 more layers are left out.") == 2
-
-
-def refused(capsys, message, *words):
-    with pytest.raises(SystemExit) as stop:
-        main(list(words))
-    assert stop.value.code == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
-    assert re.search(message, captured.err), captured.err
 
 
 @pytest.mark.parametrize("curve", [[(10, math.nan), (20, 2.0), (30, 3.0)], [(10, 3.0), (20, 2.0), (30, math.nan)]])

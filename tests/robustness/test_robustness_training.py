@@ -198,6 +198,8 @@ def test_some_test_images_are_of_all_classes_and_have_a_clean_accuracy_of_their_
     network = Remembering()
     with pytest.warns(ZeroGradient):
         found = measured(network, labels, num_images=40, seed=1)
+    right = round(40 * found.protocol["clean_of_attacked"])  # the others need no attack
+    assert found.protocol["not_attacked"] == {"fgsm": right} and right > 0
     clean, attacked = torch.cat(network.seen[:2]), torch.cat(network.seen[2:3])
     assert torch.equal(clean, torch.arange(250))
     assert len(attacked) == 40 and len(set(attacked.tolist())) == 40 and set((attacked // 100).tolist()) == {0, 1, 2}
